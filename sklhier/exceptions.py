@@ -1,0 +1,237 @@
+"""Errors and warnings, each with the constructors that word it.
+
+Every error is a :class:`ValueError`, so that code written for scikit-learn keeps
+working, and says what was wrong, what was given and what to try.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Self
+
+__all__ = [
+    "IncompatiblePartsError",
+    "LocalFitError",
+    "LocalPredictError",
+    "TargetError",
+    "TaxonomyError",
+    "VersionWarning",
+]
+
+# Above this many names a fuzzy search is confined to names with the same first letter.
+_FUZZY_LIMIT = 20_000
+
+
+def quoted(names: Iterable[Hashable], limit: int = 5) -> str:
+    """Return ``'a', 'b', 'c', ...`` for the first `limit` of `names`."""
+    names = list(names)
+    listed = ", ".join(repr(name) for name in names[:limit])
+    return f"{listed}, ... ({len(names)} in all)" if len(names) > limit else listed
+
+
+def nearest_names(name: Hashable, names: Iterable[Hashable], limit: int = 3) -> list[Hashable]:
+    """Return the names that look most like `name`, best first."""
+    by_text = {str(other): other for other in names}
+    wanted = str(name)
+    if len(by_text) > _FUZZY_LIMIT:
+        first = wanted[:1].casefold()
+        by_text = {text: o for text, o in by_text.items() if text[:1].casefold() == first}
+    folded = {text.casefold(): other for text, other in by_text.items()}
+    matches = difflib.get_close_matches(wanted.casefold(), list(folded), n=limit, cutoff=0.5)
+    return [folded[match] for match in matches]
+
+
+def _did_you_mean(name: Hashable, names: Iterable[Hashable]) -> str:
+    near = nearest_names(name, names)
+    return f" Nearest names: {quoted(near)}." if near else ""
+
+
+class TaxonomyError(ValueError):
+    """A taxonomy cannot be built, or cannot answer what it was asked."""
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No node at all."""
+        return cls("A taxonomy needs at least one node besides its root; none was given.")
+
+    @classmethod
+    def bad_name(cls, name: object, where: str) -> Self:
+        """A name that is missing or cannot be hashed."""
+        return cls(
+            f"{name!r} cannot name a node ({where}): names are hashable and neither None, "
+            "NaN nor NaT. Fill in or drop the missing names first."
+        )
+
+    @classmethod
+    def cycle(cls, names: Sequence[Hashable]) -> Self:
+        """A node that is its own ancestor."""
+        route = " -> ".join(repr(name) for name in names[:12])
+        more = " -> ..." if len(names) > 12 else ""
+        return cls(
+            f"The edges form a cycle: {route}{more}. "
+            "A taxonomy has none: remove one of these edges."
+        )
+
+    @classmethod
+    def duplicate_edge(cls, parent: Hashable, child: Hashable) -> Self:
+        """The same edge twice."""
+        return cls(f"The edge {parent!r} -> {child!r} was given more than once.")
+
+    @classmethod
+    def parent_conflict(cls, child: Hashable, first: Hashable, second: Hashable) -> Self:
+        """One name under two parents where a tree was described."""
+        return cls(
+            f"{child!r} stands under {first!r} and under {second!r}. If these are two classes, "
+            "give them different names or use `from_paths`, where the whole path is the name; "
+            "if one class has two parents, say so with `from_edges`."
+        )
+
+    @classmethod
+    def unreachable(cls, nodes: Sequence[Hashable], root: Hashable) -> Self:
+        """Nodes that no path from the root reaches."""
+        return cls(
+            f"No path leads from the root {root!r} to {quoted(nodes)}. "
+            "Add the missing edges, or leave `root` out to have several roots."
+        )
+
+    @classmethod
+    def unknown(cls, name: Hashable, names: Iterable[Hashable]) -> Self:
+        """A node that the taxonomy does not have."""
+        return cls(f"The taxonomy has no node {name!r}.{_did_you_mean(name, names)}")
+
+    @classmethod
+    def not_a_tree(cls, what: str, name: Hashable, parents: Sequence[Hashable]) -> Self:
+        """Something that only a tree can answer."""
+        return cls(
+            f"{what} needs a tree, but the taxonomy is a DAG: {name!r} has the parents "
+            f"{quoted(parents)}."
+        )
+
+
+class TargetError(ValueError):
+    """Labels that cannot be read, or that are not in the taxonomy."""
+
+    @classmethod
+    def unknown(cls, labels: Sequence[Hashable], names: Iterable[Hashable], hint: str = "") -> Self:
+        """Labels that name no node of the taxonomy."""
+        return cls(
+            f"{len(labels)} label(s) are not in the taxonomy: {quoted(labels)}."
+            f"{_did_you_mean(labels[0], names)}{hint}"
+        )
+
+    @classmethod
+    def unknown_path(cls, path: Sequence[object], step: int, names: Iterable[Hashable]) -> Self:
+        """A path that leaves the taxonomy."""
+        where = f"under {path[step - 1]!r}" if step else "at the first level"
+        return cls(
+            f"The path {tuple(path)!r} is not in the taxonomy: there is no {path[step]!r} {where}."
+            f"{_did_you_mean(str(path[step]), names)}"
+        )
+
+    @classmethod
+    def missing(cls, row: int) -> Self:
+        """A row without a label."""
+        return cls(
+            f"The label of row {row} is missing (None, NaN or an empty path). "
+            "Drop such rows, or label them with the deepest node you know."
+        )
+
+    @classmethod
+    def hole(cls, row: int, path: Sequence[object]) -> Self:
+        """A path with a gap in it."""
+        return cls(
+            f"Row {row} has a gap in its path {tuple(path)!r}: padding (None, NaN or '') may only "
+            "follow the last known level."
+        )
+
+    @classmethod
+    def looks_like_indicator(cls, shape: tuple[int, ...]) -> Self:
+        """A 0/1 matrix where paths are expected."""
+        return cls(
+            f"y is a numeric 0/1 array of shape {shape}, which looks like a multi-label indicator, "
+            "not like a path of labels for each row. HierarchicalClassifier predicts one path "
+            "for each sample: pass 1-D labels. If 0 and 1 really are level names, pass them as "
+            "strings."
+        )
+
+
+class LocalFitError(ValueError):
+    """A base estimator failed to fit at one node.
+
+    Attributes
+    ----------
+    node : hashable
+        Name of the node.
+    n_rows : int
+        Number of training rows of the node.
+    original : Exception
+        What the base estimator raised (also the error's ``__cause__``).
+    """
+
+    node: Hashable
+    n_rows: int
+    original: Exception
+
+    _what = "fitted on"
+
+    @classmethod
+    def at(cls, original: Exception, estimator: Any, node: Hashable, n_rows: int) -> Self:
+        """Word the failure of `estimator` at `node`.
+
+        A TypeError stays one, for callers that tell the two apart.
+        """
+        kind = cls._typed() if isinstance(original, TypeError) else cls
+        error = kind(
+            f"{type(estimator).__name__} failed at node {node!r}, {cls._what} {n_rows} row(s): "
+            f"{type(original).__name__}: {original}"
+        )
+        error.node, error.n_rows, error.original = node, n_rows, original
+        return error
+
+    @classmethod
+    def _typed(cls) -> type[Self]:
+        return _TYPED[cls]
+
+
+class LocalPredictError(LocalFitError):
+    """A base estimator failed to predict at one node."""
+
+    _what = "asked about"
+
+    @classmethod
+    def not_a_distribution(cls, estimator: Any, node: Hashable, n_rows: int, what: str) -> Self:
+        """Scores that cannot be turned into probabilities."""
+        return cls.at(
+            ValueError(f"{what}. Use another base estimator at this node (`node_estimators`)"),
+            estimator,
+            node,
+            n_rows,
+        )
+
+
+class _LocalFitTypeError(LocalFitError, TypeError):
+    pass
+
+
+class _LocalPredictTypeError(LocalPredictError, TypeError):
+    pass
+
+
+_TYPED: dict[type[LocalFitError], Any] = {
+    LocalFitError: _LocalFitTypeError,
+    LocalPredictError: _LocalPredictTypeError,
+}
+
+
+class IncompatiblePartsError(ValueError):
+    """Two parts that were combined lack what the other needs."""
+
+    @classmethod
+    def needs(cls, part: object, ability: str, other: str, remedy: str) -> Self:
+        """`part` needs an `ability` that `other` does not have."""
+        return cls(f"{part!r} needs {ability}, but {other}. {remedy}")
+
+
+class VersionWarning(UserWarning):
+    """A fitted model was loaded under other versions than it was saved with."""
