@@ -1,6 +1,10 @@
-"""Hierarchical classification, scikit-learn native."""
+"""Hierarchical classification, scikit-learn native.
 
+The main class is :class:`HierarchicalClassifier`; a :class:`Taxonomy` says how classes are related.
+"""
+
+from sklhier._classifier import HierarchicalClassifier
 from sklhier._version import __version__
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Taxonomy", "__version__"]
+__all__ = ["HierarchicalClassifier", "Taxonomy", "__version__"]

@@ -57,6 +57,20 @@ def _plain(name: Any) -> Hashable:
     return plain  # type: ignore[no-any-return]
 
 
+def label_array(labels: Any) -> Labels:
+    """Return labels of any container as an array, without changing the type of any of them."""
+    if isinstance(labels, list | tuple):
+        kinds = set(map(type, labels))
+        # numpy would turn mixed types into strings, and tuples into a second dimension.
+        if tuple in kinds or (len(kinds) > 1 and str in kinds):
+            array = np.empty(len(labels), dtype=object)
+            array[:] = labels
+            return array
+    array = np.asarray(labels)
+    # scikit-learn and np.unique refuse numpy's StringDType.
+    return array.astype(object) if array.dtype.kind == "T" else array
+
+
 def sort_key(name: Any) -> tuple[int, Any]:
     """Order names of mixed types: numbers, then strings, then the rest as printed."""
     if isinstance(name, int | float):
@@ -364,7 +378,7 @@ class Taxonomy:
         >>> taxonomy.leaves
         ('a/Other', 'a/x', 'b/Other')
         """
-        labels = np.asarray(y)
+        labels = label_array(y)
         if labels.ndim != 1:
             raise TargetError(
                 f"from_paths takes 1-D path strings; an array of shape {labels.shape} was given. "
@@ -467,7 +481,7 @@ class Taxonomy:
         >>> Taxonomy.flat(["b", "a", "b"]).leaves
         ('a', 'b')
         """
-        names = _checked_names(dict.fromkeys(np.asarray(labels).tolist()), "as a label")
+        names = _checked_names(dict.fromkeys(label_array(labels).tolist()), "as a label")
         return cls(sorted(names, key=sort_key), [], [], artificial_root=True)
 
     # -- state ----------------------------------------------------------------------------

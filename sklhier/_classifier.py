@@ -1,0 +1,640 @@
+"""The meta-estimator: one path for each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_random_state, get_tags, metadata_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+    has_fit_parameter,
+)
+
+from sklhier import _compat, _local, _targets
+from sklhier._local import LocalModel, LocalProblem, LocalScores
+from sklhier._marginals import DenseMarginals, Marginals, checked_node_proba, row_blocks
+from sklhier._node_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
+from sklhier._typing import Floats, NodeIds, Objects, Rows
+from sklhier._validation import checked_weights, prepare_features, require_numeric_table
+from sklhier._versions import restored_state, with_versions
+from sklhier.decoders import Decoder, resolve_decoder
+from sklhier.exceptions import IncompatiblePartsError, TargetError
+from sklhier.strategies import Strategy, resolve_strategy
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["HierarchicalClassifier"]
+
+_REPORT_DTYPE = np.dtype(
+    [
+        ("node", object),
+        ("level", np.int32),
+        ("n_rows", np.int64),
+        ("n_outcomes", np.int32),
+        ("seconds", np.float64),
+        ("fitted", object),
+    ]
+)
+
+
+def _bases_have(method: str) -> Callable[[Any], bool]:
+    """Return a check that every base estimator has a method."""
+
+    def check(self: HierarchicalClassifier) -> bool:
+        for base in self._bases().values():
+            getattr(base, method)  # its AttributeError says best what is missing
+        return True
+
+    return check
+
+
+class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Classify into a taxonomy, one path for each sample.
+
+    A base estimator is fitted for each parent node of the taxonomy and decides among its children
+    [1]_. Their probabilities are combined into one coherent distribution over all nodes, which
+    a decoder turns into predictions that never contradict the taxonomy.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Any scikit-learn classifier, Pipeline or search object; it is cloned for each node and sees
+        integer classes ``0..k-1``. None stands for ``LogisticRegression()``.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the classes. If None, it is inferred from `y` where that holds paths (one column
+        for each level, or lists of steps); 1-D labels are then all children of the root, and the
+        classifier equals its base estimator.
+    strategy : {"per_parent", "flat"} or Strategy, default="per_parent"
+        Which local problems are solved; ``"flat"``, a single classifier over all classes, is the
+        baseline to compare with.
+    decoder : {"best_path", "top_down", "threshold"} or Decoder, default="best_path"
+        How probabilities become predictions.
+    node_estimators : mapping or callable, default=None
+        Other estimators for some nodes. A mapping from the name of a parent node, or from
+        ``"level:k"`` (all estimators that decide about nodes of level ``k``, the first being 1), to
+        estimators: the name of a node goes before its level, that before `estimator`. A
+        callable ``(name, taxonomy) -> estimator or None`` is asked for every parent node. Estimators
+        in a mapping are tuned as ``node_estimators__<key>__<parameter>``.
+    classes : array-like, default=None
+        What integer codes in `y` stand for. Tools that encode labels before they call ``fit``
+        (CalibratedClassifierCV, StackingClassifier, VotingClassifier, ``cross_val_predict`` with
+        ``method="predict_proba"``) need ``classes=np.unique(y)``.
+    n_jobs : int, default=None
+        Nodes fitted at the same time, on the active joblib backend; None is 1 unless in a
+        :obj:`joblib.parallel_config` context.
+    verbose : int, default=0
+        If positive, joblib reports progress of fitting.
+    random_state : int, RandomState instance or None, default=None
+        If given, the ``random_state`` parameters of all base estimators are set by it and by their
+        node; if None, they stay as they are.
+
+    Attributes
+    ----------
+    taxonomy_ : Taxonomy
+        The taxonomy in use.
+    classes_ : ndarray, shape (n_classes,)
+        The distinct labels of `y`, sorted (names of nodes if `y` held paths).
+    estimators_ : dict
+        The fitted base estimators by the name of their node.
+    unseen_nodes_ : tuple
+        Names of the nodes without a training sample at or below them; never predicted.
+    fit_report_ : structured ndarray
+        A record for each local problem: ``node``, ``level`` (of its outcomes), ``n_rows``,
+        ``n_outcomes``, ``seconds``, ``fitted`` (the estimator, or why a constant took its place).
+    n_features_in_ : int
+        Number of features, where X has columns.
+    feature_names_in_ : ndarray of str
+        Names of the features, where X has them and all are strings.
+
+    See Also
+    --------
+    sklhier.metrics.hierarchical_f1_score : Score predictions by the nodes they share with the truth.
+
+    Notes
+    -----
+    X is handed on as it is: sparse or dense, data frames, missing values, or lists of texts
+    with a Pipeline as base estimator.
+
+    Base estimators without ``predict_proba``, such as ``LinearSVC``, can predict but have no
+    probabilities. Their decision scores are turned into positive weights by a softmax at each node,
+    so that the largest score has the largest weight; paths are ranked by the product of the
+    weights. These are no probabilities: wrap the base in ``CalibratedClassifierCV`` to get some.
+
+    References
+    ----------
+    .. [1] C. N. Silla, A. A. Freitas. A survey of hierarchical classification across different
+       application domains. Data Mining and Knowledge Discovery 22 (2011).
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> texts = ["an owl hoots", "a wren sings", "a ray swims", "an eel swims", "an owl", "a wren"]
+    >>> labels = ["bird/owl", "bird/wren", "fish/ray", "fish/eel", "bird/owl", "bird/wren"]
+    >>> y, taxonomy = Taxonomy.from_paths(labels)
+    >>> model = make_pipeline(TfidfVectorizer(), HierarchicalClassifier(taxonomy=taxonomy))
+    >>> model.fit(texts, y).predict(["the owl", "it swims like an eel"])
+    array(['bird/owl', 'fish/eel'], dtype='<U9')
+    """
+
+    # Weights of samples are handed on; this estimator does nothing of its own with them.
+    __metadata_request__fit = {"sample_weight": metadata_routing.UNUSED}
+    __metadata_request__partial_fit = {
+        "sample_weight": metadata_routing.UNUSED,
+        "classes": metadata_routing.UNUSED,
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        taxonomy: Any = None,
+        strategy: str | Strategy = "per_parent",
+        decoder: str | Decoder = "best_path",
+        node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
+        classes: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.taxonomy = taxonomy
+        self.strategy = strategy
+        self.decoder = decoder
+        self.node_estimators = node_estimators
+        self.classes = classes
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+
+    # -- parameters -----------------------------------------------------------------------
+
+    def _base(self) -> Any:
+        return LogisticRegression() if self.estimator is None else self.estimator
+
+    def _bases(self) -> dict[str, Any]:
+        """Return all base estimators known before fit, by the prefix of their parameters."""
+        bases = {"estimator": self._base()}
+        if isinstance(self.node_estimators, Mapping):
+            bases |= {f"{PREFIX}{key}": e for key, e in self.node_estimators.items()}
+        return bases
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, with ``deep`` also those of the estimators within."""
+        params = super().get_params(deep=deep)
+        if deep and isinstance(self.node_estimators, Mapping):
+            params |= nested_params(self.node_estimators)
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of the estimators within as ``<name>__<parameter>``."""
+        nested = {key: value for key, value in params.items() if key.startswith(PREFIX)}
+        super().set_params(**{key: v for key, v in params.items() if key not in nested})
+        if nested:
+            self.node_estimators = updated_mapping(self.node_estimators, nested)
+        return self
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return how metadata such as ``sample_weight`` reach the base estimators."""
+        router = MetadataRouter(owner=self).add_self_request(self)
+        mapping = (
+            MethodMapping()
+            .add(caller="fit", callee="fit")
+            .add(caller="partial_fit", callee="partial_fit")
+        )
+        for name, base in self._bases().items():
+            router.add(**{name: base}, method_mapping=mapping)
+        return router
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        base = get_tags(self._base())
+        tags.input_tags = base.input_tags
+        tags.non_deterministic = base.non_deterministic
+        if base.classifier_tags is not None:
+            tags.classifier_tags.poor_score = base.classifier_tags.poor_score
+        tags.array_api_support = False
+        return tags
+
+    def _sk_visual_block_(self) -> Any:
+        parts = [(name, base) for name, base in self._bases().items()]
+        details = [str(base) for _, base in parts]
+        if self.taxonomy is not None:
+            parts.append(("taxonomy", self.taxonomy))
+            details.append(str(_targets.resolve_taxonomy(self.taxonomy)))
+        names = [f"{name}: {type(part).__name__}" for name, part in parts]
+        return _compat.visual_block([part for _, part in parts], names, details)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return with_versions(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(restored_state(self, state))
+
+    # -- fitting --------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
+        """Fit the local models.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples, in any form that the base estimators take.
+        y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+            Labels: names of nodes, leaves or inner ones; or paths, one column for each level
+            (None, NaN or ``""`` after the last known level), or as lists.
+        sample_weight : array-like, shape (n_samples,), default=None
+            Weights of the samples. The base estimators must take them. Rows of weight 0 are left
+            out.
+        **fit_params : dict
+            Handed on to the base estimators by metadata routing.
+
+        Returns
+        -------
+        self : HierarchicalClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        TargetError
+            For labels that are missing or not in the taxonomy.
+        LocalFitError
+            If a base estimator fails; names the node.
+        """
+        X = prepare_features(self, X, reset=True)
+        nodes, taxonomy, form = _targets.read_targets(
+            self._given(y), self._given_taxonomy(), self.classes
+        )
+        check_consistent_length(X, nodes)
+        weights = checked_weights(sample_weight, len(nodes))
+        counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
+        seen = form.class_ids[np.isin(form.class_ids, nodes[counted])]
+        self._start(taxonomy, form, seen)
+        self._train("fit", X, nodes, counted, weights, fit_params)
+        if not self._models:
+            allow_nan = get_tags(self._base()).input_tags.allow_nan
+            require_numeric_table(self, X, allow_nan=allow_nan)
+        return self
+
+    @available_if(_bases_have("partial_fit"))
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, **fit_params: Any
+    ) -> Self:
+        """Fit incrementally on a batch of samples.
+
+        Available if the base estimators have ``partial_fit``. The estimator of a parent node decides
+        among all its children from the start; those without a sample so far are not predicted.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, length n_samples
+            Samples.
+        y : array-like, shape (n_samples,)
+            Labels: names of nodes.
+        classes : array-like, default=None
+            All labels that may occur, used in the first call. By default the parameter `classes`,
+            or else the leaves of the parameter `taxonomy`.
+        sample_weight : array-like, shape (n_samples,), default=None
+            Weights of the samples.
+        **fit_params : dict
+            Handed on to the base estimators by metadata routing.
+
+        Returns
+        -------
+        self : HierarchicalClassifier
+            The estimator.
+
+        Raises
+        ------
+        TargetError
+            For a label that is none of the classes.
+        LocalFitError
+            If a base estimator fails; names the node.
+        """
+        first = not hasattr(self, "taxonomy_")
+        X = prepare_features(self, X, reset=first)
+        if first:
+            known = self._known_classes(classes)
+            _, taxonomy, form = _targets.read_targets(known, self._given_taxonomy(), self.classes)
+            self._start(taxonomy, form, form.class_ids)
+            self._seen = np.zeros(0, dtype=np.int32)
+        nodes = self._format.read(self._given(y), self.taxonomy_)
+        check_consistent_length(X, nodes)
+        strange = ~np.isin(nodes, self._trained.classes)
+        if strange.any():
+            label = _targets.as_labels(y)[np.argmax(strange)]
+            raise TargetError(
+                f"{label!r} is none of the {len(self._trained.classes)} classes known since the "
+                "first call. Pass all labels that may occur as `classes` in the first call to "
+                "partial_fit."
+            )
+        weights = checked_weights(sample_weight, len(nodes))
+        counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
+        self._train("partial_fit", X, nodes, counted, weights, fit_params)
+        self._seen = np.union1d(self._seen, nodes[counted])
+        seen = self._trained.classes[np.isin(self._trained.classes, self._seen)]
+        self._outcomes = self._strategy.outcomes(self.taxonomy_, seen)
+        return self
+
+    def _given(self, y: Any) -> Any:
+        if y is None:
+            raise TargetError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        return y
+
+    def _given_taxonomy(self) -> Taxonomy | None:
+        given = _targets.resolve_taxonomy(self.taxonomy)
+        if given is not None:
+            given.require_tree(type(self).__name__)
+        return given
+
+    def _known_classes(self, classes: Any) -> Any:
+        if classes is not None:
+            return classes
+        if self.classes is not None:
+            return self.classes
+        taxonomy = self._given_taxonomy()
+        if taxonomy is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return list(taxonomy.leaves)
+
+    def _start(
+        self, taxonomy: Taxonomy, form: _targets.TargetFormat, seen: NodeIds
+    ) -> None:
+        """Forget what was fitted before; store what the labels look like."""
+        self.taxonomy_ = taxonomy
+        self.classes_ = form.classes
+        self._format = form
+        self._strategy = resolve_strategy(self.strategy)
+        self._trained = self._outcomes = self._strategy.outcomes(taxonomy, seen)
+        self._seen = seen
+        self._models: dict[int, LocalModel] = {}
+        self._seed = None
+        if self.random_state is not None:
+            random_state = check_random_state(self.random_state)
+            self._seed = int(random_state.randint(np.iinfo(np.int32).max))
+
+    def _train(
+        self,
+        method: str,
+        X: Any,
+        nodes: NodeIds,
+        counted: Rows,
+        weights: Floats | None,
+        fit_params: dict[str, Any],
+    ) -> None:
+        """Fit a model for each local problem among the rows that count."""
+        taxonomy, bases = self.taxonomy_, self._bases()
+        self._refuse_mismatch(resolve_decoder(self.decoder), bases.values())
+        params = self._routed(method, weights, fit_params)
+        chosen = NodeEstimators(bases["estimator"], self.node_estimators, taxonomy)
+        sizes: list[tuple[int, int, int]] = []
+
+        def jobs() -> Iterator[tuple[Any, LocalProblem, dict[str, Any]]]:
+            for problem in self._strategy.plan(taxonomy, self._trained, nodes[counted]):
+                owner, outcomes = problem.owner, problem.outcomes
+                rows, codes = problem.rows, problem.codes
+                sizes.append((owner, len(rows), len(outcomes)))
+                if len(outcomes) < 2 or not len(rows):
+                    continue
+                name, base = chosen.at(owner)
+                own = params[name]
+                if method == "partial_fit":
+                    own = own | {"classes": np.arange(len(outcomes))}
+                if owner in self._models:
+                    estimator = self._models[owner].estimator
+                else:
+                    estimator = _local.seeded_clone(base, owner, self._seed)
+                yield estimator, LocalProblem(owner, outcomes, counted[rows], codes), own
+
+        fitted = _local.fit_problems(
+            X, jobs(), taxonomy.nodes, method=method, n_jobs=self.n_jobs, verbose=self.verbose
+        )
+        self._models |= {model.owner: model for model, _ in fitted}
+        seconds = {model.owner: time for model, time in fitted}
+        self.fit_report_ = _report(taxonomy, sizes, self._models, seconds)
+
+    def _routed(
+        self, method: str, weights: Floats | None, fit_params: dict[str, Any]
+    ) -> dict[str, dict[str, Any]]:
+        """Return the parameters with which each base estimator is fitted."""
+        given = {} if weights is None else {"sample_weight": weights}
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, method, **given, **fit_params)
+            return {name: dict(routed[name][method]) for name in self._bases()}
+        if fit_params:
+            raise TypeError(
+                f"{method} got {sorted(fit_params)}. Parameters other than sample_weight need "
+                "sklearn.set_config(enable_metadata_routing=True) and "
+                f"`set_{method}_request` on the base estimator."
+            )
+        for base in self._bases().values():
+            if weights is not None and not has_fit_parameter(base, "sample_weight"):
+                raise IncompatiblePartsError.needs(
+                    "sample_weight",
+                    "a base estimator whose fit takes it",
+                    f"that of {type(base).__name__} does not",
+                    "Leave the weights out, take another base estimator, or, where a step of a "
+                    "Pipeline should get them, enable metadata routing and request them there.",
+                )
+        return dict.fromkeys(self._bases(), given)
+
+    def _refuse_mismatch(self, decoder: Decoder, estimators: Iterable[Any]) -> None:
+        if not decoder.needs_probabilities:
+            return
+        for estimator in estimators:
+            if not hasattr(estimator, "predict_proba"):
+                raise IncompatiblePartsError.needs(
+                    decoder,
+                    "probabilities",
+                    f"{type(estimator).__name__} has no predict_proba",
+                    "Wrap it in CalibratedClassifierCV, or use the decoder 'best_path' or "
+                    "'top_down'.",
+                )
+
+    # -- what was fitted ------------------------------------------------------------------
+
+    @property
+    def estimators_(self) -> dict[Hashable, Any]:
+        """Fitted base estimators by the name of the node that decides."""
+        check_is_fitted(self, "taxonomy_")
+        names = self.taxonomy_.nodes
+        return {names[owner]: model.estimator for owner, model in sorted(self._models.items())}
+
+    @property
+    def unseen_nodes_(self) -> tuple[Hashable, ...]:
+        """Names of the nodes without a training sample at or below them."""
+        check_is_fitted(self, "taxonomy_")
+        unseen = np.flatnonzero(~self._outcomes.live)
+        return tuple(self.taxonomy_.nodes[node] for node in unseen)
+
+    # -- predicting -----------------------------------------------------------------------
+
+    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[tuple[slice, Marginals]]:
+        """Yield the node probabilities of blocks of rows that fit in memory."""
+        check_is_fitted(self, "taxonomy_")
+        X = prepare_features(self, X, reset=False)
+        taxonomy, outcomes, strategy = self.taxonomy_, self._outcomes, self._strategy
+        columns = strategy.columns_per_row(taxonomy, outcomes, all_nodes=all_nodes)
+        for block in row_blocks(_num_samples(X), columns):
+            rows = _local.take_rows(X, np.arange(block.start, block.stop))
+            scores = LocalScores(self._models, rows, taxonomy.nodes)
+            yield block, strategy.marginals(taxonomy, outcomes, scores)
+
+    def _predict_nodes(self, X: Any) -> NodeIds:
+        decoder = resolve_decoder(self.decoder)
+        check_is_fitted(self, "taxonomy_")
+        self._refuse_mismatch(decoder, (model.estimator for model in self._models.values()))
+        blocks = self._marginals(X, all_nodes=decoder.needs_all_nodes)
+        return np.concatenate([decoder.decode(marginals) for _, marginals in blocks])
+
+    def predict(self, X: Any) -> Any:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,), or in the format of the training labels
+            Names of nodes; or paths, if the estimator was fitted on paths.
+        """
+        nodes = self._predict_nodes(X)
+        return self._format.restore(nodes, self.taxonomy_)
+
+    def predict_levels(self, X: Any) -> Objects:
+        """Predict paths, one column for each level.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+
+        Returns
+        -------
+        levels : ndarray of object, shape (n_samples, n_levels)
+            Steps from the first level down, padded with None.
+        """
+        nodes = self._predict_nodes(X)
+        return self.taxonomy_.levels_of(nodes)
+
+    @available_if(_bases_have("predict_proba"))
+    def predict_proba(self, X: Any) -> Floats:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n_samples, n_classes)
+            Columns as in ``classes_``; rows sum to 1. A class that is an inner node has the
+            probability that the label stops there, which with ``strategy="per_parent"`` is 0 where
+            labels below it were seen.
+        """
+        return np.concatenate(
+            [
+                marginals.answer_proba(self._format.class_ids)
+                for _, marginals in self._marginals(X, all_nodes=True)
+            ]
+        )
+
+    @available_if(_bases_have("predict_proba"))
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Return the logarithm of :meth:`predict_proba`; minus infinity for probability 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    @available_if(_bases_have("predict_proba"))
+    def predict_node_proba(self, X: Any) -> Floats:
+        """Return the probability of every node of the taxonomy.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+
+        Returns
+        -------
+        node_proba : ndarray of float64, shape (n_samples, n_nodes)
+            Columns as in ``taxonomy_.nodes``, the root (always 1) first. Each node has what its
+            children have together, and the probability that the label stops there.
+        """
+        blocks = self._marginals(X, all_nodes=True)
+        return np.concatenate([marginals.dense().node_proba for _, marginals in blocks])
+
+    def decode(self, node_proba: Any, decoder: str | Decoder | None = None) -> Any:
+        """Turn node probabilities into labels, without fitting or asking the models again.
+
+        Parameters
+        ----------
+        node_proba : array-like of float, shape (n_samples, n_nodes)
+            As returned by :meth:`predict_node_proba`.
+        decoder : str or Decoder, default=None
+            The decoder; by default the estimator's own.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,), or in the format of the training labels
+            Labels, as from :meth:`predict`.
+        """
+        check_is_fitted(self, "taxonomy_")
+        chosen = resolve_decoder(self.decoder if decoder is None else decoder)
+        table = checked_node_proba(node_proba, self.taxonomy_)
+        nodes = chosen.decode(DenseMarginals(self.taxonomy_, self._outcomes, table))
+        return self._format.restore(nodes, self.taxonomy_)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of samples whose label, or whole path, is predicted.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+        y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+            True labels in the format of the training labels. Unknown ones count as wrong.
+        sample_weight : array-like, shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            Accuracy, in [0, 1].
+        """
+        predicted = self._predict_nodes(X)
+        true = self._format.read(self._given(y), self.taxonomy_)
+        check_consistent_length(true, predicted)
+        return float(np.average(true == predicted, weights=sample_weight))
+
+
+def _report(
+    taxonomy: Taxonomy,
+    sizes: list[tuple[int, int, int]],
+    models: dict[int, LocalModel],
+    seconds: dict[int, float],
+) -> np.ndarray[Any, Any]:
+    """Tell what became of each local problem."""
+    records = []
+    for owner, n_rows, n_outcomes in sizes:
+        if owner in seconds:
+            fitted = type(models[owner].estimator).__name__
+        else:
+            fitted = "constant: one outcome" if n_outcomes == 1 else "nothing: no rows"
+        level = int(taxonomy.depths[owner]) + 1
+        name = taxonomy.nodes[owner]
+        records.append((name, level, n_rows, n_outcomes, seconds.get(owner, 0.0), fitted))
+    return np.array(records, dtype=_REPORT_DTYPE)

@@ -1,0 +1,473 @@
+"""Labels to node ids and back: the only place where a container of labels is read.
+
+A format remembers how the labels of `fit` looked, and gives node ids back in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Protocol
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from sklhier._typing import Labels, NodeIds
+from sklhier.exceptions import TargetError
+from sklhier.taxonomy import (
+    Taxonomy,
+    factorize_levels,
+    is_missing,
+    is_padding,
+    label_array,
+    path_of_row,
+    refuse_gaps,
+    sort_key,
+)
+
+__all__ = [
+    "LabelFormat",
+    "LevelFormat",
+    "TargetFormat",
+    "closed_indicator",
+    "label_nodes",
+    "read_targets",
+    "resolve_taxonomy",
+]
+
+_ENCODED_HINT = (
+    " y holds integers, as it does when a tool such as CalibratedClassifierCV, StackingClassifier "
+    "or cross_val_predict(method='predict_proba') encodes the labels first: pass "
+    "classes=np.unique(y) to the classifier, so that it can decode them."
+)
+
+
+class TargetFormat(Protocol):
+    """How labels looked, and the way back."""
+
+    classes: Labels
+    class_ids: NodeIds
+
+    def restore(self, nodes: NodeIds, taxonomy: Taxonomy) -> Any:
+        """Return node ids as labels."""
+        ...
+
+    def read(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
+        """Return the labels of other data as node ids, -1 for a label that is no node."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """1-D labels.
+
+    Attributes
+    ----------
+    classes : ndarray, shape (n_classes,)
+        Distinct labels, sorted; of the dtype of y.
+    class_ids : ndarray of int32, shape (n_classes,)
+        The nodes they name.
+    encoded : bool
+        The labels are integer codes that some tool made of the real ones.
+    """
+
+    classes: Labels
+    class_ids: NodeIds
+    encoded: bool = False
+
+    def restore(self, nodes: NodeIds, taxonomy: Taxonomy) -> Labels:
+        position = np.full(taxonomy.n_nodes, -1, dtype=np.intp)
+        position[self.class_ids] = np.arange(len(self.class_ids))
+        found = position[nodes]
+        if (found >= 0).all():
+            return self.classes[found]
+        if self.encoded:
+            name = taxonomy.nodes[nodes[np.argmin(found)]]
+            raise TargetError(
+                f"The decoder answers {name!r}, which is none of the encoded classes, so it has no "
+                "code. Use a decoder that answers leaves, or fit on the labels themselves."
+            )
+        names = taxonomy.node_names[nodes]
+        names[nodes == 0] = taxonomy.root
+        if (nodes == 0).any() and taxonomy.root is None:
+            return names
+        typed = np.array(taxonomy.node_names[np.unique(nodes)].tolist())
+        same_kind = typed.ndim == 1 and typed.dtype.kind == self.classes.dtype.kind
+        return names.astype(typed.dtype) if same_kind else names
+
+    def read(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
+        if not self.encoded:
+            return _known_nodes(y, taxonomy)
+        values = as_labels(y)
+        node_of = dict(zip(self.classes.tolist(), self.class_ids.tolist(), strict=True))
+        found = map(node_of.get, values.tolist(), repeat(-1))
+        return np.fromiter(found, dtype=np.int32, count=len(values))
+
+
+@dataclass(frozen=True)
+class LevelFormat:
+    """One column for each level, or ragged lists of steps.
+
+    Attributes
+    ----------
+    classes, class_ids
+        As in :class:`LabelFormat`, with the names of nodes for labels.
+    container : str
+        ``"array"``, ``"lists"``, or the package of the data frame, ``"pandas"`` or ``"polars"``.
+    columns : tuple of str
+        Names of the columns of a data frame.
+    width : int
+        Number of columns at least.
+    padding : object
+        What fills up a path that ends early.
+    dtype : numpy dtype
+        Of an array.
+    """
+
+    classes: Labels
+    class_ids: NodeIds
+    container: str
+    columns: tuple[Any, ...]
+    width: int
+    padding: Any
+    dtype: Any
+
+    def restore(self, nodes: NodeIds, taxonomy: Taxonomy) -> Any:
+        levels = taxonomy.levels_of(nodes)
+        if self.container == "lists":
+            depths = np.count_nonzero(taxonomy.path_ids(nodes) >= 0, axis=1)
+            return [row[:depth] for row, depth in zip(levels.tolist(), depths, strict=True)]
+        padded = np.full((len(nodes), max(self.width, levels.shape[1])), None, dtype=object)
+        padded[:, : levels.shape[1]] = levels
+        empty = np.equal(padded, None)
+        padded[empty] = self.padding
+        if self.container == "array":
+            fits = self.dtype.kind in "UO" or not empty.any() or self.dtype.kind == "f"
+            wide = np.dtype(str) if self.dtype.kind == "U" else self.dtype
+            return padded.astype(wide) if fits else padded
+        extra = range(len(self.columns), padded.shape[1])
+        names = [*self.columns, *(f"level_{column + 1}" for column in extra)]
+        frame = _frame_type(self.container)
+        return frame({name: column.tolist() for name, column in zip(names, padded.T, strict=True)})
+
+    def read(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
+        return _known_nodes(y, taxonomy)
+
+
+def _known_nodes(y: Any, taxonomy: Taxonomy) -> NodeIds:
+    """Return the nodes of labels or paths, -1 for what is not in the taxonomy."""
+    if not holds_levels(y, taxonomy):
+        return taxonomy.ids(as_labels(y).tolist())
+    columns, codes = factorize_levels(y)
+    nodes = np.maximum(taxonomy.walk(columns, codes), -1)
+    nodes[(codes < 0).all(axis=1)] = -1
+    return nodes
+
+
+def _frame_type(package: str) -> Any:
+    import importlib
+
+    return importlib.import_module(package).DataFrame
+
+
+def resolve_taxonomy(taxonomy: Any) -> Taxonomy | None:
+    """Return a Taxonomy for what users may pass as one."""
+    if taxonomy is None or isinstance(taxonomy, Taxonomy):
+        return taxonomy
+    if hasattr(taxonomy, "is_directed"):
+        return Taxonomy.from_networkx(taxonomy)
+    raise TargetError(
+        "`taxonomy` is a Taxonomy, a networkx.DiGraph or None; "
+        f"{type(taxonomy).__name__} was given. Build one with Taxonomy.from_edges, from_parents, "
+        "from_dict, from_paths or from_levels."
+    )
+
+
+# -- reading ------------------------------------------------------------------------------
+
+
+def _first(y: Any) -> Any:
+    return next(iter(y), None)
+
+
+def holds_levels(y: Any, taxonomy: Taxonomy | None) -> bool:
+    """Whether `y` spells out paths step by step, rather than naming nodes."""
+    shape = getattr(y, "shape", None)
+    if shape is not None and len(shape) == 2:
+        return bool(shape[1] != 1)
+    if shape is not None and getattr(y, "dtype", None) != object:
+        return False
+    first = _first(y)
+    if isinstance(first, tuple) and taxonomy is not None and first in taxonomy:
+        return False
+    return isinstance(first, list | tuple | np.ndarray)
+
+
+def as_labels(y: Any) -> Labels:
+    """Return 1-D labels of any container as an array of their own type."""
+    return column_or_1d(label_array(y), warn=True)
+
+
+def _refuse_missing(values: list[Any]) -> None:
+    for row, value in enumerate(values):
+        if is_missing(value):
+            raise TargetError.missing(row)
+
+
+def _refuse_unknown(nodes: NodeIds, values: list[Any], taxonomy: Taxonomy) -> None:
+    if (nodes >= 0).all():
+        return
+    _refuse_missing(values)
+    rows = np.flatnonzero(nodes < 0).tolist()
+    unknown = list(dict.fromkeys(values[row] for row in rows))
+    integers = isinstance(unknown[0], int) and not isinstance(taxonomy.nodes[-1], int)
+    hint = _ENCODED_HINT if integers else ""
+    raise TargetError.unknown(unknown, taxonomy.nodes[1:], hint)
+
+
+def label_nodes(values: list[Any], taxonomy: Taxonomy) -> NodeIds:
+    """Return the ids of labels; raise a TargetError for one that is missing or no node."""
+    nodes = taxonomy.ids(values)
+    _refuse_unknown(nodes, values, taxonomy)
+    return nodes
+
+
+def _class_order(labels: Labels, firsts: Any) -> Any:
+    if labels.dtype.kind != "O":
+        return np.argsort(labels[firsts], kind="stable")
+    values = labels[firsts].tolist()
+    return np.array(sorted(range(len(values)), key=lambda i: sort_key(values[i])), dtype=np.intp)
+
+
+def _label_format(labels: Labels, nodes: NodeIds, *, encoded: bool = False) -> LabelFormat:
+    ids, firsts = np.unique(nodes, return_index=True)
+    order = _class_order(labels, firsts)
+    return LabelFormat(labels[firsts][order], ids[order], encoded)
+
+
+def _codes_of(labels: Labels, classes: Labels) -> Any:
+    """Return `labels` if they are codes into `classes`, or None if they are labels themselves."""
+    if labels.dtype.kind not in "iub" or labels.dtype.kind == "b":
+        return None
+    values = np.unique(labels)
+    if classes.dtype.kind not in "iuf":
+        return labels if values[0] >= 0 and values[-1] < len(classes) else None
+    are_labels = bool(np.isin(values, classes).all())
+    are_codes = bool(values[0] >= 0 and values[-1] < len(classes))
+    same = are_labels and are_codes and bool((classes[values] == values).all())
+    if are_labels and are_codes and not same:
+        raise TargetError(
+            f"The integers in y (such as {values[:3].tolist()}) could be labels or codes into "
+            "`classes`, which would name other nodes. Name the nodes by strings."
+        )
+    return labels if are_codes and not are_labels else None
+
+
+def read_targets(
+    y: Any, taxonomy: Taxonomy | None, classes: Any = None
+) -> tuple[NodeIds, Taxonomy, TargetFormat]:
+    """Read the targets of a single-path problem.
+
+    Parameters
+    ----------
+    y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+        Labels.
+    taxonomy : Taxonomy or None
+        Inferred from `y` if None.
+    classes : array-like or None
+        The labels that integer codes in `y` stand for.
+
+    Returns
+    -------
+    nodes : ndarray of int32, shape (n_samples,)
+        The node of each label.
+    taxonomy : Taxonomy
+        As given, or inferred.
+    format : TargetFormat
+        The way back.
+    """
+    if sparse.issparse(y):
+        raise TargetError(
+            "y is a sparse matrix. HierarchicalClassifier predicts one path for each sample: pass "
+            "1-D labels."
+        )
+    if holds_levels(y, taxonomy):
+        return _read_levels(y, taxonomy)
+    labels = as_labels(y)
+    values = labels.tolist()
+    if labels.dtype.kind in "Of":
+        _refuse_missing(values)
+    if classes is not None:
+        known = as_labels(classes)
+        taxonomy = Taxonomy.flat(known) if taxonomy is None else taxonomy
+        class_ids = label_nodes(known.tolist(), taxonomy)
+        codes = _codes_of(labels, known)
+        if codes is not None:
+            nodes = class_ids[codes]
+            return nodes, taxonomy, _label_format(labels, nodes, encoded=True)
+    if taxonomy is None:
+        check_classification_targets(labels)
+        taxonomy = Taxonomy.flat(labels)
+    nodes = label_nodes(values, taxonomy)
+    return nodes, taxonomy, _label_format(labels, nodes)
+
+
+def _read_levels(y: Any, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, LevelFormat]:
+    array = y if isinstance(y, np.ndarray) else None
+    if array is not None and array.dtype.kind in "biuf" and np.isin(array, (0, 1)).all():
+        raise TargetError.looks_like_indicator(array.shape)
+    if taxonomy is None:
+        labels, taxonomy = Taxonomy.from_levels(y)
+        nodes = taxonomy.ids(labels.tolist())
+    else:
+        taxonomy.require_tree("A path of levels")
+        columns, codes = factorize_levels(y)
+        refuse_gaps(codes, columns)
+        nodes = taxonomy.walk(columns, codes)
+        _refuse_unknown_paths(nodes, columns, codes, taxonomy)
+    names = taxonomy.node_names[nodes]
+    one_kind = all(isinstance(name, str) for name in taxonomy.nodes[1:])
+    known = _label_format(names.astype(str) if one_kind else names, nodes)
+    is_frame = hasattr(y, "columns")
+    container = type(y).__module__.split(".")[0] if is_frame else "array"
+    return nodes, taxonomy, LevelFormat(
+        known.classes,
+        known.class_ids,
+        container=container if is_frame or array is not None and array.ndim == 2 else "lists",
+        columns=tuple(y.columns) if is_frame else (),
+        width=y.shape[1] if hasattr(y, "columns") or array is not None and array.ndim == 2 else 0,
+        padding=_padding_of(y),
+        dtype=np.dtype(object) if array is None else array.dtype,
+    )
+
+
+def _refuse_unknown_paths(
+    nodes: NodeIds, columns: Sequence[Sequence[Hashable]], codes: Any, taxonomy: Taxonomy
+) -> None:
+    if (nodes >= 0).all():
+        return
+    row = int(np.argmax(nodes < 0))
+    path = path_of_row(columns, codes[row])
+    step = int(-2 - nodes[row])
+    reached = taxonomy.walk(columns, np.where(np.arange(len(columns)) < step, codes[[row]], -1))
+    below = taxonomy.children_of(int(reached[0]))
+    raise TargetError.unknown_path(path, step, taxonomy.step_names[below])
+
+
+def _padding_of(y: Any) -> Any:
+    """Return what pads short paths in `y`: the first such cell, or what its dtype can hold."""
+    if isinstance(y, np.ndarray) and y.dtype.kind in "Uf":
+        return "" if y.dtype.kind == "U" else np.nan
+    rows = y.to_numpy() if hasattr(y, "columns") else np.asarray(y, dtype=object)
+    if rows.ndim != 2:
+        return None
+    cells = (cell for cell in rows[:, -1].tolist() if is_padding(cell))
+    return next(cells, None)
+
+
+# -- label sets, for metrics --------------------------------------------------------------
+
+
+def closed_indicator(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+    """Return the closure of each row's labels: float64 0/1, shape (n_samples, n_nodes).
+
+    Every target format is read: 1-D labels, levels, paths, collections of labels, an indicator
+    over ``taxonomy.nodes[1:]``. None, and an empty collection, is the empty set; the root is left
+    out.
+    """
+    closure = taxonomy.ancestor_closure
+    if sparse.issparse(y) or _is_indicator(y, taxonomy):
+        return _close_indicator(sparse.csr_array(y), taxonomy)
+    if holds_levels(y, taxonomy) or isinstance(_first(y), AbstractSet):
+        return _close_collections(y, taxonomy)
+    return sparse.csr_array(closure[nodes_or_root(y, taxonomy)])
+
+
+def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:
+    """Return the node of each label or path; None and an empty path stand for the root."""
+    if holds_levels(y, taxonomy):
+        columns, codes = factorize_levels(y)
+        filled = (codes >= 0).any(axis=1)
+        refuse_gaps(codes[filled], columns)
+        nodes = taxonomy.walk(columns, codes)
+        _refuse_unknown_paths(nodes, columns, codes, taxonomy)
+        return nodes
+    values = as_labels(y).tolist()
+    nodes = taxonomy.ids(values)
+    if (nodes < 0).any():
+        empty = np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
+        nodes[empty] = 0
+        _refuse_unknown(nodes, values, taxonomy)
+    return nodes
+
+
+def _is_indicator(y: Any, taxonomy: Taxonomy) -> bool:
+    if not (isinstance(y, np.ndarray) and y.ndim == 2 and y.dtype.kind in "biuf"):
+        return False
+    return y.shape[1] == taxonomy.n_nodes - 1 and bool(np.isin(y, (0, 1)).all())
+
+
+def _close_indicator(indicator: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
+    if indicator.shape[1] != taxonomy.n_nodes - 1:
+        raise TargetError(
+            f"An indicator has a column for each of the {taxonomy.n_nodes - 1} nodes of "
+            f"taxonomy.nodes[1:]; {indicator.shape[1]} columns were given."
+        )
+    closed = sparse.csr_array(indicator @ taxonomy.ancestor_closure[1:])
+    closed.eliminate_zeros()
+    closed.data = np.ones(closed.nnz)
+    closed.sort_indices()
+    return closed
+
+
+def _close_collections(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+    """Close rows of several labels, or of the steps of one path."""
+    if hasattr(y, "shape") or not isinstance(_first(y), AbstractSet):
+        columns, codes = factorize_levels(y)
+        nodes = taxonomy.walk(columns, codes)
+        if (nodes >= 0).all():
+            refuse_gaps(codes[(codes >= 0).any(axis=1)], columns)
+            return sparse.csr_array(taxonomy.ancestor_closure[nodes])
+        if hasattr(y, "shape"):
+            _refuse_unknown_paths(nodes, columns, codes, taxonomy)
+    rows = [list(labels) for labels in y]
+    flat = [label for labels in rows for label in labels]
+    members = label_nodes(flat, taxonomy)
+    counts = np.fromiter(map(len, rows), dtype=np.intp, count=len(rows))
+    owners = np.repeat(np.arange(len(rows)), counts)
+    inside = members > 0
+    indicator = sparse.csr_array(
+        (np.ones(inside.sum()), (owners[inside], members[inside] - 1)),
+        shape=(len(rows), taxonomy.n_nodes - 1),
+    )
+    return _close_indicator(indicator, taxonomy)
+
+
+def infer_taxonomy(y_true: Any, y_pred: Any) -> Taxonomy:
+    """Return the taxonomy that two sets of paths spell out together.
+
+    Raises
+    ------
+    TargetError
+        If they do not hold paths, but names of nodes: these say nothing of the taxonomy.
+    """
+    if not (holds_levels(y_true, None) and holds_levels(y_pred, None)):
+        raise TargetError(
+            "1-D labels do not tell how nodes are related: pass `taxonomy=`. (Without it only "
+            "paths, one column for each level, can be scored.)"
+        )
+    rows = [*_rows_of(y_true), *_rows_of(y_pred)]
+    return Taxonomy.from_levels([row for row in rows if not all(map(is_padding, row))])[1]
+
+
+def _rows_of(Y: Any) -> list[list[Any]]:
+    columns, codes = factorize_levels(Y)
+    cells = np.full(codes.shape, None, dtype=object)
+    for level, uniques in enumerate(columns):
+        filled = codes[:, level] >= 0
+        cells[filled, level] = np.array([*uniques, None], dtype=object)[codes[filled, level]]
+    return cells.tolist()  # type: ignore[no-any-return]

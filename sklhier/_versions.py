@@ -1,0 +1,37 @@
+"""Versions kept with a pickled estimator, and a warning when they changed."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import sklearn
+
+from sklhier._version import __version__
+from sklhier.exceptions import VersionWarning
+
+__all__ = ["restored_state", "with_versions"]
+
+_KEY = "_saved_with"
+
+
+def with_versions(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state to pickle, with the versions in use added."""
+    return {**state, _KEY: {"sklhier": __version__, "scikit-learn": sklearn.__version__}}
+
+
+def restored_state(owner: object, state: dict[str, Any]) -> dict[str, Any]:
+    """Return a pickled state without its versions; warn if they are not those in use."""
+    state = dict(state)
+    saved = state.pop(_KEY, {})
+    now = {"sklhier": __version__, "scikit-learn": sklearn.__version__}
+    changed = [f"{name} {version} (now {now[name]})" for name, version in saved.items()
+               if version != now.get(name)]
+    if changed:
+        warnings.warn(
+            f"This {type(owner).__name__} was saved with {' and '.join(changed)}: it may fail or "
+            "give other results. Fit it again, or load it with the versions it was saved with.",
+            VersionWarning,
+            stacklevel=3,
+        )
+    return state

@@ -1,0 +1,51 @@
+"""What a decoder is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sklearn.base import BaseEstimator
+
+from sklhier._marginals import Marginals
+from sklhier._typing import NodeIds
+
+__all__ = ["Decoder"]
+
+
+class Decoder(BaseEstimator):
+    """Turns node probabilities into one node for each row; keeps no state.
+
+    A subclass stores its parameters in ``__init__``, like every scikit-learn object (so that
+    searches can tune them), and defines :meth:`decode`. ``marginals.expand`` computes the outcomes
+    of chosen ``(row, node)`` pairs, ``marginals.dense()`` those of all nodes; rows come in blocks
+    of a size to match.
+
+    Attributes
+    ----------
+    needs_all_nodes : bool
+        Whether :meth:`decode` asks for ``marginals.dense()``.
+    needs_probabilities : bool
+        Whether it compares numbers that only probabilities make comparable. If so, it is
+        refused together with base estimators that have decision scores alone.
+    """
+
+    needs_all_nodes: ClassVar[bool] = False
+    needs_probabilities: ClassVar[bool] = False
+
+    def decode(self, marginals: Marginals) -> NodeIds:
+        """Return the answers.
+
+        Parameters
+        ----------
+        marginals : Marginals
+            Probabilities of the nodes.
+
+        Returns
+        -------
+        nodes : ndarray of int32, shape (n_rows,)
+            Ids of nodes; 0, the root, where no more specific answer is given.
+        """
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""

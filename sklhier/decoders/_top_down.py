@@ -1,0 +1,48 @@
+"""The most probable child, from the root downwards."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sklhier import _node_ops as ops
+from sklhier._marginals import Marginals
+from sklhier._typing import NodeIds
+from sklhier.decoders._base import Decoder
+
+__all__ = ["TopDown"]
+
+
+class TopDown(Decoder):
+    """Greedy descent: at each node go on to the most probable outcome.
+
+    The textbook top-down prediction [1]_: only the nodes on the way are evaluated, and the upper
+    levels are decided without regard to what is below them. The answer may differ from the most
+    probable class of ``predict_proba``; that of :class:`BestPath` never does.
+
+    References
+    ----------
+    .. [1] C. N. Silla, A. A. Freitas. A survey of hierarchical classification across different
+       application domains. Data Mining and Knowledge Discovery 22 (2011).
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> HierarchicalClassifier(decoder="top_down")
+    HierarchicalClassifier(decoder='top_down')
+    """
+
+    def decode(self, marginals: Marginals) -> NodeIds:
+        """Return the node at which the descent of each row ends."""
+        counts = marginals.outcomes.counts
+        answers = np.zeros(marginals.n_rows, dtype=np.int32)
+        rows = np.arange(marginals.n_rows if counts[0] else 0)
+        mass = np.ones(len(rows))
+        while rows.size:
+            found = marginals.expand(rows, answers[rows], mass)
+            best = ops.segment_argmax(found.mass, found.offsets)
+            rows = rows[found.order]
+            stopped = found.nodes[best] == answers[rows]
+            answers[rows], mass = found.nodes[best], found.mass[best]
+            going_on = ~stopped & (counts[answers[rows]] > 0)
+            rows, mass = rows[going_on], mass[going_on]
+        return answers
