@@ -136,13 +136,15 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     Examples
     --------
     >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklhier import HierarchicalClassifier, Taxonomy
     >>> texts = ["an owl hoots", "a wren sings", "a ray swims", "an eel swims", "an owl", "a wren"]
     >>> labels = ["bird/owl", "bird/wren", "fish/ray", "fish/eel", "bird/owl", "bird/wren"]
     >>> y, taxonomy = Taxonomy.from_paths(labels)
-    >>> model = make_pipeline(TfidfVectorizer(), HierarchicalClassifier(taxonomy=taxonomy))
-    >>> model.fit(texts, y).predict(["the owl", "it swims like an eel"])
+    >>> classifier = HierarchicalClassifier(LogisticRegression(C=10), taxonomy=taxonomy)
+    >>> model = make_pipeline(TfidfVectorizer(), classifier).fit(texts, y)
+    >>> model.predict(["the owl", "it swims like an eel"])
     array(['bird/owl', 'fish/eel'], dtype='<U9')
     """
 

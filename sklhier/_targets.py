@@ -295,6 +295,8 @@ def read_targets(
             "y is a sparse matrix. HierarchicalClassifier predicts one path for each sample: pass "
             "1-D labels."
         )
+    if hasattr(y, "__array__") and not hasattr(y, "shape"):
+        y = np.asarray(y)
     if holds_levels(y, taxonomy):
         return _read_levels(y, taxonomy)
     labels = as_labels(y)
@@ -385,6 +387,16 @@ def closed_indicator(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
     if holds_levels(y, taxonomy) or isinstance(_first(y), AbstractSet):
         return _close_collections(y, taxonomy)
     return sparse.csr_array(closure[nodes_or_root(y, taxonomy)])
+
+
+def holds_label_sets(y: Any, taxonomy: Taxonomy) -> bool:
+    """Whether `y` may give a sample several labels, rather than one label or path."""
+    if sparse.issparse(y) or _is_indicator(y, taxonomy) or isinstance(_first(y), AbstractSet):
+        return True
+    if hasattr(y, "shape") or not holds_levels(y, taxonomy):
+        return False
+    columns, codes = factorize_levels(y)
+    return bool((taxonomy.walk(columns, codes) < 0).any())
 
 
 def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:

@@ -47,6 +47,8 @@ def prepare_features(estimator: Any, X: Any, *, reset: bool) -> Any:
 
 def _as_container(X: Any) -> Any:
     """Turn a list of rows of numbers into an array; leave texts and records alone."""
+    if hasattr(X, "__array__") and not hasattr(X, "shape"):
+        return np.asarray(X)
     if not isinstance(X, list | tuple) or not len(X) or isinstance(X[0], str | bytes | Mapping):
         return X
     widths = {len(row) if hasattr(row, "__len__") else -1 for row in X}

@@ -44,9 +44,11 @@ class BestPath(Decoder):
                 break
             open_ = best.may_be_beaten(rows, mass)
             here = open_ & (depths[nodes] == depth)
-            below = _expand(marginals, best, rows[here], nodes[here], mass[here])
             later = open_ & ~here
-            todo = _joined([(rows[later], nodes[later], mass[later]), below])
+            todo = rows[later], nodes[later], mass[later]
+            if here.any():
+                below = _expand(marginals, best, rows[here], nodes[here], mass[here])
+                todo = _joined([todo, below])
         return best.nodes
 
 

@@ -1,0 +1,128 @@
+"""How far a prediction is right, and how far it is from the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sklhier import _node_ops as ops
+from sklhier._typing import Floats
+from sklhier.metrics._input import read_nodes
+
+__all__ = ["level_accuracy", "level_accuracy_scores", "tree_distance_loss"]
+
+
+def level_accuracy_scores(
+    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+) -> Floats:
+    """Compute the accuracy at each level.
+
+    At level `k`, among the samples whose true label is at level `k` or deeper, the share whose
+    predicted path has the same node there as the true one. A prediction that stops above
+    is wrong there; one that goes on below a shorter true path is not counted there.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like
+        One label or path for each sample, in any format.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels. May be left out where both `y` hold paths.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    scores : ndarray of float64, shape (n_levels,)
+        In [0, 1], that of the first level first; NaN for a level that no true label reaches.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and for 1-D labels without one.
+    TaxonomyError
+        If the taxonomy is no tree.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import level_accuracy_scores
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> level_accuracy_scores(["owl", "eel", "fish"], ["wren", "eel", "eel"], taxonomy=taxonomy)
+    array([1. , 0.5])
+    """
+    true, predicted, weights, resolved = read_nodes(
+        y_true, y_pred, taxonomy, sample_weight, "Accuracy at each level"
+    )
+    true_paths, predicted_paths = resolved.path_ids(true), resolved.path_ids(predicted)
+    reached = true_paths >= 0
+    totals = weights @ reached
+    right = weights @ (reached & (true_paths == predicted_paths))
+    return np.divide(right, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+
+
+def level_accuracy(
+    y_true: Any, y_pred: Any, *, level: int = 1, taxonomy: Any = None, sample_weight: Any = None
+) -> float:
+    """Return one of :func:`level_accuracy_scores`; `level` counts from 1, -1 is the deepest."""
+    scores = level_accuracy_scores(
+        y_true, y_pred, taxonomy=taxonomy, sample_weight=sample_weight
+    )
+    if not 1 <= abs(level) <= len(scores):
+        raise ValueError(f"`level` is from 1 to {len(scores)}; {level!r} was given.")
+    return float(scores[level - 1 if level > 0 else level])
+
+
+def tree_distance_loss(
+    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+) -> float:
+    """Compute the mean number of edges between the true and the predicted node.
+
+    In a tree it is the size of the symmetric difference of the two paths [1]_.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like
+        One label or path for each sample, in any format.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels. May be left out where both `y` hold paths.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    loss : float
+        From 0 (all right) to twice the depth of the tree.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and for 1-D labels without one.
+    TaxonomyError
+        If the taxonomy is no tree.
+
+    References
+    ----------
+    .. [1] A. Kosmopoulos et al. Evaluation measures for hierarchical classification: a unified view
+       and novel approaches. Data Mining and Knowledge Discovery 29 (2015).
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import tree_distance_loss
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> tree_distance_loss(["owl", "owl", "owl"], ["owl", "wren", "eel"], taxonomy=taxonomy)
+    2.0
+    """
+    true, predicted, weights, resolved = read_nodes(
+        y_true, y_pred, taxonomy, sample_weight, "The distance between nodes"
+    )
+    met = ops.lowest_common_ancestors(
+        true,
+        predicted,
+        resolved.parent_ids,
+        resolved.preorder_positions,
+        resolved.subtree_sizes,
+    )
+    depths = resolved.depths
+    return float(np.average(depths[true] + depths[predicted] - 2 * depths[met], weights=weights))

@@ -1,0 +1,195 @@
+"""A report that can be read from the top down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sklhier import _targets
+from sklhier._typing import NodeIds
+from sklhier.metrics._input import read_closures
+from sklhier.metrics._levels import level_accuracy_scores, tree_distance_loss
+from sklhier.metrics._scores import hierarchical_precision_recall_fscore_support
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["hierarchical_classification_report"]
+
+_MEASURES = ("precision", "recall", "f1", "support")
+
+
+def hierarchical_classification_report(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    taxonomy: Any = None,
+    max_depth: int | None = None,
+    sample_weight: Any = None,
+    digits: int = 3,
+    output: str = "text",
+    zero_division: float = 0.0,
+) -> Any:
+    """Report accuracy by level, averages, and precision, recall and F1 of every node.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like
+        Labels in any format.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        Tree or DAG of the labels. May be left out where both `y` hold paths.
+    max_depth : int, default=None
+        Deepest level of which nodes are listed; 0 for none, None for all.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+    digits : int, default=3
+        Digits after the point in the text.
+    output : {"text", "dict", "frame"}, default="text"
+        A string; nested dictionaries; or a :class:`pandas.DataFrame` of the nodes and averages.
+    zero_division : float, default=0.0
+        Value of what is undefined; NaN leaves it out of averages.
+
+    Returns
+    -------
+    report : str, dict or pandas.DataFrame
+        The dictionary has the keys ``"levels"`` (a list of ``level``, ``accuracy`` and ``support``;
+        trees with one label for each sample only), ``"averages"`` (``"micro"``, ``"samples"``,
+        ``"macro"``), ``"tree_distance"`` (as for levels) and ``"nodes"`` (by name). The macro average
+        is over the nodes that occur in `y_true` or `y_pred`; others are not listed.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and for 1-D labels without one.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_classification_report
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> y_true, y_pred = ["owl", "eel", "wren", "owl"], ["wren", "eel", "wren", "owl"]
+    >>> print(hierarchical_classification_report(y_true, y_pred, taxonomy=taxonomy))
+                       accuracy      support
+    level 1               1.000            4
+    level 2               0.750            4
+    <BLANKLINE>
+                      precision       recall           f1      support
+    micro average         0.875        0.875        0.875            8
+    samples average       0.875        0.875        0.875            4
+    macro average         0.900        0.900        0.867            5
+    <BLANKLINE>
+    bird                  1.000        1.000        1.000            3
+      owl                 1.000        0.500        0.667            2
+      wren                0.500        1.000        0.667            1
+    fish                  1.000        1.000        1.000            1
+      eel                 1.000        1.000        1.000            1
+    <BLANKLINE>
+    mean distance between true and predicted node: 0.500 edges
+    """
+    if output not in ("text", "dict", "frame"):
+        raise ValueError(f"`output` is 'text', 'dict' or 'frame'; {output!r} was given.")
+    true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
+    single = resolved.is_tree and not any(
+        _targets.holds_label_sets(y, resolved) for y in (y_true, y_pred)
+    )
+    occurs = np.asarray((weights @ true + weights @ predicted) > 0)
+    sparse_sets = {"taxonomy": resolved, "sample_weight": weights, "zero_division": zero_division}
+    tables = {
+        average: hierarchical_precision_recall_fscore_support(
+            true[:, 1:],
+            predicted[:, 1:],
+            average=average,
+            node_weight=occurs[1:].astype(float) if average == "macro" else None,
+            **sparse_sets,
+        )
+        for average in ("micro", "samples", "macro", None)
+    }
+    counts = {"micro": tables["micro"][3], "samples": weights.sum(), "macro": occurs.sum()}
+    averages = {
+        name: dict(zip(_MEASURES, (*tables[name][:3], float(count)), strict=True))
+        for name, count in counts.items()
+    }
+    listed = _listed(resolved, occurs, max_depth)
+    rows = np.column_stack(tables[None])[listed - 1]
+    levels: list[dict[str, float]] = []
+    distance = None
+    if single:
+        common = {"taxonomy": resolved, "sample_weight": sample_weight}
+        scores = level_accuracy_scores(y_true, y_pred, **common)
+        reached = weights @ (resolved.path_ids(_targets.nodes_or_root(y_true, resolved)) >= 0)
+        levels = [
+            {"level": level, "accuracy": float(score), "support": float(support)}
+            for level, (score, support) in enumerate(zip(scores, reached, strict=True), start=1)
+        ]
+        distance = tree_distance_loss(y_true, y_pred, **common)
+    if output == "frame":
+        return _as_frame(resolved, listed, rows, averages)
+    if output == "dict":
+        nodes = {
+            resolved.nodes[node]: dict(zip(_MEASURES, map(float, row), strict=True))
+            for node, row in zip(listed.tolist(), rows, strict=True)
+        }
+        return {"levels": levels, "averages": averages, "tree_distance": distance, "nodes": nodes}
+    return _as_text(resolved, listed, rows, averages, levels, distance, digits)
+
+
+def _listed(taxonomy: Taxonomy, occurs: Any, max_depth: int | None) -> NodeIds:
+    """Return the ids of the nodes to list, those of a tree in preorder."""
+    shown = occurs.copy()
+    shown[0] = False
+    if max_depth is not None:
+        shown &= taxonomy.depths <= max_depth
+    nodes = np.flatnonzero(shown).astype(np.int32)
+    return nodes[np.argsort(taxonomy.preorder_positions[nodes])] if taxonomy.is_tree else nodes
+
+
+def _as_frame(taxonomy: Taxonomy, listed: NodeIds, rows: Any, averages: Any) -> Any:
+    import pandas as pd
+
+    names = [taxonomy.nodes[node] for node in listed]
+    frame = pd.DataFrame(rows, columns=list(_MEASURES), index=pd.Index(names, name="node"))
+    frame.insert(0, "level", taxonomy.depths[listed])
+    summary = pd.DataFrame(averages).T.rename(index=lambda name: f"{name} average")
+    summary.insert(0, "level", 0)
+    return pd.concat([frame, summary]).rename_axis("node")
+
+
+def _as_text(
+    taxonomy: Taxonomy,
+    listed: NodeIds,
+    rows: Any,
+    averages: dict[str, dict[str, float]],
+    levels: list[dict[str, float]],
+    distance: float | None,
+    digits: int,
+) -> str:
+    names = [
+        "  " * (int(taxonomy.depths[node]) - 1) + str(taxonomy.step_names[node]) for node in listed
+    ]
+    width = max(len("samples average"), *map(len, names), 0) if names else len("samples average")
+
+    def line(name: str, *cells: Any) -> str:
+        texts = [
+            cell if isinstance(cell, str) else f"{cell:.{digits}f}" if position < 3 else f"{cell:.10g}"
+            for position, cell in cells
+        ]
+        return name.ljust(width) + "".join(text.rjust(13) for text in texts)
+
+    def measured(name: str, *values: float) -> str:
+        return line(name, *enumerate(values))
+
+    text = []
+    if levels:
+        text.append(line("", (0, "accuracy"), (3, "support")))
+        text += [
+            line(f"level {row['level']}", (0, row["accuracy"]), (3, row["support"]))
+            for row in levels
+        ]
+        text.append("")
+    text.append(line("", *enumerate(_MEASURES)))
+    text += [measured(f"{name} average", *row.values()) for name, row in averages.items()]
+    if names:
+        text.append("")
+        text += [measured(name, *row) for name, row in zip(names, rows, strict=True)]
+    if distance is not None:
+        text += ["", f"mean distance between true and predicted node: {distance:.{digits}f} edges"]
+    return "\n".join(text)

@@ -1,0 +1,315 @@
+"""Hierarchical precision, recall and F: those of the sets of all ancestors."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+
+from sklhier._typing import Floats
+from sklhier.metrics._input import read_closures, read_node_weight
+
+__all__ = [
+    "hierarchical_f1_score",
+    "hierarchical_fbeta_score",
+    "hierarchical_precision_recall_fscore_support",
+    "hierarchical_precision_score",
+    "hierarchical_recall_score",
+]
+
+_AVERAGES = ("micro", "samples", "macro", None)
+
+
+def hierarchical_precision_recall_fscore_support(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    taxonomy: Any = None,
+    beta: float = 1.0,
+    average: str | None = "micro",
+    sample_weight: Any = None,
+    node_weight: Any = None,
+    zero_division: Any = "warn",
+) -> tuple[Any, Any, Any, Any]:
+    r"""Compute precision, recall and F of the labels with all their ancestors.
+
+    With :math:`\hat T_i` the true labels of sample `i` and all their ancestors, and
+    :math:`\hat P_i` the predicted ones, the root left out [1]_,
+
+    .. math::
+
+        hP = \frac{\sum_i |\hat T_i \cap \hat P_i|}{\sum_i |\hat P_i|}, \quad
+        hR = \frac{\sum_i |\hat T_i \cap \hat P_i|}{\sum_i |\hat T_i|}, \quad
+        hF_\beta = \frac{(1 + \beta^2) hP \cdot hR}{\beta^2 hP + hR}.
+
+    Equal to :func:`sklearn.metrics.precision_recall_fscore_support` on the 0/1 matrix of samples
+    and nodes. If all labels are leaves of one depth, hP, hR and hF (micro and samples) are the mean
+    of the accuracies at each level.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like
+        Labels in any format: names of nodes, paths, collections of labels, or an indicator over
+        ``taxonomy.nodes[1:]``. None, or an empty path or collection, is the empty set.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        Tree or DAG of the labels. May be left out where both `y` hold paths.
+    beta : float, default=1.0
+        Weight of recall in F, positive.
+    average : {"micro", "samples", "macro"} or None, default="micro"
+        ``"micro"`` as above; ``"samples"``: the mean over samples; ``"macro"``: the mean
+        over all nodes but the root, also those that never occur (their score is `zero_division`;
+        ``numpy.nan`` leaves them out); None: one value for each node.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+    node_weight : mapping or array-like, shape (n_nodes - 1,), default=None
+        Weights of the nodes, by name or in the order of ``taxonomy.nodes[1:]``; all 1 by default.
+        Without effect on ``average=None``.
+    zero_division : {"warn", 0.0, 1.0, numpy.nan}, default="warn"
+        Value where a denominator is 0; ``"warn"`` is 0 with a warning; NaN is left out of means.
+
+    Returns
+    -------
+    precision, recall, fbeta : float, or ndarray of float64, shape (n_nodes - 1,)
+        In [0, 1].
+    support : float or ndarray of float64
+        Sum of the weights of the true nodes: in all, or of each.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and for 1-D labels without one.
+
+    References
+    ----------
+    .. [1] S. Kiritchenko, S. Matwin, R. Nock, A. F. Famili. Learning and evaluation in the
+       presence of class hierarchies. Canadian AI (2006).
+    .. [2] A. Kosmopoulos et al. Evaluation measures for hierarchical classification: a unified view
+       and novel approaches. Data Mining and Knowledge Discovery 29 (2015).
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_precision_recall_fscore_support
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> hierarchical_precision_recall_fscore_support(
+    ...     ["owl", "eel", "wren"], ["wren", "eel", "bird"], taxonomy=taxonomy
+    ... )
+    (0.8, 0.666..., 0.727..., 6.0)
+    """
+    if average not in _AVERAGES:
+        raise ValueError(f"`average` is one of {list(_AVERAGES)}; {average!r} was given.")
+    if not beta > 0:
+        raise ValueError(f"`beta` is positive; {beta!r} was given.")
+    true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
+    of_node = read_node_weight(node_weight, resolved)
+    both = true.multiply(predicted)
+    if average in ("macro", None):
+        common, n_true, n_pred = (weights @ table for table in (both, true, predicted))
+        common, n_true, n_pred = common[1:], n_true[1:], n_pred[1:]
+    else:
+        common, n_true, n_pred = (table @ of_node for table in (both, true, predicted))
+    if average == "micro":
+        common, n_true, n_pred = (
+            np.atleast_1d(weights @ sums) for sums in (common, n_true, n_pred)
+        )
+    ratios = (
+        ("Precision", common, n_pred),
+        ("Recall", common, n_true),
+        ("F-score", (1 + beta**2) * common, beta**2 * n_true + n_pred),
+    )
+    values = [_ratio(above, below, zero_division, name) for name, above, below in ratios]
+    if average is None:
+        return (*values, n_true)
+    of_value = {"micro": np.ones(1), "samples": weights, "macro": of_node[1:]}[str(average)]
+    support = n_true[0] if average == "micro" else (of_value @ n_true)
+    return (*(_mean(value, of_value) for value in values), float(support))
+
+
+def _ratio(above: Floats, below: Floats, zero_division: Any, name: str) -> Floats:
+    undefined = below == 0
+    value = 0.0 if isinstance(zero_division, str) else float(zero_division)
+    if isinstance(zero_division, str) and zero_division != "warn":
+        raise ValueError(f"`zero_division` is 'warn' or a number; {zero_division!r} was given.")
+    if zero_division == "warn" and undefined.any():
+        warnings.warn(
+            f"{name} is ill-defined and set to 0.0 where a set of nodes is empty "
+            f"({int(undefined.sum())} of {len(undefined)} values). Use `zero_division` to control "
+            "this behavior.",
+            UndefinedMetricWarning,
+            stacklevel=4,
+        )
+    ratio = np.full(len(below), value)
+    return np.divide(above, below, out=ratio, where=~undefined)
+
+
+def _mean(values: Floats, weights: Floats) -> float:
+    defined = ~np.isnan(values)
+    if not weights[defined].any():
+        return float("nan")
+    return float(np.average(values[defined], weights=weights[defined]))
+
+
+def hierarchical_fbeta_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    beta: float,
+    taxonomy: Any = None,
+    average: str | None = "micro",
+    sample_weight: Any = None,
+    node_weight: Any = None,
+    zero_division: Any = "warn",
+) -> Any:
+    """Compute hierarchical F-beta, as :func:`hierarchical_precision_recall_fscore_support`.
+
+    Parameters
+    ----------
+    y_true, y_pred, taxonomy, average, sample_weight, node_weight, zero_division
+        See :func:`hierarchical_precision_recall_fscore_support`.
+    beta : float
+        Weight of recall, positive.
+
+    Returns
+    -------
+    score : float, or ndarray of float64, shape (n_nodes - 1,)
+        In [0, 1].
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> hierarchical_fbeta_score(["owl"], ["bird"], beta=2.0, taxonomy=taxonomy)
+    0.555...
+    """
+    return hierarchical_precision_recall_fscore_support(
+        y_true,
+        y_pred,
+        taxonomy=taxonomy,
+        beta=beta,
+        average=average,
+        sample_weight=sample_weight,
+        node_weight=node_weight,
+        zero_division=zero_division,
+    )[2]
+
+
+def hierarchical_f1_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    taxonomy: Any = None,
+    average: str | None = "micro",
+    sample_weight: Any = None,
+    node_weight: Any = None,
+    zero_division: Any = "warn",
+) -> Any:
+    """Compute hierarchical F1, as :func:`hierarchical_precision_recall_fscore_support`.
+
+    Parameters
+    ----------
+    y_true, y_pred, taxonomy, average, sample_weight, node_weight, zero_division
+        See :func:`hierarchical_precision_recall_fscore_support`.
+
+    Returns
+    -------
+    score : float, or ndarray of float64, shape (n_nodes - 1,)
+        In [0, 1].
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> hierarchical_f1_score(["owl", "eel"], ["wren", "eel"], taxonomy=taxonomy)
+    0.75
+    """
+    return hierarchical_precision_recall_fscore_support(
+        y_true,
+        y_pred,
+        taxonomy=taxonomy,
+        average=average,
+        sample_weight=sample_weight,
+        node_weight=node_weight,
+        zero_division=zero_division,
+    )[2]
+
+
+def hierarchical_precision_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    taxonomy: Any = None,
+    average: str | None = "micro",
+    sample_weight: Any = None,
+    node_weight: Any = None,
+    zero_division: Any = "warn",
+) -> Any:
+    """Compute hierarchical precision, as :func:`hierarchical_precision_recall_fscore_support`.
+
+    Parameters
+    ----------
+    y_true, y_pred, taxonomy, average, sample_weight, node_weight, zero_division
+        See :func:`hierarchical_precision_recall_fscore_support`.
+
+    Returns
+    -------
+    score : float, or ndarray of float64, shape (n_nodes - 1,)
+        In [0, 1].
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> hierarchical_precision_score(["owl"], ["bird"], taxonomy=taxonomy)
+    1.0
+    """
+    return hierarchical_precision_recall_fscore_support(
+        y_true,
+        y_pred,
+        taxonomy=taxonomy,
+        average=average,
+        sample_weight=sample_weight,
+        node_weight=node_weight,
+        zero_division=zero_division,
+    )[0]
+
+
+def hierarchical_recall_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    taxonomy: Any = None,
+    average: str | None = "micro",
+    sample_weight: Any = None,
+    node_weight: Any = None,
+    zero_division: Any = "warn",
+) -> Any:
+    """Compute hierarchical recall, as :func:`hierarchical_precision_recall_fscore_support`.
+
+    Parameters
+    ----------
+    y_true, y_pred, taxonomy, average, sample_weight, node_weight, zero_division
+        See :func:`hierarchical_precision_recall_fscore_support`.
+
+    Returns
+    -------
+    score : float, or ndarray of float64, shape (n_nodes - 1,)
+        In [0, 1].
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> hierarchical_recall_score(["owl"], ["bird"], taxonomy=taxonomy)
+    0.5
+    """
+    return hierarchical_precision_recall_fscore_support(
+        y_true,
+        y_pred,
+        taxonomy=taxonomy,
+        average=average,
+        sample_weight=sample_weight,
+        node_weight=node_weight,
+        zero_division=zero_division,
+    )[1]
