@@ -198,7 +198,8 @@ def holds_levels(y: Any, taxonomy: Taxonomy | None) -> bool:
     """Whether `y` spells out paths step by step, rather than naming nodes."""
     shape = getattr(y, "shape", None)
     if shape is not None and len(shape) == 2:
-        return bool(shape[1] != 1)
+        # One column of numbers is what scikit-learn calls a column vector: labels, with a warning.
+        return bool(shape[1] != 1) or getattr(y, "dtype", np.dtype(object)).kind in "OUT"
     if shape is not None and getattr(y, "dtype", None) != object:
         return False
     first = _first(y)
@@ -312,7 +313,8 @@ def read_targets(
             nodes = class_ids[codes]
             return nodes, taxonomy, _label_format(labels, nodes, encoded=True)
     if taxonomy is None:
-        check_classification_targets(labels)
+        if labels.dtype.kind in "fc":
+            check_classification_targets(labels)
         taxonomy = Taxonomy.flat(labels)
     nodes = label_nodes(values, taxonomy)
     return nodes, taxonomy, _label_format(labels, nodes)

@@ -185,8 +185,6 @@ class Taxonomy:
         elif len(roots) == 1:
             root = int(roots[0])
         n_nodes = len(names)
-        if n_nodes < 2:
-            raise TaxonomyError.empty()
         start = np.array([] if root is None else [root], dtype=np.int32)
         order = depths = start
         if start.size:
@@ -196,6 +194,8 @@ class Taxonomy:
             remaining[order] = False
             cycle = ops.find_cycle(parents, children, remaining)
             raise TaxonomyError.cycle([names[node] for node in cycle])
+        if n_nodes < 2:
+            raise TaxonomyError.empty()
         rank = np.empty(n_nodes, dtype=np.int32)
         rank[order] = np.arange(n_nodes, dtype=np.int32)
         parents, children = rank[parents], rank[children]
@@ -955,14 +955,13 @@ class Taxonomy:
         import pandas as pd
 
         first = 1 if self._names[0] is ROOT else 0
-        parents = [self.parents(name) for name in self._names[first:]]
+        above = [self.parents(name) for name in self._names[first:]]
+        parents = [names if len(names) > 1 else next(iter(names), None) for names in above]
         n_children = np.diff(self.child_offsets)[first:]
         return pd.DataFrame(
             {
                 "node": self.node_names[first:],
-                "parent": [
-                    above if len(above) > 1 else (above[0] if above else None) for above in parents
-                ],
+                "parent": pd.Series(parents, dtype=object),
                 "depth": self._depths[first:],
                 "n_children": n_children,
                 "is_leaf": n_children == 0,

@@ -20,9 +20,15 @@ class PerParent(Strategy):
     """One classifier for each parent node, which decides among its children [1]_.
 
     It is trained on the samples that belong to one of the children. The probability of a node is
-    the product of the decisions on its path. A label that is an inner node counts as an example of
-    its ancestors and is ignored from there on; a node below which no label was seen is
-    an answer like a leaf.
+    the product of the decisions on its path. A node below which no label was seen is an answer like
+    a leaf.
+
+    Parameters
+    ----------
+    stop : {"ignore", "learn"}, default="ignore"
+        What a label means that is an inner node, with seen labels below it. Either way it is an
+        example of its ancestors. ``"ignore"``: it says nothing about what is below, and predictions
+        go on to a leaf. ``"learn"``: to stop there is one more outcome, which its classifier learns.
 
     References
     ----------
@@ -32,13 +38,21 @@ class PerParent(Strategy):
     Examples
     --------
     >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.strategies import PerParent
     >>> HierarchicalClassifier(strategy="per_parent")  # the default
     HierarchicalClassifier()
+    >>> HierarchicalClassifier(strategy=PerParent(stop="learn"))
+    HierarchicalClassifier(strategy=PerParent(stop='learn'))
     """
 
+    def __init__(self, stop: str = "ignore") -> None:
+        self.stop = stop
+
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
-        """Return the seen children of every node."""
-        return Outcomes.of(taxonomy, class_ids, stops=False)
+        """Return the seen children of every node, and where labels may stop."""
+        if self.stop not in ("ignore", "learn"):
+            raise ValueError(f"`stop` is 'ignore' or 'learn'; {self.stop!r} was given.")
+        return Outcomes.of(taxonomy, class_ids, stops=self.stop == "learn")
 
     def plan(
         self, taxonomy: Taxonomy, outcomes: Outcomes, nodes: NodeIds
@@ -53,14 +67,16 @@ class PerParent(Strategy):
         order = np.argsort(keys, kind="stable")
         in_order = keys[order]
         inner = outcomes.inner
-        starts = np.searchsorted(in_order, position[inner] + 1)
+        stopping = np.isin(inner, outcomes.stops)
+        starts = np.searchsorted(in_order, position[inner] + ~stopping)
         stops = np.searchsorted(in_order, position[inner] + size[inner])
         for owner, start, stop in zip(
             inner.tolist(), starts.tolist(), stops.tolist(), strict=True
         ):
             members = outcomes.of_node(owner)
             rows = np.sort(order[start:stop])  # as in the data: some estimators mind the order
-            codes = np.searchsorted(position[members], keys[rows], side="right") - 1
+            codes = np.searchsorted(position[members[members != owner]], keys[rows], "right") - 1
+            codes[codes < 0] = len(members) - 1  # the owner itself: stop here, the last outcome
             yield LocalProblem(owner, members, rows, codes)
 
     def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
@@ -71,7 +87,7 @@ class PerParent(Strategy):
         self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool
     ) -> int:
         """Return the number of nodes, or of the outcomes on a path."""
-        return taxonomy.n_nodes if all_nodes else 4 * outcomes.widest * taxonomy.n_levels
+        return 2 * taxonomy.n_nodes if all_nodes else 4 * outcomes.widest * taxonomy.n_levels
 
 
 class _Products:
@@ -103,12 +119,17 @@ class _Products:
 
     def dense(self) -> DenseMarginals:
         """Ask every node about every row."""
-        table = np.zeros((self.n_rows, self.taxonomy.n_nodes))
-        table[:, 0] = 1.0
+        shape = (self.n_rows, self.taxonomy.n_nodes)
+        nodes = np.zeros(shape)
+        nodes[:, 0] = 1.0
+        stops = np.zeros(shape) if self.outcomes.stops.size else None
         for owner in self.outcomes.inner.tolist():  # parents come first
             members = self.outcomes.of_node(owner)
-            table[:, members] = table[:, [owner]] * self._scores.of(owner, members)
-        return DenseMarginals(self.taxonomy, self.outcomes, table)
+            masses = nodes[:, [owner]] * self._scores.of(owner, members)
+            if stops is not None and members[-1] == owner:
+                members, masses, stops[:, owner] = members[:-1], masses[:, :-1], masses[:, -1]
+            nodes[:, members] = masses
+        return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
 
     def answer_proba(self, nodes: NodeIds) -> Floats:
         """Return the probability that the answer is each of `nodes`."""

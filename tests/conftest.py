@@ -1,0 +1,72 @@
+"""Named taxonomies used everywhere, and where the optional real data are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from sklhier import Taxonomy
+
+settings.register_profile(
+    "default",
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=500,
+                          derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+TAXONOMIES = {
+    # a   b   c
+    "flat": Taxonomy.flat(["a", "b", "c"]),
+    # R - a - b - c
+    "chain": Taxonomy.from_edges([("R", "a"), ("a", "b"), ("b", "c")]),
+    #        R
+    #    A       B
+    #  a  b    c  d
+    "balanced": Taxonomy.from_edges(
+        [("R", "A"), ("R", "B"), ("A", "a"), ("A", "b"), ("B", "c"), ("B", "d")]
+    ),
+    #          R
+    #    A     B      C
+    #  A1  A2  B1 B2
+    # a b   c
+    "ragged": Taxonomy.from_edges(
+        [
+            ("R", "A"), ("R", "B"), ("R", "C"), ("A", "A1"), ("A", "A2"), ("A1", "a"),
+            ("A1", "b"), ("A2", "c"), ("B", "B1"), ("B", "B2"),
+        ]
+    ),
+    #  A     B
+    # a b   c
+    "several_roots": Taxonomy.from_dict({"A": ["a", "b"], "B": ["c"]}),
+    #   A      B
+    # x Other Other
+    "repeated_names": Taxonomy.from_paths(["A/x", "A/Other", "B/Other"])[1],
+}  # fmt: skip
+
+#   R
+#  P Q
+#  | S
+#  Z--   (Z has the parents P and S)
+DIAMOND = Taxonomy.from_edges([("R", "P"), ("R", "Q"), ("Q", "S"), ("P", "Z"), ("S", "Z")])
+
+
+@pytest.fixture(params=list(TAXONOMIES))
+def tree(request):
+    """Each of the named trees."""
+    return TAXONOMIES[request.param]
+
+
+def shared_data(name: str) -> Path:
+    """Return the folder of a real data set, or skip the test that asked for it."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SKLHIER_DATA", default)) / name
+    if not folder.is_dir():
+        pytest.skip(f"the real data set {name} is not here (set SKLHIER_DATA)")
+    return folder

@@ -1,0 +1,97 @@
+"""Slow, obvious definitions: networkx and loops. The fast code must agree."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+from sklearn.base import clone
+
+
+def closure(graph, root, labels):
+    """Return the labels with all their ancestors, the root left out."""
+    found = set()
+    for label in labels:
+        found |= {label} | nx.ancestors(graph, label)
+    return found - {root}
+
+
+def precision_recall_f(true_sets, pred_sets, beta=1.0, average="micro", zero=0.0):
+    """Return hP, hR, hF of closed sets."""
+
+    def ratio(above, below):
+        return above / below if below else zero
+
+    def scores(common, n_true, n_pred):
+        f = ratio((1 + beta**2) * common, beta**2 * n_true + n_pred)
+        return ratio(common, n_pred), ratio(common, n_true), f
+
+    rows = [(len(t & p), len(t), len(p)) for t, p in zip(true_sets, pred_sets, strict=True)]
+    if average == "micro":
+        return scores(*np.sum(rows, axis=0))
+    return tuple(np.mean([scores(*row) for row in rows], axis=0))
+
+
+def depths(graph, root):
+    """Return the longest distance of every node from the root."""
+    depth = {root: 0}
+    for node in nx.topological_sort(graph):
+        if node != root:
+            depth[node] = 1 + max(depth[parent] for parent in graph.predecessors(node))
+    return depth
+
+
+def path(graph, root, node):
+    """Return the way from the first level to a node of a tree."""
+    return nx.shortest_path(graph, root, node)[1:]
+
+
+def fit_per_parent(estimator, X, y, graph, root):
+    """Fit one clone for each parent node, node by node: the textbook."""
+    models = {}
+    for parent in nx.topological_sort(graph):
+        targets, rows = [], []
+        for row, label in enumerate(y):
+            way = path(graph, root, label)
+            position = -1 if parent == root else way.index(parent) if parent in way else None
+            if position is None or position + 1 >= len(way):
+                continue
+            rows.append(row)
+            targets.append(way[position + 1])
+        children = [child for child in graph.successors(parent) if child in set(targets)]
+        if len(children) > 1:
+            codes = [children.index(target) for target in targets]
+            models[parent] = (children, clone(estimator).fit(X[rows], codes))
+        elif children:
+            models[parent] = (children, None)
+    return models
+
+
+def node_probabilities(models, X, root):
+    """Return {node: probability of each row}, products down the paths."""
+    proba = {root: np.ones(X.shape[0])}
+    for parent, (children, model) in models.items():  # parents come first
+        local = np.ones((X.shape[0], 1)) if model is None else model.predict_proba(X)
+        for column, child in enumerate(children):
+            proba[child] = proba[parent] * local[:, column]
+    return proba
+
+
+def top_down(models, proba, root, row):
+    """Return where a greedy descent ends."""
+    node = root
+    while node in models:
+        children = models[node][0]
+        node = max(children, key=lambda child: (proba[child][row], -children.index(child)))
+    return node
+
+
+def best_path(classes, proba, row):
+    """Return the first of the most probable classes."""
+    masses = [proba[label][row] if label in proba else -1.0 for label in classes]
+    return classes[int(np.argmax(masses))]
+
+
+def deepest_above(proba, depth, root, tau, row):
+    """Return the deepest node whose probability exceeds a threshold, the likeliest of equals."""
+    above = [node for node in proba if proba[node][row] > tau and node != root]
+    return max(above, key=lambda node: (depth[node], proba[node][row]), default=root)

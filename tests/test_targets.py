@@ -1,0 +1,221 @@
+"""Labels of any container are read without loss and given back as they came."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import DIAMOND, TAXONOMIES
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from strategies import trees
+
+from sklhier import Taxonomy
+from sklhier._targets import closed_indicator, infer_taxonomy, nodes_or_root, read_targets
+from sklhier.exceptions import TargetError
+
+RAGGED = TAXONOMIES["ragged"]
+LABELS = ["a", "c", "B1", "C", "a"]
+
+
+def containers(labels):
+    polars = pytest.importorskip("polars")
+    pyarrow = pytest.importorskip("pyarrow")
+    return {
+        "list": labels,
+        "tuple": tuple(labels),
+        "unicode": np.array(labels),
+        "object": np.array(labels, dtype=object),
+        "series": pd.Series(labels, index=range(5, 5 + len(labels))),
+        "categorical": pd.Categorical(labels),
+        "categorical series": pd.Series(pd.Categorical(labels)),
+        "arrow-backed series": pd.Series(labels, dtype="string[pyarrow]"),
+        "polars": polars.Series(labels),
+        "arrow": pyarrow.array(labels),
+        "chunked arrow": pyarrow.chunked_array([labels[:2], labels[2:]]),
+    }
+
+
+@pytest.mark.parametrize("name", list(containers(LABELS)))
+def test_one_dimensional_labels(name):
+    nodes, taxonomy, form = read_targets(containers(LABELS)[name], RAGGED)
+    assert taxonomy is RAGGED
+    assert [RAGGED.nodes[node] for node in nodes] == LABELS
+    assert form.classes.tolist() == sorted(set(LABELS))
+    assert form.restore(nodes, taxonomy).tolist() == LABELS
+    assert form.read(containers(LABELS)[name], taxonomy).tolist() == nodes.tolist()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([3, 1, 2], dtype=np.uint8),
+        np.array([True, False]),
+        np.array([1.0, 2.0], dtype=np.float32),
+        np.array(["x", "yy"], dtype="<U7"),
+        np.array(["x", 1, 2.5], dtype=object),
+    ],
+)
+def test_types_are_kept(labels):
+    nodes, taxonomy, form = read_targets(labels, None)
+    restored = form.restore(nodes, taxonomy)
+    assert restored.dtype == labels.dtype
+    assert restored.tolist() == labels.tolist()
+    assert list(map(type, restored.tolist())) == list(map(type, labels.tolist()))
+
+
+def test_a_list_of_mixed_types_is_not_turned_into_text():
+    nodes, taxonomy, form = read_targets(["1", 1, "a"], None)
+    assert len(set(nodes.tolist())) == 3
+    assert form.restore(nodes, taxonomy).tolist() == ["1", 1, "a"]
+
+
+def test_inner_and_root_answers_take_the_type_of_the_classes():
+    _, _, form = read_targets(["a", "b"], RAGGED)
+    assert form.restore(np.array([1, 2], np.int32), RAGGED).dtype.kind == "U"
+    assert form.restore(np.array([1, 0], np.int32), RAGGED).tolist() == ["A", "R"]
+    several = TAXONOMIES["several_roots"]
+    _, _, form = read_targets(["a", "b"], several)
+    assert form.restore(np.array([1, 0], np.int32), several).tolist() == ["A", None]
+
+
+def level_containers(rows):
+    polars = pytest.importorskip("polars")
+    padded = [[*row, *[None] * (3 - len(row))] for row in rows]
+    names = ["top", "middle", "low"]
+    return {
+        "object array": np.array(padded, dtype=object),
+        "text array": np.array([[step or "" for step in row] for row in padded]),
+        "lists": rows,
+        "pandas": pd.DataFrame(padded, columns=names),
+        "polars": polars.DataFrame(padded, schema=names, orient="row"),
+    }
+
+
+ROWS = [["A", "A1", "a"], ["A", "A2"], ["B", "B1"], ["C"]]
+
+
+@pytest.mark.parametrize("given_taxonomy", [True, False])
+@pytest.mark.parametrize("name", list(level_containers(ROWS)))
+def test_paths_come_back_as_they_were_given(name, given_taxonomy):
+    Y = level_containers(ROWS)[name]
+    nodes, taxonomy, form = read_targets(Y, RAGGED if given_taxonomy else None)
+    assert [len(taxonomy.path(taxonomy.nodes[node])) for node in nodes] == [3, 2, 2, 1]
+    restored = form.restore(nodes, taxonomy)
+    assert type(restored) is type(Y)
+    if isinstance(Y, pd.DataFrame):
+        pd.testing.assert_frame_equal(restored, Y)
+    elif isinstance(Y, list):
+        assert restored == Y
+    elif isinstance(Y, np.ndarray):
+        assert restored.dtype.kind == Y.dtype.kind
+        np.testing.assert_array_equal(restored, Y)
+    else:
+        assert restored.equals(Y)
+    assert form.read(Y, taxonomy).tolist() == nodes.tolist()
+
+
+def test_numbers_and_their_padding_come_back():
+    Y = np.array([[1.0, 2.0], [3.0, np.nan]])
+    nodes, taxonomy, form = read_targets(Y, None)
+    np.testing.assert_array_equal(form.restore(nodes, taxonomy), Y)
+    Y = np.array([[1, 2], [3, 4]])
+    nodes, taxonomy, form = read_targets(Y, None)
+    assert form.restore(nodes, taxonomy).dtype == Y.dtype
+
+
+def test_unknown_labels_of_other_data_are_no_error():
+    _, taxonomy, form = read_targets([["A", "a"], ["B", "b"]], None)
+    assert form.read([["A", "a"], ["A", "x"], ["Z", "a"], [None, None]], taxonomy)[1:].tolist() == [
+        -1, -1, -1,
+    ]  # fmt: skip
+
+
+def test_codes_are_decoded_by_classes():
+    classes = ["B1", "C", "a"]
+    nodes, _, form = read_targets(np.array([2, 0, 2]), RAGGED, classes)
+    assert [RAGGED.nodes[node] for node in nodes] == ["a", "B1", "a"]
+    assert form.classes.tolist() == [0, 2]
+    assert form.restore(nodes, RAGGED).tolist() == [2, 0, 2]
+    assert form.read([2, 1], RAGGED).tolist() == [nodes[0], -1]
+    nodes, _, form = read_targets(["C", "a"], RAGGED, classes)
+    assert form.classes.tolist() == ["C", "a"]
+    with pytest.raises(TargetError, match="none of the encoded classes"):
+        read_targets(np.array([0, 1]), RAGGED, classes)[2].restore(np.array([1], np.int32), RAGGED)
+
+
+def test_codes_that_could_be_labels_are_refused():
+    numbers = Taxonomy.flat([0, 1, 2, 3])
+    with pytest.raises(TargetError, match="could be labels or codes"):
+        read_targets(np.array([0, 1]), numbers, [0, 1, 3][::-1])
+    nodes, _, _ = read_targets(np.array([0, 1]), numbers, [0, 1, 2, 3])
+    assert [numbers.nodes[node] for node in nodes] == [0, 1]
+    nodes, _, _ = read_targets(np.array([0, 1]), Taxonomy.flat([10, 20]), [10, 20])
+    assert nodes.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("y", "match"),
+    [
+        (["a", "bb"], "not in the taxonomy: 'bb'. Nearest names: 'b'"),
+        (["a", None], "label of row 1 is missing"),
+        (["a", float("nan")], "label of row 1 is missing"),
+        (pd.Series(["a", None]), "label of row 1 is missing"),
+        (pd.Series(["a", pd.NA], dtype="string"), "label of row 1 is missing"),
+        ([0, 1], "classes=np.unique"),
+        (np.array([[0, 1], [1, 0]]), "looks like a multi-label indicator"),
+        (sparse.csr_array(np.eye(2)), "sparse"),
+        ([["A", "A3"]], r"no 'A3' under 'A'. Nearest names: 'A"),
+        ([["Q"]], "no 'Q' at the first level"),
+        ([["A", None, "a"]], "gap"),
+        ([["A"], []], "label of row 1 is missing"),
+    ],
+)
+def test_bad_labels(y, match):
+    with pytest.raises(TargetError, match=match):
+        read_targets(y, RAGGED)
+
+
+def test_paths_need_a_tree():
+    with pytest.raises(ValueError, match="needs a tree"):
+        read_targets([["P", "Z"]], DIAMOND)
+
+
+@given(trees(), st.data())
+def test_closures_of_all_formats_agree(tree, data):
+    names = data.draw(st.lists(st.sampled_from(tree.nodes[1:]), min_size=1, max_size=8))
+    by_name = closed_indicator(names, tree).toarray()
+    wanted = [set(tree.ancestors(name)) | {name} for name in names]
+    found = [{tree.nodes[i] for i in np.flatnonzero(row)} for row in by_name]
+    assert found == wanted
+    formats = {
+        "levels": tree.to_levels(names),
+        "paths": [list(tree.path(name)) for name in names],
+        "sets": [{name} for name in names],
+        "closed sets": wanted,
+        "indicator": by_name[:, 1:],
+        "sparse indicator": sparse.csr_matrix(by_name[:, 1:]),
+    }
+    for form in formats.values():
+        np.testing.assert_array_equal(closed_indicator(form, tree).toarray(), by_name)
+    assert nodes_or_root(names, tree).tolist() == tree.ids(names).tolist()
+
+
+def test_nothing_and_the_root_are_the_empty_set():
+    assert closed_indicator(["a", None, "R"], RAGGED).sum(axis=1).tolist() == [3, 0, 0]
+    assert closed_indicator([{"a", "B1"}, set(), {"R"}], RAGGED).sum(axis=1).tolist() == [5, 0, 0]
+    assert closed_indicator([["a", "B1"], [], ["R"]], RAGGED).sum(axis=1).tolist() == [5, 0, 0]
+    assert closed_indicator([["A", "A1"], []], RAGGED).sum(axis=1).tolist() == [2, 0]
+
+
+def test_bad_sets():
+    with pytest.raises(TargetError, match="'x'"):
+        closed_indicator([{"a"}, {"x"}], RAGGED)
+    with pytest.raises(TargetError, match="3 columns were given"):
+        closed_indicator(sparse.csr_array((2, 3)), RAGGED)
+
+
+def test_a_taxonomy_is_inferred_from_paths_alone():
+    taxonomy = infer_taxonomy([["a", "x"], ["b"]], [["a", "y"], []])
+    assert taxonomy.leaves == ("b", "a/x", "a/y")
+    with pytest.raises(TargetError, match="pass `taxonomy=`"):
+        infer_taxonomy(["a"], ["b"])

@@ -1,0 +1,291 @@
+"""The taxonomy agrees with networkx, keeps its invariants, and names culprits."""
+
+import pickle
+import subprocess
+import sys
+import time
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+import reference
+from conftest import DIAMOND, TAXONOMIES
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+from strategies import dags, trees
+
+from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier.exceptions import TargetError, TaxonomyError
+from sklhier.taxonomy import ROOT
+
+
+@given(st.one_of(trees(), dags()))
+def test_queries_agree_with_networkx(taxonomy):
+    graph, root = taxonomy.to_networkx(), taxonomy.root
+    depths = reference.depths(graph, root)
+    for name in taxonomy.nodes:
+        assert taxonomy.depth(name) == depths[name]
+        assert set(taxonomy.children(name)) == set(graph.successors(name))
+        assert set(taxonomy.parents(name)) == set(graph.predecessors(name))
+        assert set(taxonomy.ancestors(name)) == nx.ancestors(graph, name) - {root}
+        assert set(taxonomy.descendants(name)) == nx.descendants(graph, name)
+        other = taxonomy.nodes[-1]
+        up = graph.reverse()
+        common = (nx.descendants(up, name) | {name}) & (nx.descendants(up, other) | {other})
+        assert depths[taxonomy.lca(name, other)] == max(depths[node] for node in common)
+        lengths = [
+            nx.shortest_path_length(up, name, node) + nx.shortest_path_length(up, other, node)
+            for node in common
+        ]
+        assert taxonomy.distance(name, other) == min(lengths)
+    assert {leaf for leaf in graph if graph.out_degree(leaf) == 0} == set(taxonomy.leaves)
+
+
+@given(st.one_of(trees(), dags()))
+def test_array_invariants(taxonomy):
+    parents, children = taxonomy.edge_parents, taxonomy.edge_children
+    assert (parents < children).all()
+    assert (np.diff(taxonomy.depths) >= 0).all()
+    assert taxonomy.depths[0] == 0
+    assert taxonomy.nodes[0] == "n0"
+    closure = taxonomy.ancestor_closure.toarray()
+    for node, name in enumerate(taxonomy.nodes):
+        marked = {taxonomy.nodes[i] for i in np.flatnonzero(closure[node])}
+        assert marked == (set(taxonomy.ancestors(name)) | {name}) - {"n0"}
+    offsets = taxonomy.level_offsets
+    for level in range(taxonomy.n_levels + 1):
+        assert (taxonomy.depths[offsets[level] : offsets[level + 1]] == level).all()
+
+
+@given(trees())
+def test_subtrees_are_preorder_intervals_and_siblings_slices(tree):
+    position, size = tree.preorder_positions, tree.subtree_sizes
+    assert sorted(position) == list(range(tree.n_nodes))
+    for node, name in enumerate(tree.nodes):
+        inside = (position >= position[node]) & (position < position[node] + size[node])
+        assert {tree.nodes[i] for i in np.flatnonzero(inside)} == {name, *tree.descendants(name)}
+        siblings = tree.children_of(node)
+        assert (np.diff(siblings) == 1).all()
+        assert tree.path(name) == tuple(reference.path(tree.to_networkx(), "n0", name))
+
+
+@given(trees())
+def test_round_trips(tree):
+    assert Taxonomy.from_networkx(tree.to_networkx()) == tree
+    assert pickle.loads(pickle.dumps(tree)) == tree
+    assert hash(pickle.loads(pickle.dumps(tree))) == hash(tree)
+    rows = tree.to_levels(tree.nodes[1:])
+    columns = [list(dict.fromkeys(step for step in column if step is not None)) for column in rows.T]
+    codes = np.array(
+        [[-1 if s is None else columns[k].index(s) for k, s in enumerate(row)] for row in rows]
+    )
+    assert tree.walk(columns, codes).tolist() == list(range(1, tree.n_nodes))
+
+
+def test_order_of_siblings_is_that_of_the_edges():
+    tree = Taxonomy.from_edges([("r", "z"), ("r", "a"), ("z", "q"), ("z", "b")])
+    assert tree.nodes == ("r", "z", "a", "q", "b")
+
+
+def test_constructors_agree():
+    wanted = Taxonomy.from_edges([("A", "a"), ("A", "b"), ("B", "c")])
+    assert Taxonomy.from_parents({"A": None, "B": None, "a": "A", "b": "A", "c": "B"}) == wanted
+    assert Taxonomy.from_dict({"A": {"a": None, "b": {}}, "B": ["c"]}) == wanted
+    assert Taxonomy.from_networkx(nx.DiGraph([("A", "a"), ("A", "b"), ("B", "c")])) == wanted
+    assert wanted.root is None
+    assert wanted.nodes[0] is ROOT
+    assert wanted.levels == (("A", "B"), ("a", "b", "c"))
+
+
+def test_parents_mapping_may_name_parents_that_are_no_keys():
+    assert Taxonomy.from_parents({"a": "A", "b": "A"}).root == "A"
+
+
+def test_a_single_root_is_kept_and_left_out_of_paths():
+    tree = TAXONOMIES["ragged"]
+    assert tree.root == "R"
+    assert tree.path("a") == ("A", "A1", "a")
+    assert tree.ancestors("a") == ("A", "A1")
+    assert "R" in tree
+    assert "nobody" not in tree
+    assert [] not in tree
+
+
+def test_paths_are_identities():
+    labels, taxonomy = Taxonomy.from_paths(pd.Series(["A/x", "A/Other", "B/Other", "A"]))
+    assert taxonomy.leaves == ("A/Other", "A/x", "B/Other")
+    assert labels.tolist() == ["A/x", "A/Other", "B/Other", "A"]
+    assert taxonomy.to_levels(["B/Other"]).tolist() == [["B", "Other"]]
+
+
+def test_paths_do_not_depend_on_the_order_of_the_rows():
+    paths = ["b/x", "a/y/z", "b/w", "a.b/q"]
+    assert Taxonomy.from_paths(paths)[1] == Taxonomy.from_paths(paths[::-1])[1]
+
+
+def test_levels_keep_types_and_tell_1_from_its_text():
+    rows = [["a", 1], ["a", "1"], ["b", None], ["a", 2.5]]
+    labels, taxonomy = Taxonomy.from_levels(rows)
+    assert len(set(labels)) == 4
+    assert taxonomy.to_levels(labels).tolist() == rows
+    assert [type(step) for step in taxonomy.to_levels(labels)[:2, 1]] == [int, str]
+
+
+@pytest.mark.parametrize("sep", ["/", "."])
+def test_a_separator_within_a_step_does_not_split_it(sep):
+    labels, taxonomy = Taxonomy.from_levels([[f"a{sep}b", "c"], ["a", "b"]], sep=sep)
+    assert taxonomy.n_levels == 2
+    assert taxonomy.to_levels(labels).tolist() == [[f"a{sep}b", "c"], ["a", "b"]]
+
+
+@pytest.mark.parametrize("padding", [None, float("nan"), "", pd.NA, pd.NaT])
+def test_paddings(padding):
+    _, taxonomy = Taxonomy.from_levels([["a", "b"], ["c", padding]])
+    assert taxonomy.leaves == ("c", "a/b")
+
+
+def test_ragged_lists_and_frames_are_levels():
+    wanted = Taxonomy.from_levels([["a", "b"], ["c", None]])[1]
+    assert Taxonomy.from_levels([["a", "b"], ["c"]])[1] == wanted
+    frame = pd.DataFrame({"one": ["a", "c"], "two": ["b", None]})
+    assert Taxonomy.from_levels(frame)[1] == wanted
+
+
+def test_other_taxonomies():
+    tree = TAXONOMIES["ragged"]
+    assert tree.subtree("A").nodes == ("A", "A1", "A2", "a", "b", "c")
+    assert tree.prune(["A1", "C"]).nodes == ("R", "A", "B", "A2", "B1", "B2", "c")
+    grown = tree.graft([("C", "C1"), (None, "D"), ("C1", "d")])
+    assert grown.path("d") == ("C", "C1", "d")
+    assert grown.depth("D") == 1
+    assert grown.prune(["C1", "D"]) == tree
+    assert DIAMOND.prune(["S"]).nodes == ("R", "P", "Q", "Z")
+
+
+def test_a_frame_has_a_row_for_each_node():
+    frame = TAXONOMIES["several_roots"].to_frame()
+    assert frame["node"].tolist() == ["A", "B", "a", "b", "c"]
+    assert frame["parent"].tolist() == [None, None, "A", "A", "B"]
+    assert frame["is_leaf"].tolist() == [False, False, True, True, True]
+    assert DIAMOND.to_frame().set_index("node").loc["Z", "parent"] == ("P", "S")
+
+
+def test_immutable_shared_and_never_copied():
+    tree = TAXONOMIES["balanced"]
+    with pytest.raises(AttributeError, match="does not change"):
+        tree.n_nodes = 3
+    with pytest.raises(ValueError, match="read-only"):
+        tree.depths[0] = 1
+    assert clone(HierarchicalClassifier(taxonomy=tree)).taxonomy is tree
+    assert tree != TAXONOMIES["ragged"]
+    assert len({tree, Taxonomy.from_networkx(tree.to_networkx())}) == 1
+
+
+def test_skops_round_trip(tree):
+    skops = pytest.importorskip("skops.io")
+    data = skops.dumps(tree)
+    assert skops.get_untrusted_types(data=data) == ["sklhier.taxonomy.Taxonomy"]
+    assert skops.loads(data, trusted=["sklhier.taxonomy.Taxonomy"]) == tree
+
+
+def raises(match, build, *args, error=TaxonomyError, **kwargs):
+    with pytest.raises(error, match=match):
+        build(*args, **kwargs)
+
+
+def test_bad_taxonomies_name_the_culprit():
+    edges = Taxonomy.from_edges
+    raises(r"cycle: 'b' -> 'c' -> 'b'|cycle: 'c' -> 'b' -> 'c'", edges,
+           [("a", "b"), ("b", "c"), ("c", "b")])
+    raises("cycle: 'a' -> 'a'", edges, [("a", "a")])
+    raises("'a' -> 'b' was given more than once", edges, [("a", "b"), ("a", "c"), ("a", "b")])
+    raises("root 'r' to 'x', 'z'", edges, [("r", "a"), ("x", "y"), ("z", "y")], root="r")
+    raises("'a' cannot be the root: it stands below 'r'", edges, [("r", "a")], root="a")
+    raises("no node 'rr'. Nearest names: 'r'", edges, [("r", "a")], root="rr")
+    raises("None cannot name a node", edges, [("a", None)])
+    raises("nan cannot name a node", edges, [(float("nan"), "a")])
+    raises("cannot name a node", edges, [([1], "a")])
+    raises("at least one node", edges, [])
+    raises("at least one node", Taxonomy.flat, [])
+    raises(r"pair; 'ab' was given", edges, ["ab"])
+    raises(r"\('a', 'b', 'c'\) was given", edges, [("a", "b", "c")])
+    raises("'Other' stands under 'A' and under 'B'", Taxonomy.from_dict,
+           {"A": ["Other"], "B": ["Other"]})
+    raises(r"Did you mean \['x'\]", Taxonomy.from_dict, {"A": "x"})
+    raises("cycle", Taxonomy.from_parents, {"a": "b", "b": "a"})
+    raises("DiGraph", Taxonomy.from_networkx, nx.Graph([("a", "b")]))
+    raises("empty step", Taxonomy.from_paths, ["a//b"], error=TargetError)
+    raises("1-D path strings", Taxonomy.from_paths, [["a", "b"]], error=TargetError)
+    raises("3 was given", Taxonomy.from_paths, ["a", 3], error=TargetError)
+    raises("gap in its path", Taxonomy.from_levels, [["a", None, "b"]], error=TargetError)
+    raises("label of row 1 is missing", Taxonomy.from_levels, [["a"], [None]], error=TargetError)
+    raises("Row 0 is no path", Taxonomy.from_levels, ["ab"], error=TargetError)
+
+
+def test_bad_questions_name_the_nearest():
+    tree = TAXONOMIES["repeated_names"]
+    raises("no node 'A/Othr'. Nearest names: 'A/Other'", tree.path, "A/Othr")
+    raises("not in the taxonomy: 'q'", tree.to_levels, ["q"], error=TargetError)
+    raises("'Z' has the parents 'P', 'S'", DIAMOND.path, "Z")
+    raises("'Z' has the parents 'P', 'S'", lambda: DIAMOND.parent_ids)
+
+
+def test_sets_are_read_in_an_order_of_their_own():
+    code = (
+        "from sklhier import Taxonomy;"
+        "print(Taxonomy.from_edges({('root', x) for x in 'qwertyuiop'}).nodes)"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(runs) == 1
+
+
+def test_printing_is_cut():
+    wide = Taxonomy.from_edges([("r", i) for i in range(1000)])
+    assert str(wide).splitlines()[-1] == "└── ... 981 more"
+    deep = Taxonomy.from_edges([(i, i + 1) for i in range(3000)])
+    assert len(str(deep).splitlines()) <= 80
+    assert "depth 3000" in repr(deep)
+    big = Taxonomy.from_parents({i: (i - 1) // 4 if i else None for i in range(4000)})
+    assert len(big.to_text(30).splitlines()) <= 30
+    assert "<pre" in Taxonomy.flat(["<b>"])._repr_html_()
+    assert "<b>" not in Taxonomy.flat(["<b>"])._repr_html_()
+
+
+def test_no_recursion_on_a_long_chain():
+    chain = Taxonomy.from_edges([(i, i + 1) for i in range(100_000)])
+    assert chain.n_levels == 100_000
+    assert chain.preorder_positions[-1] == 100_000
+    assert chain.lca(99_999, 5) == 5
+    assert chain.distance(0, 100_000) == 100_000
+    assert len(chain.path(100_000)) == 100_000
+    assert pickle.loads(pickle.dumps(chain)) == chain
+
+
+@pytest.mark.slow
+def test_a_million_nodes_need_less_than_a_gigabyte():
+    code = """
+import resource
+from sklhier import Taxonomy
+parents = {f"n{i}": f"n{(i - 1) // 10}" if i else None for i in range(1_000_000)}
+tree = Taxonomy.from_parents(parents)
+tree.preorder_positions
+assert tree.n_nodes == 1_000_000 and tree.n_levels == 6
+edges = [(above, below) for below, above in parents.items() if above]
+assert Taxonomy.from_edges(edges) == tree
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1_000_000  # kilobytes, both taxonomies and the input included
+    assert time.perf_counter() - started < 60  # a guard against quadratic work, not a benchmark
