@@ -333,7 +333,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         check_consistent_length(X, nodes)
         strange = ~np.isin(nodes, self._trained.classes)
         if strange.any():
-            label = _targets.as_labels(y)[np.argmax(strange)]
+            label = _targets.as_labels(y).tolist()[np.argmax(strange)]
             raise TargetError(
                 f"{label!r} is none of the {len(self._trained.classes)} classes known since the "
                 "first call. Pass all labels that may occur as `classes` in the first call to "
@@ -424,7 +424,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         )
         self._models |= {model.owner: model for model, _ in fitted}
         seconds = {model.owner: time for model, time in fitted}
-        self.fit_report_ = _report(taxonomy, sizes, self._models, seconds)
+        self._fits = _fits(sizes, self._models, seconds)
 
     def _routed(
         self, method: str, weights: Floats | None, fit_params: dict[str, Any]
@@ -472,6 +472,18 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         check_is_fitted(self, "taxonomy_")
         names = self.taxonomy_.nodes
         return {names[owner]: model.estimator for owner, model in sorted(self._models.items())}
+
+    @property
+    def fit_report_(self) -> np.ndarray[Any, Any]:
+        """A record for each local problem of the last call to fit or partial_fit."""
+        check_is_fitted(self, "taxonomy_")
+        owners = self._fits["owner"]
+        report = np.empty(len(owners), dtype=_REPORT_DTYPE)
+        report["node"] = self.taxonomy_.node_names[owners]
+        report["level"] = self.taxonomy_.depths[owners] + 1
+        for name in ("n_rows", "n_outcomes", "seconds", "fitted"):
+            report[name] = self._fits[name]
+        return report
 
     @property
     def unseen_nodes_(self) -> tuple[Hashable, ...]:
@@ -623,20 +635,21 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         return float(np.average(true == predicted, weights=sample_weight))
 
 
-def _report(
-    taxonomy: Taxonomy,
-    sizes: list[tuple[int, int, int]],
-    models: dict[int, LocalModel],
-    seconds: dict[int, float],
-) -> np.ndarray[Any, Any]:
-    """Tell what became of each local problem."""
-    records = []
-    for owner, n_rows, n_outcomes in sizes:
-        if owner in seconds:
-            fitted = type(models[owner].estimator).__name__
-        else:
-            fitted = "constant: one outcome" if n_outcomes == 1 else "nothing: no rows"
-        level = int(taxonomy.depths[owner]) + 1
-        name = taxonomy.nodes[owner]
-        records.append((name, level, n_rows, n_outcomes, seconds.get(owner, 0.0), fitted))
-    return np.array(records, dtype=_REPORT_DTYPE)
+def _fits(
+    sizes: list[tuple[int, int, int]], models: dict[int, LocalModel], seconds: dict[int, float]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Tell what became of each local problem, in columns."""
+    fitted = [
+        type(models[owner].estimator).__name__
+        if owner in seconds
+        else ("constant: one outcome" if n_outcomes == 1 else "nothing: no rows")
+        for owner, _, n_outcomes in sizes
+    ]
+    owners, n_rows, n_outcomes = np.array(sizes, dtype=np.int64).reshape(-1, 3).T
+    return {
+        "owner": owners,
+        "n_rows": n_rows,
+        "n_outcomes": n_outcomes,
+        "seconds": np.array([seconds.get(owner, 0.0) for owner in owners.tolist()]),
+        "fitted": np.array(fitted, dtype=np.str_),
+    }

@@ -63,8 +63,8 @@ class Threshold(Decoder):
             owners = np.repeat(found.order, np.diff(found.offsets))
             below = (found.nodes != nodes[owners]) & (found.mass > self.tau)
             rows, nodes, mass = rows[owners[below]], found.nodes[below], found.mass[below]
-            # The last answer written stays: the most probable, of equals the first class.
-            order = np.lexsort((-outcomes.rank[nodes], mass, rows))
+            # The last answer written stays: the most probable, of equals the first node.
+            order = np.lexsort((-nodes, mass, rows))
             answers[rows[order]] = nodes[order]
             inner = outcomes.counts[nodes] > 0
             rows, nodes, mass = rows[inner], nodes[inner], mass[inner]
