@@ -304,6 +304,8 @@ def read_targets(
     values = labels.tolist()
     if labels.dtype.kind in "Of":
         _refuse_missing(values)
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise TargetError("y contains infinity, which cannot be a label.")
     if classes is not None:
         known = as_labels(classes)
         taxonomy = Taxonomy.flat(known) if taxonomy is None else taxonomy

@@ -1,0 +1,64 @@
+"""A module imports only from modules of the layers above it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import sklhier
+
+PACKAGE = Path(sklhier.__file__).parent
+
+# From the top: a module may import what stands in an earlier line, or in its own package.
+LAYERS = [
+    ["_version", "_typing", "_compat", "exceptions"],
+    ["_validation", "_versions"],
+    ["_node_ops"],
+    ["taxonomy"],
+    ["_marginals", "_targets"],
+    ["decoders", "_local", "_node_estimators"],
+    ["strategies", "metrics", "datasets"],
+    ["_classifier"],
+    ["__init__"],
+    ["_cli"],
+    ["__main__"],
+]
+# Stricter than the order: decoders and metrics never see an estimator.
+FORBIDDEN = {
+    "decoders": {"_local", "_targets", "strategies"},
+    "metrics": {"_local", "_marginals", "strategies", "decoders", "_classifier"},
+    "datasets": {"_local", "_marginals", "strategies", "decoders", "_classifier"},
+}
+
+
+def modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_parts(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklhier"):
+            assert node.level == 0, "imports are absolute"
+            below = node.module.split(".")[1:]
+            if below:
+                yield below[0]
+            else:
+                names = [alias.name for alias in node.names]
+                modules = {module.stem for module in PACKAGE.iterdir()}
+                yield from (name if name in modules else "__init__" for name in names)
+        elif isinstance(node, ast.Import):
+            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("sklhier."))
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_upwards(path):
+    layer = {name: number for number, names in enumerate(LAYERS) for name in names}
+    own = part_of(path)
+    assert own in layer, f"{own} has no layer yet"
+    for other in imported_parts(path):
+        assert other == own or layer[other] < layer[own], f"{own} imports {other}"
+        assert other not in FORBIDDEN.get(own, set()), f"{own} must not know {other}"
