@@ -1,7 +1,5 @@
 """The contract of scikit-learn: common checks, and every tool that takes a classifier."""
 
-import os
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,8 +60,6 @@ BASES = [
     + [OnTree(GaussianNB(), strategy="flat")]
 )
 def test_common_checks(estimator, check):
-    if os.environ.get("SCIPY_ARRAY_API") != "1" and "array_api" in str(check):
-        pytest.skip("needs SCIPY_ARRAY_API=1")
     check(estimator)
 
 

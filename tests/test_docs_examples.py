@@ -1,0 +1,64 @@
+"""The pages of the documentation and the example scripts run as they stand."""
+
+import doctest
+import importlib
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# What a build writes, at any depth, is not a source.
+NOT_PAGES = {"_build", "_templates", "auto_examples", "gen_modules", "generated"}
+PAGES = sorted(
+    page
+    for page in (ROOT / "docs").rglob("*.rst")
+    if NOT_PAGES.isdisjoint(page.relative_to(ROOT).parts)
+    and page.name != "sg_execution_times.rst"
+)
+EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def _name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_there_are_pages_and_examples():
+    assert PAGES
+    assert EXAMPLES
+
+
+@pytest.mark.parametrize("package", ["", ".strategies", ".decoders", ".metrics", ".datasets",
+                                     ".exceptions"])
+def test_reference_lists_everything_public(package):
+    reference = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+    module = importlib.import_module(f"sklhier{package}")
+    section = reference.partition(f".. currentmodule:: {module.__name__}\n")[2]
+    section = section.partition(".. currentmodule::")[0]
+    listed = set(re.findall(r"^   (\w+)$", section, flags=re.MULTILINE))
+    assert listed == set(module.__all__) - {"__version__"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_page(page):
+    text = page.read_text(encoding="utf-8")
+    for package in re.findall(r"^>>> import (pandas|matplotlib)\b", text, flags=re.MULTILINE):
+        pytest.importorskip(package)
+    results = doctest.testfile(
+        str(page), module_relative=False, optionflags=FLAGS, encoding="utf-8"
+    )
+    assert results.failed == 0, "the failing lines are printed above"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", EXAMPLES, ids=_name)
+def test_example(script):
+    matplotlib = pytest.importorskip("matplotlib")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    matplotlib.use("agg")
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    finally:
+        pyplot.close("all")
