@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn import get_config
@@ -21,7 +21,13 @@ from sklearn.utils.validation import (
 
 from sklhier import _compat, _local, _targets
 from sklhier._local import LocalModel, LocalProblem, LocalScores
-from sklhier._marginals import DenseMarginals, Marginals, checked_node_proba, row_blocks
+from sklhier._marginals import (
+    DenseMarginals,
+    Marginals,
+    Outcomes,
+    checked_node_proba,
+    row_blocks,
+)
 from sklhier._node_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
 from sklhier._typing import Floats, NodeIds, Objects, Rows
 from sklhier._validation import checked_weights, prepare_features, require_numeric_table
@@ -149,8 +155,8 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     """
 
     # Weights of samples are handed on; this estimator does nothing of its own with them.
-    __metadata_request__fit = {"sample_weight": metadata_routing.UNUSED}
-    __metadata_request__partial_fit = {
+    __metadata_request__fit: ClassVar = {"sample_weight": metadata_routing.UNUSED}
+    __metadata_request__partial_fit: ClassVar = {
         "sample_weight": metadata_routing.UNUSED,
         "classes": metadata_routing.UNUSED,
     }
@@ -370,9 +376,9 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return list(taxonomy.leaves)
 
-    def _start(
-        self, taxonomy: Taxonomy, form: _targets.TargetFormat, seen: NodeIds
-    ) -> None:
+    _trained: Outcomes
+
+    def _start(self, taxonomy: Taxonomy, form: _targets.TargetFormat, seen: NodeIds) -> None:
         """Forget what was fitted before; store what the labels look like."""
         self.taxonomy_ = taxonomy
         self.classes_ = form.classes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import io
 import re
 import sys
 import time
@@ -23,13 +22,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from sklhier import metrics
+from sklhier._cells import is_padding
 from sklhier._classifier import HierarchicalClassifier
 from sklhier._typing import Labels
 from sklhier._version import __version__
 from sklhier.datasets import load_docstrings
 from sklhier.exceptions import nearest_names, quoted
 from sklhier.strategies import Flat, PerParent
-from sklhier.taxonomy import Taxonomy, is_padding
+from sklhier.taxonomy import Taxonomy
 
 __all__ = ["main"]
 
@@ -179,27 +179,25 @@ def _read(options: argparse.Namespace) -> Corpus:
     return Corpus(Path(options.file).name, texts, labels, taxonomy)
 
 
-def _open(options: argparse.Namespace) -> io.TextIOBase:
+def _open(options: argparse.Namespace) -> Any:
     path = Path(options.file)
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
-        opened = gzip.open(path, "rt", encoding="utf-8-sig", newline="") if packed else path.open(
-            encoding="utf-8-sig", newline=""
-        )  # fmt: skip
+        opener = gzip.open if packed else open
+        return opener(path, "rt", encoding="utf-8-sig", newline="")
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return opened  # type: ignore[return-value]
 
 
-def _reader(options: argparse.Namespace, opened: io.TextIOBase) -> Any:
+def _reader(options: argparse.Namespace, opened: Any) -> Any:
     """Return a csv reader; the first line tells whether commas, tabs or semicolons separate."""
     first = opened.readline()
     opened.seek(0)
     delimiter = max(",\t;", key=first.count)
-    quoting = csv.QUOTE_NONE if options.no_quotes else csv.QUOTE_MINIMAL
+    quoting: Any = csv.QUOTE_NONE if options.no_quotes else csv.QUOTE_MINIMAL
     csv.field_size_limit(2**31 - 1)
-    return csv.reader(opened, delimiter=delimiter, quoting=quoting)  # type: ignore[call-overload]
+    return csv.reader(opened, delimiter=delimiter, quoting=quoting)
 
 
 def _header(options: argparse.Namespace) -> list[str]:
@@ -211,7 +209,7 @@ def _table(options: argparse.Namespace) -> tuple[list[str], list[list[str]]]:
     with _open(options) as opened:
         reader = _reader(options, opened)
         try:
-            header = next(reader, [])
+            header: list[str] = next(reader, [])
             rows = [row for row in reader if row]
         except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
             raise CommandError(f"{options.file}, line {reader.line_num}: {error}.") from error
@@ -232,7 +230,9 @@ def _positions(header: list[str], names: Sequence[str]) -> list[int]:
         if name not in header:
             near = nearest_names(name, header)
             hint = f" Did you mean {quoted(near)}?" if near else ""
-            raise CommandError(f"There is no column {name!r}: there are {quoted(header, 20)}.{hint}")
+            raise CommandError(
+                f"There is no column {name!r}: there are {quoted(header, 20)}.{hint}"
+            )
     return [header.index(name) for name in names]
 
 

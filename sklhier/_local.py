@@ -84,7 +84,7 @@ def take_rows(X: Any, rows: Rows) -> Any:
         if isinstance(X, np.ndarray | list):
             return X[window]
         return _safe_indexing(X, window)
-    return X[rows] if isinstance(X, np.ndarray) or sparse.issparse(X) else _safe_indexing(X, rows)
+    return _safe_indexing(X, rows)
 
 
 # -- fitting ------------------------------------------------------------------------------
@@ -223,9 +223,7 @@ class LocalScores:
         Names of all nodes, for error messages.
     """
 
-    def __init__(
-        self, models: dict[int, LocalModel], X: Any, names: tuple[Hashable, ...]
-    ) -> None:
+    def __init__(self, models: dict[int, LocalModel], X: Any, names: tuple[Hashable, ...]) -> None:
         self.n_rows = _num_samples(X)
         self._models = models
         self._X = X

@@ -244,5 +244,7 @@ def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
             "given."
         )
     if not np.isfinite(table).all() or (table < 0).any():
-        raise ValueError("node_proba holds probabilities; negative or non-finite values were given.")
+        raise ValueError(
+            "node_proba holds probabilities; negative or non-finite values were given."
+        )
     return table

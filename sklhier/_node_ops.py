@@ -52,9 +52,7 @@ def segment_argmax(values: Floats, offsets: Offsets) -> Rows:
     return hits[first]
 
 
-def csr_of_pairs(
-    owners: NodeIds, members: NodeIds, n_owners: int
-) -> tuple[Offsets, NodeIds]:
+def csr_of_pairs(owners: NodeIds, members: NodeIds, n_owners: int) -> tuple[Offsets, NodeIds]:
     """Group `members` by their owner, in the order given: ``(offsets, members)``."""
     order = np.argsort(owners, kind="stable")
     return offsets_of(np.bincount(owners, minlength=n_owners)), members[order]

@@ -16,10 +16,7 @@ from scipy import sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklhier._typing import Labels, NodeIds
-from sklhier.exceptions import TargetError
-from sklhier.taxonomy import (
-    Taxonomy,
+from sklhier._cells import (
     factorize_levels,
     is_missing,
     is_padding,
@@ -28,6 +25,9 @@ from sklhier.taxonomy import (
     refuse_gaps,
     sort_key,
 )
+from sklhier._typing import Labels, NodeIds
+from sklhier.exceptions import TargetError
+from sklhier.taxonomy import Taxonomy
 
 __all__ = [
     "LabelFormat",
@@ -49,8 +49,15 @@ _ENCODED_HINT = (
 class TargetFormat(Protocol):
     """How labels looked, and the way back."""
 
-    classes: Labels
-    class_ids: NodeIds
+    @property
+    def classes(self) -> Labels:
+        """Distinct labels, sorted."""
+        ...
+
+    @property
+    def class_ids(self) -> NodeIds:
+        """The nodes they name."""
+        ...
 
     def restore(self, nodes: NodeIds, taxonomy: Taxonomy) -> Any:
         """Return node ids as labels."""
@@ -143,7 +150,7 @@ class LevelFormat:
             return [row[:depth] for row, depth in zip(levels.tolist(), depths, strict=True)]
         padded = np.full((len(nodes), max(self.width, levels.shape[1])), None, dtype=object)
         padded[:, : levels.shape[1]] = levels
-        empty = np.equal(padded, None)
+        empty = padded == np.array(None)
         padded[empty] = self.padding
         if self.container == "array":
             fits = self.dtype.kind in "UO" or not empty.any() or self.dtype.kind == "f"
@@ -200,7 +207,7 @@ def holds_levels(y: Any, taxonomy: Taxonomy | None) -> bool:
     if shape is not None and len(shape) == 2:
         # One column of numbers is what scikit-learn calls a column vector: labels, with a warning.
         return bool(shape[1] != 1) or getattr(y, "dtype", np.dtype(object)).kind in "OUT"
-    if shape is not None and getattr(y, "dtype", None) != object:
+    if shape is not None and getattr(y, "dtype", None) != np.dtype(object):
         return False
     first = _first(y)
     if isinstance(first, tuple) and taxonomy is not None and first in taxonomy:
@@ -340,14 +347,22 @@ def _read_levels(y: Any, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, 
     known = _label_format(names.astype(str) if one_kind else names, nodes)
     is_frame = hasattr(y, "columns")
     container = type(y).__module__.split(".")[0] if is_frame else "array"
-    return nodes, taxonomy, LevelFormat(
-        known.classes,
-        known.class_ids,
-        container=container if is_frame or array is not None and array.ndim == 2 else "lists",
-        columns=tuple(y.columns) if is_frame else (),
-        width=y.shape[1] if hasattr(y, "columns") or array is not None and array.ndim == 2 else 0,
-        padding=_padding_of(y),
-        dtype=np.dtype(object) if array is None else array.dtype,
+    return (
+        nodes,
+        taxonomy,
+        LevelFormat(
+            known.classes,
+            known.class_ids,
+            container=container
+            if is_frame or (array is not None and array.ndim == 2)
+            else "lists",
+            columns=tuple(y.columns) if is_frame else (),
+            width=y.shape[1]
+            if hasattr(y, "columns") or (array is not None and array.ndim == 2)
+            else 0,
+            padding=_padding_of(y),
+            dtype=np.dtype(object) if array is None else array.dtype,
+        ),
     )
 
 
@@ -486,4 +501,4 @@ def _rows_of(Y: Any) -> list[list[Any]]:
     for level, uniques in enumerate(columns):
         filled = codes[:, level] >= 0
         cells[filled, level] = np.array([*uniques, None], dtype=object)[codes[filled, level]]
-    return cells.tolist()  # type: ignore[no-any-return]
+    return cells.tolist()

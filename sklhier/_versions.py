@@ -25,8 +25,11 @@ def restored_state(owner: object, state: dict[str, Any]) -> dict[str, Any]:
     state = dict(state)
     saved = state.pop(_KEY, {})
     now = {"sklhier": __version__, "scikit-learn": sklearn.__version__}
-    changed = [f"{name} {version} (now {now[name]})" for name, version in saved.items()
-               if version != now.get(name)]
+    changed = [
+        f"{name} {version} (now {now[name]})"
+        for name, version in saved.items()
+        if version != now.get(name)
+    ]
     if changed:
         warnings.warn(
             f"This {type(owner).__name__} was saved with {' and '.join(changed)}: it may fail or "

@@ -113,7 +113,9 @@ class TargetError(ValueError):
     """Labels that cannot be read, or that are not in the taxonomy."""
 
     @classmethod
-    def unknown(cls, labels: Sequence[Hashable], names: Iterable[Hashable], hint: str = "") -> Self:
+    def unknown(
+        cls, labels: Sequence[Hashable], names: Iterable[Hashable], hint: str = ""
+    ) -> Self:
         """Labels that name no node of the taxonomy."""
         return cls(
             f"{len(labels)} label(s) are not in the taxonomy: {quoted(labels)}."

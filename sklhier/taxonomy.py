@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
-from itertools import repeat, zip_longest
+from itertools import pairwise, repeat
 from typing import Any, Self, final
 
 import numpy as np
 from scipy import sparse
 
 from sklhier import _node_ops as ops
+from sklhier._cells import factorize_levels, is_missing, label_array, plain, refuse_gaps, sort_key
+from sklhier._outline import draw_html, draw_tree
 from sklhier._typing import Labels, NodeIds, Objects, Offsets
 from sklhier.exceptions import TargetError, TaxonomyError
 
@@ -39,47 +40,8 @@ class _Root:
 ROOT = _Root()
 
 
-def is_missing(value: object) -> bool:
-    """Whether `value` is None, NaN, NaT or pandas.NA."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)
-
-
-def is_padding(value: object) -> bool:
-    """Whether `value` fills up a path that ends before: missing, or the empty string."""
-    return is_missing(value) or (isinstance(value, str) and value == "")
-
-
-def _plain(name: Any) -> Hashable:
-    """Return a numpy scalar as the Python object it stands for, anything else as it is."""
-    plain = name.item() if isinstance(name, np.generic) else name
-    return plain  # type: ignore[no-any-return]
-
-
-def label_array(labels: Any) -> Labels:
-    """Return labels of any container as an array, without changing the type of any of them."""
-    if isinstance(labels, list | tuple):
-        kinds = set(map(type, labels))
-        # numpy would turn mixed types into strings, and tuples into a second dimension.
-        if tuple in kinds or (len(kinds) > 1 and str in kinds):
-            array = np.empty(len(labels), dtype=object)
-            array[:] = labels
-            return array
-    array = np.asarray(labels)
-    # scikit-learn and np.unique refuse numpy's StringDType.
-    return array.astype(object) if array.dtype.kind == "T" else array
-
-
-def sort_key(name: Any) -> tuple[int, Any]:
-    """Order names of mixed types: numbers, then strings, then the rest as printed."""
-    if isinstance(name, int | float):
-        return (0, name)
-    return (1, name) if isinstance(name, str) else (2, (type(name).__name__, repr(name)))
-
-
 def _checked_names(names: Iterable[Any], where: str) -> list[Any]:
-    checked = list(map(_plain, names))
+    checked = list(map(plain, names))
     if set(map(type, checked)) <= {str, int}:
         return checked
     for name in checked:
@@ -458,7 +420,9 @@ class Taxonomy:
             owners, ranks = np.divmod(distinct, max(len(uniques), 1))
             own = [uniques[in_order[r]] for r in ranks.tolist()]
             above = (owners - 1).tolist()
-            for name, step, parent in zip(_joined(names, above, own, sep), own, above, strict=True):
+            for name, step, parent in zip(
+                _joined(names, above, own, sep), own, above, strict=True
+            ):
                 if parent >= 0:
                     parents.append(parent)
                     children.append(len(names))
@@ -685,9 +649,7 @@ class Taxonomy:
     def levels(self) -> tuple[tuple[Hashable, ...], ...]:
         """Names by level from the top; ``levels[0]`` holds the children of the root."""
         offsets = self.level_offsets.tolist()
-        return tuple(
-            self._names[start:stop] for start, stop in zip(offsets[1:], offsets[2:], strict=False)
-        )
+        return tuple(self._names[start:stop] for start, stop in pairwise(offsets[1:]))
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, Hashable) and name in self._index
@@ -910,9 +872,7 @@ class Taxonomy:
     @cached_property
     def _step_edges(self) -> tuple[Any, NodeIds]:
         """Keys ``parent * n_steps + step`` of all edges, ascending, and the child of each."""
-        codes = np.fromiter(
-            map(self._step_codes.__getitem__, self._steps), np.int64, self.n_nodes
-        )
+        codes = np.fromiter(map(self._step_codes.__getitem__, self._steps), np.int64, self.n_nodes)
         keys = self._edges[0] * np.int64(len(self._step_codes)) + codes[self._edges[1]]
         order = np.argsort(keys, kind="stable")
         return keys[order], self._edges[1][order]
@@ -978,38 +938,6 @@ class Taxonomy:
         nodes = "node" if n_nodes == 1 else "nodes"
         return f"Taxonomy({kind} of {n_nodes} {nodes}, {n_leaves} {leaves}, depth {self.n_levels})"
 
-    def _outline(self, max_lines: int, max_children: int) -> Iterator[tuple[str, str]]:
-        """Yield ``(branch drawing, text)`` of an indented tree, cut when long.
-
-        The upper levels matter most: levels are shown whole, as many as fit.
-        """
-        deepest = max(1, int(np.searchsorted(self.level_offsets[1:], max_lines, side="right")) - 1)
-        stack: list[tuple[int, int, str, bool]] = [(0, 0, "", True)]
-        lines = 0
-        while stack:
-            node, depth, indent, last = stack.pop()
-            branch = "" if depth == 0 else indent + ("└── " if last else "├── ")
-            lines += 1
-            if lines > max_lines:
-                yield branch, "..."
-                return
-            if node < 0:
-                yield branch, f"... {-node} more"
-                continue
-            below = self.children_of(node).tolist()
-            cut = below and depth == deepest
-            yield branch, f"{self._steps[node]} ..." if cut else str(self._steps[node])
-            if cut:
-                continue
-            shown = below if len(below) <= max_children else below[: max_children - 1]
-            hidden = len(below) - len(shown)
-            entries = [*shown, -hidden] if hidden else shown
-            inner = "" if depth == 0 else indent + ("    " if last else "│   ")
-            stack.extend(
-                (child, depth + 1, inner, position == 0)
-                for position, child in enumerate(reversed(entries))
-            )
-
     def to_text(self, max_lines: int = 80, max_children: int = 20) -> str:
         """Return the tree as indented text, cut when long (``...`` marks what is left out).
 
@@ -1020,20 +948,13 @@ class Taxonomy:
         max_children : int, default=20
             Lines for the children of one node at the most.
         """
-        outline = self._outline(max_lines, max_children)
-        return "\n".join(branch + text for branch, text in outline)
+        return draw_tree(self, max_lines, max_children)
 
     def __str__(self) -> str:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        lines = "\n".join(
-            branch + html.escape(text) for branch, text in self._outline(200, 30)
-        )
-        return (
-            f"<details open><summary>{html.escape(repr(self))}</summary>"
-            f'<pre style="line-height: 1.15">{lines}</pre></details>'
-        )
+        return draw_html(self)
 
 
 # -- help for the constructors ------------------------------------------------------------
@@ -1073,66 +994,3 @@ def _joined(names: list[str], above: list[int], steps: list[Any], sep: str) -> I
 def _escaped(step: object, sep: str) -> str:
     text = str(step)
     return text.replace("\\", "\\\\").replace(sep, "\\" + sep) if sep in text else text
-
-
-def _level_columns(Y: Any) -> tuple[list[list[Any]], int]:
-    """Return the cells of a table of levels by column, and the number of rows."""
-    if hasattr(Y, "columns") and hasattr(Y, "shape"):  # pandas and polars frames
-        columns = [np.asarray(Y[name]).tolist() for name in Y.columns]
-        return columns, Y.shape[0]
-    if isinstance(Y, np.ndarray):
-        if Y.ndim != 2:
-            raise TargetError(f"Levels are a 2-D array; shape {Y.shape} was given.")
-        return [column.tolist() for column in Y.T], Y.shape[0]
-    rows = list(Y)
-    for row, path in enumerate(rows):
-        if isinstance(path, str) or not isinstance(path, Sequence | np.ndarray):
-            raise TargetError(f"Row {row} is no path: a list of steps is expected, not {path!r}.")
-    return [list(column) for column in zip_longest(*rows)], len(rows)
-
-
-def factorize_levels(Y: Any) -> tuple[list[list[Hashable]], Any]:
-    """Return the distinct steps of each level, and codes into them (-1 for padding).
-
-    Returns
-    -------
-    columns : list of lists of hashable
-        Distinct steps at each level, in order of appearance.
-    codes : ndarray of int64, shape (n_samples, n_levels)
-        Position of each cell in ``columns[level]``.
-    """
-    cells, n_rows = _level_columns(Y)
-    codes = np.empty((n_rows, len(cells)), dtype=np.int64)
-    columns: list[list[Hashable]] = []
-    for level, column in enumerate(cells):
-        position: dict[Any, int] = {}
-        uniques: list[Hashable] = []
-        for value in dict.fromkeys(column):
-            if is_padding(value):
-                position[value] = -1
-            else:
-                position[value] = len(uniques)
-                uniques.append(_plain(value))
-        codes[:, level] = np.fromiter(map(position.__getitem__, column), np.int64, n_rows)
-        columns.append(uniques)
-    return columns, codes
-
-
-def path_of_row(columns: Sequence[Sequence[Hashable]], codes: Any) -> list[Hashable | None]:
-    """Return one row of codes as steps, padding as None, trailing padding left out."""
-    path = [uniques[c] if c >= 0 else None for uniques, c in zip(columns, codes, strict=True)]
-    while path and path[-1] is None:
-        path.pop()
-    return path
-
-
-def refuse_gaps(codes: Any, columns: Sequence[Sequence[Hashable]]) -> None:
-    """Raise a TargetError for an empty path, or one with padding before its end."""
-    padded = codes < 0
-    empty = padded.all(axis=1)
-    if empty.any():
-        raise TargetError.missing(int(np.argmax(empty)))
-    gaps = (padded[:, :-1] & ~padded[:, 1:]).any(axis=1)
-    if gaps.any():
-        row = int(np.argmax(gaps))
-        raise TargetError.hole(row, path_of_row(columns, codes[row]))

@@ -50,4 +50,6 @@ def features(y, seed, n_features=4):
     """Features that tell something about the labels, and not everything."""
     rng = np.random.default_rng(seed)
     centres = {label: rng.normal(0, 1.5, n_features) for label in sorted(set(y.tolist()))}
-    return np.array([centres[label] for label in y.tolist()]) + rng.normal(0, 1, (len(y), n_features))
+    return np.array([centres[label] for label in y.tolist()]) + rng.normal(
+        0, 1, (len(y), n_features)
+    )

@@ -52,7 +52,10 @@ def data(n_rows=90, labels=LEAVES, seed=0):
 # -- agreement with the textbook ----------------------------------------------------------
 
 
-@given(labelled_trees(), st.sampled_from([GaussianNB(), DecisionTreeClassifier(max_depth=2, random_state=0)]))
+@given(
+    labelled_trees(),
+    st.sampled_from([GaussianNB(), DecisionTreeClassifier(max_depth=2, random_state=0)]),
+)
 def test_equals_fitting_node_by_node(case, base):
     tree, y, seed = case
     X = features(y, seed)
@@ -217,9 +220,7 @@ def test_weights_are_repeats(seed):
     weighted = HierarchicalClassifier(base, taxonomy=RAGGED).fit(X, y, sample_weight=weights)
     rows = np.repeat(np.arange(len(y)), weights)
     repeated = HierarchicalClassifier(base, taxonomy=RAGGED).fit(X[rows], y[rows])
-    assert_allclose(
-        weighted.predict_node_proba(X), repeated.predict_node_proba(X), atol=1e-6
-    )
+    assert_allclose(weighted.predict_node_proba(X), repeated.predict_node_proba(X), atol=1e-6)
 
 
 def test_a_random_state_makes_fits_repeatable_whatever_n_jobs():
@@ -473,7 +474,7 @@ def test_bad_node_estimators():
     model = HierarchicalClassifier(taxonomy=RAGGED)
     with pytest.raises(TaxonomyError, match="no node 'AA'"):
         model.set_params(node_estimators={"AA": GaussianNB()}).fit(X, y)
-    with pytest.raises(TaxonomyError, match="'a', which is a leaf.*'level:3'"):
+    with pytest.raises(TaxonomyError, match=r"'a', which is a leaf.*'level:3'"):
         model.set_params(node_estimators={"a": GaussianNB()}).fit(X, y)
     with pytest.raises(TaxonomyError, match="no node 'level:4'"):
         model.set_params(node_estimators={"level:4": GaussianNB()}).fit(X, y)
@@ -582,16 +583,20 @@ class Fails(GaussianNB):
 def test_a_failing_base_names_its_node(n_jobs, kind):
     X, y = data()
     model = HierarchicalClassifier(Fails(kind=kind), taxonomy=RAGGED, n_jobs=n_jobs)
-    with pytest.raises(LocalFitError, match=r"Fails failed at node 'A', fitted on 45 row\(s\): "
-                       r"\w+: out of luck") as caught:
+    with pytest.raises(
+        LocalFitError,
+        match=r"Fails failed at node 'A', fitted on 45 row\(s\): "
+        r"\w+: out of luck",
+    ) as caught:
         model.fit(X, y)
     assert isinstance(caught.value.__cause__, kind)
     assert isinstance(caught.value, TypeError) == (kind is TypeError)
     assert (caught.value.node, caught.value.n_rows) == ("A", 45)
 
 
-@pytest.mark.parametrize(("on", "match"), [("predict", "out of luck"), ("nan", "zero or NaN"),
-                                           ("zero", "zero or NaN")])
+@pytest.mark.parametrize(
+    ("on", "match"), [("predict", "out of luck"), ("nan", "zero or NaN"), ("zero", "zero or NaN")]
+)
 def test_a_base_that_fails_to_predict_names_its_node(on, match):
     X, y = data(200)
     model = HierarchicalClassifier(Fails(on=on), taxonomy=RAGGED).fit(X, y)
@@ -666,7 +671,7 @@ def test_features_that_changed_and_unfitted_use():
     model.fit(frame, y)
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame.rename(columns={"a": "z"}))
-    with pytest.raises(ValueError, match="feature names|features"):
+    with pytest.raises(ValueError, match=r"feature names|features"):
         model.predict(frame[["a", "b"]])
     with pytest.raises(ValueError, match="3 features"):
         HierarchicalClassifier(GaussianNB()).fit(X, y).predict(X[:, :3])

@@ -86,8 +86,10 @@ def test_stop_mass_is_what_children_leave(case):
 def test_rows_do_not_depend_on_each_other(case, decoder):
     tree, outcomes, proba = case
     whole = decoder.decode(marginals_of(tree, outcomes, proba)[0])
-    single = [decoder.decode(marginals_of(tree, outcomes, proba[[row]])[0])[0] for row in
-              range(len(proba))]
+    single = [
+        decoder.decode(marginals_of(tree, outcomes, proba[[row]])[0])[0]
+        for row in range(len(proba))
+    ]
     assert whole.tolist() == single
 
 

@@ -14,8 +14,7 @@ NOT_PAGES = {"_build", "_templates", "auto_examples", "gen_modules", "generated"
 PAGES = sorted(
     page
     for page in (ROOT / "docs").rglob("*.rst")
-    if NOT_PAGES.isdisjoint(page.relative_to(ROOT).parts)
-    and page.name != "sg_execution_times.rst"
+    if NOT_PAGES.isdisjoint(page.relative_to(ROOT).parts) and page.name != "sg_execution_times.rst"
 )
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -30,8 +29,9 @@ def test_there_are_pages_and_examples():
     assert EXAMPLES
 
 
-@pytest.mark.parametrize("package", ["", ".strategies", ".decoders", ".metrics", ".datasets",
-                                     ".exceptions"])
+@pytest.mark.parametrize(
+    "package", ["", ".strategies", ".decoders", ".metrics", ".datasets", ".exceptions"]
+)
 def test_reference_lists_everything_public(package):
     reference = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
     module = importlib.import_module(f"sklhier{package}")

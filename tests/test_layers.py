@@ -13,7 +13,7 @@ PACKAGE = Path(sklhier.__file__).parent
 LAYERS = [
     ["_version", "_typing", "_compat", "exceptions"],
     ["_validation", "_versions"],
-    ["_node_ops"],
+    ["_node_ops", "_cells", "_outline"],
     ["taxonomy"],
     ["_marginals", "_targets"],
     ["decoders", "_local", "_node_estimators"],

@@ -1,5 +1,7 @@
 """Kernels against plain loops."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,10 +23,7 @@ def test_ranges(counts):
 def test_segment_argmax_takes_the_first_maximum(counts, seed):
     offsets = ops.offsets_of(counts)
     values = np.random.default_rng(seed).integers(0, 3, offsets[-1]).astype(float)
-    wanted = [
-        start + int(np.argmax(values[start:stop]))
-        for start, stop in zip(offsets[:-1], offsets[1:], strict=True)
-    ]
+    wanted = [start + int(np.argmax(values[start:stop])) for start, stop in pairwise(offsets)]
     assert ops.segment_argmax(values, offsets).tolist() == wanted
 
 

@@ -26,8 +26,11 @@ SETS = {
 def read(path, columns, label, keep):
     csv.field_size_limit(2**31 - 1)
     with gzip.open(path, "rt", encoding="utf-8", newline="") as opened:
-        rows = [row for row in csv.DictReader(opened, delimiter="\t", quoting=csv.QUOTE_NONE)
-                if keep(row)]
+        rows = [
+            row
+            for row in csv.DictReader(opened, delimiter="\t", quoting=csv.QUOTE_NONE)
+            if keep(row)
+        ]
     return [" ".join(row[c] for c in columns) for row in rows], np.array([r[label] for r in rows])
 
 

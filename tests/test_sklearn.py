@@ -80,7 +80,9 @@ def coded():
 
 SEARCHES = {
     "grid": lambda **kw: GridSearchCV(
-        model(), {"estimator__var_smoothing": [1e-9, 0.1], "decoder": ["best_path", TopDown()]}, **kw
+        model(),
+        {"estimator__var_smoothing": [1e-9, 0.1], "decoder": ["best_path", TopDown()]},
+        **kw,
     ),
     "randomized": lambda **kw: RandomizedSearchCV(
         model(), {"estimator__var_smoothing": [1e-9, 0.1]}, n_iter=2, random_state=0, **kw
@@ -317,5 +319,7 @@ def test_set_output_and_tags_follow_the_base():
     tags = sklearn.utils.get_tags(HierarchicalClassifier(DecisionTreeClassifier()))
     assert tags.input_tags.allow_nan
     assert tags.estimator_type == "classifier"
-    assert not sklearn.utils.get_tags(HierarchicalClassifier(LogisticRegression())).input_tags.allow_nan
+    assert not sklearn.utils.get_tags(
+        HierarchicalClassifier(LogisticRegression())
+    ).input_tags.allow_nan
     assert sklearn.utils.get_tags(HierarchicalClassifier(LogisticRegression())).input_tags.sparse

@@ -77,7 +77,9 @@ def test_round_trips(tree):
     assert pickle.loads(pickle.dumps(tree)) == tree
     assert hash(pickle.loads(pickle.dumps(tree))) == hash(tree)
     rows = tree.to_levels(tree.nodes[1:])
-    columns = [list(dict.fromkeys(step for step in column if step is not None)) for column in rows.T]
+    columns = [
+        list(dict.fromkeys(step for step in column if step is not None)) for column in rows.T
+    ]
     codes = np.array(
         [[-1 if s is None else columns[k].index(s) for k, s in enumerate(row)] for row in rows]
     )
@@ -197,8 +199,11 @@ def raises(match, build, *args, error=TaxonomyError, **kwargs):
 
 def test_bad_taxonomies_name_the_culprit():
     edges = Taxonomy.from_edges
-    raises(r"cycle: 'b' -> 'c' -> 'b'|cycle: 'c' -> 'b' -> 'c'", edges,
-           [("a", "b"), ("b", "c"), ("c", "b")])
+    raises(
+        r"cycle: 'b' -> 'c' -> 'b'|cycle: 'c' -> 'b' -> 'c'",
+        edges,
+        [("a", "b"), ("b", "c"), ("c", "b")],
+    )
     raises("cycle: 'a' -> 'a'", edges, [("a", "a")])
     raises("'a' -> 'b' was given more than once", edges, [("a", "b"), ("a", "c"), ("a", "b")])
     raises("root 'r' to 'x', 'z'", edges, [("r", "a"), ("x", "y"), ("z", "y")], root="r")
@@ -211,8 +216,11 @@ def test_bad_taxonomies_name_the_culprit():
     raises("at least one node", Taxonomy.flat, [])
     raises(r"pair; 'ab' was given", edges, ["ab"])
     raises(r"\('a', 'b', 'c'\) was given", edges, [("a", "b", "c")])
-    raises("'Other' stands under 'A' and under 'B'", Taxonomy.from_dict,
-           {"A": ["Other"], "B": ["Other"]})
+    raises(
+        "'Other' stands under 'A' and under 'B'",
+        Taxonomy.from_dict,
+        {"A": ["Other"], "B": ["Other"]},
+    )
     raises(r"Did you mean \['x'\]", Taxonomy.from_dict, {"A": "x"})
     raises("cycle", Taxonomy.from_parents, {"a": "b", "b": "a"})
     raises("DiGraph", Taxonomy.from_networkx, nx.Graph([("a", "b")]))

@@ -6,8 +6,8 @@ an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again 
 
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import BestPath
-from sklhier.decoders._top_down import TopDown
 from sklhier.decoders._threshold import Threshold
+from sklhier.decoders._top_down import TopDown
 
 __all__ = ["BestPath", "Decoder", "Threshold", "TopDown", "resolve_decoder"]
 

@@ -100,9 +100,7 @@ def _descend(marginals: Marginals, best: _Best) -> _Pairs:
     return _joined(passed)
 
 
-def _expand(
-    marginals: Marginals, best: _Best, rows: Rows, nodes: NodeIds, mass: Floats
-) -> _Pairs:
+def _expand(marginals: Marginals, best: _Best, rows: Rows, nodes: NodeIds, mass: Floats) -> _Pairs:
     """Offer the complete outcomes of the pairs; return the others."""
     found = marginals.expand(rows, nodes, mass)
     owners = np.repeat(found.order, np.diff(found.offsets))

@@ -65,9 +65,7 @@ def level_accuracy(
     y_true: Any, y_pred: Any, *, level: int = 1, taxonomy: Any = None, sample_weight: Any = None
 ) -> float:
     """Return one of :func:`level_accuracy_scores`; `level` counts from 1, -1 is the deepest."""
-    scores = level_accuracy_scores(
-        y_true, y_pred, taxonomy=taxonomy, sample_weight=sample_weight
-    )
+    scores = level_accuracy_scores(y_true, y_pred, taxonomy=taxonomy, sample_weight=sample_weight)
     if not 1 <= abs(level) <= len(scores):
         raise ValueError(f"`level` is from 1 to {len(scores)}; {level!r} was given.")
     return float(scores[level - 1 if level > 0 else level])

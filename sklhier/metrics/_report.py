@@ -92,14 +92,18 @@ def hierarchical_classification_report(
         _targets.holds_label_sets(y, resolved) for y in (y_true, y_pred)
     )
     occurs = np.asarray((weights @ true + weights @ predicted) > 0)
-    sparse_sets = {"taxonomy": resolved, "sample_weight": weights, "zero_division": zero_division}
+    common: dict[str, Any] = {
+        "taxonomy": resolved,
+        "sample_weight": weights,
+        "zero_division": zero_division,
+    }
     tables = {
         average: hierarchical_precision_recall_fscore_support(
             true[:, 1:],
             predicted[:, 1:],
             average=average,
             node_weight=occurs[1:].astype(float) if average == "macro" else None,
-            **sparse_sets,
+            **common,
         )
         for average in ("micro", "samples", "macro", None)
     }
@@ -113,7 +117,7 @@ def hierarchical_classification_report(
     levels: list[dict[str, float]] = []
     distance = None
     if single:
-        common = {"taxonomy": resolved, "sample_weight": sample_weight}
+        common.pop("zero_division")
         scores = level_accuracy_scores(y_true, y_pred, **common)
         reached = weights @ (resolved.path_ids(_targets.nodes_or_root(y_true, resolved)) >= 0)
         levels = [
@@ -169,7 +173,11 @@ def _as_text(
 
     def line(name: str, *cells: Any) -> str:
         texts = [
-            cell if isinstance(cell, str) else f"{cell:.{digits}f}" if position < 3 else f"{cell:.10g}"
+            cell
+            if isinstance(cell, str)
+            else f"{cell:.{digits}f}"
+            if position < 3
+            else f"{cell:.10g}"
             for position, cell in cells
         ]
         return name.ljust(width) + "".join(text.rjust(13) for text in texts)

@@ -73,11 +73,13 @@ def make_hierarchical_scorer(
     """
     if isinstance(metric, str):
         if metric not in _BY_NAME:
-            raise ValueError(f"`metric` is a function or one of {sorted(_BY_NAME)}; got {metric!r}.")
+            raise ValueError(
+                f"`metric` is a function or one of {sorted(_BY_NAME)}; got {metric!r}."
+            )
         metric, greater_is_better = _BY_NAME[metric]
     if taxonomy is not None:
         resolved = _targets.resolve_taxonomy(taxonomy)
-        return make_scorer(  # type: ignore[no-any-return]
+        return make_scorer(
             metric, greater_is_better=greater_is_better, taxonomy=resolved, **kwargs
         )
     return _TaxonomyOfEstimator(metric, greater_is_better, kwargs)

@@ -119,12 +119,15 @@ def hierarchical_precision_recall_fscore_support(
         ("Recall", common, n_true),
         ("F-score", (1 + beta**2) * common, beta**2 * n_true + n_pred),
     )
-    values = [_ratio(above, below, zero_division, name) for name, above, below in ratios]
+    precision, recall, fbeta = (
+        _ratio(above, below, zero_division, name) for name, above, below in ratios
+    )
     if average is None:
-        return (*values, n_true)
+        return precision, recall, fbeta, n_true
     of_value = {"micro": np.ones(1), "samples": weights, "macro": of_node[1:]}[str(average)]
-    support = n_true[0] if average == "micro" else (of_value @ n_true)
-    return (*(_mean(value, of_value) for value in values), float(support))
+    support = n_true[0] if average == "micro" else of_value @ n_true
+    precision_, recall_, fbeta_ = (_mean(v, of_value) for v in (precision, recall, fbeta))
+    return precision_, recall_, fbeta_, float(support)
 
 
 def _ratio(above: Floats, below: Floats, zero_division: Any, name: str) -> Floats:
@@ -138,7 +141,7 @@ def _ratio(above: Floats, below: Floats, zero_division: Any, name: str) -> Float
             f"({int(undefined.sum())} of {len(undefined)} values). Use `zero_division` to control "
             "this behavior.",
             UndefinedMetricWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     ratio = np.full(len(below), value)
     return np.divide(above, below, out=ratio, where=~undefined)

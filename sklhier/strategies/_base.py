@@ -63,8 +63,6 @@ class Strategy(BaseEstimator):
         """
         raise NotImplementedError
 
-    def columns_per_row(
-        self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool
-    ) -> int:
+    def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
         """Return about how many numbers are held for each row, to cut rows into blocks."""
         raise NotImplementedError

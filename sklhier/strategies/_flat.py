@@ -44,7 +44,7 @@ class Flat(Strategy):
         outcomes: Outcomes,
         nodes: NodeIds,
     ) -> Iterator[LocalProblem]:
-        """Yield one problem, owned by the root: which of the classes?"""
+        """Yield one problem, owned by the root: to tell the classes apart."""
         yield LocalProblem(0, outcomes.classes, np.arange(len(nodes)), outcomes.rank[nodes])
 
     def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:

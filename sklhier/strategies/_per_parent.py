@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class PerParent(Strategy):
     def plan(
         self, taxonomy: Taxonomy, outcomes: Outcomes, nodes: NodeIds
     ) -> Iterator[LocalProblem]:
-        """Yield the problem of each parent: which of its children?
+        """Yield the problem of each parent: to tell its children apart.
 
         Rows are sorted once by the preorder position of their node: those below any
         node are then side by side.
@@ -83,9 +84,7 @@ class PerParent(Strategy):
         """Return marginals that ask a local model only when one of its outcomes is wanted."""
         return _Products(taxonomy, outcomes, scores)
 
-    def columns_per_row(
-        self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool
-    ) -> int:
+    def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
         """Return the number of nodes, or of the outcomes on a path."""
         return 2 * taxonomy.n_nodes if all_nodes else 4 * outcomes.widest * taxonomy.n_levels
 
@@ -106,15 +105,13 @@ class _Products:
         starts = np.flatnonzero(np.diff(nodes, prepend=-1))
         bounds = [*starts.tolist(), len(nodes)]
         tables = []
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, stop in pairwise(bounds):
             owner = int(nodes[start])
             members = self.outcomes.of_node(owner)
             local = self._scores.of(owner, members, rows[start:stop])
             tables.append((mass[start:stop, None] * local).ravel())
         counts = self.outcomes.counts[nodes]
-        found = self.outcomes.nodes[
-            ops.concatenated_ranges(self.outcomes.offsets[nodes], counts)
-        ]
+        found = self.outcomes.nodes[ops.concatenated_ranges(self.outcomes.offsets[nodes], counts)]
         return Expansion(order, ops.offsets_of(counts), found, np.concatenate(tables))
 
     def dense(self) -> DenseMarginals:

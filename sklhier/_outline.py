@@ -1,0 +1,58 @@
+"""A taxonomy as an indented tree, cut when long."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["draw_html", "draw_tree"]
+
+
+def draw_tree(taxonomy: Any, max_lines: int, max_children: int) -> str:
+    """Return a taxonomy as indented text."""
+    return "\n".join(branch + text for branch, text in _outline(taxonomy, max_lines, max_children))
+
+
+def draw_html(taxonomy: Any) -> str:
+    """Return a taxonomy as a foldable piece of HTML."""
+    lines = "\n".join(branch + html.escape(text) for branch, text in _outline(taxonomy, 200, 30))
+    return (
+        f"<details open><summary>{html.escape(repr(taxonomy))}</summary>"
+        f'<pre style="line-height: 1.15">{lines}</pre></details>'
+    )
+
+
+def _outline(taxonomy: Any, max_lines: int, max_children: int) -> Iterator[tuple[str, str]]:
+    """Yield ``(branch drawing, text)`` of an indented tree, cut when long.
+
+    The upper levels matter most: levels are shown whole, as many as fit.
+    """
+    deepest = max(1, int(np.searchsorted(taxonomy.level_offsets[1:], max_lines, side="right")) - 1)
+    stack: list[tuple[int, int, str, bool]] = [(0, 0, "", True)]
+    lines = 0
+    while stack:
+        node, depth, indent, last = stack.pop()
+        branch = "" if depth == 0 else indent + ("└── " if last else "├── ")
+        lines += 1
+        if lines > max_lines:
+            yield branch, "..."
+            return
+        if node < 0:
+            yield branch, f"... {-node} more"
+            continue
+        below = taxonomy.children_of(node).tolist()
+        cut = below and depth == deepest
+        yield branch, f"{taxonomy.step_names[node]} ..." if cut else str(taxonomy.step_names[node])
+        if cut:
+            continue
+        shown = below if len(below) <= max_children else below[: max_children - 1]
+        hidden = len(below) - len(shown)
+        entries = [*shown, -hidden] if hidden else shown
+        inner = "" if depth == 0 else indent + ("    " if last else "│   ")
+        stack.extend(
+            (child, depth + 1, inner, position == 0)
+            for position, child in enumerate(reversed(entries))
+        )
