@@ -532,7 +532,10 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             Names of nodes; or paths, if the estimator was fitted on paths.
         """
         nodes = self._predict_nodes(X)
-        return self._format.restore(nodes, self.taxonomy_)
+        labels = self._format.restore(nodes, self.taxonomy_)
+        if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
+            return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
+        return labels
 
     def predict_levels(self, X: Any) -> Objects:
         """Predict paths, one column for each level.

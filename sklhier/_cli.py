@@ -40,6 +40,7 @@ _QUESTIONS = (
     "group similar samples into clusters",
 )
 _WIDTH = 30  # of the names of measures
+_LONG_WORK = 20_000  # texts above which fitting reports its progress
 
 
 class CommandError(Exception):
@@ -102,7 +103,7 @@ def _run(options: argparse.Namespace) -> None:
         _answer(_loaded(options.model), options.ask)
         return
     corpus = _read(options)
-    pipeline = _pipeline(corpus.taxonomy, options.jobs)
+    pipeline = _pipeline(corpus.taxonomy, len(corpus.texts), options.jobs)
     _say(f"{corpus.name}: {len(corpus.texts):,} texts, {_extent(corpus)}")
     if options.ask is None:
         _compare(corpus, pipeline, options.test_size)
@@ -245,10 +246,14 @@ def _loaded(path: str) -> Any:
 # -- learning and reporting ---------------------------------------------------------------
 
 
-def _pipeline(taxonomy: Taxonomy, n_jobs: int | None) -> Pipeline:
+def _pipeline(taxonomy: Taxonomy, n_texts: int, n_jobs: int | None) -> Pipeline:
     base = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=0)
     classifier = HierarchicalClassifier(
-        base, taxonomy=taxonomy, strategy=PerParent(stop="learn"), n_jobs=n_jobs
+        base,
+        taxonomy=taxonomy,
+        strategy=PerParent(stop="learn"),
+        n_jobs=n_jobs,
+        verbose=int(n_texts > _LONG_WORK),
     )
     return make_pipeline(TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)), classifier)
 

@@ -309,7 +309,7 @@ def read_targets(
         return _read_levels(y, taxonomy)
     labels = as_labels(y)
     values = labels.tolist()
-    if labels.dtype.kind in "Of":
+    if labels.dtype.kind in "Of" and any(map(is_missing, dict.fromkeys(values))):
         _refuse_missing(values)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise TargetError("y contains infinity, which cannot be a label.")

@@ -340,6 +340,9 @@ def test_levels_in_levels_out():
         by_frame.predict(X),
         pd.DataFrame(wanted.predict_levels(X), columns=list("xyz")).astype(frame.dtypes),
     )
+    shuffled = pd.DataFrame(X, index=range(60, 0, -1))
+    by_index = HierarchicalClassifier(GaussianNB()).fit(shuffled, frame)
+    assert by_index.predict(shuffled).index.equals(shuffled.index)
     by_lists = HierarchicalClassifier(GaussianNB()).fit(X, rows)
     assert by_lists.predict(X) == [list(RAGGED.path(label)) for label in wanted.predict(X)]
     assert by_lists.score(X, rows) == by_frame.score(X, frame) == wanted.score(X, y)
@@ -732,7 +735,7 @@ def test_encoded_labels_come_back_encoded():
 
 def test_dummy_bases_and_progress(capsys):
     X, y = data(30)
-    model = HierarchicalClassifier(DummyClassifier(), taxonomy=RAGGED, verbose=1).fit(X, y)
+    model = HierarchicalClassifier(DummyClassifier(), taxonomy=RAGGED, verbose=50).fit(X, y)
     printed = capsys.readouterr()
     assert "Done" in printed.out + printed.err
     assert model.set_params(verbose=0).fit(X, y).score(X, y) > 0

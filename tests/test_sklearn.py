@@ -315,11 +315,9 @@ def test_metadata_routing_through_a_search():
         assert (weighted["test_score"] != unweighted["test_score"]).any()
 
 
-def test_set_output_and_tags_follow_the_base():
-    tags = sklearn.utils.get_tags(HierarchicalClassifier(DecisionTreeClassifier()))
-    assert tags.input_tags.allow_nan
-    assert tags.estimator_type == "classifier"
-    assert not sklearn.utils.get_tags(
-        HierarchicalClassifier(LogisticRegression())
-    ).input_tags.allow_nan
-    assert sklearn.utils.get_tags(HierarchicalClassifier(LogisticRegression())).input_tags.sparse
+@pytest.mark.parametrize("base", [LogisticRegression(), DecisionTreeClassifier(), MultinomialNB()])
+def test_tags_follow_the_base(base):
+    ours, theirs = (sklearn.utils.get_tags(one) for one in (HierarchicalClassifier(base), base))
+    assert ours.estimator_type == "classifier"
+    assert ours.input_tags == theirs.input_tags
+    assert ours.classifier_tags.poor_score == theirs.classifier_tags.poor_score
