@@ -91,8 +91,9 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         in a mapping are tuned as ``node_estimators__<key>__<parameter>``.
     classes : array-like, default=None
         What integer codes in `y` stand for. Tools that encode labels before they call ``fit``
-        (CalibratedClassifierCV, StackingClassifier, VotingClassifier, ``cross_val_predict`` with
-        ``method="predict_proba"``) need ``classes=np.unique(y)``.
+        (StackingClassifier, VotingClassifier, BaggingClassifier, CalibratedClassifierCV with
+        ``ensemble=False``, ``cross_val_predict`` with ``method="predict_proba"``) need
+        ``classes=np.unique(y)``.
     n_jobs : int, default=None
         Nodes fitted at the same time, on the active joblib backend; None is 1 unless in a
         :obj:`joblib.parallel_config` context.
@@ -161,6 +162,9 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         "classes": metadata_routing.UNUSED,
     }
 
+    _trained: Outcomes  # what the local models decide about
+    _outcomes: Outcomes  # what of it has been seen, and so may be answered
+
     def __init__(
         self,
         estimator: Any = None,
@@ -206,6 +210,12 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     def set_params(self, **params: Any) -> Self:
         """Set parameters, those of the estimators within as ``<name>__<parameter>``."""
         nested = {key: value for key, value in params.items() if key.startswith(PREFIX)}
+        within = [key for key in params if key.startswith("estimator__")]
+        if within and params.get("estimator", self.estimator) is None:
+            raise ValueError(
+                f"Invalid parameter {within[0]!r}: `estimator` is None, which stands for a default. "
+                "To set its parameters, pass estimator=LogisticRegression()."
+            )
         super().set_params(**{key: v for key, v in params.items() if key not in nested})
         if nested:
             self.node_estimators = updated_mapping(self.node_estimators, nested)
@@ -287,10 +297,11 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
         seen = form.class_ids[np.isin(form.class_ids, nodes[counted])]
         self._start(taxonomy, form, seen)
-        self._train("fit", X, nodes, counted, weights, fit_params)
+        self._train("fit", X, taxonomy, nodes, counted, weights, fit_params)
         if not self._models:
             allow_nan = get_tags(self._base()).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
+        self.taxonomy_ = taxonomy
         return self
 
     @available_if(_bases_have("partial_fit"))
@@ -335,7 +346,9 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             _, taxonomy, form = _targets.read_targets(known, self._given_taxonomy(), self.classes)
             self._start(taxonomy, form, form.class_ids)
             self._seen = np.zeros(0, dtype=np.int32)
-        nodes = self._format.read(self._given(y), self.taxonomy_)
+        else:
+            taxonomy = self.taxonomy_
+        nodes = self._format.read(self._given(y), taxonomy)
         check_consistent_length(X, nodes)
         strange = ~np.isin(nodes, self._trained.classes)
         if strange.any():
@@ -347,10 +360,11 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             )
         weights = checked_weights(sample_weight, len(nodes))
         counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
-        self._train("partial_fit", X, nodes, counted, weights, fit_params)
+        self._train("partial_fit", X, taxonomy, nodes, counted, weights, fit_params)
         self._seen = np.union1d(self._seen, nodes[counted])
         seen = self._trained.classes[np.isin(self._trained.classes, self._seen)]
-        self._outcomes = self._strategy.outcomes(self.taxonomy_, seen)
+        self._outcomes = self._strategy.outcomes(taxonomy, seen)
+        self.taxonomy_ = taxonomy
         return self
 
     def _given(self, y: Any) -> Any:
@@ -376,11 +390,9 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return list(taxonomy.leaves)
 
-    _trained: Outcomes
-
     def _start(self, taxonomy: Taxonomy, form: _targets.TargetFormat, seen: NodeIds) -> None:
         """Forget what was fitted before; store what the labels look like."""
-        self.taxonomy_ = taxonomy
+        self.__dict__.pop("taxonomy_", None)  # set last: what fails to fit is not fitted
         self.classes_ = form.classes
         self._format = form
         self._strategy = resolve_strategy(self.strategy)
@@ -396,13 +408,14 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self,
         method: str,
         X: Any,
+        taxonomy: Taxonomy,
         nodes: NodeIds,
         counted: Rows,
         weights: Floats | None,
         fit_params: dict[str, Any],
     ) -> None:
         """Fit a model for each local problem among the rows that count."""
-        taxonomy, bases = self.taxonomy_, self._bases()
+        bases = self._bases()
         self._refuse_mismatch(resolve_decoder(self.decoder), bases.values())
         params = self._routed(method, weights, fit_params)
         chosen = NodeEstimators(bases["estimator"], self.node_estimators, taxonomy)
@@ -566,8 +579,8 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         -------
         proba : ndarray of float64, shape (n_samples, n_classes)
             Columns as in ``classes_``; rows sum to 1. A class that is an inner node has the
-            probability that the label stops there, which with ``strategy="per_parent"`` is 0 where
-            labels below it were seen.
+            probability that the label stops there: 0 where labels below it were seen, unless the
+            strategy learns stops, as ``PerParent(stop="learn")`` and ``"flat"`` do.
         """
         return np.concatenate(
             [

@@ -138,6 +138,11 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
+def _counted(number: int, thing: str) -> str:
+    plural = "es" if thing.endswith("s") else "s"
+    return f"{number:,} {thing}{'' if number == 1 else plural}"
+
+
 def _seconds(started: float) -> str:
     return f"{time.perf_counter() - started:.1f} s"
 
@@ -157,7 +162,9 @@ def _read(options: argparse.Namespace) -> Corpus:
     labelled = [not is_padding(path[0]) for path in paths]
     lost = labelled.count(False)
     if lost:
-        _say(f"{lost:,} of {len(rows):,} rows have no {options.levels[0]!r} and are left out.")
+        _say(
+            f"Left out, without a {options.levels[0]!r}: {_counted(lost, 'row')} of {len(rows):,}."
+        )
     paths = [path for path, known in zip(paths, labelled, strict=True) if known]
     texts = [
         " ".join(row[column] for column in text)
@@ -259,10 +266,8 @@ def _pipeline(taxonomy: Taxonomy, n_texts: int, n_jobs: int | None) -> Pipeline:
 
 
 def _extent(corpus: Corpus) -> str:
-    levels = corpus.taxonomy.n_levels
-    return (
-        f"{len(set(corpus.labels.tolist())):,} classes, {levels} level{'s' if levels > 1 else ''}"
-    )
+    n_classes = len(set(corpus.labels.tolist()))
+    return f"{_counted(n_classes, 'class')}, {_counted(corpus.taxonomy.n_levels, 'level')}"
 
 
 def _split(corpus: Corpus, test_size: float) -> list[Any]:
@@ -294,7 +299,7 @@ def _compare(corpus: Corpus, pipeline: Pipeline, test_size: float) -> None:
     _say(f"Learning from {len(train):,}, testing on the other {len(test):,}.")
     new = set(y_test.tolist()) - set(y_train.tolist())
     if new:
-        _say(f"{len(new):,} classes occur in the test part alone: no model can get them right.")
+        _say(f"{_counted(len(new), 'class')} only in the test part: no model can get that right.")
     vectorizer, classifier = (clone(step) for _, step in pipeline.steps)
     started = time.perf_counter()
     X_train, X_test = vectorizer.fit_transform(train), vectorizer.transform(test)

@@ -6,8 +6,6 @@ import html
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 __all__ = ["draw_html", "draw_tree"]
 
 
@@ -28,9 +26,14 @@ def draw_html(taxonomy: Any) -> str:
 def _outline(taxonomy: Any, max_lines: int, max_children: int) -> Iterator[tuple[str, str]]:
     """Yield ``(branch drawing, text)`` of an indented tree, cut when long.
 
-    The upper levels matter most: levels are shown whole, as many as fit.
+    The upper levels matter most: levels are shown whole, as many as fit, with fewer children of
+    each node where not even the second level would fit otherwise.
     """
-    deepest = max(1, int(np.searchsorted(taxonomy.level_offsets[1:], max_lines, side="right")) - 1)
+    for cap in (max_children, 10, 5, 3):
+        max_children = min(max_children, cap)
+        deepest = _levels_that_fit(taxonomy, max_lines, max_children)
+        if deepest > 1:
+            break
     stack: list[tuple[int, int, str, bool]] = [(0, 0, "", True)]
     lines = 0
     while stack:
@@ -56,3 +59,16 @@ def _outline(taxonomy: Any, max_lines: int, max_children: int) -> Iterator[tuple
             (child, depth + 1, inner, position == 0)
             for position, child in enumerate(reversed(entries))
         )
+
+
+def _levels_that_fit(taxonomy: Any, max_lines: int, max_children: int) -> int:
+    """Return how many levels fit, at least 1."""
+    shown, lines, depth = [0], 1, 0
+    while shown:
+        groups = [taxonomy.children_of(node)[:max_children].tolist() for node in shown]
+        shown = [child for group in groups for child in group]
+        lines += len(shown)
+        if lines > max_lines:
+            break
+        depth += 1
+    return max(depth, 1)

@@ -807,7 +807,7 @@ class Taxonomy:
         Parameters
         ----------
         labels : array-like, shape (n_samples,)
-            Names of nodes.
+            Names of nodes; None stands for the root.
 
         Returns
         -------
@@ -816,6 +816,8 @@ class Taxonomy:
         """
         values = np.asarray(labels, dtype=object).tolist()
         nodes = self.ids(values)
+        if (nodes < 0).any():
+            nodes[[value is None for value in values]] = 0
         if (nodes < 0).any():
             unknown = [value for value, node in zip(values, nodes, strict=True) if node < 0]
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])

@@ -682,6 +682,22 @@ def test_features_that_changed_and_unfitted_use():
         model.predict(frame[:0])
 
 
+def test_what_fails_to_fit_is_not_fitted():
+    X, y = data()
+    model = HierarchicalClassifier(GaussianNB(), taxonomy=RAGGED).fit(X, y)
+    with pytest.raises(LocalFitError):
+        model.set_params(estimator=Fails()).fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_parameters_of_the_default_estimator():
+    with pytest.raises(ValueError, match="pass estimator=LogisticRegression"):
+        HierarchicalClassifier().set_params(estimator__C=2)
+    model = HierarchicalClassifier().set_params(estimator=LogisticRegression(), estimator__C=2)
+    assert model.estimator.C == 2
+
+
 def test_bad_node_probabilities():
     X, y = data(30)
     model = HierarchicalClassifier(GaussianNB(), taxonomy=RAGGED).fit(X, y)

@@ -37,7 +37,7 @@ def test_a_file_from_learning_to_a_saved_model(table, tmp_path, capsys):
         capsys, table, "--text", "text", "--levels", "topic", "subtopic", "--out", model
     )
     assert (status, err) == (0, "")
-    assert "1 of 241 rows have no 'topic' and are left out" in out
+    assert "Left out, without a 'topic': 1 row of 241." in out
     assert "240 texts" in out
     for line in ("accuracy at level 1", "accuracy at level 2", "hierarchical F1", "flat"):
         assert line in out

@@ -235,6 +235,7 @@ def test_bad_taxonomies_name_the_culprit():
 def test_bad_questions_name_the_nearest():
     tree = TAXONOMIES["repeated_names"]
     raises("no node 'A/Othr'. Nearest names: 'A/Other'", tree.path, "A/Othr")
+    assert tree.to_levels([None, "A"]).tolist() == [[None, None], ["A", None]]
     raises("not in the taxonomy: 'q'", tree.to_levels, ["q"], error=TargetError)
     raises("'Z' has the parents 'P', 'S'", DIAMOND.path, "Z")
     raises("'Z' has the parents 'P', 'S'", lambda: DIAMOND.parent_ids)
@@ -264,6 +265,9 @@ def test_printing_is_cut():
     deep = Taxonomy.from_edges([(i, i + 1) for i in range(3000)])
     assert len(str(deep).splitlines()) <= 80
     assert "depth 3000" in repr(deep)
+    two = Taxonomy.from_edges([(a, f"{a}{i}") for a in "abcdef" for i in range(30)])
+    assert str(two).splitlines()[2] == "│   ├── a0"
+    assert len(str(two).splitlines()) <= 80
     big = Taxonomy.from_parents({i: (i - 1) // 4 if i else None for i in range(4000)})
     assert len(big.to_text(30).splitlines()) <= 30
     assert "<pre" in Taxonomy.flat(["<b>"])._repr_html_()

@@ -28,6 +28,7 @@ def resolve_decoder(decoder: str | Decoder) -> Decoder:
 
     Examples
     --------
+    >>> from sklhier.decoders import resolve_decoder
     >>> resolve_decoder("threshold")
     Threshold()
     """

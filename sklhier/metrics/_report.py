@@ -54,7 +54,9 @@ def hierarchical_classification_report(
         The dictionary has the keys ``"levels"`` (a list of ``level``, ``accuracy`` and ``support``;
         trees with one label for each sample only), ``"averages"`` (``"micro"``, ``"samples"``,
         ``"macro"``), ``"tree_distance"`` (as for levels) and ``"nodes"`` (by name). The macro average
-        is over the nodes that occur in `y_true` or `y_pred`; others are not listed.
+        is over the nodes that occur in `y_true` or `y_pred`; others are not listed. The support is
+        the number of samples of a level or node, and that of what an average is over: true nodes of
+        all samples (micro), samples, or nodes (macro).
 
     Raises
     ------

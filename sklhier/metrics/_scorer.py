@@ -44,7 +44,7 @@ def make_hierarchical_scorer(
     metric : str or callable, default="f1"
         ``"f1"``, ``"fbeta"``, ``"precision"``, ``"recall"``, ``"level_accuracy"`` (with ``level=1``
         or another), ``"tree_distance"`` (negated, so that more is better), or a function
-        ``metric(y_true, y_pred, *, taxonomy, ...)``.
+        ``metric(y_true, y_pred, *, taxonomy, sample_weight=None, ...)``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         Tree or DAG of the labels. If None, that of the fitted estimator is taken, also from
         within a Pipeline or a search; labels that hold paths need none.

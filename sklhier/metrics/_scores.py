@@ -36,7 +36,7 @@ def hierarchical_precision_recall_fscore_support(
     r"""Compute precision, recall and F of the labels with all their ancestors.
 
     With :math:`\hat T_i` the true labels of sample `i` and all their ancestors, and
-    :math:`\hat P_i` the predicted ones, the root left out [1]_,
+    :math:`\hat P_i` the predicted ones, the root left out [1]_ [2]_,
 
     .. math::
 
@@ -182,6 +182,7 @@ def hierarchical_fbeta_score(
     Examples
     --------
     >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_fbeta_score
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
     >>> hierarchical_fbeta_score(["owl"], ["bird"], beta=2.0, taxonomy=taxonomy)
     0.555...
@@ -223,6 +224,7 @@ def hierarchical_f1_score(
     Examples
     --------
     >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_f1_score
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
     >>> hierarchical_f1_score(["owl", "eel"], ["wren", "eel"], taxonomy=taxonomy)
     0.75
@@ -263,6 +265,7 @@ def hierarchical_precision_score(
     Examples
     --------
     >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_precision_score
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
     >>> hierarchical_precision_score(["owl"], ["bird"], taxonomy=taxonomy)
     1.0
@@ -303,6 +306,7 @@ def hierarchical_recall_score(
     Examples
     --------
     >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_recall_score
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
     >>> hierarchical_recall_score(["owl"], ["bird"], taxonomy=taxonomy)
     0.5

@@ -1,14 +1,27 @@
 """Strategies: which local problems a taxonomy is split into.
 
 A strategy is a small object without state; give it to a classifier as ``strategy=``, by name or as
-an object.
+an object. The other names here are what a strategy of your own works with.
 """
 
+from sklhier._local import LocalProblem, LocalScores
+from sklhier._marginals import DenseMarginals, Expansion, Marginals, Outcomes
 from sklhier.strategies._base import Strategy
 from sklhier.strategies._flat import Flat
 from sklhier.strategies._per_parent import PerParent
 
-__all__ = ["Flat", "PerParent", "Strategy", "resolve_strategy"]
+__all__ = [
+    "DenseMarginals",
+    "Expansion",
+    "Flat",
+    "LocalProblem",
+    "LocalScores",
+    "Marginals",
+    "Outcomes",
+    "PerParent",
+    "Strategy",
+    "resolve_strategy",
+]
 
 _BY_NAME: dict[str, type[Strategy]] = {"per_parent": PerParent, "flat": Flat}
 
@@ -23,6 +36,7 @@ def resolve_strategy(strategy: str | Strategy) -> Strategy:
 
     Examples
     --------
+    >>> from sklhier.strategies import resolve_strategy
     >>> resolve_strategy("flat")
     Flat()
     """

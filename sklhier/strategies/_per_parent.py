@@ -18,11 +18,11 @@ __all__ = ["PerParent"]
 
 
 class PerParent(Strategy):
-    """One classifier for each parent node, which decides among its children [1]_.
+    """One classifier for each parent node, which decides among its children.
 
-    It is trained on the samples that belong to one of the children. The probability of a node is
-    the product of the decisions on its path. A node below which no label was seen is an answer like
-    a leaf.
+    The local classifier per parent node of [1]_. It is trained on the samples that belong to one of
+    the children. The probability of a node is the product of the decisions on its path. A node below
+    which no label was seen is an answer like a leaf.
 
     Parameters
     ----------
