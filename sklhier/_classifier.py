@@ -244,13 +244,10 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         return tags
 
     def _sk_visual_block_(self) -> Any:
-        parts = [(name, base) for name, base in self._bases().items()]
-        details = [str(base) for _, base in parts]
+        parts = self._bases()
         if self.taxonomy is not None:
-            parts.append(("taxonomy", self.taxonomy))
-            details.append(str(_targets.resolve_taxonomy(self.taxonomy)))
-        names = [f"{name}: {type(part).__name__}" for name, part in parts]
-        return _compat.visual_block([part for _, part in parts], names, details)
+            parts["taxonomy"] = _targets.resolve_taxonomy(self.taxonomy)
+        return _compat.visual_block(list(parts.values()), list(parts))
 
     def __getstate__(self) -> dict[str, Any]:
         return with_versions(super().__getstate__())

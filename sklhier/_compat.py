@@ -15,9 +15,9 @@ except ModuleNotFoundError:  # scikit-learn 1.6
 __all__ = ["params_of_rows", "visual_block"]
 
 
-def visual_block(parts: list[Any], names: list[str], details: list[str]) -> Any:
+def visual_block(parts: list[Any], names: list[str]) -> Any:
     """Return what `_sk_visual_block_` must return for parts that stand side by side."""
-    return _VisualBlock("parallel", parts, names=names, name_details=details)
+    return _VisualBlock("parallel", parts, names=names)
 
 
 def params_of_rows(X: Any, params: dict[str, Any], rows: Any) -> dict[str, Any]:

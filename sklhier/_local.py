@@ -144,11 +144,11 @@ def fit_problems(
     """
     # Rows of what cannot be mapped are taken here: only they travel to a worker.
     travels_whole = _can_be_mapped(X)
-    kept: list[LocalProblem] = []
+    decided: list[tuple[int, NodeIds]] = []
 
     def tasks() -> Iterator[Any]:
         for estimator, problem, params in jobs:
-            kept.append(problem)
+            decided.append((problem.owner, problem.outcomes))
             own = _compat.params_of_rows(X, params, problem.rows)
             data, rows = (X, problem.rows) if travels_whole else (take_rows(X, problem.rows), None)
             name = names[problem.owner]
@@ -160,8 +160,8 @@ def fit_problems(
         # On its way from another process the error has lost its cause.
         raise error from error.original
     return [
-        (LocalModel(problem.owner, problem.outcomes, estimator), seconds)
-        for problem, (estimator, seconds) in zip(kept, fitted, strict=True)
+        (LocalModel(owner, outcomes, estimator), seconds)
+        for (owner, outcomes), (estimator, seconds) in zip(decided, fitted, strict=True)
     ]
 
 
