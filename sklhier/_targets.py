@@ -338,32 +338,27 @@ def _read_levels(y: Any, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, 
         nodes = taxonomy.ids(labels.tolist())
     else:
         taxonomy.require_tree("A path of levels")
-        columns, codes = factorize_levels(y)
-        refuse_gaps(codes, columns)
-        nodes = taxonomy.walk(columns, codes)
-        _refuse_unknown_paths(nodes, columns, codes, taxonomy)
+        steps, codes = factorize_levels(y)
+        refuse_gaps(codes, steps)
+        nodes = taxonomy.walk(steps, codes)
+        _refuse_unknown_paths(nodes, steps, codes, taxonomy)
     names = taxonomy.node_names[nodes]
     one_kind = all(isinstance(name, str) for name in taxonomy.nodes[1:])
     known = _label_format(names.astype(str) if one_kind else names, nodes)
-    is_frame = hasattr(y, "columns")
-    container = type(y).__module__.split(".")[0] if is_frame else "array"
-    return (
-        nodes,
-        taxonomy,
-        LevelFormat(
-            known.classes,
-            known.class_ids,
-            container=container
-            if is_frame or (array is not None and array.ndim == 2)
-            else "lists",
-            columns=tuple(y.columns) if is_frame else (),
-            width=y.shape[1]
-            if hasattr(y, "columns") or (array is not None and array.ndim == 2)
-            else 0,
-            padding=_padding_of(y),
-            dtype=np.dtype(object) if array is None else array.dtype,
-        ),
+    if hasattr(y, "columns"):
+        container, columns = type(y).__module__.split(".")[0], tuple(y.columns)
+    else:
+        container, columns = "lists" if array is None or array.ndim == 1 else "array", ()
+    form = LevelFormat(
+        known.classes,
+        known.class_ids,
+        container=container,
+        columns=columns,
+        width=0 if container == "lists" else y.shape[1],
+        padding=_padding_of(y),
+        dtype=np.dtype(object) if array is None else array.dtype,
     )
+    return nodes, taxonomy, form
 
 
 def _refuse_unknown_paths(
