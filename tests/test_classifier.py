@@ -563,7 +563,7 @@ def test_top_down_follows_the_largest_decision_score():
 
 
 class Fails(GaussianNB):
-    """Fails where it has to tell few rows apart, or to predict them."""
+    """Fails where it has to learn from 45 rows, or to predict."""
 
     def __init__(self, on="fit", kind=RuntimeError):
         super().__init__()
@@ -571,7 +571,7 @@ class Fails(GaussianNB):
         self.kind = kind
 
     def fit(self, X, y, sample_weight=None):
-        if self.on == "fit" and len(X) < 50:
+        if self.on == "fit" and len(X) == 45:
             raise self.kind("out of luck")
         return super().fit(X, y)
 
