@@ -1,0 +1,1 @@
+"""Comparisons with other packages, each of them optional."""

@@ -1,0 +1,32 @@
+"""Run every benchmark on tiny data: do they still work? Says nothing about speed.
+
+Exits with status 1 if any of them fails. Needs no data sets.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from benchmarks import common, decision_scores, overhead, real_text, workloads
+from benchmarks.peers import hiclass
+
+_MODULES = (workloads, real_text, decision_scores, overhead, hiclass)
+
+
+def main() -> int:
+    failed = []
+    for module in _MODULES:
+        name = module.__name__
+        common.note(f"== {name} --smoke")
+        try:
+            module.main(["--smoke"])
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+    print(f"\nfailed: {', '.join(failed)}" if failed else "\nall benchmarks run")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
