@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import pairwise, repeat
@@ -13,7 +12,15 @@ import numpy as np
 from scipy import sparse
 
 from sklhier import _node_ops as ops
-from sklhier._cells import factorize_levels, is_missing, label_array, plain, refuse_gaps, sort_key
+from sklhier._builders import (
+    checked_names,
+    edges_of_dict,
+    number_names,
+    refuse_unreachable,
+    tree_of_levels,
+    tree_of_paths,
+)
+from sklhier._cells import factorize_levels, label_array, refuse_gaps, sort_key
 from sklhier._outline import draw_html, draw_tree
 from sklhier._typing import Labels, NodeIds, Objects, Offsets
 from sklhier.exceptions import TargetError, TaxonomyError
@@ -38,17 +45,6 @@ class _Root:
 
 
 ROOT = _Root()
-
-
-def _checked_names(names: Iterable[Any], where: str) -> list[Any]:
-    checked = list(map(plain, names))
-    if set(map(type, checked)) <= {str, int}:
-        return checked
-    for name in checked:
-        if is_missing(name) or not isinstance(name, Hashable):
-            raise TaxonomyError.bad_name(name, where)
-        hash(name)  # a tuple with a list in it is Hashable, yet has no hash
-    return checked
 
 
 def _read_only(array: Any) -> Any:
@@ -138,7 +134,7 @@ class Taxonomy:
             raise TaxonomyError.empty()
         roots = np.flatnonzero(np.bincount(children, minlength=len(names)) == 0)
         if root is not None:
-            _refuse_unreachable(names, parents, children, root)
+            refuse_unreachable(names, parents, children, root)
         elif len(roots) > 1 or (artificial_root and len(roots) == 1):
             parents = np.concatenate([np.full(len(roots), len(names), dtype=np.int32), parents])
             children = np.concatenate([roots.astype(np.int32), children])
@@ -212,20 +208,18 @@ class Taxonomy:
         for pair in pairs:
             if isinstance(pair, str) or len(pair) != 2:
                 raise TaxonomyError(f"An edge is a (parent, child) pair; {pair!r} was given.")
-        above = _checked_names((pair[0] for pair in pairs), "as a parent")
-        below = _checked_names((pair[1] for pair in pairs), "as a child")
+        above = checked_names((pair[0] for pair in pairs), "as a parent")
+        below = checked_names((pair[1] for pair in pairs), "as a child")
         return cls._from_named_edges(above, below, [], root)
 
     @classmethod
     def _from_named_edges(
         cls, above: list[Any], below: list[Any], more: list[Any], root: Hashable | None
     ) -> Self:
-        names = list(dict.fromkeys(_interleaved(above, below)) | dict.fromkeys(more))
-        index = dict(zip(names, range(len(names)), strict=True))
+        names, parents, children = number_names(above, below, more)
+        index = dict(zip(names, range(len(names)), strict=True)) if root is not None else {}
         if root is not None and root not in index:
             raise TaxonomyError.unknown(root, names)
-        parents = np.fromiter(map(index.__getitem__, above), np.int32, len(above))
-        children = np.fromiter(map(index.__getitem__, below), np.int32, len(below))
         return cls(names, parents, children, root=None if root is None else index[root])
 
     @classmethod
@@ -237,7 +231,7 @@ class Taxonomy:
         >>> Taxonomy.from_parents({"owl": "bird", "wren": "bird", "fish": None, "bird": None})
         Taxonomy(tree of 4 nodes, 3 leaves, depth 2)
         """
-        below = _checked_names(mapping, "as a child")
+        below = checked_names(mapping, "as a child")
         above = list(mapping.values())
         rooted = [parent is None for parent in above]
         if any(rooted):
@@ -246,7 +240,7 @@ class Taxonomy:
             above = [parent for parent in above if parent is not None]
         else:
             tops = []
-        return cls._from_named_edges(_checked_names(above, "as a parent"), below, tops, None)
+        return cls._from_named_edges(checked_names(above, "as a parent"), below, tops, None)
 
     @classmethod
     def from_dict(cls, nested: Mapping[Hashable, Any]) -> Self:
@@ -263,27 +257,7 @@ class Taxonomy:
             ├── ray
             └── eel
         """
-        above: list[Hashable] = []
-        below: list[Hashable] = []
-        owner: dict[Hashable, Hashable] = {}
-        todo: list[tuple[Hashable, Any]] = [(ROOT, nested)]
-        for parent, group in todo:  # grows while it is read: no recursion, any depth
-            if isinstance(group, str):
-                raise TaxonomyError(
-                    f"Below {parent!r} a mapping, a list or None is expected; {group!r} was given. "
-                    f"Did you mean [{group!r}]?"
-                )
-            members = group if isinstance(group, Mapping) else dict.fromkeys(group or ())
-            for child in _checked_names(members, f"below {parent!r}"):
-                if child in owner:
-                    raise TaxonomyError.parent_conflict(child, owner[child], parent)
-                owner[child] = parent
-                todo.append((child, members[child]))
-                if parent is not ROOT:
-                    above.append(parent)
-                    below.append(child)
-        tops = [child for child, parent in owner.items() if parent is ROOT]
-        return cls._from_named_edges(above, below, tops, None)
+        return cls._from_named_edges(*edges_of_dict(nested), None)
 
     @classmethod
     def from_networkx(cls, graph: Any, *, root: Hashable | None = None) -> Self:
@@ -302,9 +276,9 @@ class Taxonomy:
                 f"{type(graph).__name__} was given. Give the edges a direction first."
             )
         edges = list(graph.edges())
-        above = _checked_names((edge[0] for edge in edges), "as a parent")
-        below = _checked_names((edge[1] for edge in edges), "as a child")
-        return cls._from_named_edges(above, below, _checked_names(graph, "as a node"), root)
+        above = checked_names((edge[0] for edge in edges), "as a parent")
+        below = checked_names((edge[1] for edge in edges), "as a child")
+        return cls._from_named_edges(above, below, checked_names(graph, "as a node"), root)
 
     @classmethod
     def from_paths(cls, y: Any, sep: str = "/") -> tuple[Labels, Self]:
@@ -346,29 +320,8 @@ class Taxonomy:
                 f"from_paths takes 1-D path strings; an array of shape {labels.shape} was given. "
                 "For one column for each level use `from_levels`."
             )
-        distinct = dict.fromkeys(labels.tolist())
-        steps: dict[str, str] = {}
-        for label in distinct:
-            if not isinstance(label, str):
-                raise TargetError(f"from_paths takes path strings; {label!r} was given.")
-            parts = label.split(sep)
-            if "" in parts:
-                raise TargetError(
-                    f"The path {label!r} has an empty step: steps are separated by {sep!r}, "
-                    "and none may be empty."
-                )
-            for depth in range(len(parts), 0, -1):
-                path = sep.join(parts[:depth])
-                if path in steps:
-                    break
-                steps[path] = parts[depth - 1]
-        names = sorted(steps, key=lambda path: path.split(sep))
-        index = dict(zip(names, range(len(names)), strict=True))
-        nested = [name for name in names if len(steps[name]) < len(name)]
-        parents = [index[name[: -len(steps[name]) - len(sep)]] for name in nested]
-        children = [index[name] for name in nested]
-        own = [steps[name] for name in names]
-        return labels, cls(names, parents, children, steps=own, artificial_root=True)
+        names, parents, children, steps = tree_of_paths(labels.tolist(), sep)
+        return labels, cls(names, parents, children, steps=steps, artificial_root=True)
 
     @classmethod
     def from_levels(cls, Y: Any, sep: str = "/") -> tuple[Labels, Self]:
@@ -404,37 +357,9 @@ class Taxonomy:
         """
         columns, codes = factorize_levels(Y)
         refuse_gaps(codes, columns)
-        names: list[str] = []
-        steps: list[Hashable] = []
-        parents: list[int] = []
-        children: list[int] = []
-        node_of_row = np.full(codes.shape[0], -1, dtype=np.int64)
-        for level, uniques in enumerate(columns):
-            rank = np.empty(len(uniques), dtype=np.int64)
-            in_order = sorted(range(len(uniques)), key=lambda code: sort_key(uniques[code]))
-            rank[in_order] = np.arange(len(uniques))
-            here = np.flatnonzero(codes[:, level] >= 0)
-            keys = (node_of_row[here] + 1) * len(uniques) + rank[codes[here, level]]
-            distinct, inverse = np.unique(keys, return_inverse=True)
-            first_id = len(names)
-            owners, ranks = np.divmod(distinct, max(len(uniques), 1))
-            own = [uniques[in_order[r]] for r in ranks.tolist()]
-            above = (owners - 1).tolist()
-            for name, step, parent in zip(
-                _joined(names, above, own, sep), own, above, strict=True
-            ):
-                if parent >= 0:
-                    parents.append(parent)
-                    children.append(len(names))
-                names.append(name)
-                steps.append(step)
-            node_of_row[here] = inverse + first_id
-        if len(set(names)) < len(names):
-            clash = Counter(names).most_common(1)[0][0]
-            raise TaxonomyError(f"Two different paths print as {clash!r}. Rename one of them.")
-        labels = np.array(names)[node_of_row] if names else np.array([], dtype=str)
+        names, parents, children, steps, node_of_row = tree_of_levels(columns, codes, sep)
         taxonomy = cls(names, parents, children, steps=steps, artificial_root=True)
-        return labels, taxonomy
+        return np.array(names)[node_of_row], taxonomy
 
     @classmethod
     def flat(cls, labels: Any) -> Self:
@@ -445,7 +370,7 @@ class Taxonomy:
         >>> Taxonomy.flat(["b", "a", "b"]).leaves
         ('a', 'b')
         """
-        names = _checked_names(dict.fromkeys(label_array(labels).tolist()), "as a label")
+        names = checked_names(dict.fromkeys(label_array(labels).tolist()), "as a label")
         return cls(sorted(names, key=sort_key), [], [], artificial_root=True)
 
     # -- state ----------------------------------------------------------------------------
@@ -775,8 +700,8 @@ class Taxonomy:
         ('c', 'x', 'z')
         """
         pairs = [(self._names[0] if above is None else above, below) for above, below in pairs]
-        above = _checked_names((pair[0] for pair in pairs), "as a parent")
-        below = _checked_names((pair[1] for pair in pairs), "as a child")
+        above = checked_names((pair[0] for pair in pairs), "as a parent")
+        below = checked_names((pair[1] for pair in pairs), "as a child")
         names = list(dict.fromkeys([*self._names, *below]))
         steps = [*self._steps, *names[self.n_nodes :]]
         index = dict(zip(names, range(len(names)), strict=True))
@@ -957,42 +882,3 @@ class Taxonomy:
 
     def _repr_html_(self) -> str:
         return draw_html(self)
-
-
-# -- help for the constructors ------------------------------------------------------------
-
-
-def _interleaved(above: list[Any], below: list[Any]) -> Iterator[Any]:
-    for parent, child in zip(above, below, strict=True):
-        yield parent
-        yield child
-
-
-def _refuse_unreachable(names: list[Any], parents: Any, children: Any, root: int) -> None:
-    loose = np.bincount(children, minlength=len(names)) == 0
-    if not loose[root]:
-        into = parents[children == root]
-        raise TaxonomyError(
-            f"{names[root]!r} cannot be the root: it stands below {names[into[0]]!r}."
-        )
-    loose[root] = False
-    if loose.any():
-        culprits = [names[node] for node in np.flatnonzero(loose)]
-        raise TaxonomyError.unreachable(culprits, names[root])
-
-
-def _joined(names: list[str], above: list[int], steps: list[Any], sep: str) -> Iterator[str]:
-    """Name nodes by their paths; steps of different types that print alike are told apart."""
-    texts = [_escaped(step, sep) for step in steps]
-    count: dict[tuple[int, str], int] = {}
-    for parent, text in zip(above, texts, strict=True):
-        count[parent, text] = count.get((parent, text), 0) + 1
-    for parent, text, step in zip(above, texts, steps, strict=True):
-        alike = count[parent, text] > 1 and not isinstance(step, str)
-        shown = f"{text} ({type(step).__name__})" if alike else text
-        yield shown if parent < 0 else f"{names[parent]}{sep}{shown}"
-
-
-def _escaped(step: object, sep: str) -> str:
-    text = str(step)
-    return text.replace("\\", "\\\\").replace(sep, "\\" + sep) if sep in text else text

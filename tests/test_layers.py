@@ -14,6 +14,7 @@ LAYERS = [
     ["_version", "_typing", "_compat", "exceptions"],
     ["_validation", "_versions"],
     ["_node_ops", "_cells", "_outline"],
+    ["_builders"],
     ["taxonomy"],
     ["_marginals", "_targets"],
     ["decoders", "_local", "_node_estimators"],
