@@ -510,7 +510,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
 
     # -- predicting -----------------------------------------------------------------------
 
-    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[tuple[slice, Marginals]]:
+    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:
         """Yield the node probabilities of blocks of rows that fit in memory."""
         check_is_fitted(self, "taxonomy_")
         X = prepare_features(self, X, reset=False)
@@ -519,14 +519,20 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         for block in row_blocks(_num_samples(X), columns):
             rows = _local.take_rows(X, np.arange(block.start, block.stop))
             scores = LocalScores(self._models, rows, taxonomy.nodes)
-            yield block, strategy.marginals(taxonomy, outcomes, scores)
+            yield strategy.marginals(taxonomy, outcomes, scores)
+
+    def _by_block(
+        self, X: Any, read: Callable[[Marginals], Any], *, all_nodes: bool = True
+    ) -> Any:
+        """Return what is read from the probabilities of each block of rows, joined."""
+        parts = [read(marginals) for marginals in self._marginals(X, all_nodes=all_nodes)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _predict_nodes(self, X: Any) -> NodeIds:
         decoder = resolve_decoder(self.decoder)
         check_is_fitted(self, "taxonomy_")
         self._refuse_mismatch(decoder, (model.estimator for model in self._models.values()))
-        blocks = self._marginals(X, all_nodes=decoder.needs_all_nodes)
-        return np.concatenate([decoder.decode(marginals) for _, marginals in blocks])
+        return self._by_block(X, decoder.decode, all_nodes=decoder.needs_all_nodes)
 
     def predict(self, X: Any) -> Any:
         """Predict labels.
@@ -579,12 +585,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             probability that the label stops there: 0 where labels below it were seen, unless the
             strategy learns stops, as ``PerParent(stop="learn")`` and ``"flat"`` do.
         """
-        return np.concatenate(
-            [
-                marginals.answer_proba(self._format.class_ids)
-                for _, marginals in self._marginals(X, all_nodes=True)
-            ]
-        )
+        return self._by_block(X, lambda marginals: marginals.answer_proba(self._format.class_ids))
 
     @available_if(_bases_have("predict_proba"))
     def predict_log_proba(self, X: Any) -> Floats:
@@ -607,8 +608,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             Columns as in ``taxonomy_.nodes``, the root (always 1) first. Each node has what its
             children have together, and the probability that the label stops there.
         """
-        blocks = self._marginals(X, all_nodes=True)
-        return np.concatenate([marginals.dense().node_proba for _, marginals in blocks])
+        return self._by_block(X, lambda marginals: marginals.dense().node_proba)
 
     def decode(self, node_proba: Any, decoder: str | Decoder | None = None) -> Any:
         """Turn node probabilities into labels, without fitting or asking the models again.
