@@ -209,16 +209,18 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
+def _lines(rows: Sequence[Row]) -> str:
+    rounded = [{key: _rounded(value) for key, value in row.items()} for row in rows]
+    return "[\n  " + ",\n  ".join(map(json.dumps, rounded)) + "\n ]"
+
+
 def write_results(name: str, tables: Mapping[str, Sequence[Row]], **more: Any) -> None:
     """Write tables and the environment to ``results/<name>.json``, one line for each row."""
-    head = json.dumps({"environment": environment() | more}, indent=1)[:-2]
-    parts = []
-    for title, rows in tables.items():
-        lines = [json.dumps({key: _rounded(value) for key, value in row.items()}) for row in rows]
-        parts.append(f" {json.dumps(title)}: [\n  " + ",\n  ".join(lines) + "\n ]")
+    parts = {"environment": json.dumps(environment() | more)}
+    parts |= {title: _lines(rows) for title, rows in tables.items()}
+    text = ",\n ".join(f"{json.dumps(title)}: {part}" for title, part in parts.items())
     _RESULTS.mkdir(exist_ok=True)
-    text = head + ",\n" + ",\n".join(parts) + "\n}\n"
-    (_RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
+    (_RESULTS / f"{name}.json").write_text(f"{{\n {text}\n}}\n", encoding="utf-8")
 
 
 def _cell(value: Any) -> str:
@@ -239,12 +241,20 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
 
 
 def report(
-    name: str, tables: Mapping[str, Sequence[Row]], *, smoke: bool = False, **more: Any
+    name: str,
+    tables: Mapping[str, Sequence[Row]],
+    options: argparse.Namespace,
+    *,
+    data: Iterable[str] = (),
+    **more: Any,
 ) -> None:
-    """Print all tables; write them unless it was a smoke run."""
+    """Print all tables; write them if the run was a real one and all data sets were there."""
     for title, rows in tables.items():
         print_table(title, rows)
-    if smoke:
+    if options.smoke or options.print_only:
+        return
+    if not all(map(_is_there, data)):
+        note("results not written: some data sets are missing")
         return
     write_results(name, tables, peak_memory_mb=round(peak_memory_mb()), **more)
 
@@ -257,9 +267,8 @@ def note(message: str) -> None:
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with what all scripts understand."""
     result = argparse.ArgumentParser(description=description)
-    result.add_argument(
-        "--smoke", action="store_true", help="tiny data, once, nothing written: does it run?"
-    )
+    result.add_argument("--smoke", action="store_true", help="tiny data, once: does it run?")
+    result.add_argument("--print-only", action="store_true", help="leave the results file alone")
     return result
 
 
@@ -323,6 +332,10 @@ def _data_folder() -> Path:
     return Path(os.environ.get("SKLHIER_DATA", CHECKOUT.parent / "shared" / "data"))
 
 
+def _is_there(name: str) -> bool:
+    return (_data_folder() / name).is_dir()
+
+
 def _records(path: Path) -> Iterator[dict[str, str]]:
     """Read tab-separated records without quoting, after a header line."""
     with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
@@ -354,7 +367,7 @@ def load_text(name: str) -> TextData | None:
     if name == STAND_IN:
         return _generated()
     folder = _data_folder() / name
-    if not folder.is_dir():
+    if not _is_there(name):
         note(f"{name}: not among the data sets (see SKLHIER_DATA in the README), skipped")
         return None
     train_texts, y_train = _split(folder / "train.tsv.gz", name)

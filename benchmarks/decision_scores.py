@@ -150,7 +150,7 @@ def main(arguments: list[str] | None = None) -> None:
             if (data.name, base) not in _LEFT_OUT:
                 common.note(f"{data.name}: {base}")
                 tables[f"{data.name}, {base}"] = _table(data, X_train, X_test, base)
-    common.report("decision_scores", tables, smoke=options.smoke)
+    common.report("decision_scores", tables, options, data=options.data)
     if tables:
         common.print_table("Leaf accuracy / hF, %", _summary(tables))
 

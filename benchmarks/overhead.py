@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     common.report(
         "overhead",
         {"fit against the bare base fits": fits, "best_path against top_down": predicts},
-        smoke=options.smoke,
+        options,
         repetitions=repetitions,
     )
 
