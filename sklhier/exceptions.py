@@ -81,8 +81,9 @@ class TaxonomyError(ValueError):
     @classmethod
     def parent_conflict(cls, child: Hashable, first: Hashable, second: Hashable) -> Self:
         """One name under two parents where a tree was described."""
+        places = ["at the top" if p is None else f"under {p!r}" for p in (first, second)]
         return cls(
-            f"{child!r} stands under {first!r} and under {second!r}. If these are two classes, "
+            f"{child!r} stands {' and '.join(places)}. If these are two classes, "
             "give them different names or use `from_paths`, where the whole path is the name; "
             "if one class has two parents, say so with `from_edges`."
         )
