@@ -2,7 +2,7 @@
 
 `Outcomes` says which answers are possible below each node. A `Marginals` object knows the
 probability of every node for every row: `expand` computes those of the outcomes of chosen
-``(row, node)`` pairs, `dense` all of them for chosen rows.
+``(row, node)`` pairs, `dense` those of all nodes.
 """
 
 from __future__ import annotations
