@@ -19,7 +19,15 @@ from sklhier import _node_ops as ops
 from sklhier._typing import Bools, Floats, NodeIds, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["DenseMarginals", "Expansion", "Marginals", "Outcomes", "row_blocks"]
+__all__ = [
+    "DenseMarginals",
+    "Expansion",
+    "Marginals",
+    "Outcomes",
+    "checked_node_proba",
+    "most_numbers",
+    "row_blocks",
+]
 
 
 @dataclass(frozen=True)
@@ -227,9 +235,14 @@ class DenseMarginals:
         return table
 
 
+def most_numbers() -> int:
+    """Return how many float64 numbers fit scikit-learn's ``working_memory``."""
+    return int(get_config()["working_memory"] * 2**20 / 8)
+
+
 def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
     """Cut rows into blocks whose float64 tables fit scikit-learn's ``working_memory``."""
-    size = max(1, int(get_config()["working_memory"] * 2**20 / (8 * max(1, n_columns))))
+    size = max(1, most_numbers() // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
 

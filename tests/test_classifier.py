@@ -194,6 +194,18 @@ def test_batches_orders_and_jobs_do_not_matter(kind):
     assert_allclose(shuffled.predict_node_proba(X), whole, atol=1e-4)
 
 
+def test_equal_probabilities_leave_everything_open_but_not_at_once():
+    """Pairs that cannot be left alone are worked off in parts that fit in memory."""
+    import sklearn
+
+    X, y = data(60)
+    model = HierarchicalClassifier(DummyClassifier(strategy="uniform"), taxonomy=RAGGED).fit(X, y)
+    first = model.classes_[model.predict_proba(X).argmax(axis=1)]
+    for megabytes in (1e-3, 2e-3, 4e-3, 1.0):
+        with sklearn.config_context(working_memory=megabytes):
+            assert_array_equal(model.predict(X), first)
+
+
 def test_memory_limit_cuts_rows_into_blocks_without_effect():
     import sklearn
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklhier import _node_ops as ops
-from sklhier._marginals import Marginals, Outcomes
+from sklhier._marginals import Marginals, Outcomes, most_numbers
 from sklhier._typing import Bools, Floats, NodeIds, Rows
 from sklhier.decoders._base import Decoder
 
@@ -36,23 +36,21 @@ class BestPath(Decoder):
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the most probable answer; of equals, that of the first class."""
         best = _Best(marginals.n_rows, marginals.outcomes)
-        todo = _descend(marginals, best)
-        depths = marginals.taxonomy.depths
-        for depth in range(1, marginals.taxonomy.n_levels):
-            rows, nodes, mass = todo
-            if not rows.size:
-                break
+        most = most_numbers() // _NUMBERS_PER_PAIR
+        todo = [_descend(marginals, best)]
+        while todo:  # the last one first: what was split is finished before more is opened
+            rows, nodes, mass = todo.pop()
             open_ = best.may_be_beaten(rows, mass)
-            here = open_ & (depths[nodes] == depth)
-            later = open_ & ~here
-            todo = rows[later], nodes[later], mass[later]
-            if here.any():
-                below = _expand(marginals, best, rows[here], nodes[here], mass[here])
-                todo = _joined([todo, below])
+            pairs = rows[open_], nodes[open_], mass[open_]
+            if not open_.any():
+                continue
+            halves = _split_by_row(pairs, marginals.outcomes, most)
+            todo += halves or [_sweep_level(marginals, best, pairs)]
         return best.nodes
 
 
 _Pairs = tuple[Rows, NodeIds, Floats]
+_NUMBERS_PER_PAIR = 8  # row, node and mass of an outcome, and copies while they are sorted
 
 
 class _Best:
@@ -98,6 +96,28 @@ def _descend(marginals: Marginals, best: _Best) -> _Pairs:
         chosen = chosen[~complete[chosen]]
         rows, nodes, mass = of_row[chosen], found.nodes[chosen], found.mass[chosen]
     return _joined(passed)
+
+
+def _split_by_row(pairs: _Pairs, outcomes: Outcomes, most: int) -> list[_Pairs]:
+    """Cut pairs in two, between rows, if they have too many outcomes to hold together.
+
+    Nearly equal probabilities leave almost every node open.
+    """
+    rows, nodes, mass = pairs
+    first, last = int(rows.min()), int(rows.max())
+    if first == last or outcomes.counts[nodes].sum() <= most:
+        return []
+    upper = rows > (first + last) // 2
+    return [(rows[half], nodes[half], mass[half]) for half in (upper, ~upper)]
+
+
+def _sweep_level(marginals: Marginals, best: _Best, pairs: _Pairs) -> _Pairs:
+    """Expand the pairs of the highest level, so that each node is asked once for all its rows."""
+    rows, nodes, mass = pairs
+    depths = marginals.taxonomy.depths[nodes]
+    here = depths == depths.min()
+    below = _expand(marginals, best, rows[here], nodes[here], mass[here])
+    return _joined([(rows[~here], nodes[~here], mass[~here]), below])
 
 
 def _expand(marginals: Marginals, best: _Best, rows: Rows, nodes: NodeIds, mass: Floats) -> _Pairs:
