@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import reference
+import sklearn
 from conftest import DIAMOND, TAXONOMIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -194,21 +195,29 @@ def test_batches_orders_and_jobs_do_not_matter(kind):
     assert_allclose(shuffled.predict_node_proba(X), whole, atol=1e-4)
 
 
-def test_equal_probabilities_leave_everything_open_but_not_at_once():
+def test_equal_probabilities_leave_everything_open_but_not_at_once(monkeypatch):
     """Pairs that cannot be left alone are worked off in parts that fit in memory."""
-    import sklearn
+    from sklhier.decoders import _best_path
 
-    X, y = data(60)
-    model = HierarchicalClassifier(DummyClassifier(strategy="uniform"), taxonomy=RAGGED).fit(X, y)
-    first = model.classes_[model.predict_proba(X).argmax(axis=1)]
-    for megabytes in (1e-3, 2e-3, 4e-3, 1.0):
+    splits = []
+
+    def recording(*arguments):
+        splits.append(split(*arguments))
+        return splits[-1]
+
+    split = _best_path._split_by_row
+    monkeypatch.setattr(_best_path, "_split_by_row", recording)
+    y, tree = Taxonomy.from_paths([f"{a}/{b}/{c}" for a in "xyz" for b in "xyz" for c in "xyz"])
+    base = DummyClassifier(strategy="uniform")
+    model = HierarchicalClassifier(base, taxonomy=tree).fit(np.zeros((27, 1)), y)
+    for megabytes, cut in ((1e-3, True), (4e-3, True), (1.0, False)):
+        splits.clear()
         with sklearn.config_context(working_memory=megabytes):
-            assert_array_equal(model.predict(X), first)
+            assert_array_equal(model.predict(np.zeros((50, 1))), ["x/x/x"] * 50)
+        assert any(splits) == cut
 
 
 def test_memory_limit_cuts_rows_into_blocks_without_effect():
-    import sklearn
-
     X, y = data(300)
     for decoder in ("best_path", "top_down", Threshold(0.3)):
         for strategy in ("per_parent", "flat"):
