@@ -114,6 +114,13 @@ class Outcomes:
         """Ids of the nodes at which an answer may stop although it could go on, ascending."""
         return self.nodes[self.nodes == self.owners]
 
+    @cached_property
+    def answers(self) -> NodeIds:
+        """Ids of the nodes at which an answer may end, ascending."""
+        ends = self.live & (self.counts == 0)
+        ends[self.stops] = True
+        return np.flatnonzero(ends).astype(np.int32)
+
     @property
     def widest(self) -> int:
         """The largest number of outcomes of a node."""

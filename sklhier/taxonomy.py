@@ -22,7 +22,7 @@ from sklhier._builders import (
 )
 from sklhier._cells import factorize_levels, label_array, refuse_gaps, sort_key
 from sklhier._outline import draw_html, draw_tree
-from sklhier._typing import Labels, NodeIds, Objects, Offsets
+from sklhier._typing import Floats, Labels, NodeIds, Objects, Offsets
 from sklhier.exceptions import TargetError, TaxonomyError
 
 __all__ = ["ROOT", "Taxonomy"]
@@ -519,6 +519,38 @@ class Taxonomy:
         sets upwards, and sums class probabilities into marginals of nodes.
         """
         return ops.ancestor_closure(self._edges[0], self._edges[1], self.n_nodes)
+
+    @cached_property
+    def n_leaves_below(self) -> NodeIds:
+        """Number of leaves at and below every node (ndarray of int32, shape (n_nodes,))."""
+        if not self.is_tree:
+            counts = self.ancestor_closure[self.leaf_ids].sum(axis=0)
+            counts[0] = len(self.leaf_ids)
+            return _read_only(counts.astype(np.int32))
+        position, size = self._preorder
+        before = np.zeros(self.n_nodes + 1, dtype=np.int32)
+        before[position[self.leaf_ids] + 1] = 1
+        np.cumsum(before, out=before)
+        return _read_only(before[position + size] - before[position])
+
+    @cached_property
+    def information(self) -> Floats:
+        """Information of every node in bits (ndarray of float64, shape (n_nodes,)); root 0.
+
+        The binary logarithm of the number of leaves over the number at and below the node: what
+        one learns from it if all leaves are equally probable.
+        """
+        return _read_only(np.log2(len(self.leaf_ids) / self.n_leaves_below))
+
+    @cached_property
+    def heights(self) -> NodeIds:
+        """Largest distance from every node down to a leaf (ndarray of int32, shape (n_nodes,))."""
+        heights = np.zeros(self.n_nodes, dtype=np.int32)
+        above, below = self._edges
+        bounds = np.searchsorted(above, self.level_offsets).tolist()
+        for start, stop in reversed(list(pairwise(bounds))):  # the children's are known by then
+            np.maximum.at(heights, above[start:stop], heights[below[start:stop]] + 1)
+        return _read_only(heights)
 
     def children_of(self, node: int) -> NodeIds:
         """Return the ids of the children of the node with id `node`."""

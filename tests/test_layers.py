@@ -12,13 +12,14 @@ PACKAGE = Path(sklhier.__file__).parent
 # From the top: a module may import what stands in an earlier line, or in its own package.
 LAYERS = [
     ["_version", "_typing", "_compat", "exceptions"],
-    ["_validation", "_versions"],
+    ["_validation", "_versions", "_unwrap"],
     ["_node_ops", "_cells", "_outline"],
     ["_builders"],
     ["taxonomy"],
     ["_marginals", "_targets"],
     ["decoders", "_local", "_node_estimators"],
     ["strategies", "metrics", "datasets"],
+    ["model_selection"],
     ["_classifier"],
     ["__init__"],
     ["_cli"],

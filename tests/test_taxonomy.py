@@ -302,3 +302,15 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1_000_000  # kilobytes, both taxonomies and the input included
     assert time.perf_counter() - started < 60  # a guard against quadratic work, not a benchmark
+
+
+@given(st.one_of(trees(), dags()))
+def test_leaves_below_information_and_heights(taxonomy):
+    graph = taxonomy.to_networkx()
+    leaves = set(taxonomy.leaves)
+    for node, name in enumerate(taxonomy.nodes):
+        below = leaves & ({name} | nx.descendants(graph, name))
+        assert taxonomy.n_leaves_below[node] == len(below)
+        assert taxonomy.information[node] == pytest.approx(np.log2(len(leaves) / len(below)))
+        inside = graph.subgraph({name} | nx.descendants(graph, name))
+        assert taxonomy.heights[node] == nx.dag_longest_path_length(inside)
