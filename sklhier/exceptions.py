@@ -7,13 +7,14 @@ working, and says what was wrong, what was given and what to try.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 __all__ = [
     "IncompatiblePartsError",
     "LocalFitError",
     "LocalPredictError",
+    "RareClassWarning",
     "TargetError",
     "TaxonomyError",
     "VersionWarning",
@@ -238,3 +239,25 @@ class IncompatiblePartsError(ValueError):
 
 class VersionWarning(UserWarning):
     """A fitted model was loaded under other versions than it was saved with."""
+
+
+class RareClassWarning(UserWarning):
+    """Some classes have only a few rows."""
+
+    @classmethod
+    def of(
+        cls,
+        rare: Mapping[Hashable, int],
+        n_labels: int,
+        min_count: int,
+        empty: Sequence[Hashable],
+    ) -> Self:
+        """Labels with fewer than `min_count` rows, the rarest first, and leaves with none."""
+        listed = ", ".join(f"{name!r} ({count})" for name, count in list(rare.items())[:5])
+        more = ", ..." if len(rare) > 5 else ""
+        without = f" {len(empty)} leaves have no row at all: {quoted(empty)}." if empty else ""
+        return cls(
+            f"{len(rare)} of {n_labels} labels have fewer than {min_count} rows: {listed}{more}. "
+            "Merge them into their ancestors with `coarsen`, split with "
+            f"HierarchicalStratifiedKFold, or use fewer folds.{without}"
+        )

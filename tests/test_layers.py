@@ -25,10 +25,11 @@ LAYERS = [
     ["_cli"],
     ["__main__"],
 ]
-# Stricter than the order: decoders and metrics never see an estimator.
+# Stricter than the order: decoders, metrics and searches know no estimator.
 FORBIDDEN = {
     "decoders": {"_local", "_targets", "strategies"},
     "metrics": {"_local", "_marginals", "strategies", "decoders", "_classifier"},
+    "model_selection": {"_local", "strategies", "_classifier"},
     "datasets": {"_local", "_marginals", "strategies", "decoders", "_classifier"},
 }
 
