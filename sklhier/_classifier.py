@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state, get_tags, metadata_routing
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -20,7 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from sklhier import _compat, _local, _targets
-from sklhier._local import LocalModel, LocalProblem, LocalScores
+from sklhier._local import LocalModel, LocalScores
 from sklhier._marginals import (
     DenseMarginals,
     Marginals,
@@ -29,26 +31,18 @@ from sklhier._marginals import (
     row_blocks,
 )
 from sklhier._node_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
+from sklhier._places import place_of
+from sklhier._training import Trainer
 from sklhier._typing import Floats, NodeIds, Objects, Rows
 from sklhier._validation import checked_weights, prepare_features, require_numeric_table
 from sklhier._versions import restored_state, with_versions
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.exceptions import IncompatiblePartsError, TargetError
+from sklhier.model_selection import HierarchicalStratifiedKFold
 from sklhier.strategies import Strategy, resolve_strategy
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["HierarchicalClassifier"]
-
-_REPORT_DTYPE = np.dtype(
-    [
-        ("node", object),
-        ("level", np.int32),
-        ("n_rows", np.int64),
-        ("n_outcomes", np.int32),
-        ("seconds", np.float64),
-        ("fitted", object),
-    ]
-)
 
 
 def _bases_have(method: str) -> Callable[[Any], bool]:
@@ -83,6 +77,10 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         baseline to compare with.
     decoder : {"best_path", "top_down", "threshold"} or Decoder, default="best_path"
         How probabilities become predictions.
+    cv : int, splitter or iterable, default=None
+        Folds for what is learnt from out-of-fold predictions (``PerLevel(beta="oof")``); not used
+        otherwise. A number, None for 5, means that many folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     node_estimators : mapping or callable, default=None
         Other estimators for some nodes. A mapping from the name of a parent node, or from
         ``"level:k"`` (all estimators that decide about nodes of level ``k``, the first being 1), to
@@ -144,6 +142,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     --------
     >>> from sklearn.feature_extraction.text import TfidfVectorizer
     >>> from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import check_cv
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklhier import HierarchicalClassifier, Taxonomy
     >>> texts = ["an owl hoots", "a wren sings", "a ray swims", "an eel swims", "an owl", "a wren"]
@@ -164,6 +163,8 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
 
     _trained: Outcomes  # what the local models decide about
     _outcomes: Outcomes  # what of it has been seen, and so may be answered
+    _strategy: Strategy
+    _models: dict[int, LocalModel]
 
     def __init__(
         self,
@@ -172,6 +173,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         taxonomy: Any = None,
         strategy: str | Strategy = "per_parent",
         decoder: str | Decoder = "best_path",
+        cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         classes: Any = None,
         n_jobs: int | None = None,
@@ -182,6 +184,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self.taxonomy = taxonomy
         self.strategy = strategy
         self.decoder = decoder
+        self.cv = cv
         self.node_estimators = node_estimators
         self.classes = classes
         self.n_jobs = n_jobs
@@ -294,7 +297,16 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
         seen = form.class_ids[np.isin(form.class_ids, nodes[counted])]
         self._start(taxonomy, form, seen)
-        self._train("fit", X, taxonomy, nodes, counted, weights, fit_params)
+        trainer = self._trainer("fit", taxonomy, weights, fit_params)
+        if self._strategy.needs_held_out:
+            folds = self._folds(nodes[counted], taxonomy)
+            self._strategy = self._strategy.learnt(
+                taxonomy,
+                lambda strategy: trainer.hold_out(
+                    X, strategy, nodes, seen, counted, folds, weights
+                ),
+            )
+        self._models, self._fits = trainer.train(X, self._strategy, self._trained, nodes, counted)
         if not self._models:
             allow_nan = get_tags(self._base()).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
@@ -357,7 +369,24 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             )
         weights = checked_weights(sample_weight, len(nodes))
         counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
-        self._train("partial_fit", X, taxonomy, nodes, counted, weights, fit_params)
+        if self._strategy.needs_held_out:
+            raise IncompatiblePartsError.needs(
+                self._strategy,
+                "all samples at once, to learn from out-of-fold predictions",
+                "partial_fit sees them in batches",
+                "Use fit, or set the parameter to a number.",
+            )
+        self._models, self._fits = self._trainer(
+            "partial_fit", taxonomy, weights, fit_params
+        ).train(
+            X,
+            self._strategy,
+            self._trained,
+            nodes,
+            counted,
+            method="partial_fit",
+            known=self._models,
+        )
         self._seen = np.union1d(self._seen, nodes[counted])
         seen = self._trained.classes[np.isin(self._trained.classes, self._seen)]
         self._outcomes = self._strategy.outcomes(taxonomy, seen)
@@ -395,52 +424,38 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self._strategy = resolve_strategy(self.strategy)
         self._trained = self._outcomes = self._strategy.outcomes(taxonomy, seen)
         self._seen = seen
-        self._models: dict[int, LocalModel] = {}
+        self._models = {}
         self._seed = None
         if self.random_state is not None:
             random_state = check_random_state(self.random_state)
             self._seed = int(random_state.randint(np.iinfo(np.int32).max))
 
-    def _train(
+    def _trainer(
         self,
         method: str,
-        X: Any,
         taxonomy: Taxonomy,
-        nodes: NodeIds,
-        counted: Rows,
         weights: Floats | None,
         fit_params: dict[str, Any],
-    ) -> None:
-        """Fit a model for each local problem among the rows that count."""
+    ) -> Trainer:
+        """Return what fits the local models, the parts checked against each other."""
         bases = self._bases()
         self._refuse_mismatch(resolve_decoder(self.decoder), bases.values())
-        params = self._routed(method, weights, fit_params)
-        chosen = NodeEstimators(bases["estimator"], self.node_estimators, taxonomy)
-        sizes: list[tuple[int, int, int]] = []
-
-        def jobs() -> Iterator[tuple[Any, LocalProblem, dict[str, Any]]]:
-            for problem in self._strategy.plan(taxonomy, self._trained, nodes[counted]):
-                owner, outcomes = problem.owner, problem.outcomes
-                rows, codes = problem.rows, problem.codes
-                sizes.append((owner, len(rows), len(outcomes)))
-                if len(outcomes) < 2 or not len(rows):
-                    continue
-                name, base = chosen.at(owner)
-                own = params[name]
-                if method == "partial_fit":
-                    own = own | {"classes": np.arange(len(outcomes))}
-                if owner in self._models:
-                    estimator = self._models[owner].estimator
-                else:
-                    estimator = _local.seeded_clone(base, owner, self._seed)
-                yield estimator, LocalProblem(owner, outcomes, counted[rows], codes), own
-
-        fitted = _local.fit_problems(
-            X, jobs(), taxonomy.nodes, method=method, n_jobs=self.n_jobs, verbose=self.verbose
+        chosen = NodeEstimators(
+            bases["estimator"],
+            self.node_estimators,
+            taxonomy,
+            leaves_decide=self._strategy.leaves_decide,
         )
-        self._models |= {model.owner: model for model, _ in fitted}
-        seconds = {model.owner: time for model, time in fitted}
-        self._fits = _fits(sizes, self._models, seconds)
+        params = self._routed(method, weights, fit_params)
+        return Trainer(taxonomy, chosen, params, self._seed, self.n_jobs, self.verbose)
+
+    def _folds(self, nodes: NodeIds, taxonomy: Taxonomy) -> list[tuple[Rows, Rows]]:
+        """Return the folds for what is learnt from out-of-fold predictions."""
+        cv = 5 if self.cv is None else self.cv
+        if isinstance(cv, Integral):
+            cv = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
+        labels = taxonomy.node_names[nodes]
+        return list(check_cv(cv, labels, classifier=True).split(np.zeros((len(nodes), 1)), labels))
 
     def _routed(
         self, method: str, weights: Floats | None, fit_params: dict[str, Any]
@@ -483,23 +498,28 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     # -- what was fitted ------------------------------------------------------------------
 
     @property
-    def estimators_(self) -> dict[Hashable, Any]:
-        """Fitted base estimators by the name of the node that decides."""
+    def strategy_(self) -> Strategy:
+        """The strategy in use, with what it has learnt."""
         check_is_fitted(self, "taxonomy_")
-        names = self.taxonomy_.nodes
-        return {names[owner]: model.estimator for owner, model in sorted(self._models.items())}
+        return self._strategy
+
+    def _key(self, owner: int) -> Hashable:
+        """Return the name of a place, within an ensemble with its position before it."""
+        place = place_of(owner, self.taxonomy_)
+        return (place.member, place.key) if self._strategy.has_members else place.key
+
+    @property
+    def estimators_(self) -> dict[Hashable, Any]:
+        """Fitted base estimators by the name of the node, or ``"level:k"``, that decides."""
+        check_is_fitted(self, "taxonomy_")
+        return {self._key(owner): self._models[owner].estimator for owner in sorted(self._models)}
 
     @property
     def fit_report_(self) -> np.ndarray[Any, Any]:
         """A record for each local problem of the last call to fit or partial_fit."""
         check_is_fitted(self, "taxonomy_")
-        owners = self._fits["owner"]
-        report = np.empty(len(owners), dtype=_REPORT_DTYPE)
-        report["node"] = self.taxonomy_.node_names[owners]
-        report["level"] = self.taxonomy_.depths[owners] + 1
-        for name in ("n_rows", "n_outcomes", "seconds", "fitted"):
-            report[name] = self._fits[name]
-        return report
+        names = [self._key(owner) for owner in self._fits.owners.tolist()]
+        return self._fits.report(names, self.taxonomy_)
 
     @property
     def unseen_nodes_(self) -> tuple[Hashable, ...]:
@@ -518,7 +538,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         columns = strategy.columns_per_row(taxonomy, outcomes, all_nodes=all_nodes)
         for block in row_blocks(_num_samples(X), columns):
             rows = _local.take_rows(X, np.arange(block.start, block.stop))
-            scores = LocalScores(self._models, rows, taxonomy.nodes)
+            scores = LocalScores(self._models, rows, taxonomy)
             yield strategy.marginals(taxonomy, outcomes, scores)
 
     def _by_block(
@@ -652,23 +672,3 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         true = self._format.read(self._given(y), self.taxonomy_)
         check_consistent_length(true, predicted)
         return float(np.average(true == predicted, weights=sample_weight))
-
-
-def _fits(
-    sizes: list[tuple[int, int, int]], models: dict[int, LocalModel], seconds: dict[int, float]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Tell what became of each local problem, in columns."""
-    fitted = [
-        type(models[owner].estimator).__name__
-        if owner in seconds
-        else ("constant: one outcome" if n_outcomes == 1 else "nothing: no rows")
-        for owner, _, n_outcomes in sizes
-    ]
-    owners, n_rows, n_outcomes = np.array(sizes, dtype=np.int64).reshape(-1, 3).T
-    return {
-        "owner": owners,
-        "n_rows": n_rows,
-        "n_outcomes": n_outcomes,
-        "seconds": np.array([seconds.get(owner, 0.0) for owner in owners.tolist()]),
-        "fitted": np.array(fitted, dtype=np.str_),
-    }

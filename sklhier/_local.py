@@ -7,9 +7,9 @@ outcomes of their node and know nothing else of the taxonomy.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -20,10 +20,14 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
 from sklhier import _compat
+from sklhier._places import Place, member_offset, place_of
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
+from sklhier.taxonomy import Taxonomy
 
-__all__ = ["LocalModel", "LocalProblem", "LocalScores", "fit_problems", "take_rows"]
+__all__ = ["ELSEWHERE", "LocalModel", "LocalProblem", "LocalScores", "fit_problems", "take_rows"]
+
+ELSEWHERE = -1  # the outcome "not here" of a model that decides about a single node
 
 
 # Decision scores have no common scale. Margins are about 1 for the linear classifiers of
@@ -40,9 +44,10 @@ class LocalProblem:
     Attributes
     ----------
     owner : int
-        Id of the node that decides.
+        Number of the place that decides: the id of a node that decides among what is below it;
+        ``sklhier.strategies.owner_of`` numbers other places.
     outcomes : ndarray of int32, shape (k,)
-        Ids of the nodes among which it decides.
+        Ids of the nodes among which it decides; -1 for "not here".
     rows : ndarray of intp, shape (n,)
         Positions of its samples, ascending.
     codes : ndarray of intp, shape (n,)
@@ -54,6 +59,14 @@ class LocalProblem:
     rows: Rows
     codes: Rows
 
+    def among(self, rows: Rows) -> Self:
+        """Return the problem with positions in what `rows` were taken from."""
+        return replace(self, rows=rows[self.rows])
+
+    def of_member(self, member: int, taxonomy: Taxonomy) -> Self:
+        """Return the problem as that of a member of an ensemble."""
+        return replace(self, owner=self.owner + member_offset(member, taxonomy))
+
 
 @dataclass(frozen=True)
 class LocalModel:
@@ -62,7 +75,7 @@ class LocalModel:
     Attributes
     ----------
     owner : int
-        Id of the node that decides.
+        Number of the place that decides.
     outcomes : ndarray of int32, shape (k,)
         Ids of the nodes that its classes ``0..k-1`` stand for.
     estimator : object
@@ -97,7 +110,7 @@ def _fit_one(
     rows: Rows | None,
     codes: Rows,
     params: dict[str, Any],
-    name: Hashable,
+    place: Place,
 ) -> tuple[Any, float]:
     """Fit an estimator to the given rows of X (None: all of them), and time it."""
     started = time.perf_counter()
@@ -105,7 +118,7 @@ def _fit_one(
         X = X if rows is None else take_rows(X, rows)
         getattr(estimator, method)(X, codes, **params)
     except Exception as error:
-        raise LocalFitError.at(error, estimator, name, len(codes)) from error
+        raise LocalFitError.at(error, estimator, place, len(codes)) from error
     return estimator, time.perf_counter() - started
 
 
@@ -117,7 +130,7 @@ def _can_be_mapped(X: Any) -> bool:
 def fit_problems(
     X: Any,
     jobs: Iterable[tuple[Any, LocalProblem, dict[str, Any]]],
-    names: tuple[Hashable, ...],
+    taxonomy: Taxonomy,
     *,
     method: str = "fit",
     n_jobs: int | None = None,
@@ -132,8 +145,8 @@ def fit_problems(
     jobs : iterable of (estimator, problem, params)
         Unfitted estimators, what each learns, and fit parameters that have an entry for each
         sample of X or are passed on as they are. Consumed while the work proceeds.
-    names : tuple of hashable
-        Names of all nodes, for error messages.
+    taxonomy : Taxonomy
+        For error messages.
     method : {"fit", "partial_fit"}, default="fit"
         What to call.
 
@@ -151,8 +164,8 @@ def fit_problems(
             decided.append((problem.owner, problem.outcomes))
             own = _compat.params_of_rows(X, params, problem.rows)
             data, rows = (X, problem.rows) if travels_whole else (take_rows(X, problem.rows), None)
-            name = names[problem.owner]
-            yield delayed(_fit_one)(estimator, method, data, rows, problem.codes, own, name)
+            place = place_of(problem.owner, taxonomy)
+            yield delayed(_fit_one)(estimator, method, data, rows, problem.codes, own, place)
 
     try:
         fitted = Parallel(n_jobs=n_jobs, verbose=verbose)(tasks())
@@ -191,23 +204,41 @@ def scoring_method(estimator: Any) -> str:
     return "predict"
 
 
-def _scores(model: LocalModel, X: Any) -> Floats:
-    """Return one non-negative score for each outcome, those of a row summing to about 1."""
+def _answers(model: LocalModel, X: Any) -> tuple[Floats, bool]:
+    """Return an estimator's score of each outcome, and whether these are decision scores."""
     estimator, n_outcomes = model.estimator, len(model.outcomes)
     method = scoring_method(estimator)
     answer = np.asarray(getattr(estimator, method)(X))
     if method == "predict":
-        return (answer[:, None] == np.arange(n_outcomes)).astype(np.float64)
+        return (answer[:, None] == np.arange(n_outcomes)).astype(np.float64), False
     scores = answer.astype(np.float64, copy=False)
-    if method == "decision_function":
-        if scores.ndim == 1:
-            scores = np.column_stack([-scores, scores])
-        scores = softmax(_SHARPNESS * scores, axis=1)
+    decides = method == "decision_function"
+    if decides and scores.ndim == 1:
+        scores = np.column_stack([-scores, scores])
     if scores.ndim != 2 or scores.shape[1] != n_outcomes:
         raise ValueError(
             f"{method} returned an array of shape {scores.shape} for {n_outcomes} outcomes"
         )
-    return scores
+    return scores, decides
+
+
+def _scores(model: LocalModel, X: Any) -> Floats:
+    """Return one non-negative score for each outcome, those of a row summing to about 1."""
+    scores, decides = _answers(model, X)
+    return softmax(_SHARPNESS * scores, axis=1) if decides else scores
+
+
+def _log_weight(model: LocalModel, X: Any) -> Floats:
+    """Return the logarithm of the last outcome's weight, which other models' are compared with.
+
+    Decision scores are not normalised between "here" and "not here": a softmax of them over
+    siblings is then what one-vs-rest classifiers of all siblings together have.
+    """
+    scores, decides = _answers(model, X)
+    if decides:
+        return _SHARPNESS * scores[:, -1]
+    with np.errstate(divide="ignore"):
+        return np.log(scores[:, -1])
 
 
 class LocalScores:
@@ -216,28 +247,38 @@ class LocalScores:
     Parameters
     ----------
     models : mapping of int to LocalModel
-        By id of the node that decides.
+        By number of the place that decides.
     X : array-like
         Samples.
-    names : tuple of hashable
-        Names of all nodes, for error messages.
+    taxonomy : Taxonomy
+        For error messages, and the numbers of places.
+    offset : int, default=0
+        What is added to the numbers of places that are asked for.
     """
 
-    def __init__(self, models: dict[int, LocalModel], X: Any, names: tuple[Hashable, ...]) -> None:
+    def __init__(
+        self, models: dict[int, LocalModel], X: Any, taxonomy: Taxonomy, offset: int = 0
+    ) -> None:
         self.n_rows = _num_samples(X)
         self._models = models
         self._X = X
-        self._names = names
+        self._taxonomy = taxonomy
+        self._offset = offset
+
+    def of_member(self, member: int) -> LocalScores:
+        """Return the scores of one strategy of an ensemble."""
+        offset = self._offset + member_offset(member, self._taxonomy)
+        return LocalScores(self._models, self._X, self._taxonomy, offset)
 
     def of(self, owner: int, outcomes: NodeIds, rows: Rows | None = None) -> Floats:
-        """Return the probability of each outcome of a node, given that the node is right.
+        """Return the probability of each outcome of a place, given that one of them is right.
 
         Parameters
         ----------
         owner : int
-            Id of the node.
+            Number of the place.
         outcomes : ndarray of int32, shape (k,)
-            The outcomes asked about: those that the node's model decides about, or some of them
+            The outcomes asked about: those that the place's model decides about, or some of them
             in the same order.
         rows : ndarray of intp, shape (n,), default=None
             Positions of samples, ascending; all by default.
@@ -247,25 +288,63 @@ class LocalScores:
         proba : ndarray of float64, shape (n, k)
             Rows sum to 1.
         """
-        n_rows = self.n_rows if rows is None else len(rows)
         if len(outcomes) == 1:
-            return np.ones((n_rows, 1))
-        model = self._models[owner]
-        X = self._X if rows is None else take_rows(self._X, rows)
-        try:
-            scores = _scores(model, X)
-        except Exception as error:
-            raise LocalPredictError.at(
-                error, model.estimator, self._names[owner], n_rows
-            ) from error
+            return np.ones((self._n_asked(rows), 1))
+        scores = self._ask(owner, rows)
+        model = self._models[owner + self._offset]
         if len(outcomes) < len(model.outcomes):
             scores = scores[:, np.isin(model.outcomes, outcomes)]
         totals = scores.sum(axis=1, keepdims=True)
         if not (np.isfinite(totals).all() and (totals > 0).all()):
             raise LocalPredictError.not_a_distribution(
                 model.estimator,
-                self._names[owner],
-                n_rows,
+                place_of(owner + self._offset, self._taxonomy),
+                len(scores),
                 f"for {int((~(totals > 0)).sum())} of them all probabilities are zero or NaN",
             )
         return scores / totals
+
+    def log_weight(self, owner: int, rows: Rows | None = None) -> Floats:
+        """Return the logarithm of how much a place's model is for its node.
+
+        The model decides between "not here" (code 0) and its node (code 1). Weights of several
+        places can be compared: they are probabilities, or decision scores on a common scale.
+
+        Parameters
+        ----------
+        owner : int
+            Number of the place. Without a model there its node has the weight 1.
+        rows : ndarray of intp, shape (n,), default=None
+            Positions of samples, ascending; all by default.
+
+        Returns
+        -------
+        log_weight : ndarray of float64, shape (n,)
+            Minus infinity where the model rules its node out.
+        """
+        if owner + self._offset not in self._models:
+            return np.zeros(self._n_asked(rows))
+        weights = self._ask(owner, rows, of_one=True)
+        if np.isnan(weights).any() or np.isposinf(weights).any():
+            number = owner + self._offset
+            raise LocalPredictError.not_a_distribution(
+                self._models[number].estimator,
+                place_of(number, self._taxonomy),
+                len(weights),
+                "some of its scores are NaN or infinite",
+            )
+        return weights
+
+    def _n_asked(self, rows: Rows | None) -> int:
+        return self.n_rows if rows is None else len(rows)
+
+    def _ask(self, owner: int, rows: Rows | None, *, of_one: bool = False) -> Floats:
+        model = self._models[owner + self._offset]
+        X = self._X if rows is None else take_rows(self._X, rows)
+        try:
+            return _log_weight(model, X) if of_one else _scores(model, X)
+        except Exception as error:
+            place = place_of(owner + self._offset, self._taxonomy)
+            raise LocalPredictError.at(
+                error, model.estimator, place, self._n_asked(rows)
+            ) from error

@@ -20,6 +20,7 @@ from sklhier._typing import Bools, Floats, NodeIds, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
+    "AnswerMarginals",
     "DenseMarginals",
     "Expansion",
     "Marginals",
@@ -157,6 +158,11 @@ class Marginals(Protocol):
     outcomes: Outcomes
     n_rows: int
 
+    @property
+    def is_lazy(self) -> bool:
+        """Whether asking for few nodes costs less than asking for all."""
+        ...
+
     def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
         """Return the outcomes of ``(rows[i], nodes[i])``, whose marginals are ``mass[i]``.
 
@@ -188,6 +194,8 @@ class DenseMarginals:
         Probability that the answer ends at each node. By default what a node has more than its
         children together.
     """
+
+    is_lazy = False
 
     def __init__(
         self,
@@ -239,6 +247,58 @@ class DenseMarginals:
         stops = np.isin(nodes, self.outcomes.stops)
         if stops.any():
             table[:, stops] = self.stop_proba[:, nodes[stops]]
+        return table
+
+
+class AnswerMarginals:
+    """Sums of the probabilities of the answers.
+
+    Parameters
+    ----------
+    taxonomy : Taxonomy
+        A tree.
+    outcomes : Outcomes
+        Its possible answers.
+    answers : ndarray of int32, shape (n_answers,)
+        Ids of the nodes at which answers may end.
+    proba : ndarray of float64, shape (n_rows, n_answers)
+        Their probabilities; rows sum to 1.
+    """
+
+    is_lazy = False
+
+    def __init__(
+        self, taxonomy: Taxonomy, outcomes: Outcomes, answers: NodeIds, proba: Floats
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.outcomes = outcomes
+        self.n_rows = len(proba)
+        self._answers = answers
+        self._proba = proba
+
+    @cached_property
+    def _table(self) -> DenseMarginals:
+        nodes = self._proba @ self.taxonomy.ancestor_closure[self._answers]
+        nodes[:, 0] = 1.0
+        stops = np.zeros_like(nodes)
+        stops[:, self._answers] = self._proba
+        return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
+
+    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
+        """Look the outcomes up."""
+        return self._table.expand(rows, nodes, mass)
+
+    def dense(self) -> DenseMarginals:
+        """Return the sums."""
+        return self._table
+
+    def answer_proba(self, nodes: NodeIds) -> Floats:
+        """Return the probability that the answer is each of `nodes`, as it was given."""
+        position = np.full(self.taxonomy.n_nodes, -1, dtype=np.intp)
+        position[self._answers] = np.arange(len(self._answers))
+        found = position[nodes]
+        table = self._proba[:, found]
+        table[:, found < 0] = 0.0
         return table
 
 

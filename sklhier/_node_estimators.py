@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+from sklhier._places import Place
 from sklhier.exceptions import TaxonomyError
 from sklhier.taxonomy import Taxonomy
 
@@ -24,11 +25,13 @@ class NodeEstimators:
         The parameter `node_estimators` of a classifier.
     taxonomy : Taxonomy
         The taxonomy.
+    leaves_decide : bool, default=False
+        Whether there are models that decide about single leaves.
 
     Raises
     ------
     TaxonomyError
-        If a key of the mapping is neither an inner node nor a level.
+        If a key of the mapping is neither a level nor a node at which something is decided.
     """
 
     def __init__(
@@ -36,7 +39,10 @@ class NodeEstimators:
         base: Any,
         overrides: Mapping[Hashable, Any] | Callable[..., Any] | None,
         taxonomy: Taxonomy,
+        *,
+        leaves_decide: bool = False,
     ) -> None:
+        self._leaves_decide = leaves_decide
         self._base = base
         self._overrides = overrides
         self._taxonomy = taxonomy
@@ -57,21 +63,21 @@ class NodeEstimators:
         inner = [name for name in taxonomy.nodes if taxonomy.children_of(taxonomy.id(name)).size]
         if key not in taxonomy:
             raise TaxonomyError.unknown(key, [*levels, *inner])
-        if not taxonomy.children_of(taxonomy.id(key)).size:
+        if not (self._leaves_decide or taxonomy.children_of(taxonomy.id(key)).size):
             raise TaxonomyError(
                 f"`node_estimators` names {key!r}, which is a leaf: nothing is decided there. Name "
                 f"its parent, or the level by 'level:{taxonomy.depth(key)}'."
             )
 
-    def at(self, owner: int) -> tuple[str, Any]:
-        """Return the estimator of a node, given by id, and the name its metadata are routed by."""
-        name = self._taxonomy.nodes[owner]
+    def at(self, place: Place) -> tuple[str, Any]:
+        """Return the estimator of a place, and the name by which its metadata are routed."""
+        keys = [place.node, f"level:{place.level}"] if place.node is not None else [place.key]
         if isinstance(self._overrides, Mapping):
-            for key in (name, f"level:{int(self._taxonomy.depths[owner]) + 1}"):
+            for key in keys:
                 if key in self._overrides:
                     return f"{PREFIX}{key}", self._overrides[key]
         elif self._overrides is not None:
-            chosen = self._overrides(name, self._taxonomy)
+            chosen = self._overrides(keys[0], self._taxonomy)
             if chosen is not None:
                 return "estimator", chosen
         return "estimator", self._base

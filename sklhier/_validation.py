@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,14 @@ from sklearn.utils.validation import _num_samples, validate_data
 
 from sklhier._typing import Floats
 
-__all__ = ["check_probability", "checked_weights", "prepare_features", "require_numeric_table"]
+__all__ = [
+    "check_choice",
+    "check_number",
+    "check_probability",
+    "checked_weights",
+    "prepare_features",
+    "require_numeric_table",
+]
 
 _INT32_MAX = np.iinfo(np.int32).max
 
@@ -114,4 +121,19 @@ def check_probability(name: str, value: Any) -> float:
     """Return `value` as a float in [0, 1), or raise a ValueError that names it."""
     if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
         raise ValueError(f"{name} is a probability in [0, 1); {value!r} was given.")
+    return float(value)
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    """Raise a ValueError that names the parameter unless `value` is one of the choices."""
+    if not (isinstance(value, str) and value in choices):
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"`{name}` is one of {listed}; {value!r} was given.")
+
+
+def check_number(name: str, value: Any, *, above: float) -> float:
+    """Return `value` as a finite float above a bound, or raise a ValueError that names it."""
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not (is_number and np.isfinite(value) and value > above):
+        raise ValueError(f"`{name}` is a finite number above {above:g}; {value!r} was given.")
     return float(value)

@@ -166,7 +166,7 @@ class LocalFitError(ValueError):
     Attributes
     ----------
     node : hashable
-        Name of the node.
+        Name of the place that decides, as in ``estimators_``: that of a node, or ``"level:k"``.
     n_rows : int
         Number of training rows of the node.
     original : Exception
@@ -180,17 +180,17 @@ class LocalFitError(ValueError):
     _what = "fitted on"
 
     @classmethod
-    def at(cls, original: Exception, estimator: Any, node: Hashable, n_rows: int) -> Self:
-        """Word the failure of `estimator` at `node`.
+    def at(cls, original: Exception, estimator: Any, place: Any, n_rows: int) -> Self:
+        """Word the failure of `estimator` at a place, which prints as "node 'a'".
 
         A TypeError stays one, for callers that tell the two apart.
         """
         kind = cls._typed() if isinstance(original, TypeError) else cls
         error = kind(
-            f"{type(estimator).__name__} failed at node {node!r}, {cls._what} {n_rows} row(s): "
+            f"{type(estimator).__name__} failed at {place}, {cls._what} {n_rows} row(s): "
             f"{type(original).__name__}: {original}"
         )
-        error.node, error.n_rows, error.original = node, n_rows, original
+        error.node, error.n_rows, error.original = place.key, n_rows, original
         return error
 
     @classmethod
@@ -204,12 +204,12 @@ class LocalPredictError(LocalFitError):
     _what = "asked about"
 
     @classmethod
-    def not_a_distribution(cls, estimator: Any, node: Hashable, n_rows: int, what: str) -> Self:
+    def not_a_distribution(cls, estimator: Any, place: Any, n_rows: int, what: str) -> Self:
         """Scores that cannot be turned into probabilities."""
         return cls.at(
             ValueError(f"{what}. Use another base estimator at this node (`node_estimators`)"),
             estimator,
-            node,
+            place,
             n_rows,
         )
 

@@ -5,45 +5,34 @@ an object. The other names here are what a strategy of your own works with.
 """
 
 from sklhier._local import LocalProblem, LocalScores
-from sklhier._marginals import DenseMarginals, Expansion, Marginals, Outcomes
-from sklhier.strategies._base import Strategy
+from sklhier._marginals import AnswerMarginals, DenseMarginals, Expansion, Marginals, Outcomes
+from sklhier._places import Kind, owner_of
+from sklhier.strategies._base import HeldOut, Strategy, resolve_strategy
+from sklhier.strategies._ensemble import Ensemble
 from sklhier.strategies._flat import Flat
+from sklhier.strategies._per_level import PerLevel
+from sklhier.strategies._per_node import PerNode, training_rows
 from sklhier.strategies._per_parent import PerParent
+from sklhier.strategies._products import ProductMarginals
 
 __all__ = [
+    "AnswerMarginals",
     "DenseMarginals",
+    "Ensemble",
     "Expansion",
     "Flat",
+    "HeldOut",
+    "Kind",
     "LocalProblem",
     "LocalScores",
     "Marginals",
     "Outcomes",
+    "PerLevel",
+    "PerNode",
     "PerParent",
+    "ProductMarginals",
     "Strategy",
+    "owner_of",
     "resolve_strategy",
+    "training_rows",
 ]
-
-_BY_NAME: dict[str, type[Strategy]] = {"per_parent": PerParent, "flat": Flat}
-
-
-def resolve_strategy(strategy: str | Strategy) -> Strategy:
-    """Return the strategy of that name, or the strategy itself.
-
-    Raises
-    ------
-    ValueError
-        For another name or object.
-
-    Examples
-    --------
-    >>> from sklhier.strategies import resolve_strategy
-    >>> resolve_strategy("flat")
-    Flat()
-    """
-    if isinstance(strategy, str) and strategy in _BY_NAME:
-        return _BY_NAME[strategy]()
-    if not isinstance(strategy, Strategy):
-        raise ValueError(
-            f"`strategy` is a Strategy object or one of {sorted(_BY_NAME)}; {strategy!r} was given."
-        )
-    return strategy

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Self, TypeAlias
 
 from sklearn.base import BaseEstimator
 
 from sklhier._local import LocalProblem, LocalScores
 from sklhier._marginals import Marginals, Outcomes
-from sklhier._typing import NodeIds
+from sklhier._typing import Floats, NodeIds
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Strategy"]
+__all__ = ["STOPS", "HeldOut", "HoldOut", "Strategy", "named", "resolve_strategy"]
+
+STOPS = ("ignore", "learn")  # what a label means that is an inner node
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Samples that local models were not fitted on, and what the models say of them.
+
+    Attributes
+    ----------
+    outcomes : Outcomes
+        What the models know.
+    scores : LocalScores
+        Their answers.
+    nodes : ndarray of int32, shape (n,)
+        The node of each sample's label.
+    weights : ndarray of float64, shape (n,)
+        Weights of the samples.
+    """
+
+    outcomes: Outcomes
+    scores: LocalScores
+    nodes: NodeIds
+    weights: Floats
 
 
 class Strategy(BaseEstimator):
@@ -19,7 +45,17 @@ class Strategy(BaseEstimator):
 
     Keeps no state: parameters are stored in ``__init__``, like those of every scikit-learn object.
     Everything else is a function of its arguments.
+
+    Attributes
+    ----------
+    leaves_decide : bool
+        Whether there are models that decide about single leaves.
+    has_members : bool
+        Whether it is an ensemble, whose places are numbered by member.
     """
+
+    leaves_decide: ClassVar[bool] = False
+    has_members: ClassVar[bool] = False
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the possible answers, given the nodes that occur as labels.
@@ -63,6 +99,62 @@ class Strategy(BaseEstimator):
         """
         raise NotImplementedError
 
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether a parameter is to be learnt by :meth:`learnt` before fitting."""
+        return False
+
+    def learnt(self, taxonomy: Taxonomy, held_out: HoldOut) -> Self:  # noqa: ARG002
+        """Return the strategy with what it has to learn from held-out samples.
+
+        Parameters
+        ----------
+        taxonomy : Taxonomy
+            A tree.
+        held_out : callable
+            ``held_out(strategy)`` fits the models of a strategy to the training part of each fold
+            and yields the samples left out as HeldOut objects, block by block: each sample once.
+        """
+        return self
+
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
         """Return about how many numbers are held for each row, to cut rows into blocks."""
         raise NotImplementedError
+
+
+HoldOut: TypeAlias = Callable[[Strategy], Iterator[HeldOut]]
+
+_BY_NAME: dict[str, type[Strategy]] = {}
+
+
+def named(name: str) -> Callable[[type[Strategy]], type[Strategy]]:
+    """Let a strategy be chosen by a name, with default parameters."""
+
+    def register(strategy: type[Strategy]) -> type[Strategy]:
+        _BY_NAME[name] = strategy
+        return strategy
+
+    return register
+
+
+def resolve_strategy(strategy: str | Strategy) -> Strategy:
+    """Return the strategy of that name, or the strategy itself.
+
+    Raises
+    ------
+    ValueError
+        For another name or object.
+
+    Examples
+    --------
+    >>> from sklhier.strategies import resolve_strategy
+    >>> resolve_strategy("flat")
+    Flat()
+    """
+    if isinstance(strategy, str) and strategy in _BY_NAME:
+        return _BY_NAME[strategy]()
+    if not isinstance(strategy, Strategy):
+        raise ValueError(
+            f"`strategy` is a Strategy object or one of {sorted(_BY_NAME)}; {strategy!r} was given."
+        )
+    return strategy

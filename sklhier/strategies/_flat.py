@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
 import numpy as np
 
 from sklhier._local import LocalProblem, LocalScores
-from sklhier._marginals import DenseMarginals, Expansion, Marginals, Outcomes
-from sklhier._typing import Floats, NodeIds, Rows
-from sklhier.strategies._base import Strategy
+from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._typing import NodeIds
+from sklhier.strategies._base import Strategy, named
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Flat"]
 
 
+@named("flat")
 class Flat(Strategy):
     """One classifier over all classes, whose probabilities are summed upwards.
 
@@ -49,7 +49,8 @@ class Flat(Strategy):
 
     def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
         """Return marginals that are sums of class probabilities."""
-        return _Sums(taxonomy, outcomes, scores)
+        classes = outcomes.classes
+        return AnswerMarginals(taxonomy, outcomes, classes, scores.of(0, classes))
 
     def columns_per_row(
         self,
@@ -60,36 +61,3 @@ class Flat(Strategy):
     ) -> int:
         """Return the number of nodes, twice: marginals and where answers end."""
         return 2 * taxonomy.n_nodes
-
-
-class _Sums:
-    """Sums of class probabilities."""
-
-    def __init__(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> None:
-        self.taxonomy = taxonomy
-        self.outcomes = outcomes
-        self.n_rows = scores.n_rows
-        self._classes = outcomes.classes
-        self._proba = scores.of(0, self._classes)
-
-    @cached_property
-    def _table(self) -> DenseMarginals:
-        nodes = self._proba @ self.taxonomy.ancestor_closure[self._classes]
-        nodes[:, 0] = 1.0
-        stops = np.zeros_like(nodes)
-        stops[:, self._classes] = self._proba
-        return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
-
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
-        """Look the outcomes up."""
-        return self._table.expand(rows, nodes, mass)
-
-    def dense(self) -> DenseMarginals:
-        """Return the sums."""
-        return self._table
-
-    def answer_proba(self, nodes: NodeIds) -> Floats:
-        """Return the classifier's own probabilities."""
-        table = np.zeros((self.n_rows, self.taxonomy.n_nodes))
-        table[:, self._classes] = self._proba
-        return table[:, nodes]

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 
-from sklhier import _node_ops as ops
 from sklhier._local import LocalProblem, LocalScores
-from sklhier._marginals import DenseMarginals, Expansion, Marginals, Outcomes
-from sklhier._typing import Floats, NodeIds, Rows
-from sklhier.strategies._base import Strategy
+from sklhier._marginals import Marginals, Outcomes
+from sklhier._typing import NodeIds
+from sklhier._validation import check_choice
+from sklhier.strategies._base import STOPS, Strategy, named
+from sklhier.strategies._products import ProductMarginals
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["PerParent"]
 
 
+@named("per_parent")
 class PerParent(Strategy):
     """One classifier for each parent node, which decides among its children.
 
@@ -51,8 +52,7 @@ class PerParent(Strategy):
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the seen children of every node, and where labels may stop."""
-        if self.stop not in ("ignore", "learn"):
-            raise ValueError(f"`stop` is 'ignore' or 'learn'; {self.stop!r} was given.")
+        check_choice("stop", self.stop, STOPS)
         return Outcomes.of(taxonomy, class_ids, stops=self.stop == "learn")
 
     def plan(
@@ -82,52 +82,8 @@ class PerParent(Strategy):
 
     def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
         """Return marginals that ask a local model only when one of its outcomes is wanted."""
-        return _Products(taxonomy, outcomes, scores)
+        return ProductMarginals(taxonomy, outcomes, scores.n_rows, scores.of)
 
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
         """Return the number of nodes, or of the outcomes on a path."""
         return 2 * taxonomy.n_nodes if all_nodes else 4 * outcomes.widest * taxonomy.n_levels
-
-
-class _Products:
-    """Products of local probabilities down the paths."""
-
-    def __init__(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> None:
-        self.taxonomy = taxonomy
-        self.outcomes = outcomes
-        self.n_rows = scores.n_rows
-        self._scores = scores
-
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
-        """Ask each node among the pairs once, for all its rows together."""
-        order = np.lexsort((rows, nodes))
-        rows, nodes, mass = rows[order], nodes[order], mass[order]
-        starts = np.flatnonzero(np.diff(nodes, prepend=-1))
-        bounds = [*starts.tolist(), len(nodes)]
-        tables = []
-        for start, stop in pairwise(bounds):
-            owner = int(nodes[start])
-            members = self.outcomes.of_node(owner)
-            local = self._scores.of(owner, members, rows[start:stop])
-            tables.append((mass[start:stop, None] * local).ravel())
-        counts = self.outcomes.counts[nodes]
-        found = self.outcomes.nodes[ops.concatenated_ranges(self.outcomes.offsets[nodes], counts)]
-        return Expansion(order, ops.offsets_of(counts), found, np.concatenate(tables))
-
-    def dense(self) -> DenseMarginals:
-        """Ask every node about every row."""
-        shape = (self.n_rows, self.taxonomy.n_nodes)
-        nodes = np.zeros(shape)
-        nodes[:, 0] = 1.0
-        stops = np.zeros(shape) if self.outcomes.stops.size else None
-        for owner in self.outcomes.inner.tolist():  # parents come first
-            members = self.outcomes.of_node(owner)
-            masses = nodes[:, [owner]] * self._scores.of(owner, members)
-            if stops is not None and members[-1] == owner:
-                members, masses, stops[:, owner] = members[:-1], masses[:, :-1], masses[:, -1]
-            nodes[:, members] = masses
-        return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
-
-    def answer_proba(self, nodes: NodeIds) -> Floats:
-        """Return the probability that the answer is each of `nodes`."""
-        return self.dense().answer_proba(nodes)

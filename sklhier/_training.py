@@ -1,0 +1,196 @@
+"""Fitting the local models of a strategy, on all rows or on folds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklhier import _local
+from sklhier._local import LocalModel, LocalProblem, LocalScores
+from sklhier._marginals import Outcomes, row_blocks
+from sklhier._node_estimators import NodeEstimators
+from sklhier._places import place_of
+from sklhier._typing import Floats, NodeIds, Rows
+from sklhier.strategies import HeldOut, Strategy
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["Fits", "Trainer"]
+
+_REPORT_DTYPE = np.dtype(
+    [
+        ("node", object),
+        ("level", np.int32),
+        ("n_rows", np.int64),
+        ("n_outcomes", np.int32),
+        ("seconds", np.float64),
+        ("fitted", object),
+    ]
+)
+
+Models = dict[int, LocalModel]
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What became of each local problem, one entry for each.
+
+    Attributes
+    ----------
+    owners : ndarray of int64
+        Numbers of the places that decide.
+    n_rows, n_outcomes : ndarray of int64
+        Sizes of the problems.
+    seconds : ndarray of float64
+        Time to fit; 0 where nothing was fitted.
+    fitted : ndarray of str
+        Type of the estimator, or why there is none.
+    """
+
+    owners: Rows
+    n_rows: Rows
+    n_outcomes: Rows
+    seconds: Floats
+    fitted: np.ndarray[Any, Any]
+
+    @classmethod
+    def of(
+        cls, sizes: list[tuple[int, int, int]], models: Models, seconds: dict[int, float]
+    ) -> Fits:
+        """Tell it from ``(owner, n_rows, n_outcomes)`` of the problems and what was fitted."""
+        fitted = [
+            type(models[owner].estimator).__name__
+            if owner in seconds
+            else ("constant: one outcome" if n_outcomes == 1 else "nothing: no rows")
+            for owner, _, n_outcomes in sizes
+        ]
+        owners, n_rows, n_outcomes = np.array(sizes, dtype=np.int64).reshape(-1, 3).T
+        times = np.array([seconds.get(owner, 0.0) for owner in owners.tolist()])
+        return cls(owners, n_rows, n_outcomes, times, np.array(fitted, dtype=np.str_))
+
+    def report(self, names: list[Any], taxonomy: Taxonomy) -> np.ndarray[Any, Any]:
+        """Return a record for each problem; `names` are those of the places."""
+        report = np.empty(len(self.owners), dtype=_REPORT_DTYPE)
+        report["node"][:] = np.fromiter(names, dtype=object, count=len(names))
+        report["level"] = [place_of(owner, taxonomy).level for owner in self.owners.tolist()]
+        for name in ("n_rows", "n_outcomes", "seconds", "fitted"):
+            report[name] = getattr(self, name)
+        return report
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Fits local models.
+
+    Attributes
+    ----------
+    taxonomy : Taxonomy
+        A tree.
+    chosen : NodeEstimators
+        The base estimator of each place.
+    params : dict of dict
+        Parameters with which each base estimator is fitted, by the name of the base.
+    seed : int or None
+        What the random states of the base estimators follow from.
+    n_jobs, verbose
+        As in :class:`sklearn.utils.parallel.Parallel`.
+    """
+
+    taxonomy: Taxonomy
+    chosen: NodeEstimators
+    params: dict[str, dict[str, Any]]
+    seed: int | None
+    n_jobs: int | None
+    verbose: int
+
+    def train(
+        self,
+        X: Any,
+        strategy: Strategy,
+        outcomes: Outcomes,
+        nodes: NodeIds,
+        rows: Rows,
+        *,
+        method: str = "fit",
+        known: Models | None = None,
+    ) -> tuple[Models, Fits]:
+        """Fit the models of all local problems.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples.
+        strategy : Strategy
+            Says which problems there are.
+        outcomes : Outcomes
+            The possible answers.
+        nodes : ndarray of int32, shape (n_samples,)
+            The node of each label.
+        rows : ndarray of intp
+            Positions of the samples to learn from, ascending.
+        method : {"fit", "partial_fit"}, default="fit"
+            What to call.
+        known : dict of LocalModel, default=None
+            Models that go on learning.
+        """
+        known = {} if known is None else known
+        sizes: list[tuple[int, int, int]] = []
+
+        def jobs() -> Iterator[tuple[Any, LocalProblem, dict[str, Any]]]:
+            for problem in strategy.plan(self.taxonomy, outcomes, nodes[rows]):
+                sizes.append((problem.owner, len(problem.rows), len(problem.outcomes)))
+                if len(problem.outcomes) < 2 or not len(problem.rows):
+                    continue
+                estimator, own = self._estimator(problem.owner, known)
+                if method == "partial_fit":
+                    own = own | {"classes": np.arange(len(problem.outcomes))}
+                yield estimator, problem.among(rows), own
+
+        fitted = _local.fit_problems(
+            X, jobs(), self.taxonomy, method=method, n_jobs=self.n_jobs, verbose=self.verbose
+        )
+        models = known | {model.owner: model for model, _ in fitted}
+        return models, Fits.of(sizes, models, {model.owner: took for model, took in fitted})
+
+    def _estimator(self, owner: int, known: Models) -> tuple[Any, dict[str, Any]]:
+        name, base = self.chosen.at(place_of(owner, self.taxonomy))
+        if owner in known:
+            return known[owner].estimator, self.params[name]
+        return _local.seeded_clone(base, owner, self.seed), self.params[name]
+
+    def hold_out(
+        self,
+        X: Any,
+        strategy: Strategy,
+        nodes: NodeIds,
+        classes: NodeIds,
+        rows: Rows,
+        folds: Iterable[tuple[Rows, Rows]],
+        weights: Floats | None,
+    ) -> Iterator[HeldOut]:
+        """Fit to the training part of each fold; yield blocks of the rows left out.
+
+        Parameters
+        ----------
+        X, strategy, nodes, rows
+            As in :meth:`train`.
+        classes : ndarray of int32
+            Ids of the nodes that occur as labels, in the order of the classes.
+        folds : iterable of (train, test)
+            Positions within `rows`.
+        weights : ndarray of float64, shape (n_samples,), or None
+            Weights of the samples.
+        """
+        for train, test in folds:
+            inside, left_out = rows[np.sort(train)], rows[np.sort(test)]
+            seen = classes[np.isin(classes, nodes[inside])]
+            outcomes = strategy.outcomes(self.taxonomy, seen)
+            models, _ = self.train(X, strategy, outcomes, nodes, inside)
+            columns = strategy.columns_per_row(self.taxonomy, outcomes, all_nodes=True)
+            for block in row_blocks(len(left_out), columns):
+                part = left_out[block]
+                scores = LocalScores(models, _local.take_rows(X, part), self.taxonomy)
+                of_part = np.ones(len(part)) if weights is None else weights[part]
+                yield HeldOut(outcomes, scores, nodes[part], of_part)

@@ -1,0 +1,156 @@
+"""A classifier for each level, combined along the paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+from sklhier._local import LocalProblem, LocalScores
+from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._places import Kind, owner_of
+from sklhier._typing import Floats, NodeIds, Rows
+from sklhier._validation import check_number
+from sklhier.strategies._base import HoldOut, Strategy, named
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["PerLevel"]
+
+# Powers that are tried: eight to an octave, from 1/8 to 8.
+_BETAS = 2.0 ** np.linspace(-3, 3, 49)
+
+
+@named("per_level")
+class PerLevel(Strategy):
+    r"""One classifier for each level, which decides among all nodes of the level.
+
+    The local classifier per level of [1]_, made coherent: the probability of an answer is the
+    product of what the classifiers of all levels say of the nodes on its path,
+
+    .. math:: \log P(a) = \beta \sum_l \log p_l(a_l) + \text{constant},
+
+    over all answers that were seen, and that of an inner node is the sum of the answers below it. So
+    every level has a say in every other, the lower ones also in the first. A label that
+    ends early has the outcome "stopped at this node" at the levels below. A level with the same
+    groups of answers as the one above is left out: it would be the same problem again.
+
+    Where a classifier says 0, the smallest positive number is used, so that levels that
+    contradict each other leave an answer.
+
+    Parameters
+    ----------
+    beta : float or "oof", default=1.0
+        The power of the product, positive: below 1 for answers that are less sure of themselves.
+        Levels are counted as if they knew nothing of each other, so 1 is often too sure.
+        ``"oof"`` learns it from out-of-fold answers by maximum likelihood, which fits every model
+        once more for each fold (see ``cv`` of the classifier); ``strategy_`` tells its value. The
+        most probable answer does not depend on it.
+
+    References
+    ----------
+    .. [1] C. N. Silla, A. A. Freitas. A survey of hierarchical classification across different
+       application domains. Data Mining and Knowledge Discovery 22 (2011), section 3.2.3.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.strategies import PerLevel
+    >>> HierarchicalClassifier(strategy=PerLevel(beta=0.5))
+    HierarchicalClassifier(strategy=PerLevel(beta=0.5))
+    """
+
+    def __init__(self, beta: Any = 1.0) -> None:
+        self.beta = beta
+
+    def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
+        """Return the seen children of every node, and where labels may stop."""
+        if not self.needs_held_out:
+            check_number("beta", self.beta, above=0)
+        return Outcomes.of(taxonomy, class_ids, stops=True)
+
+    def plan(
+        self, taxonomy: Taxonomy, outcomes: Outcomes, nodes: NodeIds
+    ) -> Iterator[LocalProblem]:
+        """Yield the problem of each level: which of its nodes, or stopped above."""
+        rows = np.arange(len(nodes))
+        for level, members, _ in _levels(taxonomy, outcomes):
+            codes = np.searchsorted(members, _cut(taxonomy, nodes, level))
+            yield LocalProblem(owner_of(Kind.LEVEL, level, taxonomy), members, rows, codes)
+
+    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
+        """Return sums over the answers."""
+        logs = float(self.beta) * _path_logs(taxonomy, outcomes, scores)
+        return AnswerMarginals(taxonomy, outcomes, outcomes.answers, softmax(logs, axis=1))
+
+    def columns_per_row(
+        self,
+        taxonomy: Taxonomy,
+        outcomes: Outcomes,  # noqa: ARG002
+        *,
+        all_nodes: bool,  # noqa: ARG002
+    ) -> int:
+        """Return the number of nodes, four times: scores, sums, marginals, where answers end."""
+        return 4 * taxonomy.n_nodes
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether the power is to be learnt."""
+        return isinstance(self.beta, str) and self.beta == "oof"
+
+    def learnt(self, taxonomy: Taxonomy, held_out: HoldOut) -> Self:
+        """Return the strategy with the power under which held-out labels are most likely."""
+        if not self.needs_held_out:
+            return self
+        losses = np.zeros(len(_BETAS))
+        for part in held_out(PerLevel()):
+            answers = part.outcomes.answers
+            known = np.isin(part.nodes, answers)  # what no model was shown has no probability
+            logs = _path_logs(taxonomy, part.outcomes, part.scores)[known]
+            true = (np.arange(len(logs)), np.searchsorted(answers, part.nodes[known]))
+            for i, beta in enumerate(_BETAS):
+                losses[i] -= part.weights[known] @ log_softmax(beta * logs, axis=1)[true]
+        return type(self)(beta=_smoothed_argmin(losses))
+
+
+def _cut(taxonomy: Taxonomy, nodes: NodeIds, level: int) -> NodeIds:
+    """Return the ancestor of each node at a level, the node itself where it is above."""
+    nodes = nodes.copy()
+    climbing = np.flatnonzero(taxonomy.depths[nodes] > level)
+    while climbing.size:
+        nodes[climbing] = taxonomy.parent_ids[nodes[climbing]]
+        climbing = climbing[taxonomy.depths[nodes[climbing]] > level]
+    return nodes
+
+
+def _levels(taxonomy: Taxonomy, outcomes: Outcomes) -> Iterator[tuple[int, NodeIds, Rows]]:
+    """Yield the levels that tell answers apart, their outcomes, and that of each answer."""
+    answers = outcomes.answers
+    n_groups = 0
+    for level in range(1, int(taxonomy.depths[answers].max()) + 1):
+        members, columns = np.unique(_cut(taxonomy, answers, level), return_inverse=True)
+        if len(members) > n_groups:
+            yield level, members, columns
+        n_groups = len(members)
+
+
+def _path_logs(taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Floats:
+    """Return the sum of the logarithms along the path to each answer, (n_rows, n_answers)."""
+    logs = np.zeros((scores.n_rows, len(outcomes.answers)))
+    least = np.finfo(np.float64).tiny
+    for level, members, columns in _levels(taxonomy, outcomes):
+        proba = scores.of(owner_of(Kind.LEVEL, level, taxonomy), members)
+        logs += np.log(np.maximum(proba, least))[:, columns]
+    return logs
+
+
+def _smoothed_argmin(losses: Floats) -> float:
+    """Return the minimum of the parabola through the best of the powers and its neighbours."""
+    best = int(np.argmin(losses))
+    if not 0 < best < len(_BETAS) - 1:
+        return float(_BETAS[best])
+    before, here, after = losses[best - 1 : best + 2]
+    step = np.log(_BETAS[1] / _BETAS[0])
+    shift = 0.5 * (before - after) / (before - 2 * here + after)
+    return float(_BETAS[best] * np.exp(step * shift))
