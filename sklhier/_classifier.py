@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.linear_model import LogisticRegression
@@ -33,10 +35,10 @@ from sklhier._marginals import (
 from sklhier._node_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
 from sklhier._places import place_of
 from sklhier._training import Trainer
-from sklhier._typing import Floats, NodeIds, Objects, Rows
+from sklhier._typing import Floats, Labels, NodeIds, Objects, Rows
 from sklhier._validation import checked_weights, prepare_features, require_numeric_table
 from sklhier._versions import restored_state, with_versions
-from sklhier.decoders import Decoder, resolve_decoder
+from sklhier.decoders import Decoder, resolve_decoder, top_answers
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.model_selection import HierarchicalStratifiedKFold
 from sklhier.strategies import Strategy, resolve_strategy
@@ -546,13 +548,26 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     ) -> Any:
         """Return what is read from the probabilities of each block of rows, joined."""
         parts = [read(marginals) for marginals in self._marginals(X, all_nodes=all_nodes)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if len(parts) == 1:
+            return parts[0]
+        return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
 
-    def _predict_nodes(self, X: Any) -> NodeIds:
+    def _fitted_decoder(self) -> Decoder:
         decoder = resolve_decoder(self.decoder)
         check_is_fitted(self, "taxonomy_")
         self._refuse_mismatch(decoder, (model.estimator for model in self._models.values()))
-        return self._by_block(X, decoder.decode, all_nodes=decoder.needs_all_nodes)
+        return decoder
+
+    def _answers(self, X: Any) -> Any:
+        """Return the nodes that the decoder answers, or a closed indicator if these are sets."""
+        decoder = self._fitted_decoder()
+        read = decoder.decode_sets if decoder.gives_sets else decoder.decode
+        return self._by_block(X, read, all_nodes=decoder.needs_all_nodes)
+
+    def _labels(self, answers: Any) -> Any:
+        if sparse.issparse(answers):
+            return _targets.label_sets(answers, self.taxonomy_)
+        return self._format.restore(answers, self.taxonomy_)
 
     def predict(self, X: Any) -> Any:
         """Predict labels.
@@ -565,10 +580,10 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         y : ndarray, shape (n_samples,), or in the format of the training labels
-            Names of nodes; or paths, if the estimator was fitted on paths.
+            Names of nodes; or paths, if the estimator was fitted on paths. A decoder that answers
+            with sets gives frozensets of names in an array of objects.
         """
-        nodes = self._predict_nodes(X)
-        labels = self._format.restore(nodes, self.taxonomy_)
+        labels = self._labels(self._answers(X))
         if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
             return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
         return labels
@@ -586,8 +601,50 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         levels : ndarray of object, shape (n_samples, n_levels)
             Steps from the first level down, padded with None.
         """
-        nodes = self._predict_nodes(X)
-        return self.taxonomy_.levels_of(nodes)
+        answers = self._answers(X)
+        if sparse.issparse(answers):
+            raise IncompatiblePartsError.needs(
+                "predict_levels",
+                "one path for each sample",
+                f"{self.decoder!r} answers with sets of nodes",
+                "Use predict.",
+            )
+        return self.taxonomy_.levels_of(answers)
+
+    def predict_top_k(self, X: Any, k: int = 5) -> tuple[Labels, Floats]:
+        """Return the most probable answers, best first, whatever the decoder.
+
+        Found by branch and bound: not all nodes are evaluated.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+        k : int, default=5
+            Number of answers, from 1 to the number of labels that may be answered.
+
+        Returns
+        -------
+        labels : ndarray, shape (n_samples, k)
+            Names of nodes.
+        proba : ndarray of float64, shape (n_samples, k)
+            Their probabilities, descending; weights, if a base estimator has decision scores alone.
+
+        Raises
+        ------
+        ValueError
+            For another `k`.
+        """
+        check_is_fitted(self, "taxonomy_")
+        most = len(self._outcomes.answers)
+        if not (isinstance(k, Integral) and 1 <= k <= most):
+            raise ValueError(f"`k` is from 1 to {most}, the number of answers; {k!r} was given.")
+        read = partial(top_answers, k=int(k))
+        parts = [read(marginals) for marginals in self._marginals(X, all_nodes=False)]
+        nodes, proba = map(np.concatenate, zip(*parts, strict=True))
+        position = np.zeros(self.taxonomy_.n_nodes, dtype=np.intp)
+        position[self._format.class_ids] = np.arange(len(self.classes_))
+        return self.classes_[position[nodes]], proba
 
     @available_if(_bases_have("predict_proba"))
     def predict_proba(self, X: Any) -> Floats:
@@ -648,11 +705,14 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         check_is_fitted(self, "taxonomy_")
         chosen = resolve_decoder(self.decoder if decoder is None else decoder)
         table = checked_node_proba(node_proba, self.taxonomy_)
-        nodes = chosen.decode(DenseMarginals(self.taxonomy_, self._outcomes, table))
-        return self._format.restore(nodes, self.taxonomy_)
+        marginals = DenseMarginals(self.taxonomy_, self._outcomes, table)
+        read = chosen.decode_sets if chosen.gives_sets else chosen.decode
+        return self._labels(read(marginals))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of samples whose label, or whole path, is predicted.
+
+        An answer that is a set of nodes is right if it holds the true path and nothing else.
 
         Parameters
         ----------
@@ -668,7 +728,12 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         score : float
             Accuracy, in [0, 1].
         """
-        predicted = self._predict_nodes(X)
+        predicted = self._answers(X)
         true = self._format.read(self._given(y), self.taxonomy_)
         check_consistent_length(true, predicted)
-        return float(np.average(true == predicted, weights=sample_weight))
+        if sparse.issparse(predicted):
+            wanted = self.taxonomy_.ancestor_closure[np.maximum(true, 0)]
+            right = (true >= 0) & _targets.same_rows(wanted, predicted)
+        else:
+            right = true == predicted
+        return float(np.average(right, weights=sample_weight))

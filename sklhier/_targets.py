@@ -16,6 +16,7 @@ from scipy import sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from sklhier import _node_ops as ops
 from sklhier._cells import (
     factorize_levels,
     is_missing,
@@ -25,7 +26,7 @@ from sklhier._cells import (
     refuse_gaps,
     sort_key,
 )
-from sklhier._typing import Labels, NodeIds
+from sklhier._typing import Bools, Labels, NodeIds, Objects
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 
@@ -35,8 +36,10 @@ __all__ = [
     "TargetFormat",
     "closed_indicator",
     "label_nodes",
+    "label_sets",
     "read_targets",
     "resolve_taxonomy",
+    "same_rows",
 ]
 
 _ENCODED_HINT = (
@@ -411,6 +414,25 @@ def holds_label_sets(y: Any, taxonomy: Taxonomy) -> bool:
         return False
     columns, codes = factorize_levels(y)
     return bool((taxonomy.walk(columns, codes) < 0).any())
+
+
+def label_sets(closed: Any, taxonomy: Taxonomy) -> Objects:
+    """Return the names of the nodes of each row as frozensets, in an array of objects."""
+    rows, nodes = closed.nonzero()
+    sizes = np.bincount(rows, minlength=closed.shape[0])
+    members = np.full((closed.shape[0], max(1, int(sizes.max()))), -1, dtype=np.int32)
+    members[rows, ops.concatenated_ranges(np.zeros_like(sizes), sizes)] = nodes
+    distinct, of_row = np.unique(members, axis=0, return_inverse=True)
+    sets = np.empty(len(distinct), dtype=object)
+    sets[:] = [frozenset(taxonomy.nodes[n] for n in row if n >= 0) for row in distinct.tolist()]
+    return sets[of_row.ravel()]
+
+
+def same_rows(first: Any, second: Any) -> Bools:
+    """Tell which rows of two 0/1 matrices are equal."""
+    different = sparse.csr_array(first - second)
+    different.eliminate_zeros()
+    return np.diff(different.indptr) == 0
 
 
 def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:

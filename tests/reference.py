@@ -95,3 +95,57 @@ def deepest_above(proba, depth, root, tau, row):
     """Return the deepest node whose probability exceeds a threshold, the likeliest of equals."""
     above = [node for node in proba if proba[node][row] > tau and node != root]
     return max(above, key=lambda node: (depth[node], proba[node][row]), default=root)
+
+
+# -- decoders: every action is tried ------------------------------------------------------
+
+
+def up(tree, node):
+    """Return the ids of a node and its ancestors in a tree, the root left out."""
+    found = []
+    while node:
+        found.append(node)
+        node = int(tree.parent_ids[node])
+    return found
+
+
+def closed_sets(tree, nodes):
+    """Return all sets of nodes that hold their ancestors."""
+    sets = [frozenset()]
+    for node in sorted(nodes):  # parents come first
+        above = set(up(tree, node)) - {node}
+        sets += [chosen | {node} for chosen in sets if above <= chosen]
+    return sets
+
+
+def expected_f(tree, answer, distribution, beta):
+    """Return the expected F of a set of nodes; `distribution` maps true nodes to probabilities."""
+    total = 0.0
+    for node, proba in distribution.items():
+        true = set(up(tree, node))
+        f = (1 + beta**2) * len(answer & true) / (len(answer) + beta**2 * len(true))
+        total += proba * f
+    return total
+
+
+def expected_difference(tree, weights, answer, distribution):
+    """Return the expected weight of the nodes in which two paths differ."""
+    mine = set(up(tree, answer))
+    return sum(
+        proba * sum(weights[node] for node in mine ^ set(up(tree, true)))
+        for true, proba in distribution.items()
+    )
+
+
+def beam(tree, outcomes, nodes, ends, row, width):
+    """Return the answers at which a beam search ends, best first."""
+    state = [(1.0, 0, False)]  # probability, node, complete
+    while not all(done for _, _, done in state):
+        following = [entry for entry in state if entry[2]]
+        for _, node, _ in (entry for entry in state if not entry[2]):
+            for member in outcomes.of_node(node).tolist():
+                stops = member == node
+                mass = ends[row, member] if stops else nodes[row, member]
+                following.append((mass, member, stops or outcomes.counts[member] == 0))
+        state = sorted(following, key=lambda entry: -entry[0])[:width]
+    return state

@@ -197,7 +197,7 @@ def test_batches_orders_and_jobs_do_not_matter(kind):
 
 def test_equal_probabilities_leave_everything_open_but_not_at_once(monkeypatch):
     """Pairs that cannot be left alone are worked off in parts that fit in memory."""
-    from sklhier.decoders import _best_path
+    from sklhier.decoders import _search
 
     splits = []
 
@@ -205,8 +205,8 @@ def test_equal_probabilities_leave_everything_open_but_not_at_once(monkeypatch):
         splits.append(split(*arguments))
         return splits[-1]
 
-    split = _best_path._split_by_row
-    monkeypatch.setattr(_best_path, "_split_by_row", recording)
+    split = _search._split_by_row
+    monkeypatch.setattr(_search, "_split_by_row", recording)
     y, tree = Taxonomy.from_paths([f"{a}/{b}/{c}" for a in "xyz" for b in "xyz" for c in "xyz"])
     base = DummyClassifier(strategy="uniform")
     model = HierarchicalClassifier(base, taxonomy=tree).fit(np.zeros((27, 1)), y)
@@ -676,7 +676,7 @@ def test_bad_parameters():
     X, y = data(12)
     for params, match in (
         ({"strategy": "per_child"}, "`strategy` is"),
-        ({"decoder": "beam"}, "`decoder` is"),
+        ({"decoder": "greedy"}, "`decoder` is"),
         ({"taxonomy": DIAMOND}, "needs a tree.*'Z' has the parents 'P', 'S'"),
         ({"taxonomy": {"a": "A"}}, "`taxonomy` is a Taxonomy"),
     ):

@@ -1,6 +1,7 @@
 """Decoders against brute force on random trees and distributions."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import reference
 from conftest import TAXONOMIES
@@ -8,14 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import trees
 
-from sklhier._marginals import DenseMarginals, Outcomes
-from sklhier.decoders import BestPath, Decoder, Threshold, TopDown, resolve_decoder
+from sklhier._marginals import AnswerMarginals, DenseMarginals, Outcomes
+from sklhier.decoders import (
+    Beam,
+    BestPath,
+    Climbing,
+    CostMatrix,
+    Darts,
+    Decoder,
+    HierarchicalF,
+    InformationThreshold,
+    LevelWeighted,
+    Threshold,
+    TopDown,
+    resolve_decoder,
+    top_answers,
+)
+from sklhier.exceptions import TargetError
 
 
 @st.composite
-def distributions(draw, *, stops):
+def distributions(draw, *, stops, max_nodes=14):
     """A tree, the ids of its classes in some order, and probabilities of the classes."""
-    tree = draw(trees())
+    tree = draw(trees(max_nodes))
     labelled = draw(st.lists(st.sampled_from(range(1, tree.n_nodes)), min_size=1, unique=True))
     classes = np.array(draw(st.permutations(labelled)), dtype=np.int32)
     outcomes = Outcomes.of(tree, classes, stops=stops)
@@ -37,12 +53,184 @@ def marginals_of(tree, outcomes, proba):
     return DenseMarginals(tree, outcomes, nodes, proba), nodes
 
 
+class Lazy:
+    """Marginals that are looked up one by one, as those of local models are asked for."""
+
+    is_lazy = True
+
+    def __init__(self, dense):
+        self.taxonomy, self.outcomes, self.n_rows = dense.taxonomy, dense.outcomes, dense.n_rows
+        self.expand, self.answer_proba = dense.expand, dense.answer_proba
+
+    def dense(self):
+        raise AssertionError("all nodes were asked for")
+
+
+ANY = st.booleans().flatmap(lambda stops: distributions(stops=stops))
+FEW = st.booleans().flatmap(lambda stops: distributions(stops=stops, max_nodes=7))
+
+
+def each_way(tree, outcomes, proba):
+    """Return marginals that are there, that are summed up, and that are looked up."""
+    dense, _ = marginals_of(tree, outcomes, proba)
+    answers = outcomes.answers
+    return dense, AnswerMarginals(tree, outcomes, answers, proba[:, answers]), Lazy(dense)
+
+
+def by_node(outcomes, proba, row):
+    return {node: proba[row, node] for node in outcomes.answers.tolist()}
+
+
 @given(st.booleans().flatmap(lambda stops: distributions(stops=stops)))
 def test_best_path_is_the_argmax_over_the_classes(case):
     tree, outcomes, proba = case
     marginals, _ = marginals_of(tree, outcomes, proba)
     wanted = outcomes.classes[np.argmax(marginals.answer_proba(outcomes.classes), axis=1)]
-    assert BestPath().decode(marginals).tolist() == wanted.tolist()
+    for given_as in each_way(tree, outcomes, proba):
+        assert BestPath().decode(given_as).tolist() == wanted.tolist()
+
+
+@given(ANY, st.integers(1, 20))
+def test_top_answers_are_the_largest_of_all(case, k):
+    tree, outcomes, proba = case
+    k = min(k, len(outcomes.answers))
+    ranked = sorted(outcomes.answers.tolist(), key=lambda node: outcomes.rank[node])
+    for given_as in each_way(tree, outcomes, proba):
+        nodes, mass = top_answers(given_as, k)
+        for row in range(len(proba)):
+            wanted = sorted(ranked, key=lambda node: -proba[row, node])[:k]
+            assert nodes[row].tolist() == wanted
+            np.testing.assert_array_equal(mass[row], proba[row, wanted])
+
+
+@given(ANY, st.integers(1, 6))
+def test_beam_keeps_the_best_of_each_level(case, width):
+    tree, outcomes, proba = case
+    proba = proba + np.linspace(0, 1e-3, proba.shape[1]) * (proba > 0)  # nothing is tied
+    proba /= proba.sum(axis=1, keepdims=True)
+    marginals, nodes = marginals_of(tree, outcomes, proba)
+    for row, found in enumerate(Beam(width).decode(marginals)):
+        (mass, wanted, _), *_ = reference.beam(tree, outcomes, nodes, proba, row, width)
+        assert proba[row, found] == pytest.approx(mass)
+        if proba[row, wanted] > 0:
+            assert found == wanted
+    assert Beam(1).decode(marginals).tolist() == TopDown().decode(marginals).tolist()
+    assert Beam(20).decode(marginals).tolist() == BestPath().decode(marginals).tolist()
+
+
+@given(
+    ANY,
+    st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0]), min_size=14, max_size=14),
+    st.booleans(),
+)
+def test_level_weighted_has_the_smallest_expected_difference(case, numbers, of_levels):
+    tree, outcomes, proba = case
+    weights = numbers[: tree.n_levels if of_levels else tree.n_nodes - 1]
+    by_id = [0.0, *(weights[d - 1] for d in tree.depths[1:])] if of_levels else [0.0, *weights]
+    for given_as in each_way(tree, outcomes, proba):
+        for row, found in enumerate(LevelWeighted(weights).decode(given_as)):
+            distribution = by_node(outcomes, proba, row)
+            risk = {
+                node: reference.expected_difference(tree, by_id, node, distribution)
+                for node in distribution
+            }
+            assert risk[int(found)] == pytest.approx(min(risk.values()), abs=1e-9)
+
+
+@given(distributions(stops=False))
+def test_level_weighted_between_top_down_and_best_path(case):
+    tree, outcomes, proba = case
+    proba = proba + np.linspace(0, 1e-3, proba.shape[1]) * (proba > 0)
+    proba /= proba.sum(axis=1, keepdims=True)
+    marginals, _ = marginals_of(tree, outcomes, proba)
+    steep = 1e-5 ** np.arange(tree.n_levels)
+    if tree.n_levels <= 3:  # beyond, the lowest weights are lost in rounding
+        found = LevelWeighted(steep).decode(marginals)
+        assert found.tolist() == TopDown().decode(marginals).tolist()
+    if (tree.depths[outcomes.answers] == tree.n_levels).all():
+        found = LevelWeighted([0.0] * (tree.n_levels - 1) + [1.0]).decode(marginals)
+        assert found.tolist() == BestPath().decode(marginals).tolist()
+
+
+@given(FEW, st.sampled_from([0.3, 1.0, 2.0]))
+def test_hierarchical_f_tries_every_answer(case, beta):
+    tree, outcomes, proba = case
+    marginals, _ = marginals_of(tree, outcomes, proba)
+    live = np.flatnonzero(outcomes.live)[1:].tolist()
+    sets = reference.closed_sets(tree, live)
+    closed = HierarchicalF(beta, "set").decode_sets(marginals)
+    assert closed.shape == (len(proba), tree.n_nodes)
+    paths = {a: HierarchicalF(beta, a).decode(marginals) for a in ("node", "leaf")}
+    for row in range(len(proba)):
+        distribution = by_node(outcomes, proba, row)
+
+        def value(answer, distribution=distribution):
+            return reference.expected_f(tree, frozenset(answer), distribution, beta)
+
+        found = frozenset(closed[[row]].nonzero()[1].tolist())
+        assert found in sets
+        assert value(found) == pytest.approx(max(map(value, sets)), abs=1e-9)
+        for answer, allowed in (("node", live), ("leaf", outcomes.answers.tolist())):
+            assert paths[answer][row] in allowed
+            best = max(value(reference.up(tree, node)) for node in allowed)
+            got = value(reference.up(tree, int(paths[answer][row])))
+            assert got == pytest.approx(best, abs=1e-9)
+
+
+@given(ANY, st.integers(0, 1000))
+def test_cost_matrix_takes_the_cheapest_action(case, seed):
+    tree, outcomes, proba = case
+    rng = np.random.default_rng(seed)
+    actions = rng.permutation(tree.n_nodes)[: rng.integers(1, tree.n_nodes + 1)]
+    costs = rng.integers(0, 5, (len(actions), len(outcomes.answers))).astype(float)
+    labels = [tree.nodes[node] for node in outcomes.answers]
+    names = [tree.nodes[node] for node in actions]
+    nested = {a: dict(zip(labels, row, strict=True)) for a, row in zip(names, costs, strict=True)}
+    marginals, _ = marginals_of(tree, outcomes, proba)
+    risks = proba[:, outcomes.answers] @ costs.T
+    for decoder in (
+        CostMatrix(nested),
+        CostMatrix(costs, names, labels),
+        CostMatrix(pd.DataFrame(costs, index=names, columns=labels)),
+    ):
+        for row, found in enumerate(decoder.decode(marginals)):
+            position = actions.tolist().index(found)
+            assert risks[row, position] == pytest.approx(risks[row].min(), abs=1e-12)
+
+
+@given(ANY, st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7]))
+def test_stop_rules_by_trying_every_node(case, tau):
+    tree, outcomes, proba = case
+    marginals, nodes = marginals_of(tree, outcomes, proba)
+    told = tree.information
+    best = BestPath().decode(marginals)
+    climbed = Climbing(tau).decode(marginals)
+    assert Climbing(tau).decode(Lazy(marginals)).tolist() == climbed.tolist()
+    for row in range(len(proba)):
+        above = [node for node in range(tree.n_nodes) if nodes[row, node] > tau or node == 0]
+        wanted = max(above, key=lambda node: (told[node], nodes[row, node], -node))
+        assert InformationThreshold(tau).decode(marginals)[row] == wanted
+        traded = nodes[row] * (told + 3 * tau)
+        assert Darts(3 * tau).decode(marginals)[row] == np.argmax(traded)
+        way = [*reference.up(tree, int(best[row])), 0]
+        assert climbed[row] == next(node for node in way if nodes[row, node] > tau or node == 0)
+
+
+def test_information_may_be_given():
+    tree = TAXONOMIES["ragged"]
+    marginals = ragged_case()
+    by_level = InformationThreshold(0.2, information=[1, 5, 2]).decode(marginals)
+    by_name = {name: float(name == "A") for name in tree.nodes[1:]}
+    assert tree.nodes[by_level[0]] == "A1"  # more probable than B1
+    assert tree.nodes[Darts(reward=by_name).decode(marginals)[0]] == "A"
+
+
+@given(st.booleans().flatmap(lambda stops: distributions(stops=stops)))
+def test_top_answers_begin_with_the_best_path(case):
+    tree, outcomes, proba = case
+    for marginals in each_way(tree, outcomes, proba):
+        nodes, _ = top_answers(marginals, 1)
+        assert nodes[:, 0].tolist() == BestPath().decode(marginals).tolist()
 
 
 @given(st.booleans().flatmap(lambda stops: distributions(stops=stops)))
@@ -82,7 +270,13 @@ def test_stop_mass_is_what_children_leave(case):
     )
 
 
-@given(distributions(stops=False), st.sampled_from([BestPath(), TopDown(), Threshold(0.4)]))
+ALL = [
+    BestPath(), TopDown(), Threshold(0.4), Beam(2), LevelWeighted(), HierarchicalF(),
+    HierarchicalF(answer="leaf"), InformationThreshold(0.3), Climbing(0.3), Darts(0.5),
+]  # fmt: skip
+
+
+@given(distributions(stops=False), st.sampled_from(ALL))
 def test_rows_do_not_depend_on_each_other(case, decoder):
     tree, outcomes, proba = case
     whole = decoder.decode(marginals_of(tree, outcomes, proba)[0])
@@ -93,43 +287,81 @@ def test_rows_do_not_depend_on_each_other(case, decoder):
     assert whole.tolist() == single
 
 
-def test_thresholds_of_the_example_in_the_literature():
+def ragged_case():
     tree = TAXONOMIES["ragged"]
     leaves = {"a": 0.21, "b": 0.18, "c": 0.13, "B1": 0.27, "B2": 0.02, "C": 0.19}
     classes = tree.ids(sorted(leaves))
     proba = np.zeros((1, tree.n_nodes))
     proba[0, classes] = [leaves[name] for name in sorted(leaves)]
-    marginals, _ = marginals_of(tree, Outcomes.of(tree, classes, stops=False), proba)
+    return marginals_of(tree, Outcomes.of(tree, classes, stops=False), proba)[0]
+
+
+def test_thresholds_of_the_example_in_the_literature():
+    tree, marginals = TAXONOMIES["ragged"], ragged_case()
     for tau, wanted in {0.3: "A1", 0.38: "A1", 0.5: "A", 0.6: "R"}.items():
         assert tree.nodes[Threshold(tau).decode(marginals)[0]] == wanted
 
 
-def test_only_visited_nodes_are_asked():
-    """A best path that the greedy descent has found already is not looked for again."""
+@pytest.mark.parametrize("decoder", [BestPath(), LevelWeighted(), Beam(1), Climbing(0.1)])
+def test_only_visited_nodes_are_asked(decoder):
+    """What the greedy descent has found already is not looked for again."""
     tree = TAXONOMIES["balanced"]
     classes = tree.ids(["a", "b", "c", "d"])
     proba = np.zeros((1, tree.n_nodes))
     proba[0, classes] = [0.6, 0.1, 0.2, 0.1]
-    marginals, _ = marginals_of(tree, Outcomes.of(tree, classes, stops=False), proba)
+    dense, _ = marginals_of(tree, Outcomes.of(tree, classes, stops=False), proba)
+    marginals = Lazy(dense)
     asked = []
-    expand = marginals.expand
 
     def recording(rows, nodes, mass):
         asked.extend(tree.nodes[node] for node in nodes)
-        return expand(rows, nodes, mass)
+        return dense.expand(rows, nodes, mass)
 
     marginals.expand = recording
-    assert tree.nodes[BestPath().decode(marginals)[0]] == "a"
-    assert asked == ["R", "A"]
+    assert tree.nodes[decoder.decode(marginals)[0]] == "a"
+    assert set(asked) == {"R", "A"}
 
 
 def test_decoders_by_name_and_their_errors():
     assert isinstance(resolve_decoder("best_path"), BestPath)
     own = Threshold(0.3)
     assert resolve_decoder(own) is own
-    with pytest.raises(ValueError, match=r"one of \['best_path', 'threshold', 'top_down'\]"):
+    for name in ("beam", "climbing", "darts", "hierarchical_f", "level_weighted"):
+        assert repr(resolve_decoder(name)).lower().startswith(name.replace("_", ""))
+    with pytest.raises(ValueError, match=r"one of \['beam', 'best_path', .*'greedy' was given"):
         resolve_decoder("greedy")
     with pytest.raises(ValueError, match=r"tau is a probability in \[0, 1\); 1 was given"):
         resolve_decoder(Threshold(1))
-    with pytest.raises(NotImplementedError):
-        Decoder().decode(None)
+    for decoder, match in (
+        (Beam(0), "width == 0, must be >= 1"),
+        (HierarchicalF(0), "`beta` is a finite number above 0; 0 was given"),
+        (HierarchicalF(answer="leaves"), "`answer` is one of 'node', 'leaf', 'set'"),
+        (Darts(-1), "`accuracy_reward` is a finite number above 0"),
+        (Climbing(2), "tau is a probability"),
+        (InformationThreshold(-0.1), "tau is a probability"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            resolve_decoder(decoder)
+    for method in (Decoder().decode, Decoder().decode_sets):
+        with pytest.raises(NotImplementedError):
+            method(None)
+
+
+def test_errors_that_need_the_taxonomy():
+    marginals = ragged_case()
+    costs = {"a": {"a": 0, "b": 1, "c": 1, "B1": 1, "B2": 1, "C": 1}}
+    for decoder, match in (
+        (LevelWeighted("top"), "`weights` is one of .*'uniform'.*'top' was given"),
+        (LevelWeighted([1, 2]), r"for each of the 3 levels; shape \(2,\) was given"),
+        (LevelWeighted({"A": 1}), "weights has no number for the node 'B'"),
+        (LevelWeighted([1, 1, -1]), "0 or more"),
+        (Darts(reward="depth"), "`reward` is 'leaves' or a number for each node"),
+        (CostMatrix({}), "no action"),
+        (CostMatrix({"a": {"a": 1}}), "no cost for the true label 'C' .5 labels"),
+        (CostMatrix(costs | {"b": {"a": 0}}), "the action 'b' for the true label"),
+        (CostMatrix([[1, 2]], actions=["a"]), "1 actions and 0 labels"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            decoder.decode(marginals)
+    with pytest.raises(TargetError, match="'zz'"):
+        CostMatrix({"zz": costs["a"]}).decode(marginals)

@@ -16,7 +16,7 @@ LAYERS = [
     ["_node_ops", "_cells", "_outline"],
     ["_builders"],
     ["taxonomy"],
-    ["_places", "_marginals", "_targets"],
+    ["_places", "_node_weights", "_marginals", "_targets"],
     ["decoders", "_local", "_node_estimators"],
     ["strategies", "metrics", "datasets"],
     ["model_selection"],

@@ -166,8 +166,8 @@ def rare_labels():
     """One class with two rows, one with a single row."""
     rare = Y.copy()
     first, second = np.unique(Y)[:2]
-    rare[np.flatnonzero(Y == first)[2:]] = np.unique(Y)[2]
-    rare[np.flatnonzero(Y == second)[1:]] = np.unique(Y)[3]
+    rare[np.flatnonzero(first == Y)[2:]] = np.unique(Y)[2]
+    rare[np.flatnonzero(second == Y)[1:]] = np.unique(Y)[3]
     return rare
 
 

@@ -5,16 +5,40 @@ an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again 
 """
 
 from sklhier.decoders._base import Decoder
-from sklhier.decoders._best_path import BestPath
+from sklhier.decoders._best_path import Beam, BestPath, top_answers
+from sklhier.decoders._cost_matrix import CostMatrix
+from sklhier.decoders._hierarchical_f import HierarchicalF
+from sklhier.decoders._level_weighted import LevelWeighted
+from sklhier.decoders._stop_rules import Climbing, Darts, InformationThreshold
 from sklhier.decoders._threshold import Threshold
 from sklhier.decoders._top_down import TopDown
 
-__all__ = ["BestPath", "Decoder", "Threshold", "TopDown", "resolve_decoder"]
+__all__ = [
+    "Beam",
+    "BestPath",
+    "Climbing",
+    "CostMatrix",
+    "Darts",
+    "Decoder",
+    "HierarchicalF",
+    "InformationThreshold",
+    "LevelWeighted",
+    "Threshold",
+    "TopDown",
+    "resolve_decoder",
+    "top_answers",
+]
 
 _BY_NAME: dict[str, type[Decoder]] = {
+    "beam": Beam,
     "best_path": BestPath,
-    "top_down": TopDown,
+    "climbing": Climbing,
+    "darts": Darts,
+    "hierarchical_f": HierarchicalF,
+    "information_threshold": InformationThreshold,
+    "level_weighted": LevelWeighted,
     "threshold": Threshold,
+    "top_down": TopDown,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from sklhier._marginals import Marginals
@@ -27,10 +28,13 @@ class Decoder(BaseEstimator):
     needs_probabilities : bool
         Whether it compares numbers that only probabilities make comparable. If so, it is
         refused together with base estimators that have decision scores alone.
+    gives_sets : bool
+        Whether an answer is a set of nodes, from :meth:`decode_sets`, and not a single one.
     """
 
     needs_all_nodes: ClassVar[bool] = False
     needs_probabilities: ClassVar[bool] = False
+    gives_sets: ClassVar[bool] = False
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the answers.
@@ -44,6 +48,21 @@ class Decoder(BaseEstimator):
         -------
         nodes : ndarray of int32, shape (n_rows,)
             Ids of nodes; 0, the root, where no more specific answer is given.
+        """
+        raise NotImplementedError
+
+    def decode_sets(self, marginals: Marginals) -> sparse.csr_array:
+        """Return the answers of a decoder that gives sets.
+
+        Parameters
+        ----------
+        marginals : Marginals
+            Probabilities of the nodes.
+
+        Returns
+        -------
+        closed : csr_array of float64, shape (n_rows, n_nodes)
+            1 for the nodes of each answer, which holds all their ancestors, the root left out.
         """
         raise NotImplementedError
 

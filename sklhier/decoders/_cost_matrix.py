@@ -1,0 +1,121 @@
+"""The action with the smallest expected cost."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+
+from sklhier._marginals import Marginals
+from sklhier._typing import Floats, NodeIds
+from sklhier.decoders._base import Decoder
+from sklhier.exceptions import TargetError
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["CostMatrix"]
+
+
+class CostMatrix(Decoder):
+    """The action with the smallest expected cost, given what each costs for each true label.
+
+    Actions are nodes: leaves, inner nodes, or the root to abstain. Any cost will do [1]_. Of equal
+    ones, the action that comes first is taken.
+
+    Parameters
+    ----------
+    costs : mapping of mappings, pandas.DataFrame or array-like
+        ``costs[action][label]`` is the cost of answering `action` where `label` is true; a data frame
+        has a row for each action and a column for each label. Every label that may be true, leaf
+        or stop, needs a cost; labels that were not seen in training may be left out or not.
+        The action None is the root.
+    actions, labels : sequence of hashable, default=None
+        What rows and columns of an array stand for.
+
+    References
+    ----------
+    .. [1] C. Elkan. The foundations of cost-sensitive learning. IJCAI (2001).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> from sklhier.decoders import CostMatrix
+    >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "b"])
+    >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(3), y)
+    >>> costs = {
+    ...     "a/x": {"a/x": 0, "a/y": 2, "b": 9},
+    ...     "a": {"a/x": 1, "a/y": 1, "b": 9},
+    ...     "b": {"a/x": 6, "a/y": 6, "b": 0},
+    ...     None: {"a/x": 3, "a/y": 3, "b": 3},  # ask a human
+    ... }
+    >>> node_proba = [[1, 0.9, 0.1, 0.5, 0.4], [1, 0.6, 0.4, 0.6, 0.0], [1, 0.4, 0.6, 0.4, 0]]
+    >>> model.decode(node_proba, CostMatrix(costs))
+    array(['a/x', None, 'b'], dtype=object)
+    """
+
+    needs_all_nodes = True
+    needs_probabilities = True
+
+    def __init__(self, costs: Any, actions: Any = None, labels: Any = None) -> None:
+        self.costs = costs
+        self.actions = actions
+        self.labels = labels
+
+    def decode(self, marginals: Marginals) -> NodeIds:
+        """Return the cheapest action."""
+        answers = marginals.outcomes.answers
+        actions, costs = self._read(marginals.taxonomy, answers)
+        return actions[np.argmin(marginals.answer_proba(answers) @ costs.T, axis=1)]
+
+    def _read(self, taxonomy: Taxonomy, answers: NodeIds) -> tuple[NodeIds, Floats]:
+        """Return the nodes of the actions, and their costs for each possible answer."""
+        actions, labels, table = _table(self.costs, self.actions, self.labels)
+        if not actions:
+            raise ValueError(
+                "`costs` has no action: give a row for each node that may be answered."
+            )
+        columns = _ids(labels, taxonomy)
+        missing = np.setdiff1d(answers, columns)
+        if missing.size:
+            raise ValueError(
+                f"`costs` has no cost for the true label {taxonomy.nodes[missing[0]]!r} "
+                f"({missing.size} labels of the training data are missing)."
+            )
+        position = np.zeros(taxonomy.n_nodes, dtype=np.intp)
+        position[columns] = np.arange(len(columns))
+        costs = table[:, position[answers]]
+        if not np.isfinite(costs).all():
+            row, column = np.argwhere(~np.isfinite(costs))[0]
+            raise ValueError(
+                f"The cost of the action {actions[row]!r} for the true label "
+                f"{taxonomy.nodes[answers[column]]!r} is missing or not finite."
+            )
+        return _ids(actions, taxonomy), costs
+
+
+def _table(costs: Any, actions: Any, labels: Any) -> tuple[list[Hashable], list[Hashable], Floats]:
+    """Return the names of rows and columns, and the numbers; NaN where there is none."""
+    if hasattr(costs, "columns"):
+        return list(costs.index), list(costs.columns), np.asarray(costs, dtype=np.float64)
+    if isinstance(costs, Mapping):
+        names = list(dict.fromkeys(label for row in costs.values() for label in row))
+        rows = [[row.get(label, np.nan) for label in names] for row in costs.values()]
+        return list(costs), names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    table = np.asarray(costs, dtype=np.float64)
+    shape = tuple(0 if names is None else len(names) for names in (actions, labels))
+    if table.shape != shape:
+        raise ValueError(
+            "An array of costs has a row for each of `actions` and a column for each of `labels`; "
+            f"shape {table.shape} was given for {shape[0]} actions and {shape[1]} labels."
+        )
+    return list(actions), list(labels), table
+
+
+def _ids(names: list[Hashable], taxonomy: Taxonomy) -> NodeIds:
+    nodes = taxonomy.ids(names)
+    nodes[[name is None for name in names]] = 0
+    unknown = [name for name, node in zip(names, nodes.tolist(), strict=True) if node < 0]
+    if unknown:
+        raise TargetError.unknown(unknown, taxonomy.nodes[1:])
+    return nodes

@@ -1,0 +1,193 @@
+"""The answer with the best expected hierarchical F."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklhier._marginals import Marginals, row_blocks
+from sklhier._typing import Floats, NodeIds, Rows
+from sklhier._validation import check_choice, check_number
+from sklhier.decoders._base import Decoder
+from sklhier.decoders._level_weighted import add_along_paths
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["HierarchicalF"]
+
+ANSWERS = ("node", "leaf", "set")
+
+
+class HierarchicalF(Decoder):
+    r"""The answer with the largest expected hierarchical F of a sample.
+
+    With :math:`\hat T` the true node and its ancestors and :math:`S` the answered nodes, the root
+    left out, it maximises the expectation of
+
+    .. math:: F_\beta = \frac{(1 + \beta^2) |S \cap \hat T|}{|S| + \beta^2 |\hat T|},
+
+    which :func:`~sklhier.metrics.hierarchical_fbeta_score` with ``average="samples"`` measures. For a
+    set of a given size `k` the best one consists of the `k` nodes with the largest
+
+    .. math:: \Delta_k(n) = \sum_{a \text{ below } n} P(a) \frac{1 + \beta^2}{k + \beta^2 |\hat a|},
+
+    so that trying all sizes is exact [1]_.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Weight of recall, positive: below 1 for answers that stop earlier.
+    answer : {"node", "leaf", "set"}, default="node"
+        The best single path, which may stop at an inner node (``"node"``) or may only end where a
+        label may (``"leaf"``); or the best set of nodes (``"set"``), which may hold several paths.
+        Predictions are then frozensets of the names of all its nodes, in an array of objects.
+
+    References
+    ----------
+    .. [1] R. Plaud, M. Labeau, A. Saillenfest, T. Bonald. To each metric its decoding: post-hoc
+       optimal decision rules of probabilistic hierarchical classifiers. ICML (2025).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> from sklhier.decoders import HierarchicalF
+    >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "b/z"])
+    >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(3), y)
+    >>> node_proba = [[1.0, 0.55, 0.45, 0.3, 0.25, 0.45]]
+    >>> model.decode(node_proba, HierarchicalF())
+    array(['b/z'], dtype='<U3')
+    >>> model.decode(node_proba, HierarchicalF(beta=0.3))
+    array(['a'], dtype='<U1')
+    >>> sorted(model.decode(node_proba, HierarchicalF(answer="set"))[0])
+    ['a', 'a/x', 'b', 'b/z']
+    """
+
+    needs_all_nodes = True
+    needs_probabilities = True
+
+    def __init__(self, beta: float = 1.0, answer: str = "node") -> None:
+        self.beta = beta
+        self.answer = answer
+
+    @property
+    def gives_sets(self) -> bool:  # type: ignore[override]
+        """Whether answers are sets of nodes."""
+        return self.answer == "set"
+
+    def check(self) -> None:
+        """Raise a ValueError unless ``beta`` is positive and ``answer`` known."""
+        check_number("beta", self.beta, above=0)
+        check_choice("answer", self.answer, ANSWERS)
+
+    def decode(self, marginals: Marginals) -> NodeIds:
+        """Return the best path, of equals the one that comes first."""
+        outcomes = marginals.outcomes
+        allowed = np.flatnonzero(outcomes.live)[1:].astype(np.int32)
+        if self.answer == "leaf":
+            allowed = outcomes.answers[np.argsort(outcomes.rank[outcomes.answers])]
+        parts = [
+            allowed[
+                np.argmax(_of_paths(masses, marginals.taxonomy, self.beta)[:, allowed], axis=1)
+            ]
+            for masses in _blocks(marginals)
+        ]
+        return np.concatenate(parts)
+
+    def decode_sets(self, marginals: Marginals) -> sparse.csr_array:
+        """Return the best sets."""
+        taxonomy = marginals.taxonomy
+        parts = [_best_sets(masses, taxonomy, self.beta) for masses in _blocks(marginals)]
+        chosen = sparse.vstack(parts, format="csr")
+        # Closed but for nodes of equal probability, which rounding may have put out of order.
+        closed = sparse.csr_array(chosen @ taxonomy.ancestor_closure)
+        closed.data[:] = 1.0
+        return closed
+
+
+Masses = dict[int, Floats]
+
+
+def _blocks(marginals: Marginals) -> Iterator[Masses]:
+    """Yield, by the depth of answers, how probable these are at or below every node.
+
+    A block of rows has a table (n_rows, n_nodes) for each depth.
+    """
+    taxonomy, answers = marginals.taxonomy, marginals.outcomes.answers
+    proba = marginals.answer_proba(answers)
+    depths = taxonomy.depths[answers]
+    distinct = np.unique(depths).tolist()
+    for block in row_blocks(marginals.n_rows, (len(distinct) + 3) * taxonomy.n_nodes):
+        yield {
+            depth: proba[block][:, depths == depth]
+            @ taxonomy.ancestor_closure[answers[depths == depth]]
+            for depth in distinct
+        }
+
+
+def _of_paths(masses: Masses, taxonomy: Taxonomy, beta: float) -> Floats:
+    """Return the expected F of answering with the path to each node, (n_rows, n_nodes)."""
+    expected = np.zeros_like(next(iter(masses.values())))
+    for depth, mass in masses.items():
+        common = mass.copy()
+        add_along_paths(common, taxonomy)
+        expected += common * ((1 + beta**2) / (taxonomy.depths + beta**2 * depth))
+    return expected
+
+
+def _best_sets(masses: Masses, taxonomy: Taxonomy, beta: float) -> sparse.csr_array:
+    """Return the best set of each row, (n_rows, n_nodes)."""
+    rows, nodes, place = _candidates(masses, taxonomy, beta)
+    n_rows = next(iter(masses.values())).shape[0]
+    width = int(place.max()) + 1
+    of_candidates = {}
+    for depth, mass in masses.items():
+        table = np.zeros((n_rows, width))
+        table[rows, place] = mass[rows, nodes]
+        of_candidates[depth] = table
+    sizes = _best_sizes(of_candidates, beta)
+    gains = _gains(of_candidates, beta, sizes[:, None])
+    order = np.argsort(-gains, axis=1, kind="stable")  # of equals the node above goes first
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.arange(width)[None, :], axis=1)
+    chosen = rank[rows, place] < sizes[rows]
+    rows, nodes = rows[chosen], nodes[chosen]
+    return sparse.csr_array((np.ones(len(rows)), (rows, nodes)), shape=(n_rows, taxonomy.n_nodes))
+
+
+def _candidates(masses: Masses, taxonomy: Taxonomy, beta: float) -> tuple[Rows, Rows, Rows]:
+    """Return ``(row, node, place in the row)`` of the nodes that may be in the best set.
+
+    Without its least probable node a set of size k and value F is worth at least
+    F + F / (k - 1 + b h) - p (1 + b) / (k - 1 + b l), where b is the square of beta and answers lie
+    at depths from l to h. So a node with p < F l / ((1 + b) h) is in no best set; F is at
+    least that of the best path.
+    """
+    least = _of_paths(masses, taxonomy, beta).max(axis=1, keepdims=True)
+    least *= min(masses) / ((1 + beta**2) * max(masses))
+    node_proba = np.sum(list(masses.values()), axis=0)
+    rows, nodes = np.nonzero(node_proba >= least * (1 - 1e-9))
+    starts = np.searchsorted(rows, np.arange(len(node_proba)))
+    return rows, nodes, np.arange(len(rows)) - starts[rows]
+
+
+def _gains(masses: Masses, beta: float, size: Any) -> Floats:
+    """Return what each candidate adds to a set of a size."""
+    parts = [mass * ((1 + beta**2) / (size + beta**2 * depth)) for depth, mass in masses.items()]
+    return np.sum(parts, axis=0)
+
+
+def _best_sizes(masses: Masses, beta: float) -> NodeIds:
+    """Return the size of the best set of each row, the smallest of equals."""
+    n_rows, width = next(iter(masses.values())).shape
+    sizes = np.ones(n_rows, dtype=np.int32)
+    values = np.zeros(n_rows)
+    for size in range(1, width + 1):
+        gains = _gains(masses, beta, size)
+        best = -np.partition(-gains, size - 1, axis=1)[:, :size] if size < width else gains
+        value = best.sum(axis=1)
+        better = value > values * (1 + 1e-12)
+        sizes[better], values[better] = size, value[better]
+    return sizes

@@ -1,0 +1,207 @@
+"""As specific as pays, or as confidence allows: rules that may stop at an inner node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sklhier._marginals import Marginals
+from sklhier._node_weights import read_node_values
+from sklhier._typing import Floats, NodeIds
+from sklhier._validation import check_number, check_probability
+from sklhier.decoders._base import Decoder
+from sklhier.decoders._best_path import top_answers
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["Climbing", "Darts", "InformationThreshold"]
+
+
+def _information(values: Any, taxonomy: Taxonomy, name: str) -> Floats:
+    """Return what every node is worth, the root 0."""
+    if isinstance(values, str) and values == "leaves":
+        return taxonomy.information
+    if values is None or isinstance(values, str):
+        raise ValueError(f"`{name}` is 'leaves' or a number for each node; {values!r} was given.")
+    return np.concatenate([[0.0], read_node_values(values, taxonomy, name, levels=True)])
+
+
+class InformationThreshold(Decoder):
+    """The most informative node whose probability exceeds a threshold.
+
+    Unlike :class:`Threshold`, which takes the deepest, it compares nodes by how much they tell: a
+    node at the first level may be as narrow as one at the fifth. Of equals the more probable is
+    taken. The root, which tells nothing, is answered where nothing else qualifies.
+
+    Parameters
+    ----------
+    tau : float, default=0.5
+        Threshold in [0, 1); a node qualifies if its probability is larger.
+    information : "leaves", array-like or mapping, default="leaves"
+        How much a node tells: the binary logarithm of the number of leaves over the number below it
+        (``"leaves"``), or numbers of 0 or more: one for each node, in the order of
+        ``taxonomy.nodes[1:]`` or by name, or one for each level.
+
+    References
+    ----------
+    .. [1] J. Valmadre. Hierarchical classification at multiple operating points. Advances in
+       Neural Information Processing Systems 35 (2022).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> from sklhier.decoders import InformationThreshold, Threshold
+    >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "a/z", "b"])
+    >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(4), y)
+    >>> node_proba = [[1.0, 0.6, 0.4, 0.35, 0.15, 0.1]]
+    >>> model.decode(node_proba, InformationThreshold(0.3))  # b and a/x tell as much
+    array(['b'], dtype='<U3')
+    >>> model.decode(node_proba, Threshold(0.3))
+    array(['a/x'], dtype='<U3')
+    """
+
+    needs_all_nodes = True
+    needs_probabilities = True
+
+    def __init__(self, tau: float = 0.5, information: Any = "leaves") -> None:
+        self.tau = tau
+        self.information = information
+
+    def check(self) -> None:
+        """Raise a ValueError unless ``tau`` is in [0, 1)."""
+        check_probability("tau", self.tau)
+
+    def decode(self, marginals: Marginals) -> NodeIds:
+        """Return the most informative node above the threshold."""
+        information = _information(self.information, marginals.taxonomy, "information")
+        proba = marginals.dense().node_proba
+        told = np.where(proba > self.tau, information, -1.0)
+        told[:, 0] = 0.0
+        best = np.where(told == told.max(axis=1, keepdims=True), proba, -1.0)
+        return np.argmax(best, axis=1).astype(np.int32)
+
+
+class Darts(Decoder):
+    r"""The node with the best trade between what it tells and how probable it is.
+
+    Maximises :math:`(r_v + \lambda)\, p_v` over all nodes `v`, the root included, with a reward
+    :math:`r_v` for being specific and :math:`\lambda` for being right: the larger
+    :math:`\lambda`, the earlier the answers stop. The rule of *dual accuracy reward trade-off
+    search* [1]_, which looks for the smallest :math:`\lambda` that gives a wanted accuracy:
+    let :func:`~sklhier.model_selection.tune_decoder` or a search do that.
+
+    Parameters
+    ----------
+    accuracy_reward : float, default=0.0
+        The reward :math:`\lambda` for an answer that is right, 0 or more.
+    reward : "leaves", array-like or mapping, default="leaves"
+        The reward of each node for being specific, as `information` of
+        :class:`InformationThreshold`.
+
+    References
+    ----------
+    .. [1] J. Deng, J. Krause, A. C. Berg, L. Fei-Fei. Hedging your bets: optimizing
+       accuracy-specificity trade-offs in large scale visual recognition. CVPR (2012).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> from sklhier.decoders import Darts
+    >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "b/u", "b/v"])
+    >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(4), y)
+    >>> node_proba = [[1.0, 0.8, 0.2, 0.5, 0.3, 0.1, 0.1]]
+    >>> for reward in (0, 1, 9):
+    ...     print(reward, model.decode(node_proba, Darts(reward)))
+    0 ['a/x']
+    1 ['a']
+    9 [None]
+    """
+
+    needs_all_nodes = True
+    needs_probabilities = True
+
+    def __init__(self, accuracy_reward: float = 0.0, reward: Any = "leaves") -> None:
+        self.accuracy_reward = accuracy_reward
+        self.reward = reward
+
+    def check(self) -> None:
+        """Raise a ValueError unless ``accuracy_reward`` is 0 or more."""
+        if self.accuracy_reward != 0:
+            check_number("accuracy_reward", self.accuracy_reward, above=0)
+
+    def decode(self, marginals: Marginals) -> NodeIds:
+        """Return the node with the largest expected reward, of equals the one further up."""
+        reward = _information(self.reward, marginals.taxonomy, "reward")
+        expected = marginals.dense().node_proba * (reward + self.accuracy_reward)
+        return np.argmax(expected, axis=1).astype(np.int32)
+
+
+class Climbing(Decoder):
+    """The lowest node above the most probable answer whose probability exceeds a threshold.
+
+    Starts from the answer of :class:`BestPath` and climbs until it is sure enough, to the root if
+    need be. Unlike :class:`Threshold` it never leaves the path of that answer.
+
+    Parameters
+    ----------
+    tau : float, default=0.5
+        Threshold in [0, 1); the answer's probability is larger.
+
+    References
+    ----------
+    .. [1] S. Goren, I. Galil, R. El-Yaniv. Hierarchical selective classification. Advances in Neural
+       Information Processing Systems 37 (2024).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> from sklhier.decoders import Climbing, Threshold
+    >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "a/z", "b/u"])
+    >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(4), y)
+    >>> node_proba = [[1.0, 0.55, 0.45, 0.2, 0.2, 0.15, 0.45]]
+    >>> for decoder in (Climbing(0.4), Climbing(0.5), Threshold(0.5)):
+    ...     print(decoder, model.decode(node_proba, decoder))
+    Climbing(tau=0.4) ['b/u']
+    Climbing() [None]
+    Threshold() ['a']
+    """
+
+    needs_probabilities = True
+
+    def __init__(self, tau: float = 0.5) -> None:
+        self.tau = tau
+
+    def check(self) -> None:
+        """Raise a ValueError unless ``tau`` is in [0, 1)."""
+        check_probability("tau", self.tau)
+
+    def decode(self, marginals: Marginals) -> NodeIds:
+        """Return the first node on the way up that is probable enough."""
+        nodes = top_answers(marginals, 1)[0][:, 0]
+        paths = marginals.taxonomy.path_ids(nodes)
+        sure = _path_mass(marginals, paths) > self.tau
+        n_sure = sure.sum(axis=1)  # a node is never more probable than the one above it
+        rows = np.flatnonzero(n_sure)
+        answers = np.zeros(len(nodes), dtype=np.int32)
+        answers[rows] = paths[rows, n_sure[rows] - 1]
+        return answers
+
+
+def _path_mass(marginals: Marginals, paths: NodeIds) -> Floats:
+    """Return the probabilities of the nodes on a path of each row, 0 where it has ended."""
+    mass = np.zeros(paths.shape)
+    above = np.zeros(len(paths), dtype=np.int32)
+    of_above = np.ones(len(paths))
+    for level in range(paths.shape[1]):
+        rows = np.flatnonzero(paths[:, level] >= 0)
+        if not rows.size:
+            break
+        found = marginals.expand(rows, above[rows], of_above[rows])
+        owners = rows[np.repeat(found.order, np.diff(found.offsets))]
+        wanted = found.nodes == paths[owners, level]
+        mass[owners[wanted], level] = found.mass[wanted]
+        above, of_above = paths[:, level], mass[:, level]
+    return mass
