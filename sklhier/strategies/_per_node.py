@@ -253,6 +253,6 @@ class _Examples:
 
     def _rows(self, ranges: list[tuple[int, int]]) -> Rows:
         """Return the samples in some ranges of positions, ascending."""
-        bounds = np.searchsorted(self._keys, np.array(ranges))
+        bounds = np.searchsorted(self._keys, np.array(ranges, dtype=np.intp).reshape(-1, 2))
         counts = bounds[:, 1] - bounds[:, 0]
         return np.sort(self._order[ops.concatenated_ranges(bounds[:, 0], counts)])
