@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 import traceback
 
-from benchmarks import common, decision_scores, overhead, real_text, workloads
+from benchmarks import common, decision_scores, overhead, real_text, strategies, workloads
 from benchmarks.peers import hiclass
 
-_MODULES = (workloads, real_text, decision_scores, overhead, hiclass)
+_MODULES = (workloads, real_text, decision_scores, overhead, strategies, hiclass)
 
 
 def main() -> int:

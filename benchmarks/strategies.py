@@ -1,0 +1,114 @@
+"""All strategies times some decoders, on real texts and tables: how right, and at what cost.
+
+Each strategy is fitted once for each fold; the decoders then answer from the same models. Seconds
+are CPU seconds of that fit and of one prediction, summed over the folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks import common, tables
+from sklhier import HierarchicalClassifier
+from sklhier.decoders import BestPath, Decoder, HierarchicalF, LevelWeighted, TopDown
+from sklhier.strategies import Ensemble, Flat, PerLevel, PerNode, PerParent, Strategy
+
+TEXTS = ("clinc150", "newsgroups20", "naics2022", "onet_titles")
+STRATEGIES: dict[str, Strategy] = {
+    "flat": Flat(),
+    "per parent": PerParent(),
+    "per node": PerNode(),
+    "per level": PerLevel(),
+    "ensemble": Ensemble(),
+}
+DECODERS: dict[str, Decoder] = {
+    "top-down": TopDown(),
+    "best path": BestPath(),
+    "level-weighted": LevelWeighted(),
+    "hierarchical F": HierarchicalF(),
+}
+
+
+def _forest() -> RandomForestClassifier:
+    return RandomForestClassifier(100, min_samples_leaf=2, random_state=0)
+
+
+def _logistic() -> LogisticRegression:
+    return LogisticRegression(C=1.0, max_iter=2000)
+
+
+_BASES: dict[str, dict[str, Callable[[], Any]]] = {
+    "text": {"SGD": common.sgd_log_loss},
+    "table": {"LR": _logistic, "RF": _forest},
+}
+
+
+def _rows(data: tables.Folds, base: str, make: Callable[[], Any]) -> Iterator[dict[str, Any]]:
+    for name, strategy in STRATEGIES.items():
+        common.note(f"{data.name}: {base}, {name}")
+        model = HierarchicalClassifier(make(), taxonomy=data.taxonomy, strategy=strategy)
+        yield from _of_strategy(data, model, {"base": base, "strategy": name})
+
+
+def _of_strategy(
+    data: tables.Folds, model: HierarchicalClassifier, what: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    answers: dict[str, list[Any]] = {decoder: [] for decoder in DECODERS}
+    predict_seconds = dict.fromkeys(DECODERS, 0.0)
+    fit_seconds = 0.0
+    for train, test in data.splits:
+        X_train, X_test, y_train = data.X[train], data.X[test], data.y[train]
+        _, seconds = common.timed(lambda X=X_train, y=y_train: model.fit(X, y))
+        fit_seconds += seconds
+        for name, decoder in DECODERS.items():
+            model.set_params(decoder=decoder)
+            predicted, seconds = common.timed(lambda X=X_test: model.predict(X))
+            answers[name].append(predicted)
+            predict_seconds[name] += seconds
+    tested = np.concatenate([test for _, test in data.splits])
+    for name, parts in answers.items():
+        predicted = np.concatenate(parts)
+        found = common.quality(data.y[tested], predicted, data.taxonomy)
+        yield what | {
+            "decoder": name,
+            "level 1": found["level 1"],
+            "leaf": found["leaf"],
+            "hF": found["hF"],
+            "fit s": fit_seconds,
+            "predict s": predict_seconds[name],
+        }
+
+
+def _data(options: Any) -> Iterator[tuple[str, tables.Folds]]:
+    texts = [name for name in options.data if name in TEXTS]
+    for data in common.load_texts(texts, smoke=options.smoke):
+        yield "text", tables.of_texts(data)
+    for name in options.data:
+        if name in tables.NAMES:
+            folds = tables.load(name)
+            if folds is not None:
+                yield "table", folds.sample(40) if options.smoke else folds
+    if options.smoke:
+        yield "table", tables.generated()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = common.parser(__doc__)
+    names = [*TEXTS, *tables.NAMES]
+    parser.add_argument("--data", nargs="+", default=names, choices=names, metavar="NAME")
+    options = parser.parse_args(arguments)
+    results = {}
+    for kind, data in _data(options):
+        for base, make in _BASES[kind].items():
+            results[f"{data.name}, {base}"] = list(_rows(data, base, make))
+    folders = [name.rstrip("ad") if name.startswith("imclef") else name for name in options.data]
+    common.report("strategies", results, options, data=folders)
+
+
+if __name__ == "__main__":
+    main()
