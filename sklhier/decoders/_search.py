@@ -84,8 +84,12 @@ class BestAnswers:
 
     def offer(self, found: Pairs) -> None:
         """Take the answers that belong to the best."""
-        found = found.at(found.value >= self.value[found.rows, -1])
-        touched = np.unique(found.rows)
+        least = self.value[:, -1]
+        if self.n_best == 1:  # most are sorted out before they are sorted
+            least = least.copy()
+            np.maximum.at(least, found.rows, found.value)
+        found = found.at(found.value >= least[found.rows])
+        touched = np.flatnonzero(np.bincount(found.rows))
         rows = np.concatenate([found.rows, np.repeat(touched, self.n_best)])
         nodes, mass, value = (
             np.concatenate([new, kept[touched].ravel()])
@@ -172,15 +176,35 @@ def _in_beam(pairs: Pairs, objective: Objective, best: BestAnswers) -> tuple[Boo
     answers : ndarray of bool, shape (n, n_best)
         Which of their answers are kept.
     """
-    rows = np.unique(pairs.rows)
-    of_row = np.concatenate([pairs.rows, np.repeat(rows, best.n_best)])
+    rows = np.flatnonzero(np.bincount(pairs.rows))
     bounds = objective.bound(pairs.value, pairs.nodes, pairs.mass)
+    if best.n_best == 1:
+        kept = _first_of_row(pairs.rows, bounds, best.value[:, 0])
+        of_row = np.zeros(len(best.value), dtype=bool)
+        of_row[pairs.rows[kept]] = True
+        return kept, rows, ~of_row[rows, None]
+    of_row = np.concatenate([pairs.rows, np.repeat(rows, best.n_best)])
     bounds = np.concatenate([bounds, best.value[rows].ravel()])
     order = np.lexsort((-bounds, of_row))
     kept = np.zeros(len(of_row), dtype=bool)
     kept[order[_place_in_row(of_row[order]) < best.n_best]] = True
     n_pairs = len(pairs.rows)
     return kept[:n_pairs], rows, kept[n_pairs:].reshape(len(rows), best.n_best)
+
+
+def _first_of_row(rows: Rows, values: Floats, least: Floats) -> Bools:
+    """Tell which entry is the largest of its row, if it reaches `least` of the row.
+
+    The same as sorting, for what is done for every node of a greedy descent.
+    """
+    most = least.copy()
+    np.maximum.at(most, rows, values)
+    hits = np.flatnonzero(values == most[rows])[::-1]
+    first = np.full(len(least), -1)
+    first[rows[hits]] = hits  # the last one written is the first of its row
+    kept = np.zeros(len(rows), dtype=bool)
+    kept[first[first >= 0]] = True
+    return kept
 
 
 def _expand(marginals: Marginals, objective: Objective, best: BestAnswers, pairs: Pairs) -> Pairs:
