@@ -62,8 +62,9 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     """Classify into a taxonomy, one path for each sample.
 
     A base estimator is fitted for each parent node of the taxonomy and decides among its children
-    [1]_. Their probabilities are combined into one coherent distribution over all nodes, which
-    a decoder turns into predictions that never contradict the taxonomy.
+    [1]_; other strategies fit one for each node or level. Their probabilities are combined into
+    one coherent distribution over all nodes, which a decoder turns into predictions that never
+    contradict the taxonomy.
 
     Parameters
     ----------
@@ -74,21 +75,25 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         The tree of the classes. If None, it is inferred from `y` where that holds paths (one column
         for each level, or lists of steps); 1-D labels are then all children of the root, and the
         classifier equals its base estimator.
-    strategy : {"per_parent", "flat"} or Strategy, default="per_parent"
-        Which local problems are solved; ``"flat"``, a single classifier over all classes, is the
-        baseline to compare with.
-    decoder : {"best_path", "top_down", "threshold"} or Decoder, default="best_path"
-        How probabilities become predictions.
+    strategy : str or Strategy, default="per_parent"
+        Which local problems are solved: ``"per_parent"``, ``"per_node"``, ``"per_level"``,
+        ``"ensemble"``, or an object of :mod:`sklhier.strategies` with parameters. ``"flat"``, a
+        single classifier over all classes, is the baseline to compare with.
+    decoder : str or Decoder, default="best_path"
+        How probabilities become predictions: ``"best_path"``, ``"top_down"``, ``"beam"``,
+        ``"level_weighted"``, ``"hierarchical_f"``, ``"threshold"``, ``"information_threshold"``,
+        ``"climbing"``, ``"darts"``, or an object of :mod:`sklhier.decoders` with parameters.
     cv : int, splitter or iterable, default=None
         Folds for what is learnt from out-of-fold predictions (``PerLevel(beta="oof")``); not used
         otherwise. A number, None for 5, means that many folds of
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     node_estimators : mapping or callable, default=None
-        Other estimators for some nodes. A mapping from the name of a parent node, or from
-        ``"level:k"`` (all estimators that decide about nodes of level ``k``, the first being 1), to
-        estimators: the name of a node goes before its level, that before `estimator`. A
-        callable ``(name, taxonomy) -> estimator or None`` is asked for every parent node. Estimators
-        in a mapping are tuned as ``node_estimators__<key>__<parameter>``.
+        Other estimators for some nodes. A mapping from the name of the node that decides (a parent;
+        with ``"per_node"`` any node), or from ``"level:k"`` (all estimators that decide about nodes
+        of level ``k``, the first being 1), to estimators: the name of a node goes before its
+        level, that before `estimator`. A callable ``(name, taxonomy) -> estimator or None`` is asked
+        for every node that decides, or with ``"level:k"`` for every level. Estimators in a mapping
+        are tuned as ``node_estimators__<key>__<parameter>``.
     classes : array-like, default=None
         What integer codes in `y` stand for. Tools that encode labels before they call ``fit``
         (StackingClassifier, VotingClassifier, BaggingClassifier, CalibratedClassifierCV with
@@ -110,7 +115,11 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     classes_ : ndarray, shape (n_classes,)
         The distinct labels of `y`, sorted (names of nodes if `y` held paths).
     estimators_ : dict
-        The fitted base estimators by the name of their node.
+        The fitted base estimators by the name of the node that decides, ``"level:k"`` for a level,
+        ``("stop", name)`` for a binary decision to stop at a node. Within an ensemble keys are pairs
+        of the member's position and this name.
+    strategy_ : Strategy
+        The strategy in use, with what it has learnt.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     fit_report_ : structured ndarray
