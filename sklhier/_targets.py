@@ -433,7 +433,7 @@ def holds_label_sets(y: Any, taxonomy: Taxonomy) -> bool:
 
 def _holds_sets(y: Any, taxonomy: Taxonomy) -> bool:
     """Whether the rows of `y` are sets of labels; None is an empty one."""
-    if len(getattr(y, "shape", (0,))) != 1 or getattr(y, "dtype", np.dtype(object)) != object:
+    if hasattr(y, "shape") and (len(y.shape) != 1 or y.dtype != np.dtype(object)):
         return False
     first = next((row for row in y if row is not None), None)
     return isinstance(first, AbstractSet) and first not in taxonomy
@@ -516,6 +516,34 @@ def infer_taxonomy(*targets: Any) -> Taxonomy:
         )
     rows = [row for y in targets for row in _rows_of(y)]
     return Taxonomy.from_levels([row for row in rows if not all(map(is_padding, row))])[1]
+
+
+def with_paths(taxonomy: Taxonomy, y: Any) -> Taxonomy:
+    """Return a tree with the paths in `y` added that it lacks; its nodes keep their names.
+
+    A DAG is returned as it is, and so is a tree if `y` holds no paths, but collections of labels.
+    """
+    if not holds_levels(y, taxonomy) or not taxonomy.is_tree:
+        return taxonomy
+    columns, codes = factorize_levels(y)
+    if (taxonomy.walk(columns, codes) >= 0).all():
+        return taxonomy
+    steps = [step for column in columns for step in column]
+    if not hasattr(y, "shape") and all(step in taxonomy for step in steps):
+        return taxonomy
+    own = taxonomy.levels_of(np.arange(1, taxonomy.n_nodes, dtype=np.int32)).tolist()
+    more = [row for row in _rows_of(y) if not all(map(is_padding, row))]
+    labels, larger = Taxonomy.from_levels([*own, *more])
+    names = larger.node_names.copy()
+    names[larger.ids(labels[: len(own)].tolist())] = taxonomy.node_names[1:]
+    names[0] = taxonomy.nodes[0]
+    return Taxonomy(
+        names.tolist(),
+        larger.edge_parents,
+        larger.edge_children,
+        steps=larger.step_names.tolist(),
+        root=0,
+    )
 
 
 def _rows_of(Y: Any) -> list[list[Any]]:

@@ -244,7 +244,7 @@ def test_node_weights():
     )
     assert by_name == by_array == pytest.approx(1.5 / 1.75)
     for bad, match in (
-        ({"A": 1.0}, "no weight for the node 'B'"),
+        ({"A": 1.0}, "no number for the node 'B'"),
         ([1.0], r"shape \(1,\) was given"),
         (-np.ones(10), "0 or more"),
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -31,12 +31,10 @@ __all__ = [
     "read_table",
     "read_weights",
     "require_taxonomy",
-    "row_blocks",
 ]
 
 # Probabilities that are sums of others may leave [0, 1] by rounding.
 _ROUNDING = 1e-6
-_CELLS = 2**22
 
 
 def _read_taxonomy(y_true: Any, y_pred: Any, taxonomy: Any) -> Taxonomy:
@@ -170,13 +168,6 @@ def read_node_proba(
     return true, proba, weights, resolved
 
 
-def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Yield ranges of rows that make dense blocks of bounded size."""
-    height = max(1, _CELLS // max(1, n_columns))
-    for start in range(0, n_rows, height):
-        yield slice(start, min(start + height, n_rows))
-
-
 # -- weights of nodes ---------------------------------------------------------------------
 
 
@@ -218,7 +209,7 @@ def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool
     if isinstance(values, Mapping):
         missing = [node for node in taxonomy.nodes[1:] if node not in values]
         if missing:
-            raise ValueError(f"{name} has no weight for the node {missing[0]!r}.")
+            raise ValueError(f"{name} has no number for the node {missing[0]!r}.")
         values = [values[node] for node in taxonomy.nodes[1:]]
     given = np.asarray(values, dtype=np.float64)
     if levels and given.shape == (taxonomy.n_levels,):
@@ -227,11 +218,11 @@ def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool
     if given.shape != (n_nodes,):
         or_level = f", or for each of the {taxonomy.n_levels} levels" if levels else ""
         raise ValueError(
-            f"{name} has a weight for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
+            f"{name} has a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
             f"{or_level}; shape {given.shape} was given."
         )
     if not np.isfinite(given).all() or (given < 0).any():
-        raise ValueError(f"{name} holds finite weights of 0 or more.")
+        raise ValueError(f"{name} holds finite numbers of 0 or more.")
     return given
 
 
