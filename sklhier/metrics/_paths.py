@@ -220,8 +220,9 @@ def hierarchical_distance_at_k(
     """Compute how far the most probable labels are from the truth, for lists of them.
 
     The mean, over samples and over the first `k` labels of each, of the height of the lowest common
-    ancestor of truth and label [1]_. **Smaller is better**; for ``k > 1`` 0 is out of reach, since
-    only one label is the truth: compare models, or with the best list there is.
+    ancestor of truth and label, 0 where the label is the truth [1]_. The height of a node is its
+    largest distance to a leaf below it. **Smaller is better**; for ``k > 1`` 0 is out of reach,
+    since only one label is the truth: compare models, or with the best list there is.
 
     Parameters
     ----------
@@ -278,8 +279,10 @@ def hierarchical_distance_at_k(
     if k is not None and not 1 <= k <= n_top:
         raise ValueError(f"`k` is from 1 to {n_top}, the labels of each row; {k!r} was given.")
     top = top[:, :k]
-    met = lowest_common_ancestors(np.repeat(true, top.shape[1]), top.ravel(), resolved)
-    return float(np.average(resolved.heights[met].reshape(top.shape).mean(axis=1), weights=weights))
+    wanted = np.repeat(true, top.shape[1])
+    met = lowest_common_ancestors(wanted, top.ravel(), resolved)
+    distances = np.where(wanted == top.ravel(), 0, resolved.heights[met])
+    return float(np.average(distances.reshape(top.shape).mean(axis=1), weights=weights))
 
 
 def _ranked_nodes(y_top: Any, taxonomy: Taxonomy) -> NodeIds:
@@ -293,6 +296,7 @@ def _ranked_nodes(y_top: Any, taxonomy: Taxonomy) -> NodeIds:
             + ("single labels were" if any(alone) else f"rows of {sorted(widths)} labels were")
             + " given. Pad short rows with None, the root."
         )
-    flat = np.empty(len(rows) * next(iter(widths), 0), dtype=object)
+    width = next(iter(widths), 1)
+    flat = np.empty(len(rows) * width, dtype=object)
     flat[:] = [label for row in rows for label in row]
-    return _targets.nodes_or_root(flat, taxonomy).reshape(len(rows), -1)
+    return _targets.nodes_or_root(flat, taxonomy).reshape(len(rows), width)
