@@ -16,12 +16,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from strategies import dags, label_sets, trees
 
-from sklhier import Taxonomy, metrics
+from sklhier import HierarchicalClassifier, Taxonomy, metrics
 from sklhier._targets import closed_indicator
+from sklhier.datasets import make_hierarchical_classification
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.metrics import (
     _blocks,
@@ -878,12 +885,164 @@ def test_bad_parameters():
         make_hierarchical_scorer("f1")(object(), [[0]], ["a"])
 
 
-def test_scorers_pickle():
-    for scorer in (
-        make_hierarchical_scorer("f1", average="samples"),
-        make_hierarchical_scorer("tree_distance", taxonomy=RAGGED),
-    ):
-        assert repr(pickle.loads(pickle.dumps(scorer))) == repr(scorer)
+class Oracle(ClassifierMixin, BaseEstimator):
+    """Answers what it was fitted on, in the three ways in which a classifier may answer."""
+
+    def __init__(self, taxonomy=None):
+        self.taxonomy = taxonomy
+
+    def fit(self, X, y):
+        self.taxonomy_ = self.taxonomy
+        self.y_ = np.asarray(y, dtype=object)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return self.y_[: len(X)]
+
+    def predict_node_proba(self, X):
+        return 0.9 * closed_indicator(self.predict(X), self.taxonomy_).toarray()
+
+    def predict_top_k(self, X, k):
+        labels = np.full((len(X), k), "C", dtype=object)
+        labels[:, 0] = self.predict(X)
+        return labels, np.full((len(X), k), 1 / k)
+
+
+X_ORACLE = np.zeros((3, 1))
+# name: what the scorer gives for the truth a, B1, a where a, B2, b is answered.
+SCORES_OF_AN_ORACLE = {
+    "f1": (3 + 1 + 2) / 8,
+    "fbeta": (3 + 1 + 2) / 8,
+    "precision": (3 + 1 + 2) / 8,
+    "recall": (3 + 1 + 2) / 8,
+    "level_accuracy": 1.0,
+    "tree_distance": -4 / 3,
+    "lca_f1": (1 + 1 / 2 + 1 / 2) / 3,
+    "lca_precision": (1 + 1 / 2 + 1 / 2) / 3,
+    "lca_recall": (1 + 1 / 2 + 1 / 2) / 3,
+    "mgia": (1 + 0.8 + 0.8) / 3,
+    "mistake_severity": -1.0,
+    "distance_at_k": -((0 + 3) / 2 + (1 + 3) / 2 + (1 + 3) / 2) / 3,
+    "h_loss": -4 / 3,
+    "hmc_loss": -4 / 3,
+    "icm": None,
+    "average_precision": None,
+    "brier": -(3 * 0.01 + (0.01 + 1.81) + (2 * 0.01 + 1.81)) / 3,
+    "calibration_error": None,
+}
+OPTIONS = {"distance_at_k": {"k": 2}, "fbeta": {"beta": 2.0}}
+
+
+@pytest.mark.parametrize("taxonomy", [None, RAGGED, RAGGED.to_networkx()])
+@pytest.mark.parametrize("name", list(SCORES_OF_AN_ORACLE))
+def test_scorers_by_name(name, taxonomy):
+    scorer = make_hierarchical_scorer(name, taxonomy=taxonomy, **OPTIONS.get(name, {}))
+    model = Oracle(RAGGED).fit(X_ORACLE, ["a", "B2", "b"])
+    found = scorer(model, X_ORACLE, ["a", "B1", "a"])
+    assert isinstance(found, float)
+    if SCORES_OF_AN_ORACLE[name] is not None:
+        assert found == pytest.approx(SCORES_OF_AN_ORACLE[name])
+    best = scorer(model, X_ORACLE, ["a", "B2", "b"])
+    assert best > found or name in ("level_accuracy", "calibration_error")
+    in_pipeline = make_pipeline(StandardScaler(), Oracle(RAGGED)).fit(X_ORACLE, ["a", "B2", "b"])
+    assert scorer(in_pipeline, X_ORACLE, ["a", "B1", "a"]) == found
+    assert scorer(model, X_ORACLE, RAGGED.to_levels(["a", "B1", "a"])) == pytest.approx(found)
+    weighted = scorer(model, X_ORACLE, ["a", "B1", "a"], sample_weight=[0, 0, 1])
+    alone = Oracle(RAGGED).fit(X_ORACLE[:1], ["b"])
+    assert weighted == pytest.approx(scorer(alone, X_ORACLE[:1], ["a"]))
+    assert repr(pickle.loads(pickle.dumps(scorer))) == repr(scorer)
+
+
+def test_scorers_know_all_names():
+    with pytest.raises(ValueError, match="one of") as error:
+        make_hierarchical_scorer("?")
+    assert str(sorted(SCORES_OF_AN_ORACLE)) in str(error.value)
+    with pytest.raises(ValueError, match="needs `k=`"):
+        make_hierarchical_scorer("distance_at_k")
+
+
+def test_scorers_of_functions_and_levels():
+    model = Oracle(RAGGED).fit(X_ORACLE, ["a", "B2", "b"])
+    by_name = make_hierarchical_scorer("brier", node_weight="sibling")
+    by_function = make_hierarchical_scorer(
+        hierarchical_brier_loss, greater_is_better=False, node_weight="sibling"
+    )
+    y = ["a", "B1", "a"]
+    assert by_function(model, X_ORACLE, y) == by_name(model, X_ORACLE, y)
+    proba = model.predict_node_proba(X_ORACLE)
+    errors = hierarchical_calibration_error(y, proba, taxonomy=RAGGED)
+    for level, wanted in ((None, errors.mean()), (1, errors[0]), (-1, errors[-1])):
+        scorer = make_hierarchical_scorer("calibration_error", level=level)
+        assert scorer(model, X_ORACLE, y) == pytest.approx(-wanted)
+    with pytest.raises(ValueError, match="`level` is from 1 to 3"):
+        make_hierarchical_scorer("calibration_error", level=4)(model, X_ORACLE, y)
+
+
+@pytest.mark.parametrize("name", ["f1", "brier", "average_precision", "calibration_error"])
+def test_labels_that_are_new_to_the_estimator(name):
+    known, larger = RAGGED.prune(["b"]), RAGGED
+    model = Oracle(known).fit(X_ORACLE, ["a", "B2", "a"])
+    y = ["a", "B2", "b"]
+    with pytest.raises(TargetError, match="'b'"):
+        make_hierarchical_scorer(name)(model, X_ORACLE, y)
+    found = make_hierarchical_scorer(name, taxonomy=larger)(model, X_ORACLE, y)
+    same = Oracle(larger).fit(X_ORACLE, ["a", "B2", "a"])
+    assert found == make_hierarchical_scorer(name)(same, X_ORACLE, y)
+    # Paths need no taxonomy: the new ones are added to the estimator's.
+    assert make_hierarchical_scorer(name)(model, X_ORACLE, larger.to_levels(y)) == found
+    if name != "f1":
+        with pytest.raises(TargetError, match="'b'"):
+            make_hierarchical_scorer(name, taxonomy=known)(same, X_ORACLE, ["a", "B2", "a"])
+
+
+def test_all_scorers_in_one_search():
+    X, y, taxonomy = make_hierarchical_classification(
+        120, 8, branching=(2, 3), noise=2.0, random_state=0
+    )
+    scoring = {
+        name: make_hierarchical_scorer(name, **OPTIONS.get(name, {}))
+        for name in SCORES_OF_AN_ORACLE
+        if name != "distance_at_k"
+    }
+    scoring["with taxonomy"] = make_hierarchical_scorer("brier", taxonomy=taxonomy)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy)),
+        {"hierarchicalclassifier__strategy": ["per_parent", "flat"]},
+        scoring=scoring,
+        refit="f1",
+        cv=2,
+        error_score="raise",
+    ).fit(X, y)
+    for name in scoring:
+        assert np.isfinite(search.cv_results_[f"mean_test_{name}"]).all()
+    found = search.cv_results_["mean_test_brier"]
+    assert_allclose(search.cv_results_["mean_test_with taxonomy"], found)
+
+
+@pytest.mark.parametrize("taxonomy", [None, RAGGED])
+@pytest.mark.parametrize("name", ["h_loss", "brier"])
+def test_scorers_ask_for_sample_weights(name, taxonomy):
+    with config_context(enable_metadata_routing=True):
+        scorer = make_hierarchical_scorer(name, taxonomy=taxonomy)
+        scorer = scorer.set_score_request(sample_weight=True)
+        weights = np.array([1.0, 0.0] * 3)
+        model = AlwaysA(RAGGED).set_fit_request(sample_weight=False)
+        y = np.array(["a", "b"] * 3, dtype=object)
+        scores = cross_val_score(
+            model, np.zeros((6, 1)), y, cv=3, scoring=scorer, params={"sample_weight": weights}
+        )
+    assert_allclose(scores, 0.0 if name == "h_loss" else -0.03)
+
+
+class AlwaysA(Oracle):
+    """Answers ``a``."""
+
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(X, y)
+
+    def predict(self, X):
+        return np.full(len(X), "a", dtype=object)
 
 
 def test_report_says_what_the_metrics_say():

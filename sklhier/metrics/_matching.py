@@ -21,7 +21,7 @@ __all__ = ["mgia_score"]
 # Pairs of a true and a predicted label that are looked at together.
 _MAX_PAIRS = 2**21
 # scipy's matching takes a time quadratic in the number of rows, even where blocks are small.
-_MAX_MATCHED = 2**10
+_MAX_MATCHED = 2**9
 
 
 def mgia_score(
