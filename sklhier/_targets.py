@@ -465,9 +465,9 @@ def _is_indicator(y: Any, taxonomy: Taxonomy) -> bool:
 
 def _marked(table: sparse.csr_array) -> sparse.csr_array:
     """Return a table with 1 in place of everything that is not 0."""
+    table.sum_duplicates()
     table.eliminate_zeros()
     table.data = np.ones(table.nnz)
-    table.sort_indices()
     return table
 
 

@@ -24,6 +24,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from strategies import dags, label_sets, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy, metrics
@@ -236,27 +237,28 @@ def test_properties_of_all_metrics(name, case):
 
     whole = value(true, predicted)
     if best is not None:
-        assert_allclose(value(true, true), best)
+        assert_allclose(value(true, true), best, atol=1e-12)
     order = np.random.default_rng(0).permutation(len(true))
-    assert_allclose(value(np.array(true)[order], np.array(predicted)[order]), whole)
+    assert_allclose(value(np.array(true)[order], np.array(predicted)[order]), whole, atol=1e-12)
     weights = np.arange(len(true)) % 3 + 1
     repeats = np.repeat(np.arange(len(true)), weights)
     assert_allclose(
         value(true, predicted, sample_weight=weights),
         value(np.array(true)[repeats], np.array(predicted)[repeats]),
+        atol=1e-12,
     )
-    assert_allclose(value(true, predicted, sample_weight=np.full(len(true), 3.5)), whole)
+    assert_allclose(value(true, predicted, sample_weight=np.full(len(true), 3.5)), whole, atol=1e-12)
     other, rename = renamed_taxonomy(tree)
     renamed = [[rename[label] for label in y] for y in (true, predicted)]
-    assert_allclose(value(*renamed, taxonomy=other), whole)
+    assert_allclose(value(*renamed, taxonomy=other), whole, atol=1e-12)
     levels = [tree.to_levels(y) for y in (true, predicted)]
     for form in (
         levels,
         [pd.DataFrame(y) for y in levels],
         [pd.Series(true), np.array(predicted)],
     ):
-        assert_allclose(value(*form), whole)
-    assert_allclose(value(true, predicted, taxonomy=tree.to_networkx()), whole)
+        assert_allclose(value(*form), whole, atol=1e-12)
+    assert_allclose(value(true, predicted, taxonomy=tree.to_networkx()), whole, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", list(TABLE))
@@ -296,7 +298,7 @@ def test_properties_with_label_sets(name, case):
 
     whole = value(true, predicted)
     if all(true):
-        assert_allclose(value(true, true), best)
+        assert_allclose(value(true, true), best, atol=1e-12)
     tables = [sets_as_table(y, taxonomy) for y in (true, predicted)]
     for form in (
         [as_object_array(y) for y in (true, predicted)],
@@ -305,18 +307,19 @@ def test_properties_with_label_sets(name, case):
         [pd.Series(y, dtype=object) for y in (true, predicted)],
         [as_object_array(true), tables[1]],
     ):
-        assert_allclose(value(*form), whole)
+        assert_allclose(value(*form), whole, atol=1e-12)
     order = np.random.default_rng(0).permutation(len(true))
-    assert_allclose(value(*(table[order] for table in tables)), whole)
+    assert_allclose(value(*(table[order] for table in tables)), whole, atol=1e-12)
     weights = np.arange(len(true)) % 3 + 1
     repeats = np.repeat(np.arange(len(true)), weights)
     assert_allclose(
         value(true, predicted, sample_weight=weights),
         value(*(table[repeats] for table in tables)),
+        atol=1e-12,
     )
     other, rename = renamed_taxonomy(taxonomy)
     renamed = [[{rename[label] for label in row} for row in y] for y in (true, predicted)]
-    assert_allclose(value(*renamed, taxonomy=other), whole)
+    assert_allclose(value(*renamed, taxonomy=other), whole, atol=1e-12)
 
 
 def sets_as_table(rows, taxonomy):
@@ -994,6 +997,18 @@ def test_labels_that_are_new_to_the_estimator(name):
     if name != "f1":
         with pytest.raises(TargetError, match="'b'"):
             make_hierarchical_scorer(name, taxonomy=known)(same, X_ORACLE, ["a", "B2", "a"])
+
+
+def test_other_estimators_of_paths_need_no_taxonomy():
+    y = np.array([["a", "x"], ["a", "y"], ["b", "z"]])
+    X = np.arange(3.0)[:, None]
+    model = make_pipeline(StandardScaler(), DecisionTreeClassifier()).fit(X, y)
+    for name in ("f1", "lca_f1"):
+        assert make_hierarchical_scorer(name)(model, X, y) == 1.0
+        with pytest.raises(ValueError, match="holds no fitted classifier"):
+            make_hierarchical_scorer(name)(model, X, ["x", "y", "z"])
+    with pytest.raises(ValueError, match="holds no fitted classifier"):
+        make_hierarchical_scorer("brier")(model, X, y)
 
 
 def test_all_scorers_in_one_search():

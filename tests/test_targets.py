@@ -242,6 +242,8 @@ def test_sets_may_be_names_of_nodes():
 
 def test_repeated_labels_count_once():
     assert nodes_or_indicator([["a", "a", "B1"]], RAGGED).toarray().max() == 1
+    twice = sparse.csr_array(([1, 1], [0, 0], [0, 2]), shape=(1, 10))
+    assert nodes_or_indicator(twice, RAGGED).nnz == 1
 
 
 def test_paths_are_added_to_a_tree():

@@ -1,4 +1,4 @@
-"""Distances between many pairs of nodes, in trees and DAGs."""
+"""Common ancestors of many pairs of nodes, and the distances between them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ import numpy as np
 from sklhier import _node_ops as ops
 from sklhier._typing import NodeIds, Offsets, Rows
 from sklhier.metrics._blocks import bounded_blocks
-from sklhier.metrics._input import lowest_common_ancestors
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["node_distances"]
+__all__ = ["lowest_common_ancestors", "node_distances"]
 
 # Pairs of a node and an ancestor that are looked at together.
 _MAX_LINKS = 2**21
 _FAR = np.iinfo(np.int32).max
+
+
+def lowest_common_ancestors(first: NodeIds, second: NodeIds, taxonomy: Taxonomy) -> NodeIds:
+    """Return the node of a tree where the paths to each pair of nodes part."""
+    return ops.lowest_common_ancestors(
+        first,
+        second,
+        taxonomy.parent_ids,
+        taxonomy.preorder_positions,
+        taxonomy.subtree_sizes,
+    )
 
 
 def node_distances(first: NodeIds, second: NodeIds, taxonomy: Taxonomy) -> NodeIds:

@@ -11,7 +11,6 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
-from sklhier import _node_ops as ops
 from sklhier import _targets
 from sklhier._typing import Floats, NodeIds, Offsets
 from sklhier._validation import checked_weights
@@ -19,7 +18,6 @@ from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
-    "lowest_common_ancestors",
     "read_closures",
     "read_labels",
     "read_level",
@@ -104,17 +102,6 @@ def read_weights(sample_weight: Any, n_samples: int) -> Floats:
     """Return a weight for each sample, 1 by default."""
     weights = checked_weights(sample_weight, n_samples)
     return np.ones(n_samples) if weights is None else weights
-
-
-def lowest_common_ancestors(first: NodeIds, second: NodeIds, taxonomy: Taxonomy) -> NodeIds:
-    """Return the node of a tree where the paths to each pair of nodes part."""
-    return ops.lowest_common_ancestors(
-        first,
-        second,
-        taxonomy.parent_ids,
-        taxonomy.preorder_positions,
-        taxonomy.subtree_sizes,
-    )
 
 
 def read_level(level: int, n_levels: int) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from sklhier._typing import Floats
-from sklhier.metrics._input import lowest_common_ancestors, read_level, read_nodes
+from sklhier.metrics._distances import lowest_common_ancestors
+from sklhier.metrics._input import read_level, read_nodes
 
 __all__ = ["level_accuracy", "level_accuracy_scores", "tree_distance_loss"]
 

@@ -10,12 +10,8 @@ from sklearn.utils.validation import check_consistent_length
 from sklhier import _targets
 from sklhier._typing import Floats, NodeIds
 from sklhier.exceptions import TargetError
-from sklhier.metrics._input import (
-    lowest_common_ancestors,
-    read_nodes,
-    read_weights,
-    require_taxonomy,
-)
+from sklhier.metrics._distances import lowest_common_ancestors
+from sklhier.metrics._input import read_nodes, read_weights, require_taxonomy
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [

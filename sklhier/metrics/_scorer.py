@@ -11,7 +11,7 @@ from sklearn.metrics import make_scorer
 
 from sklhier import _targets
 from sklhier._typing import Floats
-from sklhier._unwrap import ask, classifier_within
+from sklhier._unwrap import ask, classifier_within, holds_classifier
 from sklhier.exceptions import TargetError
 from sklhier.metrics._information import icm_score
 from sklhier.metrics._input import read_level
@@ -110,8 +110,9 @@ def make_hierarchical_scorer(
         Or a function ``metric(y_true, y_pred, *, taxonomy, sample_weight=None, ...)``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         Tree or DAG of the labels. If None, that of the fitted estimator is taken, also from
-        within a Pipeline or a search; where labels are paths, with those added that it does not have.
-        Give it if the labels of a test fold may be new to the estimator.
+        within a Pipeline or a search; where labels are paths, with those added that it does not
+        have (other estimators of paths need no taxonomy). Give it if the labels of a test fold may
+        be new to the estimator.
     greater_is_better : bool, default=True
         Whether a callable `metric` grows with quality; known for those given by name.
     **kwargs : dict
@@ -182,29 +183,39 @@ class _HierarchicalScorer(BaseEstimator):
 
     def score(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the score of an estimator's answers."""
-        own = classifier_within(estimator).taxonomy_
-        taxonomy = _targets.with_paths(own, y) if self.taxonomy is None else self.taxonomy
+        taxonomy = self.taxonomy
+        if taxonomy is None and not self._is_spelled_out(estimator, y):
+            taxonomy = _targets.with_paths(classifier_within(estimator).taxonomy_, y)
         value = self.metric(
             y,
-            self._answers(estimator, X, own, taxonomy),
+            self._answers(estimator, X, taxonomy),
             taxonomy=taxonomy,
             sample_weight=sample_weight,
             **self.kwargs,
         )
         return float(value) if self.greater_is_better else -float(value)
 
-    def _answers(self, estimator: Any, X: Any, own: Taxonomy, taxonomy: Taxonomy) -> Any:
+    def _is_spelled_out(self, estimator: Any, y: Any) -> bool:
+        """Whether predicted and true paths are all that is known of the taxonomy."""
+        return (
+            self.method == "predict"
+            and _targets.holds_levels(y, None)
+            and not holds_classifier(estimator)
+        )
+
+    def _answers(self, estimator: Any, X: Any, taxonomy: Taxonomy | None) -> Any:
         if self.method == "predict":
             return estimator.predict(X)
         if self.method == "predict_top_k":
             return ask(estimator, self.method, X, k=self.kwargs["k"])[0]
+        own = classifier_within(estimator).taxonomy_
         return _aligned(np.asarray(ask(estimator, self.method, X)), own, taxonomy)
 
     def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         return self.score(estimator, X, y, sample_weight)
 
 
-def _aligned(proba: Floats, own: Taxonomy, taxonomy: Taxonomy) -> Floats:
+def _aligned(proba: Floats, own: Taxonomy, taxonomy: Any) -> Floats:
     """Return probabilities of all nodes of `taxonomy`; 0 for those that `own` does not have."""
     if own == taxonomy:
         return proba
