@@ -985,18 +985,18 @@ def test_scorers_of_functions_and_levels():
 @pytest.mark.parametrize("name", ["f1", "brier", "average_precision", "calibration_error"])
 def test_labels_that_are_new_to_the_estimator(name):
     known, larger = RAGGED.prune(["b"]), RAGGED
-    model = Oracle(known).fit(X_ORACLE, ["a", "B2", "a"])
-    y = ["a", "B2", "b"]
+    model = Oracle(known).fit(X_ORACLE, ["c", "B2", "a"])
+    y = ["c", "B2", "b"]
     with pytest.raises(TargetError, match="'b'"):
         make_hierarchical_scorer(name)(model, X_ORACLE, y)
     found = make_hierarchical_scorer(name, taxonomy=larger)(model, X_ORACLE, y)
-    same = Oracle(larger).fit(X_ORACLE, ["a", "B2", "a"])
+    same = Oracle(larger).fit(X_ORACLE, ["c", "B2", "a"])
     assert found == make_hierarchical_scorer(name)(same, X_ORACLE, y)
     # Paths need no taxonomy: the new ones are added to the estimator's.
     assert make_hierarchical_scorer(name)(model, X_ORACLE, larger.to_levels(y)) == found
     if name != "f1":
         with pytest.raises(TargetError, match="'b'"):
-            make_hierarchical_scorer(name, taxonomy=known)(same, X_ORACLE, ["a", "B2", "a"])
+            make_hierarchical_scorer(name, taxonomy=known)(same, X_ORACLE, ["c", "B2", "a"])
 
 
 def test_other_estimators_of_paths_need_no_taxonomy():
