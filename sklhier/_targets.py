@@ -5,7 +5,7 @@ A format remembers how the labels of `fit` looked, and gives node ids back in th
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import repeat
@@ -398,17 +398,35 @@ def closed_indicator(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
     over ``taxonomy.nodes[1:]``. None, and an empty collection, is the empty set; the root is left
     out.
     """
-    closure = taxonomy.ancestor_closure
+    given = nodes_or_indicator(y, taxonomy)
+    if isinstance(given, np.ndarray):
+        return sparse.csr_array(taxonomy.ancestor_closure[given])
+    return _marked(sparse.csr_array(given @ taxonomy.ancestor_closure))
+
+
+def nodes_or_indicator(y: Any, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:
+    """Return labels as they were given, without their ancestors.
+
+    Rows with one label or path become an array of nodes, as :func:`nodes_or_root`; rows with label
+    sets an indicator, float64 0/1, shape (n_samples, n_nodes), the root left out.
+    """
     if sparse.issparse(y) or _is_indicator(y, taxonomy):
-        return _close_indicator(sparse.csr_array(y), taxonomy)
-    if holds_levels(y, taxonomy) or isinstance(_first(y), AbstractSet):
-        return _close_collections(y, taxonomy)
-    return sparse.csr_array(closure[nodes_or_root(y, taxonomy)])
+        return _read_indicator(sparse.csr_array(y), taxonomy)
+    if _holds_sets(y, taxonomy):
+        return _read_collections(y, taxonomy)
+    if hasattr(y, "shape") or not holds_levels(y, taxonomy):
+        return nodes_or_root(y, taxonomy)
+    columns, codes = factorize_levels(y)
+    nodes = taxonomy.walk(columns, codes)
+    if (nodes < 0).any():
+        return _read_collections(y, taxonomy)
+    refuse_gaps(codes[(codes >= 0).any(axis=1)], columns)
+    return nodes
 
 
 def holds_label_sets(y: Any, taxonomy: Taxonomy) -> bool:
     """Whether `y` may give a sample several labels, rather than one label or path."""
-    if sparse.issparse(y) or _is_indicator(y, taxonomy) or isinstance(_first(y), AbstractSet):
+    if sparse.issparse(y) or _is_indicator(y, taxonomy) or _holds_sets(y, taxonomy):
         return True
     if hasattr(y, "shape") or not holds_levels(y, taxonomy):
         return False
@@ -435,6 +453,14 @@ def same_rows(first: Any, second: Any) -> Bools:
     return np.diff(different.indptr) == 0
 
 
+def _holds_sets(y: Any, taxonomy: Taxonomy) -> bool:
+    """Whether the rows of `y` are sets of labels; None is an empty one."""
+    if hasattr(y, "shape") and (len(y.shape) != 1 or y.dtype != np.dtype(object)):
+        return False
+    first = next((row for row in y if row is not None), None)
+    return isinstance(first, AbstractSet) and first not in taxonomy
+
+
 def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:
     """Return the node of each label or path; None and an empty path stand for the root."""
     if holds_levels(y, taxonomy):
@@ -459,57 +485,87 @@ def _is_indicator(y: Any, taxonomy: Taxonomy) -> bool:
     return y.shape[1] == taxonomy.n_nodes - 1 and bool(np.isin(y, (0, 1)).all())
 
 
-def _close_indicator(indicator: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
-    if indicator.shape[1] != taxonomy.n_nodes - 1:
+def _marked(table: sparse.csr_array) -> sparse.csr_array:
+    """Return a table with 1 in place of everything that is not 0."""
+    table.sum_duplicates()
+    table.eliminate_zeros()
+    table.data = np.ones(table.nnz)
+    return table
+
+
+def _read_indicator(indicator: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
+    n_samples, n_columns = indicator.shape
+    if n_columns != taxonomy.n_nodes - 1:
         raise TargetError(
             f"An indicator has a column for each of the {taxonomy.n_nodes - 1} nodes of "
-            f"taxonomy.nodes[1:]; {indicator.shape[1]} columns were given."
+            f"taxonomy.nodes[1:]; {n_columns} columns were given."
         )
-    closed = sparse.csr_array(indicator @ taxonomy.ancestor_closure[1:])
-    closed.eliminate_zeros()
-    closed.data = np.ones(closed.nnz)
-    closed.sort_indices()
-    return closed
+    with_root = (indicator.data, indicator.indices + 1, indicator.indptr)
+    shape = (n_samples, taxonomy.n_nodes)
+    return _marked(sparse.csr_array(with_root, shape=shape, copy=True))
 
 
-def _close_collections(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
-    """Close rows of several labels, or of the steps of one path."""
-    if hasattr(y, "shape") or not isinstance(_first(y), AbstractSet):
-        columns, codes = factorize_levels(y)
-        nodes = taxonomy.walk(columns, codes)
-        if (nodes >= 0).all():
-            refuse_gaps(codes[(codes >= 0).any(axis=1)], columns)
-            return sparse.csr_array(taxonomy.ancestor_closure[nodes])
-        if hasattr(y, "shape"):
-            _refuse_unknown_paths(nodes, columns, codes, taxonomy)
-    rows = [list(labels) for labels in y]
+def _read_collections(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+    rows = [() if is_missing(labels) else labels for labels in y]
+    alone = [isinstance(labels, str) or not isinstance(labels, Collection) for labels in rows]
+    if any(alone):
+        row = alone.index(True)
+        raise TargetError(
+            f"Row {row} is no collection of labels, but other rows are: {rows[row]!r} was given. "
+            "Put a single label into a set."
+        )
     flat = [label for labels in rows for label in labels]
     members = label_nodes(flat, taxonomy)
     counts = np.fromiter(map(len, rows), dtype=np.intp, count=len(rows))
     owners = np.repeat(np.arange(len(rows)), counts)
     inside = members > 0
-    indicator = sparse.csr_array(
-        (np.ones(inside.sum()), (owners[inside], members[inside] - 1)),
-        shape=(len(rows), taxonomy.n_nodes - 1),
-    )
-    return _close_indicator(indicator, taxonomy)
+    marks = (np.ones(inside.sum()), (owners[inside], members[inside]))
+    return _marked(sparse.csr_array(marks, shape=(len(rows), taxonomy.n_nodes)))
 
 
-def infer_taxonomy(y_true: Any, y_pred: Any) -> Taxonomy:
-    """Return the taxonomy that two sets of paths spell out together.
+def infer_taxonomy(*targets: Any) -> Taxonomy:
+    """Return the taxonomy that sets of paths spell out together.
 
     Raises
     ------
     TargetError
         If they do not hold paths, but names of nodes: these say nothing of the taxonomy.
     """
-    if not (holds_levels(y_true, None) and holds_levels(y_pred, None)):
+    if not all(holds_levels(y, None) for y in targets):
         raise TargetError(
             "1-D labels do not tell how nodes are related: pass `taxonomy=`. (Without it only "
             "paths, one column for each level, can be scored.)"
         )
-    rows = [*_rows_of(y_true), *_rows_of(y_pred)]
+    rows = [row for y in targets for row in _rows_of(y)]
     return Taxonomy.from_levels([row for row in rows if not all(map(is_padding, row))])[1]
+
+
+def with_paths(taxonomy: Taxonomy, y: Any) -> Taxonomy:
+    """Return a tree with the paths in `y` added that it lacks; its nodes keep their names.
+
+    A DAG is returned as it is, and so is a tree if `y` holds no paths, but collections of labels.
+    """
+    if not holds_levels(y, taxonomy) or not taxonomy.is_tree:
+        return taxonomy
+    columns, codes = factorize_levels(y)
+    if (taxonomy.walk(columns, codes) >= 0).all():
+        return taxonomy
+    steps = [step for column in columns for step in column]
+    if not hasattr(y, "shape") and all(step in taxonomy for step in steps):
+        return taxonomy
+    own = taxonomy.levels_of(np.arange(1, taxonomy.n_nodes, dtype=np.int32)).tolist()
+    more = [row for row in _rows_of(y) if not all(map(is_padding, row))]
+    labels, larger = Taxonomy.from_levels([*own, *more])
+    names = larger.node_names.copy()
+    names[larger.ids(labels[: len(own)].tolist())] = taxonomy.node_names[1:]
+    names[0] = taxonomy.nodes[0]
+    return Taxonomy(
+        names.tolist(),
+        larger.edge_parents,
+        larger.edge_children,
+        steps=larger.step_names.tolist(),
+        root=0,
+    )
 
 
 def _rows_of(Y: Any) -> list[list[Any]]:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ask", "classifier_within"]
+__all__ = ["ask", "classifier_within", "holds_classifier"]
 
 
 def _without_searches(estimator: Any) -> Any:
     while hasattr(estimator, "best_estimator_"):
         estimator = estimator.best_estimator_
     return estimator
+
+
+def _innermost(estimator: Any) -> Any:
+    inner = _without_searches(estimator)
+    while not hasattr(inner, "taxonomy_") and hasattr(inner, "steps"):
+        inner = _without_searches(inner.steps[-1][1])
+    return inner
+
+
+def holds_classifier(estimator: Any) -> bool:
+    """Whether an estimator is or holds a fitted classifier with a taxonomy."""
+    return hasattr(_innermost(estimator), "taxonomy_")
 
 
 def classifier_within(estimator: Any) -> Any:
@@ -23,15 +35,13 @@ def classifier_within(estimator: Any) -> Any:
     ValueError
         If there is none.
     """
-    inner = _without_searches(estimator)
-    while not hasattr(inner, "taxonomy_"):
-        if not hasattr(inner, "steps"):
-            raise ValueError(
-                f"{type(estimator).__name__} holds no fitted classifier with a taxonomy. Pass "
-                "`taxonomy=` where there is such a parameter, or fit a HierarchicalClassifier, "
-                "alone or as the last step of a Pipeline."
-            )
-        inner = _without_searches(inner.steps[-1][1])
+    inner = _innermost(estimator)
+    if not hasattr(inner, "taxonomy_"):
+        raise ValueError(
+            f"{type(estimator).__name__} holds no fitted classifier with a taxonomy. Pass "
+            "`taxonomy=` where there is such a parameter, or fit a HierarchicalClassifier, "
+            "alone or as the last step of a Pipeline."
+        )
     return inner
 
 

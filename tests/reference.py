@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import networkx as nx
 import numpy as np
 from sklearn.base import clone
@@ -149,3 +151,71 @@ def beam(tree, outcomes, nodes, ends, row, width):
                 following.append((mass, member, stops or outcomes.counts[member] == 0))
         state = sorted(following, key=lambda entry: -entry[0])[:width]
     return state
+
+
+def heights(graph):
+    """Return the longest distance from every node down to a leaf."""
+    height = {}
+    for node in reversed(list(nx.topological_sort(graph))):
+        height[node] = max((height[child] + 1 for child in graph.successors(node)), default=0)
+    return height
+
+
+def distance(graph, first, second):
+    """Return the fewest edges between two nodes through a common ancestor."""
+    ways = [nx.shortest_path_length(graph.reverse(), node) for node in (first, second)]
+    return min(ways[0][node] + ways[1][node] for node in ways[0].keys() & ways[1].keys())
+
+
+def graph_induced_accuracy(graph, true, predicted, limit):
+    """Return MGIA of one sample: try every set of pairs."""
+    wrong = true ^ predicted
+    if not wrong:
+        return 1.0
+    pairs = {
+        (t, p): distance(graph, t, p)
+        for t, p in itertools.product(sorted(true), sorted(predicted))
+        if t in wrong or p in wrong
+    }
+    near = [pair for pair, edges in pairs.items() if edges < limit]
+    errors = []
+    for size in range(len(wrong) + 1):  # no more pairs than nodes to cover
+        for chosen in itertools.combinations(near, size):
+            alone = wrong - {label for pair in chosen for label in pair}
+            errors.append(sum(pairs[pair] for pair in chosen) + limit * len(alone))
+    return 1 - min(errors) / (len(wrong) * limit)
+
+
+def first_mistakes(graph, root, true, predicted, weight):
+    """Return the H-loss of two closed sets: wrong nodes all of whose ancestors are right."""
+    wrong = true ^ predicted
+    counted = [node for node in wrong if not (nx.ancestors(graph, node) - {root}) & wrong]
+    return sum(weight[node] for node in counted)
+
+
+def information_of_set(graph, root, labels, information):
+    """Return the information of a set of labels of a tree: the recursion of the authors."""
+    if not labels:
+        return 0.0
+    first, *others = sorted(labels)
+    shared = {nx.lowest_common_ancestor(graph, first, other) for other in others} - {root}
+    return (
+        information[first]
+        + information_of_set(graph, root, set(others), information)
+        - information_of_set(graph, root, shared, information)
+    )
+
+
+def violates(graph, root, members):
+    """Whether a set holds a node without one of its parents."""
+    return any(set(graph.predecessors(node)) - {root} - members for node in members)
+
+
+def calibration_error(confidence, right, n_bins):
+    """Return the expected calibration error over bins that include their upper edge."""
+    edges = np.arange(1, n_bins + 1) / n_bins
+    of_bin = [[] for _ in edges]
+    for value, hit in zip(confidence, right, strict=True):
+        of_bin[int(np.argmax(value <= edges))].append((value, hit))
+    gaps = [len(rows) * abs(np.diff(np.mean(rows, axis=0))[0]) for rows in of_bin if rows]
+    return sum(gaps) / len(confidence)

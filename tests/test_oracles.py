@@ -10,9 +10,21 @@ from sklhier import Taxonomy
 from sklhier._marginals import DenseMarginals, Outcomes
 from sklhier.decoders import BestPath, Threshold, TopDown
 from sklhier.metrics import (
+    h_loss,
+    hierarchical_average_precision_score,
+    hierarchical_distance_at_k,
+    hierarchical_f1_score,
     hierarchical_precision_recall_fscore_support,
+    hmc_loss,
+    icm_score,
+    lca_f1_score,
+    lca_precision_score,
+    lca_recall_score,
     level_accuracy_scores,
+    mgia_score,
+    mistake_severity,
     tree_distance_loss,
+    violation_rate,
 )
 
 
@@ -116,6 +128,124 @@ def test_pairs_in_a_tree(cases):
             [true], [predicted], taxonomy=taxonomy
         )
         assert found[2] == pytest.approx(row["hF"], abs=case["tol"])
+        for metric, key in (
+            (lca_precision_score, "LCA_P"),
+            (lca_recall_score, "LCA_R"),
+            (lca_f1_score, "LCA_F"),
+            (mgia_score, "MGIA"),
+            (mistake_severity, "lca_height"),
+            (hmc_loss, "symdiff"),
+        ):
+            value = metric([true], [predicted], taxonomy=taxonomy)
+            assert value == pytest.approx(row[key], abs=case["tol"]), key
+
+
+def sets_of(case, *keys):
+    return [list(map(set, case["input"][key])) for key in keys or ("y_true", "y_pred")]
+
+
+def by_row(metric, case, **kwargs):
+    """Return a metric of every sample alone."""
+    taxonomy = taxonomy_of(case)
+    return [
+        metric([true], [predicted], taxonomy=taxonomy, **kwargs)
+        for true, predicted in zip(*sets_of(case), strict=True)
+    ]
+
+
+def test_multi_label_graph_induced_accuracy(cases):
+    case = cases["hemkit-example-mgia"]
+    limit = case["input"]["Dmax"]
+    found = by_row(mgia_score, case, max_distance=limit)
+    np.testing.assert_allclose(found, case["expected"]["per_sample"], atol=case["tol"])
+    whole = mgia_score(*sets_of(case), taxonomy=taxonomy_of(case), max_distance=limit)
+    assert whole == pytest.approx(case["expected"]["MGIA"], abs=case["tol"])
+
+
+def test_symmetric_difference(cases):
+    case = cases["hemkit-example-sdl"]
+    assert by_row(hmc_loss, case) == case["expected"]["per_sample"]
+    whole = hmc_loss(*sets_of(case), taxonomy=taxonomy_of(case))
+    assert whole == pytest.approx(case["expected"]["mean"], abs=case["tol"])
+
+
+def test_severity_and_distance_at_k(cases):
+    case = cases["bertinetto"]
+    taxonomy, true, top = taxonomy_of(case), case["input"]["y_true"], case["input"]["topk"]
+    first = [labels[0] for labels in top]
+    severity = mistake_severity(true, first, taxonomy=taxonomy)
+    assert severity == pytest.approx(case["expected"]["mistake_severity"], abs=case["tol"])
+    for k, expected in case["expected"]["hd_at_k"].items():
+        found = hierarchical_distance_at_k(true, top, k=int(k), taxonomy=taxonomy)
+        assert found == pytest.approx(expected, abs=case["tol"])
+
+
+@pytest.mark.parametrize(
+    ("weighting", "key"), [(None, "uniform"), ("sibling", "sibling_normalised")]
+)
+def test_h_loss(cases, weighting, key):
+    case = cases["h-loss"]
+    found = by_row(h_loss, case, node_weight=weighting)
+    np.testing.assert_allclose(found, case["expected"][key], atol=case["tol"])
+    given = case["expected"]["c_sibling"]
+    if weighting:
+        np.testing.assert_allclose(found, by_row(h_loss, case, node_weight=given), atol=1e-6)
+
+
+def test_hmc_loss(cases):
+    case = cases["hmc-loss"]
+    for weights in (case["input"]["c"], "sibling"):
+        for alpha in (1, 2):
+            found = by_row(hmc_loss, case, alpha=alpha, beta=1, node_weight=weights)
+            expected = case["expected"][f"alpha{alpha}_beta1"]
+            np.testing.assert_allclose(found, expected, atol=case["tol"])
+
+
+def test_violations(cases):
+    case = cases["consistency"]
+    taxonomy, sets = taxonomy_of(case), sets_of(case, "sets")[0]
+    found = [violation_rate([row], taxonomy=taxonomy) for row in sets]
+    assert found == [edges > 0 for edges in case["expected"]["per_row_violated_edges"]]
+    rate = violation_rate(sets, taxonomy=taxonomy)
+    assert rate == pytest.approx(case["expected"]["rate_rows"], abs=case["tol"])
+
+
+def test_violations_of_probabilities(cases):
+    case = cases["consistency-probs"]
+    taxonomy, proba = taxonomy_of(case), np.array(case["input"]["probs"])
+    assert list(taxonomy.nodes[1:]) == case["input"]["order"]
+    rate = violation_rate(proba, taxonomy=taxonomy)
+    assert rate == pytest.approx(case["expected"]["rate"], abs=case["tol"])
+    found = [violation_rate([row], taxonomy=taxonomy) for row in proba.tolist()]
+    assert found == [excess > 0 for excess in case["expected"]["per_row"]]
+
+
+def test_average_precision(cases):
+    case = cases["auprc"]
+    taxonomy = taxonomy_of(case)
+    order = [case["input"]["nodes"].index(name) for name in taxonomy.nodes[1:]]
+    y_score = np.array(case["input"]["scores"])[:, order]
+    true = sets_of(case, "y_true")[0]
+    for average in ("micro", "macro", "weighted"):
+        found = hierarchical_average_precision_score(
+            true, y_score, taxonomy=taxonomy, average=average
+        )
+        assert found == pytest.approx(case["expected"][average], abs=case["tol"]), average
+    found = hierarchical_average_precision_score(true, y_score, taxonomy=taxonomy, average=None)
+    expected = [case["expected"]["per_class"][name] for name in taxonomy.nodes[1:]]
+    np.testing.assert_allclose(found, expected, atol=case["tol"])
+
+
+def test_information_contrast(cases):
+    case = cases["icm"]
+    taxonomy, (true, predicted) = taxonomy_of(case), sets_of(case)
+    found = by_row(icm_score, case, information=case["expected"]["IC"])
+    np.testing.assert_allclose(found, case["expected"]["per_sample"], atol=case["tol"])
+    for key, y in (("mean", predicted), ("gold_mean", true)):
+        value = icm_score(true, y, taxonomy=taxonomy)
+        assert value == pytest.approx(case["expected"][key], abs=case["tol"]), key
+    norm = icm_score(true, predicted, taxonomy=taxonomy, normalize=True)
+    assert norm == pytest.approx(case["expected"]["norm"], abs=case["tol"])
 
 
 def test_accuracy_by_level(cases):
@@ -125,6 +255,10 @@ def test_accuracy_by_level(cases):
     np.testing.assert_allclose(found, case["expected"]["level_accuracy"], atol=case["tol"])
     loss = tree_distance_loss(true, predicted, taxonomy=taxonomy_of(case))
     assert loss == pytest.approx(case["expected"]["mean_tree_distance"])
+    weighted = hierarchical_f1_score(
+        true, predicted, taxonomy=taxonomy_of(case), node_weight=[4, 2, 1]
+    )
+    assert weighted == pytest.approx(case["expected"]["weighted_4_2_1"], abs=case["tol"])
 
 
 def marginals_of(case):

@@ -10,7 +10,15 @@ from scipy import sparse
 from strategies import trees
 
 from sklhier import Taxonomy
-from sklhier._targets import closed_indicator, infer_taxonomy, nodes_or_root, read_targets
+from sklhier._targets import (
+    closed_indicator,
+    holds_label_sets,
+    infer_taxonomy,
+    nodes_or_indicator,
+    nodes_or_root,
+    read_targets,
+    with_paths,
+)
 from sklhier.exceptions import TargetError
 
 RAGGED = TAXONOMIES["ragged"]
@@ -210,7 +218,51 @@ def test_nothing_and_the_root_are_the_empty_set():
     assert closed_indicator([["A", "A1"], []], RAGGED).sum(axis=1).tolist() == [2, 0]
 
 
+def test_arrays_of_sets():
+    rows = [frozenset({"a", "B1"}), None, frozenset(), frozenset({"R"}), {"c"}]
+    array = np.empty(len(rows), dtype=object)
+    array[:] = rows
+    for form in (rows, array, pd.Series(rows), array[[1, 0, 2, 3, 4]]):
+        found = closed_indicator(form, RAGGED)
+        assert sorted(found.sum(axis=1).tolist()) == [0, 0, 0, 3, 5]
+        assert holds_label_sets(form, RAGGED)
+    given_labels = nodes_or_indicator(array, RAGGED)
+    assert given_labels.sum(axis=1).tolist() == [2, 0, 0, 0, 1]
+    assert not holds_label_sets(np.array([None, "a"], dtype=object), RAGGED)
+    of_paths = nodes_or_indicator([["A", "A1"], ["B"]], RAGGED)
+    assert of_paths.tolist() == RAGGED.ids(["A1", "B"]).tolist()
+    closed = closed_indicator(np.array([None, None], dtype=object), RAGGED)
+    assert closed.nnz == 0
+
+
+def test_sets_may_be_names_of_nodes():
+    taxonomy = Taxonomy.from_edges([("R", frozenset("ab")), (frozenset("ab"), "a")])
+    assert closed_indicator([frozenset("ab"), "a"], taxonomy).sum(axis=1).tolist() == [1, 2]
+
+
+def test_repeated_labels_count_once():
+    assert nodes_or_indicator([["a", "a", "B1"]], RAGGED).toarray().max() == 1
+    twice = sparse.csr_array(([1, 1], [0, 0], [0, 2]), shape=(1, 10))
+    assert nodes_or_indicator(twice, RAGGED).nnz == 1
+
+
+def test_paths_are_added_to_a_tree():
+    for taxonomy in (RAGGED, TAXONOMIES["several_roots"], TAXONOMIES["repeated_names"]):
+        own = taxonomy.to_levels(taxonomy.nodes[1:]).tolist()
+        larger = with_paths(taxonomy, [*own, [], ["A", "new", "newer"], ["B"]])
+        assert set(taxonomy.nodes) < set(larger.nodes)
+        assert larger.root == taxonomy.root
+        assert larger.to_levels(taxonomy.nodes[1:])[:, : taxonomy.n_levels].tolist() == own
+        assert larger.leaves[-1] == "A/new/newer"
+        for y in (own, taxonomy.to_levels(taxonomy.leaves), list(taxonomy.leaves)):
+            assert with_paths(taxonomy, y) is taxonomy
+    assert with_paths(RAGGED, [["a", "B1"], ["C"]]) is RAGGED
+    assert with_paths(DIAMOND, [["P", "x"]]) is DIAMOND
+
+
 def test_bad_sets():
+    with pytest.raises(TargetError, match=r"Row 1 is no collection of labels.*'B1' was given"):
+        closed_indicator([{"a"}, "B1"], RAGGED)
     with pytest.raises(TargetError, match="'x'"):
         closed_indicator([{"a"}, {"x"}], RAGGED)
     with pytest.raises(TargetError, match="3 columns were given"):

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier import _targets
-from sklhier._typing import Floats, NodeIds
+from sklhier._typing import Floats, NodeIds, Offsets
 from sklhier._validation import checked_weights
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["read_closures", "read_node_weight", "read_nodes"]
+__all__ = [
+    "read_closures",
+    "read_labels",
+    "read_level",
+    "read_node_proba",
+    "read_node_values",
+    "read_node_weight",
+    "read_nodes",
+    "read_scores",
+    "read_table",
+    "read_weights",
+    "require_taxonomy",
+]
+
+# Probabilities that are sums of others may leave [0, 1] by rounding.
+_ROUNDING = 1e-6
 
 
 def _read_taxonomy(y_true: Any, y_pred: Any, taxonomy: Any) -> Taxonomy:
     resolved = _targets.resolve_taxonomy(taxonomy)
     return _targets.infer_taxonomy(y_true, y_pred) if resolved is None else resolved
+
+
+def require_taxonomy(taxonomy: Any) -> Taxonomy:
+    """Return the taxonomy of a metric whose input does not spell it out."""
+    resolved = _targets.resolve_taxonomy(taxonomy)
+    if resolved is None:
+        raise TargetError(
+            "Columns of numbers and single labels do not tell how nodes are related: pass "
+            "`taxonomy=`."
+        )
+    return resolved
 
 
 def _refuse_empty(n_samples: int) -> None:
@@ -29,15 +57,32 @@ def _refuse_empty(n_samples: int) -> None:
 
 
 def read_closures(
-    y_true: Any, y_pred: Any, taxonomy: Any, sample_weight: Any
+    y_true: Any, y_pred: Any, taxonomy: Any, sample_weight: Any, tree_for: str = ""
 ) -> tuple[sparse.csr_array, sparse.csr_array, Floats, Taxonomy]:
-    """Return the closures of truth and prediction, (n_samples, n_nodes), weights, taxonomy."""
+    """Return the closures of truth and prediction, (n_samples, n_nodes), weights, taxonomy.
+
+    If `tree_for` names something that only a tree can answer, DAGs are refused.
+    """
     resolved = _read_taxonomy(y_true, y_pred, taxonomy)
+    if tree_for:
+        resolved.require_tree(tree_for)
     true = _targets.closed_indicator(y_true, resolved)
     predicted = _targets.closed_indicator(y_pred, resolved)
     check_consistent_length(true, predicted)
     _refuse_empty(true.shape[0])
-    return true, predicted, _weights(sample_weight, true.shape[0]), resolved
+    return true, predicted, read_weights(sample_weight, true.shape[0]), resolved
+
+
+def read_labels(
+    y_true: Any, y_pred: Any, taxonomy: Any, sample_weight: Any
+) -> tuple[NodeIds | sparse.csr_array, NodeIds | sparse.csr_array, Floats, Taxonomy]:
+    """Return the labels as given, without ancestors: a node for each row, or an indicator."""
+    resolved = _read_taxonomy(y_true, y_pred, taxonomy)
+    true = _targets.nodes_or_indicator(y_true, resolved)
+    predicted = _targets.nodes_or_indicator(y_pred, resolved)
+    check_consistent_length(true, predicted)
+    _refuse_empty(true.shape[0])
+    return true, predicted, read_weights(sample_weight, true.shape[0]), resolved
 
 
 def read_nodes(
@@ -50,12 +95,122 @@ def read_nodes(
     predicted = _targets.nodes_or_root(y_pred, resolved)
     check_consistent_length(true, predicted)
     _refuse_empty(len(true))
-    return true, predicted, _weights(sample_weight, len(true)), resolved
+    return true, predicted, read_weights(sample_weight, len(true)), resolved
 
 
-def _weights(sample_weight: Any, n_samples: int) -> Floats:
+def read_weights(sample_weight: Any, n_samples: int) -> Floats:
+    """Return a weight for each sample, 1 by default."""
     weights = checked_weights(sample_weight, n_samples)
     return np.ones(n_samples) if weights is None else weights
+
+
+def read_level(level: int, n_levels: int) -> int:
+    """Return a level counted from 1, from one that may count from the deepest as -1."""
+    if not 1 <= abs(level) <= n_levels:
+        raise ValueError(f"`level` is from 1 to {n_levels}; {level!r} was given.")
+    return level if level > 0 else n_levels + 1 + level
+
+
+# -- numbers for nodes --------------------------------------------------------------------
+
+
+def read_table(table: Any, taxonomy: Taxonomy, name: str) -> Floats:
+    """Return numbers for all nodes but the root, shape (n_samples, n_nodes - 1).
+
+    The column of the root may be there or not.
+    """
+    values = check_array(table, dtype=np.float64, ensure_min_samples=0, input_name=name)
+    if values.shape[1] not in (taxonomy.n_nodes - 1, taxonomy.n_nodes):
+        raise ValueError(
+            f"{name} has a column for each of the {taxonomy.n_nodes} nodes of taxonomy.nodes, or "
+            f"for all but the root; {values.shape[1]} columns were given."
+        )
+    return values[:, values.shape[1] - taxonomy.n_nodes + 1 :]
+
+
+def read_scores(
+    y_true: Any, y_score: Any, taxonomy: Any, sample_weight: Any, name: str
+) -> tuple[sparse.csr_array, Floats, Floats, Taxonomy]:
+    """Return closures and scores, both without the root (n_samples, n_nodes - 1)."""
+    resolved = require_taxonomy(taxonomy)
+    true = sparse.csr_array(_targets.closed_indicator(y_true, resolved)[:, 1:])
+    scores = read_table(y_score, resolved, name)
+    check_consistent_length(true, scores)
+    _refuse_empty(true.shape[0])
+    return true, scores, read_weights(sample_weight, true.shape[0]), resolved
+
+
+def read_node_proba(
+    y_true: Any, node_proba: Any, taxonomy: Any, sample_weight: Any
+) -> tuple[sparse.csr_array, Floats, Floats, Taxonomy]:
+    """Return what :func:`read_scores` does; refuse what are no probabilities."""
+    true, proba, weights, resolved = read_scores(
+        y_true, node_proba, taxonomy, sample_weight, "node_proba"
+    )
+    low, high = proba.min(), proba.max()
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        raise ValueError(
+            f"node_proba holds probabilities; values from {low:g} to {high:g} were given."
+        )
+    return true, proba, weights, resolved
+
+
+# -- weights of nodes ---------------------------------------------------------------------
+
+
+def _information_gains(taxonomy: Taxonomy) -> Floats:
+    """Return what a node tells beyond the most informative of its parents, in bits."""
+    information = taxonomy.information
+    known = np.zeros(taxonomy.n_nodes)
+    np.maximum.at(known, taxonomy.edge_children, information[taxonomy.edge_parents])
+    return information - known
+
+
+def _sibling_shares(taxonomy: Taxonomy) -> Floats:
+    """Return a share for each node: that of its parent, divided by the number of siblings."""
+    taxonomy.require_tree("node_weight='sibling'")
+    n_children = np.diff(taxonomy.child_offsets)
+    shares = np.ones(taxonomy.n_nodes)
+    offsets: Offsets = taxonomy.level_offsets
+    for start, stop in pairwise(offsets[1:].tolist()):  # parents come first
+        above = taxonomy.parent_ids[start:stop]
+        shares[start:stop] = shares[above] / n_children[above]
+    return shares
+
+
+_BY_NAME: dict[str, Callable[[Taxonomy], Floats]] = {
+    "information": _information_gains,
+    "sibling": _sibling_shares,
+}
+
+
+def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool) -> Floats:
+    """Return a number for each node of ``taxonomy.nodes[1:]``, from a mapping or a sequence.
+
+    Raises
+    ------
+    ValueError
+        For negative or infinite numbers, another number of them, or a node without one.
+    """
+    n_nodes = taxonomy.n_nodes - 1
+    if isinstance(values, Mapping):
+        missing = [node for node in taxonomy.nodes[1:] if node not in values]
+        if missing:
+            raise ValueError(f"{name} has no number for the node {missing[0]!r}.")
+        values = [values[node] for node in taxonomy.nodes[1:]]
+    given = np.asarray(values, dtype=np.float64)
+    if levels and given.shape == (taxonomy.n_levels,):
+        # As many nodes as levels: one node for each level, so that both readings are one.
+        given = given[taxonomy.depths[1:] - 1]
+    if given.shape != (n_nodes,):
+        or_level = f", or for each of the {taxonomy.n_levels} levels" if levels else ""
+        raise ValueError(
+            f"{name} has a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
+            f"{or_level}; shape {given.shape} was given."
+        )
+    if not np.isfinite(given).all() or (given < 0).any():
+        raise ValueError(f"{name} holds finite numbers of 0 or more.")
+    return given
 
 
 def read_node_weight(node_weight: Any, taxonomy: Taxonomy) -> Floats:
@@ -64,23 +219,17 @@ def read_node_weight(node_weight: Any, taxonomy: Taxonomy) -> Floats:
     Raises
     ------
     ValueError
-        For negative weights, another number of them, or a node without one.
+        For an unknown name, and as :func:`read_node_values`.
     """
     weights = np.ones(taxonomy.n_nodes)
-    if isinstance(node_weight, Mapping):
-        missing = [name for name in taxonomy.nodes[1:] if name not in node_weight]
-        if missing:
-            raise ValueError(f"node_weight has no weight for the node {missing[0]!r}.")
-        weights[1:] = [node_weight[name] for name in taxonomy.nodes[1:]]
-    elif node_weight is not None:
-        given = np.asarray(node_weight, dtype=np.float64)
-        if given.shape != (taxonomy.n_nodes - 1,):
+    if isinstance(node_weight, str):
+        if node_weight not in _BY_NAME:
             raise ValueError(
-                f"node_weight has a weight for each of the {taxonomy.n_nodes - 1} nodes of "
-                f"taxonomy.nodes[1:]; shape {given.shape} was given."
+                f"`node_weight` is one of {sorted(_BY_NAME)}, a weight for each node or for each "
+                f"level; {node_weight!r} was given."
             )
-        weights[1:] = given
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("node_weight holds finite weights of 0 or more.")
+        weights = _BY_NAME[node_weight](taxonomy)
+    elif node_weight is not None:
+        weights[1:] = read_node_values(node_weight, taxonomy, "node_weight", levels=True)
     weights[0] = 0.0
     return weights

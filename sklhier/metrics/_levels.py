@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sklhier import _node_ops as ops
 from sklhier._typing import Floats
-from sklhier.metrics._input import read_nodes
+from sklhier.metrics._distances import lowest_common_ancestors
+from sklhier.metrics._input import read_level, read_nodes
 
 __all__ = ["level_accuracy", "level_accuracy_scores", "tree_distance_loss"]
 
@@ -66,9 +66,7 @@ def level_accuracy(
 ) -> float:
     """Return one of :func:`level_accuracy_scores`; `level` counts from 1, -1 is the deepest."""
     scores = level_accuracy_scores(y_true, y_pred, taxonomy=taxonomy, sample_weight=sample_weight)
-    if not 1 <= abs(level) <= len(scores):
-        raise ValueError(f"`level` is from 1 to {len(scores)}; {level!r} was given.")
-    return float(scores[level - 1 if level > 0 else level])
+    return float(scores[read_level(level, len(scores)) - 1])
 
 
 def tree_distance_loss(
@@ -115,12 +113,6 @@ def tree_distance_loss(
     true, predicted, weights, resolved = read_nodes(
         y_true, y_pred, taxonomy, sample_weight, "The distance between nodes"
     )
-    met = ops.lowest_common_ancestors(
-        true,
-        predicted,
-        resolved.parent_ids,
-        resolved.preorder_positions,
-        resolved.subtree_sizes,
-    )
+    met = lowest_common_ancestors(true, predicted, resolved)
     depths = resolved.depths
     return float(np.average(depths[true] + depths[predicted] - 2 * depths[met], weights=weights))

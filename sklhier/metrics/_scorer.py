@@ -3,30 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import make_scorer
 
 from sklhier import _targets
+from sklhier._typing import Floats
+from sklhier._unwrap import ask, classifier_within, holds_classifier
+from sklhier.exceptions import TargetError
+from sklhier.metrics._information import icm_score
+from sklhier.metrics._input import read_level
 from sklhier.metrics._levels import level_accuracy, tree_distance_loss
+from sklhier.metrics._losses import h_loss, hmc_loss
+from sklhier.metrics._matching import mgia_score
+from sklhier.metrics._paths import (
+    hierarchical_distance_at_k,
+    lca_f1_score,
+    lca_precision_score,
+    lca_recall_score,
+    mistake_severity,
+)
+from sklhier.metrics._probabilities import (
+    hierarchical_average_precision_score,
+    hierarchical_brier_loss,
+    hierarchical_calibration_error,
+)
 from sklhier.metrics._scores import (
     hierarchical_f1_score,
     hierarchical_fbeta_score,
     hierarchical_precision_score,
     hierarchical_recall_score,
 )
+from sklhier.taxonomy import Taxonomy
 
 __all__ = ["make_hierarchical_scorer"]
 
-# The metric and whether more is better.
-_BY_NAME: dict[str, tuple[Callable[..., Any], bool]] = {
-    "f1": (hierarchical_f1_score, True),
-    "fbeta": (hierarchical_fbeta_score, True),
-    "precision": (hierarchical_precision_score, True),
-    "recall": (hierarchical_recall_score, True),
-    "level_accuracy": (level_accuracy, True),
-    "tree_distance": (tree_distance_loss, False),
+
+def _calibration_error(
+    y_true: Any, node_proba: Any, *, level: int | None = None, **kwargs: Any
+) -> float:
+    """Return the error of one level, or the mean over all."""
+    errors = hierarchical_calibration_error(y_true, node_proba, **kwargs)
+    if level is None:
+        return float(errors.mean())
+    return float(errors[read_level(level, len(errors)) - 1])
+
+
+class _Measure(NamedTuple):
+    """A metric, whether more is better, and the method whose answer it takes."""
+
+    metric: Callable[..., Any]
+    greater_is_better: bool
+    method: str = "predict"
+
+
+_BY_NAME = {
+    "f1": _Measure(hierarchical_f1_score, True),
+    "fbeta": _Measure(hierarchical_fbeta_score, True),
+    "precision": _Measure(hierarchical_precision_score, True),
+    "recall": _Measure(hierarchical_recall_score, True),
+    "level_accuracy": _Measure(level_accuracy, True),
+    "tree_distance": _Measure(tree_distance_loss, False),
+    "lca_f1": _Measure(lca_f1_score, True),
+    "lca_precision": _Measure(lca_precision_score, True),
+    "lca_recall": _Measure(lca_recall_score, True),
+    "mgia": _Measure(mgia_score, True),
+    "mistake_severity": _Measure(mistake_severity, False),
+    "distance_at_k": _Measure(hierarchical_distance_at_k, False, "predict_top_k"),
+    "h_loss": _Measure(h_loss, False),
+    "hmc_loss": _Measure(hmc_loss, False),
+    "icm": _Measure(icm_score, True),
+    "average_precision": _Measure(
+        hierarchical_average_precision_score, True, "predict_node_proba"
+    ),
+    "brier": _Measure(hierarchical_brier_loss, False, "predict_node_proba"),
+    "calibration_error": _Measure(_calibration_error, False, "predict_node_proba"),
 }
 
 
@@ -42,12 +95,24 @@ def make_hierarchical_scorer(
     Parameters
     ----------
     metric : str or callable, default="f1"
-        ``"f1"``, ``"fbeta"``, ``"precision"``, ``"recall"``, ``"level_accuracy"`` (with ``level=1``
-        or another), ``"tree_distance"`` (negated, so that more is better), or a function
-        ``metric(y_true, y_pred, *, taxonomy, sample_weight=None, ...)``.
+        Of predictions: ``"f1"``, ``"fbeta"``, ``"precision"``, ``"recall"``, ``"lca_f1"``,
+        ``"lca_precision"``, ``"lca_recall"``, ``"mgia"``, ``"icm"``, ``"level_accuracy"`` (with
+        ``level=1`` or another), and, negated so that more is better, ``"tree_distance"``,
+        ``"mistake_severity"``, ``"h_loss"``, ``"hmc_loss"``.
+
+        Of node probabilities, from an estimator with ``predict_node_proba``:
+        ``"average_precision"``, and negated ``"brier"`` and ``"calibration_error"`` (the mean over
+        the levels, or that of one ``level=``).
+
+        Of the most probable labels, from an estimator with ``predict_top_k``: ``"distance_at_k"``
+        (with ``k=``), negated.
+
+        Or a function ``metric(y_true, y_pred, *, taxonomy, sample_weight=None, ...)``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         Tree or DAG of the labels. If None, that of the fitted estimator is taken, also from
-        within a Pipeline or a search; labels that hold paths need none.
+        within a Pipeline or a search; where labels are paths, with those added that it does not
+        have (other estimators of paths need no taxonomy). Give it if the labels of a test fold may
+        be new to the estimator.
     greater_is_better : bool, default=True
         Whether a callable `metric` grows with quality; known for those given by name.
     **kwargs : dict
@@ -61,7 +126,7 @@ def make_hierarchical_scorer(
     Raises
     ------
     ValueError
-        For another name.
+        For another name, and for ``"distance_at_k"`` without `k`.
 
     Examples
     --------
@@ -69,57 +134,96 @@ def make_hierarchical_scorer(
     >>> scoring = {
     ...     "hF": make_hierarchical_scorer("f1"),
     ...     "top": make_hierarchical_scorer("level_accuracy", level=1),
+    ...     "Brier": make_hierarchical_scorer("brier"),
     ... }
     """
-    if isinstance(metric, str):
-        if metric not in _BY_NAME:
-            raise ValueError(
-                f"`metric` is a function or one of {sorted(_BY_NAME)}; got {metric!r}."
-            )
-        metric, greater_is_better = _BY_NAME[metric]
-    if taxonomy is not None:
-        resolved = _targets.resolve_taxonomy(taxonomy)
+    measure = _measure(metric, greater_is_better)
+    if measure.method == "predict_top_k" and kwargs.get("k") is None:
+        raise ValueError("'distance_at_k' needs `k=`, the number of labels to look at.")
+    resolved = _targets.resolve_taxonomy(taxonomy)
+    if measure.method == "predict" and resolved is not None:
+        # scikit-learn's own scorer predicts once for all the scorers of a search.
         return make_scorer(
-            metric, greater_is_better=greater_is_better, taxonomy=resolved, **kwargs
+            measure.metric,
+            greater_is_better=measure.greater_is_better,
+            taxonomy=resolved,
+            **kwargs,
         )
-    return _TaxonomyOfEstimator(metric, greater_is_better, kwargs)
+    return _HierarchicalScorer(*measure, resolved, kwargs)
 
 
-class _TaxonomyOfEstimator(BaseEstimator):
-    """A scorer that takes the taxonomy from the estimator it scores.
+def _measure(metric: str | Callable[..., float], greater_is_better: bool) -> _Measure:
+    if not isinstance(metric, str):
+        methods = (known.method for known in _BY_NAME.values() if known.metric is metric)
+        return _Measure(metric, greater_is_better, next(methods, "predict"))
+    if metric not in _BY_NAME:
+        raise ValueError(f"`metric` is a function or one of {sorted(_BY_NAME)}; got {metric!r}.")
+    return _BY_NAME[metric]
+
+
+class _HierarchicalScorer(BaseEstimator):
+    """A scorer that may take the taxonomy from the estimator it scores.
 
     A BaseEstimator for its metadata requests: ``set_score_request(sample_weight=True)`` works.
     """
 
     def __init__(
-        self, metric: Callable[..., float], greater_is_better: bool, kwargs: dict[str, Any]
+        self,
+        metric: Callable[..., float],
+        greater_is_better: bool,
+        method: str,
+        taxonomy: Taxonomy | None,
+        kwargs: dict[str, Any],
     ) -> None:
         self.metric = metric
         self.greater_is_better = greater_is_better
+        self.method = method
+        self.taxonomy = taxonomy
         self.kwargs = kwargs
 
     def score(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the score of an estimator's predictions."""
-        taxonomy = None if _targets.holds_levels(y, None) else _taxonomy_of(estimator)
+        """Return the score of an estimator's answers."""
+        taxonomy = self.taxonomy
+        if taxonomy is None and not self._is_spelled_out(estimator, y):
+            taxonomy = _targets.with_paths(classifier_within(estimator).taxonomy_, y)
         value = self.metric(
-            y, estimator.predict(X), taxonomy=taxonomy, sample_weight=sample_weight, **self.kwargs
+            y,
+            self._answers(estimator, X, taxonomy),
+            taxonomy=taxonomy,
+            sample_weight=sample_weight,
+            **self.kwargs,
         )
         return float(value) if self.greater_is_better else -float(value)
+
+    def _is_spelled_out(self, estimator: Any, y: Any) -> bool:
+        """Whether predicted and true paths are all that is known of the taxonomy."""
+        return (
+            self.method == "predict"
+            and _targets.holds_levels(y, None)
+            and not holds_classifier(estimator)
+        )
+
+    def _answers(self, estimator: Any, X: Any, taxonomy: Taxonomy | None) -> Any:
+        if self.method == "predict":
+            return estimator.predict(X)
+        if self.method == "predict_top_k":
+            return ask(estimator, self.method, X, k=self.kwargs["k"])[0]
+        own = classifier_within(estimator).taxonomy_
+        return _aligned(np.asarray(ask(estimator, self.method, X)), own, taxonomy)
 
     def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         return self.score(estimator, X, y, sample_weight)
 
 
-def _taxonomy_of(estimator: Any) -> Any:
-    inner = estimator
-    while not hasattr(inner, "taxonomy_"):
-        if hasattr(inner, "best_estimator_"):
-            inner = inner.best_estimator_
-        elif hasattr(inner, "steps"):
-            inner = inner.steps[-1][1]
-        else:
-            raise ValueError(
-                f"{type(estimator).__name__} holds no fitted classifier with a taxonomy. Pass "
-                "`taxonomy=` to make_hierarchical_scorer."
-            )
-    return inner.taxonomy_
+def _aligned(proba: Floats, own: Taxonomy, taxonomy: Any) -> Floats:
+    """Return probabilities of all nodes of `taxonomy`; 0 for those that `own` does not have."""
+    if own == taxonomy:
+        return proba
+    columns = taxonomy.ids(own.nodes[1:])
+    if (columns < 0).any():
+        unknown = [name for name, column in zip(own.nodes[1:], columns, strict=True) if column < 0]
+        raise TargetError.unknown(unknown, taxonomy.nodes[1:])
+    aligned = np.zeros((len(proba), taxonomy.n_nodes))
+    aligned[:, 0] = 1.0
+    aligned[:, columns] = proba[:, 1:]
+    return aligned

@@ -63,9 +63,14 @@ def hierarchical_precision_recall_fscore_support(
         ``numpy.nan`` leaves them out); None: one value for each node.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
-    node_weight : mapping or array-like, shape (n_nodes - 1,), default=None
-        Weights of the nodes, by name or in the order of ``taxonomy.nodes[1:]``; all 1 by default.
-        Without effect on ``average=None``.
+    node_weight : {"information", "sibling"}, mapping or array-like, default=None
+        Weights of the nodes, all 1 by default; without effect on ``average=None``. By name; or a
+        sequence with one for each node of ``taxonomy.nodes[1:]``, or one for each level from the
+        first (where there are as many nodes as levels, every level is one node, and both are the
+        same). ``"information"``: what a node tells beyond its parent in bits (the most informative
+        one in a DAG), the binary logarithm of the number of leaves below the parent over that
+        below the node; an only child weighs nothing. ``"sibling"``: the weight of the parent divided
+        by the number of its children, the root having 1; trees only.
     zero_division : {"warn", 0.0, 1.0, numpy.nan}, default="warn"
         Value where a denominator is 0; ``"warn"`` is 0 with a warning; NaN is left out of means.
 
@@ -80,6 +85,8 @@ def hierarchical_precision_recall_fscore_support(
     ------
     TargetError
         For labels that are not in the taxonomy, and for 1-D labels without one.
+    TaxonomyError
+        For ``node_weight="sibling"`` in a DAG.
 
     References
     ----------
@@ -97,6 +104,14 @@ def hierarchical_precision_recall_fscore_support(
     ...     ["owl", "eel", "wren"], ["wren", "eel", "bird"], taxonomy=taxonomy
     ... )
     (0.8, 0.666..., 0.727..., 6.0)
+
+    With another weight for each level, a mistake at the top can cost more than one further down:
+
+    >>> precision, _, _, _ = hierarchical_precision_recall_fscore_support(
+    ...     ["owl"], ["wren"], taxonomy=taxonomy, node_weight=[3, 1]
+    ... )
+    >>> precision
+    0.75
     """
     if average not in _AVERAGES:
         raise ValueError(f"`average` is one of {list(_AVERAGES)}; {average!r} was given.")

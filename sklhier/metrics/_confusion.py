@@ -1,0 +1,110 @@
+"""Which nodes of a level are taken for which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklhier.metrics._input import read_level, read_nodes
+from sklhier.metrics._members import entry_rows
+
+__all__ = ["hierarchical_confusion_matrix"]
+
+_AXES = {"true": 1, "pred": 0, "all": None}
+
+
+def hierarchical_confusion_matrix(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    level: int = 1,
+    taxonomy: Any = None,
+    sample_weight: Any = None,
+    normalize: str | None = None,
+    sparse_output: bool = False,
+) -> Any:
+    """Count which nodes of one level are predicted for which.
+
+    Over the samples whose true path reaches the level. Predicted paths are cut there; for those
+    that end above it there is one more column, the last.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like
+        One label or path for each sample, in any format.
+    level : int, default=1
+        From 1, or from -1 upwards from the deepest.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels. May be left out where both `y` hold paths.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+    normalize : {"true", "pred", "all"}, default=None
+        Divide by the sums of rows, of columns, or by that of everything; what has a sum of 0 stays 0.
+    sparse_output : bool, default=False
+        Return a sparse matrix: for levels of thousands of nodes.
+
+    Returns
+    -------
+    matrix : ndarray or csr_array, shape (n_level_nodes, n_level_nodes + 1)
+        Rows are true nodes, columns predicted ones, both in the order of
+        ``taxonomy.levels[level - 1]``. Of int64, or float64 with weights or normalised.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and for 1-D labels without one.
+    TaxonomyError
+        If the taxonomy is no tree.
+    ValueError
+        For another `level` or `normalize`.
+
+    See Also
+    --------
+    level_accuracy_scores : The sums of the diagonals over those of the matrices.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_confusion_matrix
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> y_true, y_pred = ["owl", "owl", "eel", "wren"], ["owl", "eel", "fish", "owl"]
+    >>> taxonomy.levels
+    (('bird', 'fish'), ('owl', 'wren', 'eel'))
+    >>> hierarchical_confusion_matrix(y_true, y_pred, taxonomy=taxonomy)
+    array([[2, 1, 0],
+           [0, 1, 0]])
+    >>> hierarchical_confusion_matrix(y_true, y_pred, level=2, taxonomy=taxonomy)
+    array([[1, 0, 1, 0],
+           [1, 0, 0, 0],
+           [0, 0, 0, 1]])
+    """
+    if normalize is not None and normalize not in _AXES:
+        raise ValueError(
+            f"`normalize` is one of {list(_AXES)} or None; {normalize!r} was given."
+        )
+    true, predicted, weights, resolved = read_nodes(
+        y_true, y_pred, taxonomy, sample_weight, "A confusion matrix of one level"
+    )
+    depth = read_level(level, resolved.n_levels)
+    start, stop = resolved.level_offsets[depth : depth + 2]
+    rows, columns = (resolved.path_ids(nodes)[:, depth - 1] for nodes in (true, predicted))
+    reached = rows >= 0
+    columns = np.where(columns < 0, stop, columns)
+    counts = weights[reached] if sample_weight is not None else np.ones(reached.sum(), np.int64)
+    places = (rows[reached] - start, columns[reached] - start)
+    size = int(stop - start)
+    matrix = sparse.csr_array((counts, places), shape=(size, size + 1))
+    if normalize is not None:
+        matrix = _normalized(matrix, _AXES[normalize])
+    return matrix if sparse_output else matrix.toarray()
+
+
+def _normalized(matrix: sparse.csr_array, axis: int | None) -> sparse.csr_array:
+    rows = entry_rows(matrix)
+    sums: Any = matrix.sum(axis=axis)
+    of_entry = sums if axis is None else sums[rows if axis == 1 else matrix.indices]
+    data = np.zeros(matrix.nnz)
+    np.divide(matrix.data, of_entry, out=data, where=of_entry > 0)
+    return sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)

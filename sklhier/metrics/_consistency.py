@@ -1,0 +1,120 @@
+"""Whether predictions agree with the taxonomy itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklhier import _targets
+from sklhier._typing import Bools, Floats
+from sklhier.exceptions import TargetError
+from sklhier.metrics._blocks import row_blocks
+from sklhier.metrics._input import read_table, read_weights, require_taxonomy
+from sklhier.metrics._members import entry_rows, parents_inside
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["violation_rate"]
+
+
+def violation_rate(
+    y: Any, *, taxonomy: Any = None, tolerance: float = 1e-9, sample_weight: Any = None
+) -> float:
+    """Compute the share of samples that contradict the taxonomy.
+
+    A set of labels does if it holds a node but not one of its parents; probabilities do if a node
+    is more probable than one of its parents. The root is left out. **Smaller is better.**
+
+    Parameters
+    ----------
+    y : array-like
+        Predictions: sets of labels, or a 0/1 indicator over ``taxonomy.nodes[1:]``, both taken as
+        given, without adding ancestors; or probabilities, an array of floats with a column for each
+        node of ``taxonomy.nodes`` or for all but the root. Labels and paths stand for whole paths
+        and never contradict.
+    taxonomy : Taxonomy or networkx.DiGraph
+        Tree or DAG.
+    tolerance : float, default=1e-9
+        By how much a node may be more probable than its parent; 0 or more.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    rate : float
+        In [0, 1].
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, without a taxonomy, and for a sparse matrix that
+        is no indicator.
+    ValueError
+        For probabilities with another number of columns.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import violation_rate
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> violation_rate([{"bird", "owl"}, {"owl", "fish"}], taxonomy=taxonomy)
+    0.5
+    >>> taxonomy.nodes[1:]
+    ('bird', 'fish', 'owl', 'wren', 'eel')
+    >>> violation_rate([[0.7, 0.3, 0.6, 0.1, 0.4]], taxonomy=taxonomy)
+    1.0
+    """
+    resolved = require_taxonomy(taxonomy)
+    if not tolerance >= 0:
+        raise ValueError(f"`tolerance` is 0 or more; {tolerance!r} was given.")
+    if _holds_probabilities(y):
+        violated = _in_probabilities(read_table(y, resolved, "y"), resolved, tolerance)
+    else:
+        violated = _in_labels(y, resolved)
+    if not len(violated):
+        raise TargetError("There is nothing to score: y is empty.")
+    return float(np.average(violated, weights=read_weights(sample_weight, len(violated))))
+
+
+def _holds_probabilities(y: Any) -> bool:
+    if sparse.issparse(y):
+        return False
+    if hasattr(y, "columns"):
+        y = np.asarray(y)
+    elif isinstance(y, list | tuple) and y and isinstance(y[0], list | tuple | np.ndarray):
+        kinds = set(map(type, y[0]))
+        return bool(kinds) and all(issubclass(kind, float) for kind in kinds)
+    return bool(getattr(y, "ndim", 0) == 2 and y.dtype.kind == "f")
+
+
+def _in_probabilities(proba: Floats, taxonomy: Taxonomy, tolerance: float) -> Bools:
+    inner = taxonomy.edge_parents > 0
+    above, below = taxonomy.edge_parents[inner] - 1, taxonomy.edge_children[inner] - 1
+    violated = np.zeros(len(proba), dtype=bool)
+    for rows in row_blocks(len(proba), len(above)):
+        excess = proba[rows][:, below] - proba[rows][:, above]
+        violated[rows] = (excess > tolerance).any(axis=1)
+    return violated
+
+
+def _refuse_other_numbers(indicator: Any) -> None:
+    if not np.isin(indicator.tocsr().data, (0, 1)).all():
+        raise TargetError(
+            "A sparse matrix is read as a 0/1 indicator, but other numbers were given. Pass "
+            "probabilities as a dense array."
+        )
+
+
+def _in_labels(y: Any, taxonomy: Taxonomy) -> Bools:
+    if sparse.issparse(y):
+        _refuse_other_numbers(y)
+    given = _targets.nodes_or_indicator(y, taxonomy)
+    violated = np.zeros(given.shape[0], dtype=bool)
+    if isinstance(given, np.ndarray):
+        return violated
+    inner = taxonomy.edge_children[taxonomy.edge_parents > 0]
+    n_parents = np.bincount(inner, minlength=taxonomy.n_nodes)
+    orphans = parents_inside(given, taxonomy) < n_parents[given.indices]
+    violated[entry_rows(given)[orphans]] = True
+    return violated

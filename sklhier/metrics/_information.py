@@ -1,0 +1,156 @@
+"""The information contrast model: what prediction and truth share, in bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklhier._typing import Floats
+from sklhier.metrics._input import read_closures, read_node_values
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["icm_score"]
+
+
+def icm_score(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    taxonomy: Any = None,
+    alpha1: float = 2.0,
+    alpha2: float = 2.0,
+    beta: float = 3.0,
+    information: Any = None,
+    normalize: bool = False,
+    sample_weight: Any = None,
+) -> float:
+    r"""Compute the information contrast model (ICM).
+
+    The mean over the samples of
+
+    .. math::
+
+        \alpha_1 I(T_i) + \alpha_2 I(P_i) - \beta I(T_i \cup P_i),
+
+    where :math:`I` is the information of a set of labels in bits: of one label
+    :math:`-\log_2` of how often it occurs with all that is below it, of two the sum less what their
+    lowest common ancestor says, and so on [1]_. Rare nodes count for more than frequent ones, and
+    what the truth has not, costs. In a tree a set has the sum, over its labels and all their
+    ancestors, of the information that each adds to its parent's.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like
+        Labels in any format, also several for each sample. None is the empty set.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels. May be left out where both `y` hold paths.
+    alpha1, alpha2, beta : float, default=2.0, 2.0, 3.0
+        Weights of the information of the truth, of the prediction, and of both together. A node that
+        is found counts ``alpha1 + alpha2 - beta``, one that is missed ``alpha1 - beta``, a wrong one
+        ``alpha2 - beta``.
+    information : None, "leaves", mapping or array-like, shape (n_nodes - 1,), default=None
+        Information of the nodes. None: from the weighted share of the samples of `y_true` at or
+        below each; what does not occur there gets the largest information of all that does.
+        ``"leaves"``: ``taxonomy.information``, which takes all leaves for equally probable.
+        Otherwise by name or in the order of ``taxonomy.nodes[1:]``; a child has at least as much as
+        its parent.
+    normalize : bool, default=False
+        Return ``(score / best + 1) / 2``, clipped to [0, 1], where `best` is the score of the truth
+        itself.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    score : float
+        In bits, the more the better; it may be negative. Normalised in [0, 1], 1 for the truth
+        itself; NaN if the truth says nothing, as when all samples have the same labels.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and for 1-D labels without one.
+    TaxonomyError
+        If the taxonomy is no tree.
+    ValueError
+        If a node has less information than its parent; if ``alpha1 + alpha2 <= beta`` and
+        `normalize`, for then the truth is not best.
+
+    References
+    ----------
+    .. [1] E. Amigó, A. Delgado. Evaluating extreme hierarchical multi-label classification. ACL
+       (2022).
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import icm_score
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> y_true, y_pred = ["owl", "wren", "eel", "eel"], ["owl", "owl", "eel", "fish"]
+    >>> icm_score(y_true, y_pred, taxonomy=taxonomy)
+    0.75
+    >>> icm_score(y_true, y_true, taxonomy=taxonomy)
+    1.5
+    >>> icm_score(y_true, y_pred, taxonomy=taxonomy, normalize=True)
+    0.75
+    """
+    if normalize and not alpha1 + alpha2 > beta:
+        raise ValueError(
+            "A normalised score needs alpha1 + alpha2 > beta, so that the truth itself is best; "
+            f"{alpha1!r}, {alpha2!r} and {beta!r} were given."
+        )
+    true, predicted, weights, resolved = read_closures(
+        y_true, y_pred, taxonomy, sample_weight, "The information contrast model"
+    )
+    gains = _gains(_information(information, true, weights, resolved), resolved)
+    of_true, of_predicted, of_both = (
+        float(np.average(table @ gains, weights=weights))
+        for table in (true, predicted, true.multiply(predicted))
+    )
+    score = alpha1 * of_true + alpha2 * of_predicted - beta * (of_true + of_predicted - of_both)
+    if not normalize:
+        return score
+    best = (alpha1 + alpha2 - beta) * of_true
+    return float(np.clip((score / best + 1) / 2, 0, 1)) if best > 0 else float("nan")
+
+
+def _information(
+    given: Any, true: sparse.csr_array, weights: Floats, taxonomy: Taxonomy
+) -> Floats:
+    """Return the information of every node by id, that of the root 0."""
+    if isinstance(given, str):
+        if given != "leaves":
+            raise ValueError(
+                "`information` is None, 'leaves', a mapping or a number for each node; "
+                f"{given!r} was given."
+            )
+        return taxonomy.information
+    if given is None:
+        return _of_frequencies(true, weights)
+    information = np.zeros(taxonomy.n_nodes)
+    information[1:] = read_node_values(given, taxonomy, "information", levels=False)
+    return information
+
+
+def _of_frequencies(true: sparse.csr_array, weights: Floats) -> Floats:
+    shares = (weights @ true) / weights.sum()
+    occurs = shares > 0
+    information = np.zeros(len(shares))
+    information[occurs] = -np.log2(np.minimum(shares[occurs], 1.0))
+    information[~occurs] = information.max(initial=0.0)
+    information[0] = 0.0
+    return information
+
+
+def _gains(information: Floats, taxonomy: Taxonomy) -> Floats:
+    """Return what each node adds to its parent's information."""
+    gains = information - information[np.maximum(taxonomy.parent_ids, 0)]
+    less = np.flatnonzero(gains < -1e-9)
+    if less.size:
+        node = taxonomy.nodes[less[0]]
+        raise ValueError(
+            f"information grows downwards, but the node {node!r} has less than its parent."
+        )
+    return np.maximum(gains, 0.0)

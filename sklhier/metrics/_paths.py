@@ -1,0 +1,298 @@
+"""Where the paths to truth and prediction part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length
+
+from sklhier import _targets
+from sklhier._typing import Floats, NodeIds
+from sklhier.exceptions import TargetError
+from sklhier.metrics._distances import lowest_common_ancestors
+from sklhier.metrics._input import read_nodes, read_weights, require_taxonomy
+from sklhier.taxonomy import Taxonomy
+
+__all__ = [
+    "hierarchical_distance_at_k",
+    "lca_f1_score",
+    "lca_precision_score",
+    "lca_recall_score",
+    "mistake_severity",
+]
+
+
+def _lca_scores(
+    y_true: Any, y_pred: Any, taxonomy: Any, sample_weight: Any
+) -> tuple[Floats, Floats, Floats]:
+    """Return precision and recall of each sample, and the weights of the samples."""
+    true, predicted, weights, resolved = read_nodes(
+        y_true, y_pred, taxonomy, sample_weight, "The lowest common ancestor"
+    )
+    depths = resolved.depths
+    met = depths[lowest_common_ancestors(true, predicted, resolved)]
+    return 1 / (1 + depths[predicted] - met), 1 / (1 + depths[true] - met), weights
+
+
+def lca_f1_score(
+    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+) -> float:
+    r"""Compute F1 of the paths below the lowest common ancestor of truth and prediction.
+
+    Hierarchical F1 counts all ancestors, so that in a deep tree even poor predictions share many
+    of them with the truth. Here only the nodes from the lowest common ancestor :math:`a` down are
+    counted: with :math:`d` edges between two nodes,
+
+    .. math::
+
+        P_i = \frac{1}{1 + d(a_i, \hat y_i)}, \quad
+        R_i = \frac{1}{1 + d(a_i, y_i)}, \quad
+        F_i = \frac{2 P_i R_i}{P_i + R_i},
+
+    and the score is the mean of :math:`F_i` [1]_. The root may be the common ancestor; so a score is
+    never 0.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like
+        One label or path for each sample, in any format. None stands for the root.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels. May be left out where both `y` hold paths.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    score : float
+        In (0, 1].
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and for 1-D labels without one.
+    TaxonomyError
+        If the taxonomy is no tree.
+
+    References
+    ----------
+    .. [1] A. Kosmopoulos et al. Evaluation measures for hierarchical classification: a unified view
+       and novel approaches. Data Mining and Knowledge Discovery 29 (2015).
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import lca_f1_score
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> lca_f1_score(["owl"], ["wren"], taxonomy=taxonomy)
+    0.5
+    >>> lca_f1_score(["owl"], ["bird"], taxonomy=taxonomy)
+    0.666...
+    """
+    precision, recall, weights = _lca_scores(y_true, y_pred, taxonomy, sample_weight)
+    return float(np.average(2 * precision * recall / (precision + recall), weights=weights))
+
+
+def lca_precision_score(
+    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+) -> float:
+    """Compute precision of the paths below the lowest common ancestor.
+
+    See :func:`lca_f1_score`.
+
+    Parameters
+    ----------
+    y_true, y_pred, taxonomy, sample_weight
+        See :func:`lca_f1_score`.
+
+    Returns
+    -------
+    score : float
+        In (0, 1]; 1 if every prediction is at or above the truth.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import lca_precision_score
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> lca_precision_score(["owl", "owl"], ["bird", "wren"], taxonomy=taxonomy)
+    0.75
+    """
+    precision, _, weights = _lca_scores(y_true, y_pred, taxonomy, sample_weight)
+    return float(np.average(precision, weights=weights))
+
+
+def lca_recall_score(
+    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+) -> float:
+    """Compute recall of the paths below the lowest common ancestor.
+
+    See :func:`lca_f1_score`.
+
+    Parameters
+    ----------
+    y_true, y_pred, taxonomy, sample_weight
+        See :func:`lca_f1_score`.
+
+    Returns
+    -------
+    score : float
+        In (0, 1]; 1 if every prediction is at or below the truth.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import lca_recall_score
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> lca_recall_score(["owl", "bird"], ["bird", "wren"], taxonomy=taxonomy)
+    0.75
+    """
+    _, recall, weights = _lca_scores(y_true, y_pred, taxonomy, sample_weight)
+    return float(np.average(recall, weights=weights))
+
+
+def mistake_severity(
+    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+) -> float:
+    """Compute how far up one has to go, on average over the mistakes, until they are none.
+
+    The mean height of the lowest common ancestor of truth and prediction, over the samples whose
+    prediction is not the true node [1]_. The height of a node is its largest distance to a leaf
+    below it. **Smaller is better**, and only mistakes count: a model that makes fewer may well make
+    worse ones. See it together with a score over all samples.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like
+        One label or path for each sample, in any format. None stands for the root.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels. May be left out where both `y` hold paths.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    severity : float
+        From 0 to the depth of the tree; 0 if nothing is wrong.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and for 1-D labels without one.
+    TaxonomyError
+        If the taxonomy is no tree.
+
+    References
+    ----------
+    .. [1] L. Bertinetto et al. Making better mistakes: leveraging class hierarchies with deep
+       networks. CVPR (2020).
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import mistake_severity
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> mistake_severity(["owl", "owl", "eel"], ["wren", "eel", "eel"], taxonomy=taxonomy)
+    1.5
+    """
+    true, predicted, weights, resolved = read_nodes(
+        y_true, y_pred, taxonomy, sample_weight, "The severity of mistakes"
+    )
+    wrong = weights * (true != predicted)
+    if not wrong.any():
+        return 0.0
+    met = lowest_common_ancestors(true, predicted, resolved)
+    return float(np.average(resolved.heights[met], weights=wrong))
+
+
+def hierarchical_distance_at_k(
+    y_true: Any,
+    y_top: Any,
+    *,
+    k: int | None = None,
+    taxonomy: Any = None,
+    sample_weight: Any = None,
+) -> float:
+    """Compute how far the most probable labels are from the truth, for lists of them.
+
+    The mean, over samples and over the first `k` labels of each, of the height of the lowest common
+    ancestor of truth and label, 0 where the label is the truth [1]_. The height of a node is its
+    largest distance to a leaf below it. **Smaller is better**; for ``k > 1`` 0 is out of reach,
+    since only one label is the truth: compare models, or with the best list there is.
+
+    Parameters
+    ----------
+    y_true : array-like
+        One label or path for each sample, in any format.
+    y_top : array-like, shape (n_samples, n_top)
+        Labels (names of nodes), the most probable first. None stands for the root.
+    k : int, default=None
+        How many of them count, from 1 to ``n_top``; None for all.
+    taxonomy : Taxonomy or networkx.DiGraph
+        The tree of the labels.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    distance : float
+        From 0 to the depth of the tree.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, without a taxonomy, and for lists of unequal length.
+    TaxonomyError
+        If the taxonomy is no tree.
+    ValueError
+        For another `k`.
+
+    References
+    ----------
+    .. [1] L. Bertinetto et al. Making better mistakes: leveraging class hierarchies with deep
+       networks. CVPR (2020).
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_distance_at_k
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> y_top = [["owl", "wren"], ["eel", "wren"]]
+    >>> hierarchical_distance_at_k(["owl", "owl"], y_top, taxonomy=taxonomy)
+    1.0
+    >>> hierarchical_distance_at_k(["owl", "owl"], y_top, k=1, taxonomy=taxonomy)
+    1.0
+    """
+    resolved = require_taxonomy(taxonomy)
+    resolved.require_tree("The distance to the most probable labels")
+    true = _targets.nodes_or_root(y_true, resolved)
+    top = _ranked_nodes(y_top, resolved)
+    check_consistent_length(true, top)
+    if not len(true):
+        raise TargetError("There is nothing to score: y_true and y_top are empty.")
+    weights = read_weights(sample_weight, len(true))
+    n_top = top.shape[1]
+    if k is not None and not 1 <= k <= n_top:
+        raise ValueError(f"`k` is from 1 to {n_top}, the labels of each row; {k!r} was given.")
+    top = top[:, :k]
+    wanted = np.repeat(true, top.shape[1])
+    met = lowest_common_ancestors(wanted, top.ravel(), resolved)
+    distances = np.where(wanted == top.ravel(), 0, resolved.heights[met])
+    return float(np.average(distances.reshape(top.shape).mean(axis=1), weights=weights))
+
+
+def _ranked_nodes(y_top: Any, taxonomy: Taxonomy) -> NodeIds:
+    """Return the nodes of rows of labels, all rows of one length."""
+    rows = np.asarray(y_top).tolist() if hasattr(y_top, "shape") else list(y_top)
+    alone = [isinstance(row, str) or not hasattr(row, "__len__") for row in rows]
+    widths = {0} if any(alone) else set(map(len, rows))
+    if len(widths) > 1 or 0 in widths:
+        raise TargetError(
+            "`y_top` holds the same number of labels for each sample, most probable first; "
+            + ("single labels were" if any(alone) else f"rows of {sorted(widths)} labels were")
+            + " given. Pad short rows with None, the root."
+        )
+    width = next(iter(widths), 1)
+    flat = np.empty(len(rows) * width, dtype=object)
+    flat[:] = [label for row in rows for label in row]
+    return _targets.nodes_or_root(flat, taxonomy).reshape(len(rows), width)

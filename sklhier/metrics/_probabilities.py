@@ -1,0 +1,296 @@
+"""Scores of probabilities of nodes, before anything is decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklhier._typing import Floats, Rows
+from sklhier.metrics._blocks import row_blocks
+from sklhier.metrics._input import read_node_proba, read_node_weight, read_scores
+from sklhier.metrics._members import are_members
+
+__all__ = [
+    "hierarchical_average_precision_score",
+    "hierarchical_brier_loss",
+    "hierarchical_calibration_error",
+]
+
+_AVERAGES = ("micro", "macro", "weighted", None)
+_BINNINGS = ("uniform", "quantile")
+
+
+def hierarchical_average_precision_score(
+    y_true: Any,
+    y_score: Any,
+    *,
+    taxonomy: Any = None,
+    average: str | None = "micro",
+    sample_weight: Any = None,
+) -> Any:
+    r"""Compute the area under the precision-recall curve of the nodes.
+
+    A threshold on the scores divides all pairs of sample and node; those of nodes at or above a true
+    label are right. Over all thresholds that is a curve, whose area is summed in steps, as
+    :func:`sklearn.metrics.average_precision_score`; no threshold need be chosen [1]_.
+
+    Parameters
+    ----------
+    y_true : array-like
+        Labels in any format, also several for each sample. None is the empty set.
+    y_score : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
+        Probabilities or other scores, a column for each node of ``taxonomy.nodes``, or for all but
+        the root, which does not count.
+    taxonomy : Taxonomy or networkx.DiGraph
+        Tree or DAG of the labels.
+    average : {"micro", "macro", "weighted"} or None, default="micro"
+        ``"micro"``: one curve of all pairs; ``"macro"``: the mean over the nodes that occur in
+        `y_true`; ``"weighted"``: that mean, each node weighted by how often it occurs; None: one
+        value for each node.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    score : float, or ndarray of float64, shape (n_nodes - 1,)
+        In [0, 1]; NaN for a node that does not occur in `y_true`, and if none does.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and without one.
+    ValueError
+        For another number of columns, or scores that are not finite.
+
+    References
+    ----------
+    .. [1] C. Vens, J. Struyf, L. Schietgat, S. Džeroski, H. Blockeel. Decision trees for hierarchical
+       multi-label classification. Machine Learning 73 (2008). They interpolate between the points of
+       the curve; the sum of steps is a little smaller.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_average_precision_score
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> taxonomy.nodes[1:]
+    ('bird', 'fish', 'owl', 'wren', 'eel')
+    >>> y_score = [[0.9, 0.1, 0.5, 0.4, 0.1], [0.6, 0.4, 0.3, 0.3, 0.4]]
+    >>> hierarchical_average_precision_score(["owl", "eel"], y_score, taxonomy=taxonomy)
+    0.75
+    >>> hierarchical_average_precision_score(
+    ...     ["owl", "eel"], y_score, taxonomy=taxonomy, average=None
+    ... )
+    array([ 1.,  1.,  1., nan,  1.])
+    """
+    if average not in _AVERAGES:
+        raise ValueError(f"`average` is one of {list(_AVERAGES)}; {average!r} was given.")
+    true, scores, weights, _ = read_scores(y_true, y_score, taxonomy, sample_weight, "y_score")
+    if average == "micro":
+        of_pair = np.repeat(weights, scores.shape[1])
+        marks = true.toarray().reshape(-1, 1)
+        return float(_average_precisions(marks, scores.reshape(-1, 1), of_pair)[0])
+    values = _of_nodes(true, scores, weights)
+    if average is None:
+        return values
+    frequencies = weights @ true
+    occurs = frequencies > 0
+    if not occurs.any():
+        return float("nan")
+    of_node = frequencies[occurs] if average == "weighted" else None
+    return float(np.average(values[occurs], weights=of_node))
+
+
+def _of_nodes(true: sparse.csr_array, scores: Floats, weights: Floats) -> Floats:
+    n_samples, n_nodes = scores.shape
+    by_node = sparse.csc_array(true)
+    values = np.empty(n_nodes)
+    for nodes in row_blocks(n_nodes, n_samples):
+        values[nodes] = _average_precisions(by_node[:, nodes].toarray(), scores[:, nodes], weights)
+    return values
+
+
+def _average_precisions(true: Floats, scores: Floats, weights: Floats) -> Floats:
+    """Return the average precision of each column; NaN where nothing is true."""
+    order = np.argsort(-scores, axis=0, kind="stable")
+    ranked = np.take_along_axis(scores, order, axis=0)
+    hits = np.take_along_axis(true, order, axis=0) * weights[order]
+    found, seen = np.cumsum(hits, axis=0), np.cumsum(weights[order], axis=0)
+    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
+    # Equal scores pass a threshold together: they have the precision at the last of them.
+    last = np.ones(scores.shape, dtype=bool)
+    last[:-1] = ranked[:-1] != ranked[1:]
+    ends = np.where(last, np.arange(len(scores))[:, None], len(scores))
+    ends = np.minimum.accumulate(ends[::-1], axis=0)[::-1]
+    totals = found[-1]
+    sums = (hits * np.take_along_axis(precision, ends, axis=0)).sum(axis=0)
+    return np.divide(sums, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+
+
+def hierarchical_brier_loss(
+    y_true: Any,
+    node_proba: Any,
+    *,
+    taxonomy: Any = None,
+    node_weight: Any = None,
+    sample_weight: Any = None,
+) -> float:
+    r"""Compute the Brier loss of the probabilities of all nodes.
+
+    With :math:`\hat T_i` the true labels of sample `i` and all their ancestors, :math:`p_{in}` the
+    probability of node `n` and weights :math:`w_n`, the mean over the samples of
+
+    .. math::
+
+        \sum_n w_n (p_{in} - [n \in \hat T_i])^2,
+
+    the root left out. In expectation it is least for the true probabilities. In a taxonomy of one
+    level it is the Brier score of several classes [1]_, from 0 to 2.
+
+    Parameters
+    ----------
+    y_true : array-like
+        Labels in any format, also several for each sample. None is the empty set.
+    node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
+        Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+        ``predict_node_proba``.
+    taxonomy : Taxonomy or networkx.DiGraph
+        Tree or DAG of the labels.
+    node_weight : {"sibling", "information"}, mapping or array-like, default=None
+        Weights of the nodes, all 1 by default; see
+        :func:`hierarchical_precision_recall_fscore_support`.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    loss : float
+        From 0 to the sum of the weights.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and without one.
+    ValueError
+        For another number of columns, or numbers that are no probabilities.
+
+    References
+    ----------
+    .. [1] G. W. Brier. Verification of forecasts expressed in terms of probability. Monthly Weather
+       Review 78 (1950).
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_brier_loss
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> node_proba = [[0.5, 0.5, 0.5, 0.0, 0.5]]  # bird, fish, owl, wren, eel
+    >>> hierarchical_brier_loss(["owl"], node_proba, taxonomy=taxonomy)
+    1.0
+    >>> hierarchical_brier_loss(["owl"], node_proba, taxonomy=taxonomy, node_weight=[1, 0])
+    0.5
+    """
+    true, proba, weights, resolved = read_node_proba(y_true, node_proba, taxonomy, sample_weight)
+    of_node = read_node_weight(node_weight, resolved)[1:]
+    losses = np.empty(len(proba))
+    for rows in row_blocks(*proba.shape):
+        losses[rows] = (proba[rows] - true[rows].toarray()) ** 2 @ of_node
+    return float(np.average(losses, weights=weights))
+
+
+def hierarchical_calibration_error(
+    y_true: Any,
+    node_proba: Any,
+    *,
+    taxonomy: Any = None,
+    n_bins: int = 15,
+    binning: str = "uniform",
+    sample_weight: Any = None,
+) -> Floats:
+    r"""Compute the expected calibration error at each level.
+
+    At each level the most probable node (the first of equals) is taken for an answer: its probability
+    is the confidence, and it is right if it is at or above a true label. The samples are put into
+    bins :math:`B_b` by their confidence, and the error is
+
+    .. math::
+
+        \sum_b \frac{|B_b|}{n} \, |\mathrm{accuracy}(B_b) - \mathrm{confidence}(B_b)|
+
+    with the means of each bin [1]_. All samples count at every level: where no true path goes on, no
+    answer is right. **Smaller is better**, but 0 is no proof: a model that always answers with the
+    frequencies of the classes has it.
+
+    Parameters
+    ----------
+    y_true : array-like
+        Labels in any format, also several for each sample. None is the empty set.
+    node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
+        Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+        ``predict_node_proba``.
+    taxonomy : Taxonomy or networkx.DiGraph
+        Tree or DAG of the labels.
+    n_bins : int, default=15
+        Number of bins.
+    binning : {"uniform", "quantile"}, default="uniform"
+        Bins of equal width in [0, 1], or of about equal weight. A bin includes its upper edge.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    errors : ndarray of float64, shape (n_levels,)
+        In [0, 1], that of the first level first.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and without one.
+    ValueError
+        For another number of columns, numbers that are no probabilities, and bad parameters.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. On calibration of modern neural networks. ICML
+       (2017).
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.metrics import hierarchical_calibration_error
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> node_proba = [[0.75, 0.25, 0.75, 0.0, 0.25]] * 4  # bird, fish, owl, wren, eel
+    >>> hierarchical_calibration_error(
+    ...     ["owl", "wren", "wren", "eel"], node_proba, taxonomy=taxonomy
+    ... )
+    array([0. , 0.5])
+    """
+    if not (isinstance(n_bins, int | np.integer) and n_bins >= 1):
+        raise ValueError(f"`n_bins` is an integer of 1 or more; {n_bins!r} was given.")
+    if binning not in _BINNINGS:
+        raise ValueError(f"`binning` is one of {list(_BINNINGS)}; {binning!r} was given.")
+    true, proba, weights, resolved = read_node_proba(y_true, node_proba, taxonomy, sample_weight)
+    offsets = resolved.level_offsets[1:] - 1
+    errors = np.empty(resolved.n_levels)
+    for level in range(resolved.n_levels):
+        of_level = proba[:, offsets[level] : offsets[level + 1]]
+        answers = np.argmax(of_level, axis=1)
+        confidence = np.take_along_axis(of_level, answers[:, None], axis=1)[:, 0]
+        right = are_members(true, offsets[level] + answers)
+        bins = _bins(confidence, n_bins, binning, weights)
+        gaps = np.bincount(bins, weights=weights * (right - confidence))
+        errors[level] = np.abs(gaps).sum() / weights.sum()
+    return errors
+
+
+def _bins(confidence: Floats, n_bins: int, binning: str, weights: Floats) -> Rows:
+    """Return the bin of each sample; a bin includes its upper edge."""
+    steps = np.arange(1, n_bins)
+    edges = steps / n_bins
+    if binning == "quantile":
+        order = np.argsort(confidence, kind="stable")
+        totals = np.cumsum(weights[order])
+        edges = confidence[order][np.searchsorted(totals, totals[-1] * steps / n_bins)]
+    return np.searchsorted(edges, confidence)
