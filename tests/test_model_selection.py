@@ -4,29 +4,51 @@ import copy
 import csv
 import gzip
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from conftest import DIAMOND, TAXONOMIES, shared_data
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import (
     GridSearchCV,
+    RandomizedSearchCV,
+    StratifiedGroupKFold,
     StratifiedKFold,
     cross_val_predict,
     cross_val_score,
 )
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 from strategies import labelled_trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier._unwrap import classifier_within
 from sklhier.datasets import make_hierarchical_classification
-from sklhier.exceptions import RareClassWarning, TargetError, TaxonomyError
-from sklhier.model_selection import HierarchicalStratifiedKFold, check_rare_classes, coarsen
+from sklhier.decoders import Threshold
+from sklhier.exceptions import (
+    IncompatiblePartsError,
+    RareClassWarning,
+    TargetError,
+    TaxonomyError,
+)
+from sklhier.metrics import hierarchical_f1_score, make_hierarchical_scorer
+from sklhier.model_selection import (
+    HierarchicalStratifiedKFold,
+    check_rare_classes,
+    coarsen,
+    tune_decoder,
+)
 
 X, Y, TREE = make_hierarchical_classification(
     180, 6, branching=(2, 3), class_sep=2.0, random_state=0
@@ -35,8 +57,8 @@ LEVELS = TREE.to_levels(Y)
 BALANCED = TAXONOMIES["balanced"]
 
 
-def model(**params):
-    return HierarchicalClassifier(GaussianNB(), taxonomy=TREE, **params)
+def model(taxonomy=TREE, **params):
+    return HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy, **params)
 
 
 # -- merging rare classes -----------------------------------------------------------------
@@ -166,8 +188,8 @@ def rare_labels():
     """One class with two rows, one with a single row."""
     rare = Y.copy()
     first, second = np.unique(Y)[:2]
-    rare[np.flatnonzero(Y == first)[2:]] = np.unique(Y)[2]
-    rare[np.flatnonzero(Y == second)[1:]] = np.unique(Y)[3]
+    rare[np.flatnonzero(first == Y)[2:]] = np.unique(Y)[2]
+    rare[np.flatnonzero(second == Y)[1:]] = np.unique(Y)[3]
     return rare
 
 
@@ -279,3 +301,241 @@ def test_no_warning_without_rare_classes():
         warnings.simplefilter("error")
         assert check_rare_classes(["a"] * 5, BALANCED) == {}
         assert check_rare_classes(["Z"] * 5, DIAMOND) == {}
+
+
+# -- tuning decoders ----------------------------------------------------------------------
+
+DECODERS = ["best_path", "top_down", Threshold(0.3), Threshold(0.7)]
+HARD_X, HARD_Y, HARD_TREE = make_hierarchical_classification(
+    240, 6, branching=(2, 3), class_sep=0.7, random_state=1
+)
+HARD_LEVELS = HARD_TREE.to_levels(HARD_Y)
+
+
+class CountingNB(GaussianNB):
+    """Counts how often a model of all rows of a part was fitted."""
+
+    fits: ClassVar[list[int]] = []
+
+    def fit(self, X, y, sample_weight=None):
+        self.fits.append(len(y))
+        return super().fit(X, y, sample_weight=sample_weight)
+
+
+def flat_counter(**params):
+    return HierarchicalClassifier(CountingNB(), taxonomy=HARD_TREE, strategy="flat", **params)
+
+
+def as_search(estimator, X, y, name, cv, scoring, refit=True, **params):
+    search = GridSearchCV(
+        estimator, {name: DECODERS}, cv=cv, scoring=scoring, refit=refit, error_score="raise"
+    )
+    return search.fit(X, y, **params)
+
+
+def assert_same_results(ours, theirs, names):
+    for name in names:
+        for key in (k for k in theirs.cv_results_ if k.endswith(f"_test_{name}")):
+            assert_allclose(ours.results_[key], theirs.cv_results_[key], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["labels", "levels", "frame"])
+@pytest.mark.parametrize("wrap", ["bare", "pipeline", "search"])
+def test_tuning_agrees_with_a_search(form, wrap):
+    y = {"labels": HARD_Y, "levels": HARD_LEVELS, "frame": pd.DataFrame(HARD_LEVELS)}[form]
+    taxonomy = HARD_TREE if form == "labels" else None
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy)
+    name = "decoder"
+    if wrap != "bare":
+        estimator = make_pipeline(StandardScaler(), estimator)
+        name = "hierarchicalclassifier__decoder"
+    if wrap == "search":
+        grid = {"hierarchicalclassifier__estimator__var_smoothing": [1.0]}
+        estimator = GridSearchCV(estimator, grid, cv=3)
+        name = f"estimator__{name}"
+    cv = HierarchicalStratifiedKFold(4, taxonomy=taxonomy, shuffle=True, random_state=0)
+    scorers = {
+        "hF": make_hierarchical_scorer("f1"),
+        "top": make_hierarchical_scorer("level_accuracy", level=1),
+        "distance": make_hierarchical_scorer("tree_distance"),
+    }
+    ours = tune_decoder(
+        estimator,
+        HARD_X,
+        y,
+        DECODERS,
+        scoring={
+            "hF": hierarchical_f1_score,
+            "top": "level_accuracy",
+            "distance": "tree_distance",
+        },
+        cv=cv,
+        refit="distance",
+    )
+    theirs = as_search(estimator, HARD_X, y, name, cv, scorers, refit="distance")
+    assert_same_results(ours, theirs, scorers)
+    assert ours.best_index_ == theirs.best_index_
+    assert ours.best_score_ == pytest.approx(theirs.best_score_, abs=1e-12)
+    for one, other in zip(
+        *(np.asarray(fitted.predict(HARD_X)).T for fitted in (ours.best_estimator_, theirs)),
+        strict=True,
+    ):
+        assert pd.Series(one).equals(pd.Series(other))
+    assert (
+        ours.best_estimator_.get_params()[name] == classifier_within(ours.best_estimator_).decoder
+    )
+    assert repr(theirs.best_params_[name]) == repr(ours.best_decoder_)
+
+
+def test_tuning_by_one_metric_and_with_weights():
+    weights = np.linspace(0.1, 3, len(HARD_Y))
+    plain = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
+    pipeline = make_pipeline(StandardScaler(), plain)
+    ours = tune_decoder(pipeline, HARD_X, HARD_Y, DECODERS, sample_weight=weights, cv=3)
+    with sklearn.config_context(enable_metadata_routing=True):
+        base = GaussianNB().set_fit_request(sample_weight=True)
+        routed = make_pipeline(
+            StandardScaler().set_fit_request(sample_weight=False),
+            HierarchicalClassifier(base, taxonomy=HARD_TREE),
+        )
+        theirs = as_search(
+            routed,
+            HARD_X,
+            HARD_Y,
+            "hierarchicalclassifier__decoder",
+            HierarchicalStratifiedKFold(3, taxonomy=HARD_TREE),
+            make_hierarchical_scorer("f1").set_score_request(sample_weight=True),
+            sample_weight=weights,
+        )
+        within = tune_decoder(routed, HARD_X, HARD_Y, DECODERS, sample_weight=weights, cv=3)
+    for found in (ours, within):
+        assert_same_results(found, theirs, ["score"])
+        assert_array_equal(found.best_estimator_.predict(HARD_X), theirs.predict(HARD_X))
+    unweighted = tune_decoder(pipeline, HARD_X, HARD_Y, DECODERS, cv=3)
+    assert (unweighted.results_["mean_test_score"] != ours.results_["mean_test_score"]).any()
+
+
+def test_a_search_within_chooses_as_it_did_in_the_folds():
+    grid = {"estimator__var_smoothing": [1e-9, 1.0, 100.0]}
+    inner = GridSearchCV(
+        model(taxonomy=HARD_TREE), grid, cv=3, scoring=make_hierarchical_scorer("precision")
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # if the decoder is used within
+        found = tune_decoder(inner, HARD_X, HARD_Y, [Threshold(0.95)], cv=2)
+        plain = clone(inner).fit(HARD_X, HARD_Y)
+    assert found.best_estimator_.best_params_ == plain.best_params_
+    assert classifier_within(found.best_estimator_).decoder.tau == 0.95
+    assert found.best_estimator_.estimator.decoder.tau == 0.95
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_each_fold_is_fitted_once(refit):
+    CountingNB.fits.clear()
+    found = tune_decoder(flat_counter(), HARD_X, HARD_Y, DECODERS, cv=4, refit=refit)
+    assert CountingNB.fits == [180] * 4 + [240] * refit
+    assert (found.best_estimator_ is None) is not refit
+
+
+def test_tuning_is_deterministic_and_runs_in_processes():
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
+    texts = [
+        tune_decoder(estimator, HARD_X, HARD_Y, DECODERS, n_jobs=n_jobs).to_frame().to_csv()
+        for n_jobs in (None, None, 2)
+    ]
+    assert texts[0] == texts[1] == texts[2]
+    assert not hasattr(estimator, "taxonomy_")
+
+
+def test_labels_of_decoders_and_what_is_shown():
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
+    found = tune_decoder(
+        estimator, HARD_X, HARD_Y, {"greedy": "top_down", "<careful>": Threshold(0.9)}, cv=2
+    )
+    assert found.best_decoder_ in ("top_down",) or found.best_decoder_.tau == 0.9
+    assert repr(found).startswith("DecoderSearch(best_decoder_=")
+    lines = str(found).splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["decoder", "greedy", "<careful>"]
+    assert lines[-1].startswith("Best of 2 splits: ")
+    assert "&lt;careful&gt;" in found._repr_html_()
+    assert list(found.to_frame()["decoder"]) == ["greedy", "<careful>"]
+    several = tune_decoder(
+        estimator, HARD_X, HARD_Y, DECODERS, scoring={"a": "f1", "b": "recall"}, refit=False, cv=2
+    )
+    assert several.best_index_ is several.best_score_ is several.best_estimator_ is None
+    assert "no metric was named" in str(several)
+
+
+def test_groups_are_not_split():
+    groups = np.arange(len(HARD_Y)) // 4
+    seen = []
+
+    class Watching(StratifiedGroupKFold):
+        def split(self, X, y=None, groups=None):
+            folds = list(super().split(X, y, groups))
+            seen.extend(folds)
+            return iter(folds)
+
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
+    watched = tune_decoder(
+        estimator, HARD_X, HARD_Y, DECODERS, cv=Watching(5), groups=groups, refit=False
+    )
+    for train, test in seen:
+        assert not set(groups[train]) & set(groups[test])
+    by_default = tune_decoder(estimator, HARD_X, HARD_Y, DECODERS, groups=groups, refit=False)
+    pairs = tune_decoder(estimator, HARD_X, HARD_Y, DECODERS, cv=seen, refit=False)
+    for other in (by_default, pairs):
+        assert watched.to_frame().equals(other.to_frame())
+
+
+def test_single_rows_are_warned_of():
+    y = HARD_Y.copy()
+    name = np.unique(y)[0]
+    y[np.flatnonzero(y == name)[1:]] = np.unique(y)[1]
+    with pytest.warns(RareClassWarning, match=f"fewer than 2 rows: '{name}' \\(1\\)") as caught:
+        tune_decoder(model(taxonomy=HARD_TREE), HARD_X, y, ["best_path"], refit=False)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"estimator": GaussianNB()}, "GaussianNB has no decoder"),
+        ({"estimator": HierarchicalClassifier(LinearSVC())}, "has no predict_proba"),
+        (
+            {"estimator": GridSearchCV(model(), {"decoder": ["best_path"]})},
+            "sets 'estimator__decoder', and a search",
+        ),
+        (
+            {
+                "estimator": RandomizedSearchCV(
+                    model(decoder=Threshold()), {"decoder__tau": [0.1]}, n_iter=1
+                )
+            },
+            "would set 'estimator__decoder__tau'",
+        ),
+        ({"decoders": "best_path"}, "'best_path' alone was given"),
+        ({"decoders": []}, "there is none"),
+        ({"decoders": ["top_down", "top_down"]}, "top_down stands there twice"),
+        ({"decoders": ["nearest"]}, "'nearest' was given"),
+        ({"scoring": "fbeta"}, "'fbeta' was given"),
+        ({"scoring": make_hierarchical_scorer()}, "Instead of a scorer"),
+        ({"scoring": {}}, "there is none"),
+        ({"scoring": {"a": "f1", "b": "f1"}}, "`refit` is the name of the one that decides"),
+        ({"scoring": {"a": "f1"}, "refit": "b"}, "'b' was given"),
+        ({"scoring": lambda *_, **__: np.nan}, "'score' is undefined in some fold"),
+        ({"sample_weight": [1.0]}, "one weight for each sample"),
+        ({"X": X[:5]}, "inconsistent numbers of samples"),
+        ({"cv": 1000}, "n_splits=1000 greater than"),
+    ],
+)
+def test_what_tuning_refuses(change, message):
+    given = {"estimator": model(), "X": X, "y": Y, "decoders": DECODERS} | change
+    with pytest.raises(ValueError, match=message):
+        tune_decoder(**given)
+
+
+def test_weights_that_a_base_cannot_take():
+    estimator = HierarchicalClassifier(KNeighborsClassifier(), taxonomy=TREE)
+    with pytest.raises(IncompatiblePartsError, match="that of KNeighborsClassifier does not"):
+        tune_decoder(estimator, X, Y, DECODERS, sample_weight=np.ones(len(Y)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import Parameter, signature
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -17,7 +18,7 @@ from sklhier.metrics._scores import (
     hierarchical_recall_score,
 )
 
-__all__ = ["make_hierarchical_scorer"]
+__all__ = ["make_hierarchical_scorer", "named_metric"]
 
 # The metric and whether more is better.
 _BY_NAME: dict[str, tuple[Callable[..., Any], bool]] = {
@@ -123,3 +124,25 @@ def _taxonomy_of(estimator: Any) -> Any:
                 "`taxonomy=` to make_hierarchical_scorer."
             )
     return inner.taxonomy_
+
+
+def named_metric(name: str) -> tuple[Callable[..., Any], bool]:
+    """Return a metric ``(y_true, y_pred, *, taxonomy, sample_weight)``, and whether more is better.
+
+    Raises
+    ------
+    ValueError
+        For another name, and for metrics that need more than labels, such as probabilities.
+    """
+    of_labels = {known: entry for known, entry in _BY_NAME.items() if _takes_labels(entry[0])}
+    if name not in of_labels:
+        raise ValueError(
+            f"A metric of predicted labels is a function or one of {sorted(of_labels)}; "
+            f"{name!r} was given."
+        )
+    return of_labels[name]
+
+
+def _takes_labels(metric: Callable[..., Any]) -> bool:
+    needed = {n for n, p in signature(metric).parameters.items() if p.default is Parameter.empty}
+    return needed == {"y_true", "y_pred"}

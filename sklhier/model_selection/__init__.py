@@ -5,5 +5,12 @@ from sklhier.model_selection._split import (
     check_rare_classes,
     coarsen,
 )
+from sklhier.model_selection._tune import DecoderSearch, tune_decoder
 
-__all__ = ["HierarchicalStratifiedKFold", "check_rare_classes", "coarsen"]
+__all__ = [
+    "DecoderSearch",
+    "HierarchicalStratifiedKFold",
+    "check_rare_classes",
+    "coarsen",
+    "tune_decoder",
+]
