@@ -381,9 +381,9 @@ def test_tuning_agrees_with_a_search(form, wrap):
         strict=True,
     ):
         assert pd.Series(one).equals(pd.Series(other))
-    assert (
-        ours.best_estimator_.get_params()[name] == classifier_within(ours.best_estimator_).decoder
-    )
+    decoder = repr(ours.best_estimator_.get_params()[name])
+    assert decoder == repr(classifier_within(ours.best_estimator_).decoder)
+    assert decoder == repr(ours.best_decoder_)
     assert repr(theirs.best_params_[name]) == repr(ours.best_decoder_)
 
 

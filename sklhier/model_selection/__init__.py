@@ -1,5 +1,6 @@
 """Splitting, tuning and comparing where classes form a taxonomy."""
 
+from sklhier.model_selection._compare import Comparison, compare, compare_with_flat
 from sklhier.model_selection._split import (
     HierarchicalStratifiedKFold,
     check_rare_classes,
@@ -8,9 +9,12 @@ from sklhier.model_selection._split import (
 from sklhier.model_selection._tune import DecoderSearch, tune_decoder
 
 __all__ = [
+    "Comparison",
     "DecoderSearch",
     "HierarchicalStratifiedKFold",
     "check_rare_classes",
     "coarsen",
+    "compare",
+    "compare_with_flat",
     "tune_decoder",
 ]
