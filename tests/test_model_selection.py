@@ -17,19 +17,23 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import StackingClassifier
 from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
+    KFold,
     RandomizedSearchCV,
     StratifiedGroupKFold,
     StratifiedKFold,
     cross_val_predict,
     cross_val_score,
 )
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import ComplementNB, GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 from strategies import labelled_trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
@@ -42,13 +46,21 @@ from sklhier.exceptions import (
     TargetError,
     TaxonomyError,
 )
-from sklhier.metrics import hierarchical_f1_score, make_hierarchical_scorer
+from sklhier.metrics import (
+    hierarchical_f1_score,
+    level_accuracy_scores,
+    make_hierarchical_scorer,
+)
 from sklhier.model_selection import (
     HierarchicalStratifiedKFold,
     check_rare_classes,
     coarsen,
+    compare,
+    compare_with_flat,
     tune_decoder,
 )
+from sklhier.model_selection import _compare as compare_module
+from sklhier.model_selection._compare import _contributions
 
 X, Y, TREE = make_hierarchical_classification(
     180, 6, branching=(2, 3), class_sep=2.0, random_state=0
@@ -539,3 +551,309 @@ def test_weights_that_a_base_cannot_take():
     estimator = HierarchicalClassifier(KNeighborsClassifier(), taxonomy=TREE)
     with pytest.raises(IncompatiblePartsError, match="that of KNeighborsClassifier does not"):
         tune_decoder(estimator, X, Y, DECODERS, sample_weight=np.ones(len(Y)))
+
+
+# -- comparing ----------------------------------------------------------------------------
+
+
+def out_of_fold(estimator, X, y, cv):
+    folds = list(cv.split(X, y))
+    answers = [clone(estimator).fit(X[train], y[train]).predict(X[test]) for train, test in folds]
+    return np.concatenate([y[test] for _, test in folds]), np.concatenate(answers)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_are_those_of_the_pooled_predictions(weighted):
+    estimators = {
+        "one classifier": GaussianNB(),
+        "careful": model(taxonomy=HARD_TREE, decoder=Threshold(0.6)),
+        "greedy": model(taxonomy=HARD_TREE, decoder="top_down"),
+    }
+    weights = np.linspace(0.1, 3, len(HARD_Y)) if weighted else None
+    cv = HierarchicalStratifiedKFold(4, taxonomy=HARD_TREE, shuffle=True, random_state=0)
+    found = compare(
+        estimators, HARD_X, HARD_Y, cv=cv, sample_weight=weights, n_bootstrap=5, n_jobs=2
+    )
+    assert found.names == tuple(estimators)
+    assert found.measures == ("level 1", "level 2", "path", "hF")
+    for name, scores in zip(found.names, found.scores, strict=True):
+        folds = list(cv.split(HARD_X, HARD_Y))
+        rows = np.concatenate([test for _, test in folds])
+        own = None if weights is None else weights[rows]
+        answers = []
+        for train, test in folds:
+            params = {} if weights is None else {"sample_weight": weights[train]}
+            fitted = clone(estimators[name]).fit(HARD_X[train], HARD_Y[train], **params)
+            answers.append(fitted.predict(HARD_X[test]))
+        pooled = np.concatenate(answers)
+        common = {"taxonomy": HARD_TREE, "sample_weight": own}
+        expected = [
+            *level_accuracy_scores(HARD_Y[rows], pooled, **common),
+            np.average(HARD_Y[rows] == pooled, weights=own),
+            hierarchical_f1_score(HARD_Y[rows], pooled, **common),
+        ]
+        assert_allclose(scores, expected, rtol=1e-13)
+    assert_allclose(found.differences, found.scores[1:] - found.scores[0])
+
+
+@given(labelled_trees(), st.data())
+def test_what_each_row_adds_makes_the_scores(case, data):
+    taxonomy, y, seed = case
+    predicted = np.array(
+        data.draw(st.lists(st.sampled_from(taxonomy.nodes), min_size=len(y), max_size=len(y)))
+    )
+    weights = np.random.default_rng(seed).integers(1, 4, len(y)).astype(float)
+    nodes = taxonomy.ids(y.tolist()), taxonomy.ids(predicted.tolist())
+    above, below = (
+        weights @ table for table in _contributions(*nodes, taxonomy, np.arange(taxonomy.n_levels))
+    )
+    common = {"taxonomy": taxonomy, "sample_weight": weights}
+    with np.errstate(invalid="ignore"):
+        found = above / below
+    assert_allclose(found[:-2], level_accuracy_scores(y, predicted, **common))
+    assert_allclose(found[-2], np.average(y == predicted, weights=weights))
+    assert_allclose(found[-1], hierarchical_f1_score(y, predicted, zero_division=0, **common))
+
+
+def slowly_resampled(y, answers, taxonomy, n_bootstrap):
+    """Differences of resamples, drawn and scored one at a time."""
+    random = np.random.RandomState(0)
+    differences = []
+    for _ in range(n_bootstrap):
+        rows = random.randint(len(y), size=len(y))
+        scores = [
+            [
+                *level_accuracy_scores(y[rows], answer[rows], taxonomy=taxonomy),
+                np.mean(y[rows] == answer[rows]),
+                hierarchical_f1_score(y[rows], answer[rows], taxonomy=taxonomy),
+            ]
+            for answer in answers
+        ]
+        differences.append(np.subtract(scores[1], scores[0]))
+    return np.array(differences)
+
+
+def test_intervals_are_percentiles_of_paired_resamples(monkeypatch):
+    # Folds of adjacent rows: held-out predictions are then in the order of the rows.
+    cv = KFold(3)
+    pair = {"flat": GaussianNB(), "tree": model(taxonomy=HARD_TREE, decoder=Threshold(0.6))}
+    found = compare(pair, HARD_X, HARD_Y, cv=cv, n_bootstrap=40, confidence=0.8)
+    y, flat = out_of_fold(pair["flat"], HARD_X, HARD_Y, cv)
+    answers = [flat.astype(object), out_of_fold(pair["tree"], HARD_X, HARD_Y, cv)[1]]
+    slow = slowly_resampled(y, answers, HARD_TREE, 40)
+    assert_allclose(found.intervals[0].T, np.percentile(slow, [10, 90], axis=0), atol=1e-12)
+    monkeypatch.setattr(compare_module, "_BLOCK", 7 * len(HARD_Y))
+    in_parts = compare(pair, HARD_X, HARD_Y, cv=cv, n_bootstrap=40, confidence=0.8)
+    assert_array_equal(in_parts.intervals, found.intervals)
+
+
+@pytest.mark.parametrize("weights", [None, np.linspace(0.1, 3, 240)])
+def test_identical_estimators_do_not_differ(weights):
+    twins = [model(taxonomy=HARD_TREE), model(taxonomy=HARD_TREE), GaussianNB()]
+    found = compare(twins, HARD_X, HARD_Y, cv=3, sample_weight=weights, n_bootstrap=200)
+    assert_array_equal(found.intervals[0], 0.0)
+    assert set(found.verdicts[0]) == {"no difference shown"}
+    assert found.names[1].endswith("(2)")
+    assert (found.intervals[1] != 0).any()
+
+
+def four_clusters(n_each=60):
+    random = np.random.RandomState(0)
+    X = np.repeat([0.0, 3.0, 6.0, 9.0], n_each) + random.normal(0, 0.5, 4 * n_each)
+    return X[:, None], np.repeat(["a", "b", "c", "d"], n_each)
+
+
+def test_flat_wins_where_the_hierarchy_mixes_what_is_far_apart():
+    X, y = four_clusters()
+    misleading = Taxonomy.from_dict({"A": ["a", "c"], "B": ["b", "d"]})
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=misleading)
+    found = compare_with_flat(estimator, X, y, n_bootstrap=200)
+    assert found.names == ("flat", "hierarchical")
+    assert set(found.verdicts[0]) == {"worse"}
+    assert (found.intervals[0, :, 1] < 0).all()
+    assert "\nflat wins at level 1, level 2, path, hF.\n" in str(found)
+    assert "flat wins at level 1, level 2, path, hF." in found._repr_html_()
+
+
+def test_flat_loses_where_its_base_cannot_tell_all_classes_apart():
+    X, y = four_clusters()
+    fitting = Taxonomy.from_dict({"A": ["a", "b"], "B": ["c", "d"]})
+    stump = DecisionTreeClassifier(max_depth=1)
+    estimator = make_pipeline(StandardScaler(), HierarchicalClassifier(stump, taxonomy=fitting))
+    found = compare_with_flat(estimator, X, y, n_bootstrap=200)
+    verdicts = dict(zip(found.measures, found.verdicts[0], strict=True))
+    assert verdicts["path"] == verdicts["level 2"] == verdicts["hF"] == "better"
+    text = str(found)
+    assert "hierarchical against flat: better at level" in text
+    assert "flat is not shown to win anywhere." in text
+    searched = GridSearchCV(estimator, {"hierarchicalclassifier__estimator__max_depth": [1]}, cv=2)
+    again = compare_with_flat(searched, X, y, n_bootstrap=200)
+    assert_array_equal(again.intervals, found.intervals)
+    assert_array_equal(again.scores, found.scores)
+
+
+@pytest.mark.parametrize("form", ["array", "frame", "lists"])
+def test_levels_are_compared_also_with_classifiers_that_know_only_labels(form):
+    y = {"array": HARD_LEVELS, "frame": pd.DataFrame(HARD_LEVELS), "lists": HARD_LEVELS.tolist()}
+    trio = {
+        "flat": LinearSVC(),
+        "svc": HierarchicalClassifier(LinearSVC()),
+        "careful": HierarchicalClassifier(GaussianNB(), decoder=Threshold(0.6)),
+    }
+    found = compare(trio, HARD_X, y[form], n_bootstrap=20)
+    of_labels = {
+        "flat": LinearSVC(),
+        "svc": HierarchicalClassifier(LinearSVC(), taxonomy=HARD_TREE),
+        "careful": HierarchicalClassifier(
+            GaussianNB(), taxonomy=HARD_TREE, decoder=Threshold(0.6)
+        ),
+    }
+    expected = compare(of_labels, HARD_X, HARD_Y, n_bootstrap=20)
+    assert_array_equal(found.scores, expected.scores)
+    assert_array_equal(found.intervals, expected.intervals)
+
+
+def test_comparing_is_deterministic():
+    pair = {"flat": GaussianNB(), "tree": model(taxonomy=HARD_TREE)}
+    one, same = (compare(pair, HARD_X, HARD_Y, n_bootstrap=50, random_state=3) for _ in range(2))
+    assert_array_equal(one.intervals, same.intervals)
+    other = compare(pair, HARD_X, HARD_Y, n_bootstrap=50, random_state=4)
+    assert (one.intervals != other.intervals).any()
+    assert (
+        one.fit_seconds.shape == one.predict_seconds.shape == one.fit_cpu_seconds.shape == (2, 5)
+    )
+    assert (one.fit_seconds > 0).all()
+
+
+def test_groups_are_resampled_whole():
+    groups = np.repeat(np.arange(60), 4)
+    pair = {"flat": GaussianNB(), "tree": model(taxonomy=HARD_TREE)}
+    by_row = compare(pair, HARD_X, HARD_Y, cv=GroupKFold(3), groups=groups)
+    alone = compare(pair, HARD_X, HARD_Y, cv=list(GroupKFold(3).split(HARD_X, HARD_Y, groups)))
+    copies = np.repeat(np.arange(240), 4)
+    folds = [
+        (np.flatnonzero(np.isin(copies, train)), np.flatnonzero(np.isin(copies, test)))
+        for train, test in KFold(3).split(HARD_X)
+    ]
+    repeated = compare(pair, HARD_X[copies], HARD_Y[copies], cv=folds, groups=copies)
+    single = compare(pair, HARD_X, HARD_Y, cv=KFold(3))
+    # Copies add no information: the intervals are those of the single rows.
+    assert_allclose(repeated.intervals, single.intervals, atol=1e-12)
+    naive = compare(pair, HARD_X[copies], HARD_Y[copies], cv=folds)
+    assert np.ptp(naive.intervals, axis=-1).sum() < 0.7 * np.ptp(single.intervals, axis=-1).sum()
+    assert_array_equal(by_row.scores, alone.scores)
+    assert (by_row.intervals != alone.intervals).any()
+
+
+def test_rows_that_are_held_out_twice_are_one_unit():
+    pair = {"flat": GaussianNB(), "tree": model(taxonomy=HARD_TREE)}
+    folds = list(KFold(3).split(HARD_X))
+    twice = compare(pair, HARD_X, HARD_Y, cv=folds + folds)
+    once = compare(pair, HARD_X, HARD_Y, cv=folds)
+    assert_array_equal(twice.scores, once.scores)
+    assert_allclose(twice.intervals, once.intervals, atol=1e-12)
+    assert twice.n_samples == 240
+    part = compare(pair, HARD_X, HARD_Y, cv=folds[:1])
+    assert part.n_samples == 80
+
+
+def test_levels_that_no_label_reaches_are_left_out():
+    y = HARD_TREE.to_levels(HARD_Y)[:, 0].astype(str)
+    found = compare([GaussianNB(), model(taxonomy=HARD_TREE)], HARD_X, y, cv=2, n_bootstrap=10)
+    assert found.measures == ("level 1", "path", "hF")
+
+
+def test_what_a_comparison_shows():
+    trio = {"<flat>": GaussianNB(), "tree": model(), "careful": model(decoder=Threshold(0.6))}
+    found = compare(trio, X, Y, n_bootstrap=20, confidence=0.9)
+    frame = found.to_frame()
+    assert frame.shape == (12, 7)
+    assert frame["difference"].isna().tolist() == [True] * 4 + [False] * 8
+    assert frame["verdict"].iloc[4:].tolist() == found.verdicts.ravel().tolist()
+    assert_array_equal(frame["score"], found.scores.ravel())
+    assert_array_equal(frame["low"].iloc[4:], found.intervals[..., 0].ravel())
+    assert repr(found).startswith("Comparison(names=('<flat>', 'tree', 'careful')")
+    text = str(found)
+    assert "180 rows in 5 folds; 90% intervals of 20 paired resamples" in text
+    assert "careful against <flat>:" in text
+    assert "&lt;flat&gt;" in found._repr_html_()
+    assert "<flat>" not in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"estimators": {"one": model()}}, "at least one other; 1 were given"),
+        ({"estimators": [GaussianNB(), LinearSVC()]}, "pass `taxonomy=`"),
+        ({"estimators": [model(), model(taxonomy=BALANCED)]}, "different taxonomies"),
+        ({"taxonomy": BALANCED}, "not in the taxonomy"),
+        ({"taxonomy": DIAMOND}, "A comparison needs a tree"),
+        ({"confidence": 1.0}, "confidence"),
+        ({"n_bootstrap": 0}, "n_bootstrap"),
+    ],
+)
+def test_what_comparing_refuses(change, message):
+    given = {"estimators": [model(), GaussianNB()], "X": X, "y": Y} | change
+    if change.get("taxonomy") is DIAMOND:
+        given |= {"X": X[:4], "y": ["Z", "P", "Z", "P"]}
+    with pytest.raises(ValueError, match=message):
+        compare(**given)
+
+
+def test_what_comparing_with_flat_refuses():
+    with pytest.raises(ValueError, match="GaussianNB has no strategy"):
+        compare_with_flat(GaussianNB(), X, Y)
+    with pytest.raises(ValueError, match="sets 'estimator__strategy', and a search"):
+        compare_with_flat(GridSearchCV(model(), [{"strategy": ["flat", "per_parent"]}]), X, Y)
+
+
+# -- one search over everything -----------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_one_search_over_everything_finds_something_good(tmp_path):
+    folder = shared_data("trec")
+    taxonomy = read_hierarchy(folder / "hierarchy.csv")
+    texts, y, test_texts, y_test = (
+        np.array(read_table(folder / f"{part}.tsv.gz", column), dtype=kind)
+        for part in ("train", "test")
+        for column, kind in (("text", object), ("fine", str))
+    )
+    default = Pipeline(
+        [
+            ("tfidf", TfidfVectorizer(sublinear_tf=True)),
+            (
+                "classify",
+                HierarchicalClassifier(
+                    LinearSVC(), taxonomy=taxonomy, node_estimators={"level:1": LinearSVC()}
+                ),
+            ),
+        ],
+        memory=str(tmp_path),
+    )
+    scoring = {
+        "hF": make_hierarchical_scorer("f1"),
+        "top": make_hierarchical_scorer("level_accuracy", level=1),
+    }
+    search = GridSearchCV(
+        default,
+        {
+            "tfidf__ngram_range": [(1, 1), (1, 2)],
+            "classify__strategy": ["per_parent", "flat"],
+            "classify__decoder": ["best_path", "top_down"],
+            "classify__estimator__C": [0.3, 3.0],
+            "classify__node_estimators__level:1": [LinearSVC(), ComplementNB()],
+        },
+        scoring=scoring,
+        refit="hF",
+        cv=HierarchicalStratifiedKFold(3, taxonomy=taxonomy, shuffle=True, random_state=0),
+        error_score="raise",
+    ).fit(texts, y)
+    results = search.cv_results_
+    assert len(results["params"]) == 32
+    for name in scoring:
+        assert np.isfinite(results[f"mean_test_{name}"]).all()
+        assert np.ptp(results[f"mean_test_{name}"]) > 0.01  # the grid makes a difference
+    default.fit(texts, y)
+    for scorer in scoring.values():
+        assert scorer(search, test_texts, y_test) >= scorer(default, test_texts, y_test) - 0.01

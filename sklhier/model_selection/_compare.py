@@ -336,8 +336,8 @@ def compare_with_flat(
 ) -> Comparison:
     """Compare a hierarchical estimator with itself made flat.
 
-    Is the hierarchy worth it? The baseline, ``"flat"``, is the estimator with ``strategy="flat"``: one
-    classifier over all classes, with the same base estimator and the same decoder.
+    Is the hierarchy worth it? The baseline, ``"flat"``, is the estimator with
+    ``strategy="flat"``: one classifier over all classes, same base estimator, same decoder.
 
     Parameters
     ----------
