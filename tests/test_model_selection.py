@@ -306,6 +306,8 @@ def test_rare_classes_are_named():
     assert "HierarchicalStratifiedKFold" in text
     assert text.endswith("1 leaves have no row at all: 'd'.")
     assert caught[0].filename == __file__
+    with pytest.warns(RareClassWarning, match=r"'k4' \(1\) and 3 more\. Merge"):
+        check_rare_classes([f"k{i}" for i in range(8)])
 
 
 def test_no_warning_without_rare_classes():

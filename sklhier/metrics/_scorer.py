@@ -140,7 +140,8 @@ def named_metric(name: str) -> tuple[Callable[..., Any], bool]:
             f"A metric of predicted labels is a function or one of {sorted(of_labels)}; "
             f"{name!r} was given."
         )
-    return of_labels[name]
+    metric, greater_is_better, *_ = of_labels[name]
+    return metric, greater_is_better
 
 
 def _takes_labels(metric: Callable[..., Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -255,7 +256,8 @@ def _read_decoders(decoders: Any) -> dict[str, str | Decoder]:
     if isinstance(decoders, Mapping):
         named = [(str(label), decoder) for label, decoder in decoders.items()]
     else:
-        named = [(d if isinstance(d, str) else repr(d), d) for d in decoders]
+        with config_context(print_changed_only=False):
+            named = [(d if isinstance(d, str) else repr(d), d) for d in decoders]
     for _, decoder in named:
         resolve_decoder(decoder)
     labels = [label for label, _ in named]
