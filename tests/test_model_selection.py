@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 from conftest import DIAMOND, TAXONOMIES, shared_data
@@ -463,10 +464,11 @@ def test_tuning_is_deterministic_and_runs_in_processes():
 
 def test_labels_of_decoders_and_what_is_shown():
     estimator = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
-    found = tune_decoder(
-        estimator, HARD_X, HARD_Y, {"greedy": "top_down", "<careful>": Threshold(0.9)}, cv=2
-    )
-    assert found.best_decoder_ in ("top_down",) or found.best_decoder_.tau == 0.9
+    labelled = {"greedy": "top_down", "<careful>": Threshold(0.9)}
+    found = tune_decoder(estimator, HARD_X, HARD_Y, labelled, cv=2)
+    label = found.results_["decoder"][found.best_index_]
+    assert found.best_decoder_ is labelled[label]
+    assert str(found).endswith(f"Best of 2 splits: {label}")
     assert repr(found).startswith("DecoderSearch(best_decoder_=")
     lines = str(found).splitlines()
     assert [line.split()[0] for line in lines[:3]] == ["decoder", "greedy", "<careful>"]
@@ -478,6 +480,22 @@ def test_labels_of_decoders_and_what_is_shown():
     )
     assert several.best_index_ is several.best_score_ is several.best_estimator_ is None
     assert "no metric was named" in str(several)
+
+
+def test_a_score_that_is_undefined_ranks_last():
+    def undefined_if_it_stops(y_true, y_pred, *, taxonomy, sample_weight):
+        stops = [label not in taxonomy.leaves for label in y_pred.tolist()]
+        return np.nan if any(stops) else 0.0
+
+    found = tune_decoder(
+        model(taxonomy=HARD_TREE),
+        HARD_X,
+        HARD_Y,
+        [Threshold(0.9), "top_down"],
+        scoring=undefined_if_it_stops,
+    )
+    assert found.results_["rank_test_score"].tolist() == [2, 1]
+    assert found.best_decoder_ == "top_down"
 
 
 def test_groups_are_not_split():
@@ -694,9 +712,14 @@ def test_flat_loses_where_its_base_cannot_tell_all_classes_apart():
     assert_array_equal(again.scores, found.scores)
 
 
-@pytest.mark.parametrize("form", ["array", "frame", "lists"])
+@pytest.mark.parametrize("form", ["array", "frame", "polars", "lists"])
 def test_levels_are_compared_also_with_classifiers_that_know_only_labels(form):
-    y = {"array": HARD_LEVELS, "frame": pd.DataFrame(HARD_LEVELS), "lists": HARD_LEVELS.tolist()}
+    y = {
+        "array": HARD_LEVELS,
+        "frame": pd.DataFrame(HARD_LEVELS),
+        "polars": pl.DataFrame(HARD_LEVELS.astype(str), schema=["a", "b"], orient="row"),
+        "lists": HARD_LEVELS.tolist(),
+    }
     trio = {
         "flat": LinearSVC(),
         "svc": HierarchicalClassifier(LinearSVC()),
