@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import sklearn
 from conftest import DIAMOND, TAXONOMIES, shared_data
@@ -714,18 +713,19 @@ def test_flat_loses_where_its_base_cannot_tell_all_classes_apart():
 
 @pytest.mark.parametrize("form", ["array", "frame", "polars", "lists"])
 def test_levels_are_compared_also_with_classifiers_that_know_only_labels(form):
-    y = {
-        "array": HARD_LEVELS,
-        "frame": pd.DataFrame(HARD_LEVELS),
-        "polars": pl.DataFrame(HARD_LEVELS.astype(str), schema=["a", "b"], orient="row"),
-        "lists": HARD_LEVELS.tolist(),
-    }
+    if form == "polars":
+        kind = pytest.importorskip("polars").DataFrame
+        y = kind(HARD_LEVELS.astype(str), schema=["a", "b"], orient="row")
+    else:
+        y = {"array": np.array, "frame": pd.DataFrame, "lists": np.ndarray.tolist}[form](
+            HARD_LEVELS
+        )
     trio = {
         "flat": LinearSVC(),
         "svc": HierarchicalClassifier(LinearSVC()),
         "careful": HierarchicalClassifier(GaussianNB(), decoder=Threshold(0.6)),
     }
-    found = compare(trio, HARD_X, y[form], n_bootstrap=20)
+    found = compare(trio, HARD_X, y, n_bootstrap=20)
     of_labels = {
         "flat": LinearSVC(),
         "svc": HierarchicalClassifier(LinearSVC(), taxonomy=HARD_TREE),
