@@ -24,13 +24,13 @@ from sklearn.utils.validation import (
 )
 
 from sklhier import _compat, _local, _targets
+from sklhier._blocks import row_blocks
 from sklhier._local import LocalModel, LocalScores
 from sklhier._marginals import (
     DenseMarginals,
     Marginals,
     Outcomes,
     checked_node_proba,
-    row_blocks,
 )
 from sklhier._node_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
 from sklhier._places import place_of

@@ -7,13 +7,11 @@ probability of every node for every row: `expand` computes those of the outcomes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, Self
 
 import numpy as np
-from sklearn import get_config
 
 from sklhier import _node_ops as ops
 from sklhier._typing import Bools, Floats, NodeIds, Offsets, Rows
@@ -26,8 +24,6 @@ __all__ = [
     "Marginals",
     "Outcomes",
     "checked_node_proba",
-    "most_numbers",
-    "row_blocks",
 ]
 
 
@@ -300,18 +296,6 @@ class AnswerMarginals:
         table = self._proba[:, found]
         table[:, found < 0] = 0.0
         return table
-
-
-def most_numbers() -> int:
-    """Return how many float64 numbers fit scikit-learn's ``working_memory``."""
-    return int(get_config()["working_memory"] * 2**20 / 8)
-
-
-def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Cut rows into blocks whose float64 tables fit scikit-learn's ``working_memory``."""
-    size = max(1, most_numbers() // max(1, n_columns))
-    for start in range(0, n_rows, size):
-        yield slice(start, min(start + size, n_rows))
 
 
 def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from sklhier import _local
+from sklhier._blocks import row_blocks
 from sklhier._local import LocalModel, LocalProblem, LocalScores
-from sklhier._marginals import Outcomes, row_blocks
+from sklhier._marginals import Outcomes
 from sklhier._node_estimators import NodeEstimators
 from sklhier._places import place_of
 from sklhier._typing import Floats, NodeIds, Rows

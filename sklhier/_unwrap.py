@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ask", "classifier_within", "holds_classifier"]
+__all__ = ["Route", "ask", "classifier_within", "holds_classifier", "route_to_classifier"]
 
 
 def _without_searches(estimator: Any) -> Any:
@@ -56,3 +58,59 @@ def ask(estimator: Any, method: str, X: Any, **params: Any) -> Any:
         X = outer[:-1].transform(X) if len(outer.steps) > 1 else X
         outer = _without_searches(outer.steps[-1][1])
     return getattr(inner, method)(X, **params)
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way from an estimator that is not fitted to the classifier at its end.
+
+    Attributes
+    ----------
+    classifier : estimator
+        What remains when all searches and all Pipelines are opened.
+    prefix : str
+        What precedes the names of its parameters in ``set_params`` of the outermost one.
+    fit_prefix : str
+        What precedes the names of its fit parameters in ``fit`` of the outermost one.
+    searched : frozenset of str
+        Parameters that searches on the way set, by their names in the outermost one.
+    """
+
+    classifier: Any
+    prefix: str
+    fit_prefix: str
+    searched: frozenset[str]
+
+    def refuse_searched(self, parameter: str, who: str) -> None:
+        """Raise a ValueError if a search on the way sets a parameter of the classifier, too."""
+        name = f"{self.prefix}{parameter}"
+        twice = [
+            key for key in sorted(self.searched) if key == name or key.startswith(f"{name}__")
+        ]
+        if twice:
+            raise ValueError(
+                f"{who} sets {name!r}, and a search within the estimator would set {twice[0]!r} "
+                "again. Leave it out of that search, or pass the estimator that it found."
+            )
+
+
+def route_to_classifier(estimator: Any) -> Route:
+    """Return the way through Pipelines and searches, before anything is fitted."""
+    inner, prefix, fit_prefix, searched = estimator, "", "", set[str]()
+    while True:
+        if hasattr(inner, "refit") and hasattr(inner, "estimator"):
+            prefix += "estimator__"
+            searched |= {f"{prefix}{key}" for key in _searched_by(inner)}
+            inner = inner.estimator
+        elif hasattr(inner, "steps"):
+            name, inner = inner.steps[-1]
+            prefix, fit_prefix = f"{prefix}{name}__", f"{fit_prefix}{name}__"
+        else:
+            return Route(inner, prefix, fit_prefix, frozenset(searched))
+
+
+def _searched_by(search: Any) -> Iterator[str]:
+    for attribute in ("param_grid", "param_distributions"):
+        grids = getattr(search, attribute, [])
+        for grid in [grids] if isinstance(grids, Mapping) else grids:
+            yield from grid

@@ -254,7 +254,7 @@ class RareClassWarning(UserWarning):
     ) -> Self:
         """Labels with fewer than `min_count` rows, the rarest first, and leaves with none."""
         listed = ", ".join(f"{name!r} ({count})" for name, count in list(rare.items())[:5])
-        more = ", ..." if len(rare) > 5 else ""
+        more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
         without = f" {len(empty)} leaves have no row at all: {quoted(empty)}." if empty else ""
         return cls(
             f"{len(rare)} of {n_labels} labels have fewer than {min_count} rows: {listed}{more}. "

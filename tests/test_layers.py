@@ -13,7 +13,7 @@ PACKAGE = Path(sklhier.__file__).parent
 LAYERS = [
     ["_version", "_typing", "_compat", "exceptions"],
     ["_validation", "_versions", "_unwrap"],
-    ["_node_ops", "_cells", "_outline"],
+    ["_node_ops", "_blocks", "_cells", "_outline"],
     ["_builders"],
     ["taxonomy"],
     ["_places", "_node_weights", "_marginals", "_targets"],

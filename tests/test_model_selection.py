@@ -4,29 +4,63 @@ import copy
 import csv
 import gzip
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from conftest import DIAMOND, TAXONOMIES, shared_data
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
+    KFold,
+    RandomizedSearchCV,
+    StratifiedGroupKFold,
     StratifiedKFold,
     cross_val_predict,
     cross_val_score,
 )
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import ComplementNB, GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 from strategies import labelled_trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier._unwrap import classifier_within
 from sklhier.datasets import make_hierarchical_classification
-from sklhier.exceptions import RareClassWarning, TargetError, TaxonomyError
-from sklhier.model_selection import HierarchicalStratifiedKFold, check_rare_classes, coarsen
+from sklhier.decoders import Threshold
+from sklhier.exceptions import (
+    IncompatiblePartsError,
+    RareClassWarning,
+    TargetError,
+    TaxonomyError,
+)
+from sklhier.metrics import (
+    hierarchical_f1_score,
+    level_accuracy_scores,
+    make_hierarchical_scorer,
+)
+from sklhier.model_selection import (
+    HierarchicalStratifiedKFold,
+    check_rare_classes,
+    coarsen,
+    compare,
+    compare_with_flat,
+    tune_decoder,
+)
+from sklhier.model_selection import _compare as compare_module
+from sklhier.model_selection._compare import _contributions
 
 X, Y, TREE = make_hierarchical_classification(
     180, 6, branching=(2, 3), class_sep=2.0, random_state=0
@@ -35,8 +69,8 @@ LEVELS = TREE.to_levels(Y)
 BALANCED = TAXONOMIES["balanced"]
 
 
-def model(**params):
-    return HierarchicalClassifier(GaussianNB(), taxonomy=TREE, **params)
+def model(taxonomy=TREE, **params):
+    return HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy, **params)
 
 
 # -- merging rare classes -----------------------------------------------------------------
@@ -272,6 +306,8 @@ def test_rare_classes_are_named():
     assert "HierarchicalStratifiedKFold" in text
     assert text.endswith("1 leaves have no row at all: 'd'.")
     assert caught[0].filename == __file__
+    with pytest.warns(RareClassWarning, match=r"'k4' \(1\) and 3 more\. Merge"):
+        check_rare_classes([f"k{i}" for i in range(8)])
 
 
 def test_no_warning_without_rare_classes():
@@ -279,3 +315,570 @@ def test_no_warning_without_rare_classes():
         warnings.simplefilter("error")
         assert check_rare_classes(["a"] * 5, BALANCED) == {}
         assert check_rare_classes(["Z"] * 5, DIAMOND) == {}
+
+
+# -- tuning decoders ----------------------------------------------------------------------
+
+DECODERS = ["best_path", "top_down", Threshold(0.3), Threshold(0.7)]
+HARD_X, HARD_Y, HARD_TREE = make_hierarchical_classification(
+    240, 6, branching=(2, 3), class_sep=0.7, random_state=1
+)
+HARD_LEVELS = HARD_TREE.to_levels(HARD_Y)
+
+
+class CountingNB(GaussianNB):
+    """Counts how often a model of all rows of a part was fitted."""
+
+    fits: ClassVar[list[int]] = []
+
+    def fit(self, X, y, sample_weight=None):
+        self.fits.append(len(y))
+        return super().fit(X, y, sample_weight=sample_weight)
+
+
+def flat_counter(**params):
+    return HierarchicalClassifier(CountingNB(), taxonomy=HARD_TREE, strategy="flat", **params)
+
+
+def as_search(estimator, X, y, name, cv, scoring, refit=True, **params):
+    search = GridSearchCV(
+        estimator, {name: DECODERS}, cv=cv, scoring=scoring, refit=refit, error_score="raise"
+    )
+    return search.fit(X, y, **params)
+
+
+def assert_same_results(ours, theirs, names):
+    for name in names:
+        for key in (k for k in theirs.cv_results_ if k.endswith(f"_test_{name}")):
+            assert_allclose(ours.results_[key], theirs.cv_results_[key], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["labels", "levels", "frame"])
+@pytest.mark.parametrize("wrap", ["bare", "pipeline", "search"])
+def test_tuning_agrees_with_a_search(form, wrap):
+    y = {"labels": HARD_Y, "levels": HARD_LEVELS, "frame": pd.DataFrame(HARD_LEVELS)}[form]
+    taxonomy = HARD_TREE if form == "labels" else None
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy)
+    name = "decoder"
+    if wrap != "bare":
+        estimator = make_pipeline(StandardScaler(), estimator)
+        name = "hierarchicalclassifier__decoder"
+    if wrap == "search":
+        grid = {"hierarchicalclassifier__estimator__var_smoothing": [1.0]}
+        estimator = GridSearchCV(estimator, grid, cv=3)
+        name = f"estimator__{name}"
+    cv = HierarchicalStratifiedKFold(4, taxonomy=taxonomy, shuffle=True, random_state=0)
+    scorers = {
+        "hF": make_hierarchical_scorer("f1"),
+        "top": make_hierarchical_scorer("level_accuracy", level=1),
+        "distance": make_hierarchical_scorer("tree_distance"),
+    }
+    ours = tune_decoder(
+        estimator,
+        HARD_X,
+        y,
+        DECODERS,
+        scoring={
+            "hF": hierarchical_f1_score,
+            "top": "level_accuracy",
+            "distance": "tree_distance",
+        },
+        cv=cv,
+        refit="distance",
+    )
+    theirs = as_search(estimator, HARD_X, y, name, cv, scorers, refit="distance")
+    assert_same_results(ours, theirs, scorers)
+    assert ours.best_index_ == theirs.best_index_
+    assert ours.best_score_ == pytest.approx(theirs.best_score_, abs=1e-12)
+    for one, other in zip(
+        *(np.asarray(fitted.predict(HARD_X)).T for fitted in (ours.best_estimator_, theirs)),
+        strict=True,
+    ):
+        assert pd.Series(one).equals(pd.Series(other))
+    decoder = repr(ours.best_estimator_.get_params()[name])
+    assert decoder == repr(classifier_within(ours.best_estimator_).decoder)
+    assert decoder == repr(ours.best_decoder_)
+    assert repr(theirs.best_params_[name]) == repr(ours.best_decoder_)
+
+
+def test_tuning_by_one_metric_and_with_weights():
+    weights = np.linspace(0.1, 3, len(HARD_Y))
+    plain = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
+    pipeline = make_pipeline(StandardScaler(), plain)
+    ours = tune_decoder(pipeline, HARD_X, HARD_Y, DECODERS, sample_weight=weights, cv=3)
+    with sklearn.config_context(enable_metadata_routing=True):
+        base = GaussianNB().set_fit_request(sample_weight=True)
+        routed = make_pipeline(
+            StandardScaler().set_fit_request(sample_weight=False),
+            HierarchicalClassifier(base, taxonomy=HARD_TREE),
+        )
+        theirs = as_search(
+            routed,
+            HARD_X,
+            HARD_Y,
+            "hierarchicalclassifier__decoder",
+            HierarchicalStratifiedKFold(3, taxonomy=HARD_TREE),
+            make_hierarchical_scorer("f1").set_score_request(sample_weight=True),
+            sample_weight=weights,
+        )
+        within = tune_decoder(routed, HARD_X, HARD_Y, DECODERS, sample_weight=weights, cv=3)
+    for found in (ours, within):
+        assert_same_results(found, theirs, ["score"])
+        assert_array_equal(found.best_estimator_.predict(HARD_X), theirs.predict(HARD_X))
+    unweighted = tune_decoder(pipeline, HARD_X, HARD_Y, DECODERS, cv=3)
+    assert (unweighted.results_["mean_test_score"] != ours.results_["mean_test_score"]).any()
+
+
+def test_a_search_within_chooses_as_it_did_in_the_folds():
+    grid = {"estimator__var_smoothing": [1e-9, 1.0, 100.0]}
+    inner = GridSearchCV(
+        model(taxonomy=HARD_TREE), grid, cv=3, scoring=make_hierarchical_scorer("precision")
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # if the decoder is used within
+        found = tune_decoder(inner, HARD_X, HARD_Y, [Threshold(0.95)], cv=2)
+        plain = clone(inner).fit(HARD_X, HARD_Y)
+    assert found.best_estimator_.best_params_ == plain.best_params_
+    assert classifier_within(found.best_estimator_).decoder.tau == 0.95
+    assert found.best_estimator_.estimator.decoder.tau == 0.95
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_each_fold_is_fitted_once(refit):
+    CountingNB.fits.clear()
+    found = tune_decoder(flat_counter(), HARD_X, HARD_Y, DECODERS, cv=4, refit=refit)
+    assert CountingNB.fits == [180] * 4 + [240] * refit
+    assert (found.best_estimator_ is None) is not refit
+
+
+def test_tuning_is_deterministic_and_runs_in_processes():
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
+    texts = [
+        tune_decoder(estimator, HARD_X, HARD_Y, DECODERS, n_jobs=n_jobs).to_frame().to_csv()
+        for n_jobs in (None, None, 2)
+    ]
+    assert texts[0] == texts[1] == texts[2]
+    assert not hasattr(estimator, "taxonomy_")
+
+
+def test_labels_of_decoders_and_what_is_shown():
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
+    labelled = {"greedy": "top_down", "<careful>": Threshold(0.9)}
+    found = tune_decoder(estimator, HARD_X, HARD_Y, labelled, cv=2)
+    label = found.results_["decoder"][found.best_index_]
+    assert found.best_decoder_ is labelled[label]
+    assert str(found).endswith(f"Best of 2 splits: {label}")
+    assert repr(found).startswith("DecoderSearch(best_decoder_=")
+    lines = str(found).splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["decoder", "greedy", "<careful>"]
+    assert lines[-1].startswith("Best of 2 splits: ")
+    assert "&lt;careful&gt;" in found._repr_html_()
+    assert list(found.to_frame()["decoder"]) == ["greedy", "<careful>"]
+    several = tune_decoder(
+        estimator, HARD_X, HARD_Y, DECODERS, scoring={"a": "f1", "b": "recall"}, refit=False, cv=2
+    )
+    assert several.best_index_ is several.best_score_ is several.best_estimator_ is None
+    assert "no metric was named" in str(several)
+
+
+def test_a_score_that_is_undefined_ranks_last():
+    def undefined_if_it_stops(y_true, y_pred, *, taxonomy, sample_weight):
+        stops = [label not in taxonomy.leaves for label in y_pred.tolist()]
+        return np.nan if any(stops) else 0.0
+
+    found = tune_decoder(
+        model(taxonomy=HARD_TREE),
+        HARD_X,
+        HARD_Y,
+        [Threshold(0.9), "top_down"],
+        scoring=undefined_if_it_stops,
+    )
+    assert found.results_["rank_test_score"].tolist() == [2, 1]
+    assert found.best_decoder_ == "top_down"
+
+
+def test_groups_are_not_split():
+    groups = np.arange(len(HARD_Y)) // 4
+    seen = []
+
+    class Watching(StratifiedGroupKFold):
+        def split(self, X, y=None, groups=None):
+            folds = list(super().split(X, y, groups))
+            seen.extend(folds)
+            return iter(folds)
+
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
+    watched = tune_decoder(
+        estimator, HARD_X, HARD_Y, DECODERS, cv=Watching(5), groups=groups, refit=False
+    )
+    for train, test in seen:
+        assert not set(groups[train]) & set(groups[test])
+    by_default = tune_decoder(estimator, HARD_X, HARD_Y, DECODERS, groups=groups, refit=False)
+    pairs = tune_decoder(estimator, HARD_X, HARD_Y, DECODERS, cv=seen, refit=False)
+    for other in (by_default, pairs):
+        assert watched.to_frame().equals(other.to_frame())
+
+
+def test_single_rows_are_warned_of():
+    y = HARD_Y.copy()
+    name = np.unique(y)[0]
+    y[np.flatnonzero(y == name)[1:]] = np.unique(y)[1]
+    with pytest.warns(RareClassWarning, match=f"fewer than 2 rows: '{name}' \\(1\\)") as caught:
+        tune_decoder(model(taxonomy=HARD_TREE), HARD_X, y, ["best_path"], refit=False)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"estimator": GaussianNB()}, "GaussianNB has no decoder"),
+        ({"estimator": HierarchicalClassifier(LinearSVC())}, "has no predict_proba"),
+        (
+            {"estimator": GridSearchCV(model(), {"decoder": ["best_path"]})},
+            "sets 'estimator__decoder', and a search",
+        ),
+        (
+            {
+                "estimator": RandomizedSearchCV(
+                    model(decoder=Threshold()), {"decoder__tau": [0.1]}, n_iter=1
+                )
+            },
+            "would set 'estimator__decoder__tau'",
+        ),
+        ({"decoders": "best_path"}, "'best_path' alone was given"),
+        ({"decoders": []}, "there is none"),
+        ({"decoders": ["top_down", "top_down"]}, "top_down stands there twice"),
+        ({"decoders": ["nearest"]}, "'nearest' was given"),
+        ({"scoring": "fbeta"}, "'fbeta' was given"),
+        ({"scoring": make_hierarchical_scorer()}, "Instead of a scorer"),
+        ({"scoring": {}}, "there is none"),
+        ({"scoring": {"a": "f1", "b": "f1"}}, "`refit` is the name of the one that decides"),
+        ({"scoring": {"a": "f1"}, "refit": "b"}, "'b' was given"),
+        ({"scoring": lambda *_, **__: np.nan}, "'score' is undefined in some fold"),
+        ({"sample_weight": [1.0]}, "one weight for each sample"),
+        ({"X": X[:5]}, "inconsistent numbers of samples"),
+        ({"cv": 1000}, "n_splits=1000 greater than"),
+    ],
+)
+def test_what_tuning_refuses(change, message):
+    given = {"estimator": model(), "X": X, "y": Y, "decoders": DECODERS} | change
+    with pytest.raises(ValueError, match=message):
+        tune_decoder(**given)
+
+
+def test_weights_that_a_base_cannot_take():
+    estimator = HierarchicalClassifier(KNeighborsClassifier(), taxonomy=TREE)
+    with pytest.raises(IncompatiblePartsError, match="that of KNeighborsClassifier does not"):
+        tune_decoder(estimator, X, Y, DECODERS, sample_weight=np.ones(len(Y)))
+
+
+# -- comparing ----------------------------------------------------------------------------
+
+
+def out_of_fold(estimator, X, y, cv):
+    folds = list(cv.split(X, y))
+    answers = [clone(estimator).fit(X[train], y[train]).predict(X[test]) for train, test in folds]
+    return np.concatenate([y[test] for _, test in folds]), np.concatenate(answers)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_are_those_of_the_pooled_predictions(weighted):
+    estimators = {
+        "one classifier": GaussianNB(),
+        "careful": model(taxonomy=HARD_TREE, decoder=Threshold(0.6)),
+        "greedy": model(taxonomy=HARD_TREE, decoder="top_down"),
+    }
+    weights = np.linspace(0.1, 3, len(HARD_Y)) if weighted else None
+    cv = HierarchicalStratifiedKFold(4, taxonomy=HARD_TREE, shuffle=True, random_state=0)
+    found = compare(
+        estimators, HARD_X, HARD_Y, cv=cv, sample_weight=weights, n_bootstrap=5, n_jobs=2
+    )
+    assert found.names == tuple(estimators)
+    assert found.measures == ("level 1", "level 2", "path", "hF")
+    for name, scores in zip(found.names, found.scores, strict=True):
+        folds = list(cv.split(HARD_X, HARD_Y))
+        rows = np.concatenate([test for _, test in folds])
+        own = None if weights is None else weights[rows]
+        answers = []
+        for train, test in folds:
+            params = {} if weights is None else {"sample_weight": weights[train]}
+            fitted = clone(estimators[name]).fit(HARD_X[train], HARD_Y[train], **params)
+            answers.append(fitted.predict(HARD_X[test]))
+        pooled = np.concatenate(answers)
+        common = {"taxonomy": HARD_TREE, "sample_weight": own}
+        expected = [
+            *level_accuracy_scores(HARD_Y[rows], pooled, **common),
+            np.average(HARD_Y[rows] == pooled, weights=own),
+            hierarchical_f1_score(HARD_Y[rows], pooled, **common),
+        ]
+        assert_allclose(scores, expected, rtol=1e-13)
+    assert_allclose(found.differences, found.scores[1:] - found.scores[0])
+
+
+@given(labelled_trees(), st.data())
+def test_what_each_row_adds_makes_the_scores(case, data):
+    taxonomy, y, seed = case
+    predicted = np.array(
+        data.draw(st.lists(st.sampled_from(taxonomy.nodes), min_size=len(y), max_size=len(y)))
+    )
+    weights = np.random.default_rng(seed).integers(1, 4, len(y)).astype(float)
+    nodes = taxonomy.ids(y.tolist()), taxonomy.ids(predicted.tolist())
+    above, below = (
+        weights @ table for table in _contributions(*nodes, taxonomy, np.arange(taxonomy.n_levels))
+    )
+    common = {"taxonomy": taxonomy, "sample_weight": weights}
+    with np.errstate(invalid="ignore"):
+        found = above / below
+    assert_allclose(found[:-2], level_accuracy_scores(y, predicted, **common))
+    assert_allclose(found[-2], np.average(y == predicted, weights=weights))
+    assert_allclose(found[-1], hierarchical_f1_score(y, predicted, zero_division=0, **common))
+
+
+def slowly_resampled(y, answers, taxonomy, n_bootstrap):
+    """Differences of resamples, drawn and scored one at a time."""
+    random = np.random.RandomState(0)
+    differences = []
+    for _ in range(n_bootstrap):
+        rows = random.randint(len(y), size=len(y))
+        scores = [
+            [
+                *level_accuracy_scores(y[rows], answer[rows], taxonomy=taxonomy),
+                np.mean(y[rows] == answer[rows]),
+                hierarchical_f1_score(y[rows], answer[rows], taxonomy=taxonomy),
+            ]
+            for answer in answers
+        ]
+        differences.append(np.subtract(scores[1], scores[0]))
+    return np.array(differences)
+
+
+def test_intervals_are_percentiles_of_paired_resamples(monkeypatch):
+    # Folds of adjacent rows: held-out predictions are then in the order of the rows.
+    cv = KFold(3)
+    pair = {"flat": GaussianNB(), "tree": model(taxonomy=HARD_TREE, decoder=Threshold(0.6))}
+    found = compare(pair, HARD_X, HARD_Y, cv=cv, n_bootstrap=40, confidence=0.8)
+    y, flat = out_of_fold(pair["flat"], HARD_X, HARD_Y, cv)
+    answers = [flat.astype(object), out_of_fold(pair["tree"], HARD_X, HARD_Y, cv)[1]]
+    slow = slowly_resampled(y, answers, HARD_TREE, 40)
+    assert_allclose(found.intervals[0].T, np.percentile(slow, [10, 90], axis=0), atol=1e-12)
+    monkeypatch.setattr(compare_module, "_BLOCK", 7 * len(HARD_Y))
+    in_parts = compare(pair, HARD_X, HARD_Y, cv=cv, n_bootstrap=40, confidence=0.8)
+    assert_array_equal(in_parts.intervals, found.intervals)
+
+
+@pytest.mark.parametrize("weights", [None, np.linspace(0.1, 3, 240)])
+def test_identical_estimators_do_not_differ(weights):
+    twins = [model(taxonomy=HARD_TREE), model(taxonomy=HARD_TREE), GaussianNB()]
+    found = compare(twins, HARD_X, HARD_Y, cv=3, sample_weight=weights, n_bootstrap=200)
+    assert_array_equal(found.intervals[0], 0.0)
+    assert set(found.verdicts[0]) == {"no difference shown"}
+    assert found.names[1].endswith("(2)")
+    assert (found.intervals[1] != 0).any()
+
+
+def four_clusters(n_each=60):
+    random = np.random.RandomState(0)
+    X = np.repeat([0.0, 3.0, 6.0, 9.0], n_each) + random.normal(0, 0.5, 4 * n_each)
+    return X[:, None], np.repeat(["a", "b", "c", "d"], n_each)
+
+
+def test_flat_wins_where_the_hierarchy_mixes_what_is_far_apart():
+    X, y = four_clusters()
+    misleading = Taxonomy.from_dict({"A": ["a", "c"], "B": ["b", "d"]})
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=misleading)
+    found = compare_with_flat(estimator, X, y, n_bootstrap=200)
+    assert found.names == ("flat", "hierarchical")
+    assert set(found.verdicts[0]) == {"worse"}
+    assert (found.intervals[0, :, 1] < 0).all()
+    assert "\nflat wins at level 1, level 2, path, hF.\n" in str(found)
+    assert "flat wins at level 1, level 2, path, hF." in found._repr_html_()
+
+
+def test_flat_loses_where_its_base_cannot_tell_all_classes_apart():
+    X, y = four_clusters()
+    fitting = Taxonomy.from_dict({"A": ["a", "b"], "B": ["c", "d"]})
+    stump = DecisionTreeClassifier(max_depth=1)
+    estimator = make_pipeline(StandardScaler(), HierarchicalClassifier(stump, taxonomy=fitting))
+    found = compare_with_flat(estimator, X, y, n_bootstrap=200)
+    verdicts = dict(zip(found.measures, found.verdicts[0], strict=True))
+    assert verdicts["path"] == verdicts["level 2"] == verdicts["hF"] == "better"
+    text = str(found)
+    assert "hierarchical against flat: better at level" in text
+    assert "flat is not shown to win anywhere." in text
+    searched = GridSearchCV(estimator, {"hierarchicalclassifier__estimator__max_depth": [1]}, cv=2)
+    again = compare_with_flat(searched, X, y, n_bootstrap=200)
+    assert_array_equal(again.intervals, found.intervals)
+    assert_array_equal(again.scores, found.scores)
+
+
+@pytest.mark.parametrize("form", ["array", "frame", "polars", "lists"])
+def test_levels_are_compared_also_with_classifiers_that_know_only_labels(form):
+    if form == "polars":
+        kind = pytest.importorskip("polars").DataFrame
+        y = kind(HARD_LEVELS.astype(str), schema=["a", "b"], orient="row")
+    else:
+        y = {"array": np.array, "frame": pd.DataFrame, "lists": np.ndarray.tolist}[form](
+            HARD_LEVELS
+        )
+    trio = {
+        "flat": LinearSVC(),
+        "svc": HierarchicalClassifier(LinearSVC()),
+        "careful": HierarchicalClassifier(GaussianNB(), decoder=Threshold(0.6)),
+    }
+    found = compare(trio, HARD_X, y, n_bootstrap=20)
+    of_labels = {
+        "flat": LinearSVC(),
+        "svc": HierarchicalClassifier(LinearSVC(), taxonomy=HARD_TREE),
+        "careful": HierarchicalClassifier(
+            GaussianNB(), taxonomy=HARD_TREE, decoder=Threshold(0.6)
+        ),
+    }
+    expected = compare(of_labels, HARD_X, HARD_Y, n_bootstrap=20)
+    assert_array_equal(found.scores, expected.scores)
+    assert_array_equal(found.intervals, expected.intervals)
+
+
+def test_comparing_is_deterministic():
+    pair = {"flat": GaussianNB(), "tree": model(taxonomy=HARD_TREE)}
+    one, same = (compare(pair, HARD_X, HARD_Y, n_bootstrap=50, random_state=3) for _ in range(2))
+    assert_array_equal(one.intervals, same.intervals)
+    other = compare(pair, HARD_X, HARD_Y, n_bootstrap=50, random_state=4)
+    assert (one.intervals != other.intervals).any()
+    assert (
+        one.fit_seconds.shape == one.predict_seconds.shape == one.fit_cpu_seconds.shape == (2, 5)
+    )
+    assert (one.fit_seconds > 0).all()
+
+
+def test_groups_are_resampled_whole():
+    groups = np.repeat(np.arange(60), 4)
+    pair = {"flat": GaussianNB(), "tree": model(taxonomy=HARD_TREE)}
+    by_row = compare(pair, HARD_X, HARD_Y, cv=GroupKFold(3), groups=groups)
+    alone = compare(pair, HARD_X, HARD_Y, cv=list(GroupKFold(3).split(HARD_X, HARD_Y, groups)))
+    copies = np.repeat(np.arange(240), 4)
+    folds = [
+        (np.flatnonzero(np.isin(copies, train)), np.flatnonzero(np.isin(copies, test)))
+        for train, test in KFold(3).split(HARD_X)
+    ]
+    repeated = compare(pair, HARD_X[copies], HARD_Y[copies], cv=folds, groups=copies)
+    single = compare(pair, HARD_X, HARD_Y, cv=KFold(3))
+    # Copies add no information: the intervals are those of the single rows.
+    assert_allclose(repeated.intervals, single.intervals, atol=1e-12)
+    naive = compare(pair, HARD_X[copies], HARD_Y[copies], cv=folds)
+    assert np.ptp(naive.intervals, axis=-1).sum() < 0.7 * np.ptp(single.intervals, axis=-1).sum()
+    assert_array_equal(by_row.scores, alone.scores)
+    assert (by_row.intervals != alone.intervals).any()
+
+
+def test_rows_that_are_held_out_twice_are_one_unit():
+    pair = {"flat": GaussianNB(), "tree": model(taxonomy=HARD_TREE)}
+    folds = list(KFold(3).split(HARD_X))
+    twice = compare(pair, HARD_X, HARD_Y, cv=folds + folds)
+    once = compare(pair, HARD_X, HARD_Y, cv=folds)
+    assert_array_equal(twice.scores, once.scores)
+    assert_allclose(twice.intervals, once.intervals, atol=1e-12)
+    assert twice.n_samples == 240
+    part = compare(pair, HARD_X, HARD_Y, cv=folds[:1])
+    assert part.n_samples == 80
+
+
+def test_levels_that_no_label_reaches_are_left_out():
+    y = HARD_TREE.to_levels(HARD_Y)[:, 0].astype(str)
+    found = compare([GaussianNB(), model(taxonomy=HARD_TREE)], HARD_X, y, cv=2, n_bootstrap=10)
+    assert found.measures == ("level 1", "path", "hF")
+
+
+def test_what_a_comparison_shows():
+    trio = {"<flat>": GaussianNB(), "tree": model(), "careful": model(decoder=Threshold(0.6))}
+    found = compare(trio, X, Y, n_bootstrap=20, confidence=0.9)
+    frame = found.to_frame()
+    assert frame.shape == (12, 7)
+    assert frame["difference"].isna().tolist() == [True] * 4 + [False] * 8
+    assert frame["verdict"].iloc[4:].tolist() == found.verdicts.ravel().tolist()
+    assert_array_equal(frame["score"], found.scores.ravel())
+    assert_array_equal(frame["low"].iloc[4:], found.intervals[..., 0].ravel())
+    assert repr(found).startswith("Comparison(names=('<flat>', 'tree', 'careful')")
+    text = str(found)
+    assert "180 rows in 5 folds; 90% intervals of 20 paired resamples" in text
+    assert "careful against <flat>:" in text
+    assert "&lt;flat&gt;" in found._repr_html_()
+    assert "<flat>" not in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"estimators": {"one": model()}}, "at least one other; 1 were given"),
+        ({"estimators": [GaussianNB(), LinearSVC()]}, "pass `taxonomy=`"),
+        ({"estimators": [model(), model(taxonomy=BALANCED)]}, "different taxonomies"),
+        ({"taxonomy": BALANCED}, "not in the taxonomy"),
+        ({"taxonomy": DIAMOND}, "A comparison needs a tree"),
+        ({"confidence": 1.0}, "confidence"),
+        ({"n_bootstrap": 0}, "n_bootstrap"),
+    ],
+)
+def test_what_comparing_refuses(change, message):
+    given = {"estimators": [model(), GaussianNB()], "X": X, "y": Y} | change
+    if change.get("taxonomy") is DIAMOND:
+        given |= {"X": X[:4], "y": ["Z", "P", "Z", "P"]}
+    with pytest.raises(ValueError, match=message):
+        compare(**given)
+
+
+def test_what_comparing_with_flat_refuses():
+    with pytest.raises(ValueError, match="GaussianNB has no strategy"):
+        compare_with_flat(GaussianNB(), X, Y)
+    with pytest.raises(ValueError, match="sets 'estimator__strategy', and a search"):
+        compare_with_flat(GridSearchCV(model(), [{"strategy": ["flat", "per_parent"]}]), X, Y)
+
+
+# -- one search over everything -----------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_one_search_over_everything_finds_something_good(tmp_path):
+    folder = shared_data("trec")
+    taxonomy = read_hierarchy(folder / "hierarchy.csv")
+    texts, y, test_texts, y_test = (
+        np.array(read_table(folder / f"{part}.tsv.gz", column), dtype=kind)
+        for part in ("train", "test")
+        for column, kind in (("text", object), ("fine", str))
+    )
+    default = Pipeline(
+        [
+            ("tfidf", TfidfVectorizer(sublinear_tf=True)),
+            (
+                "classify",
+                HierarchicalClassifier(
+                    LinearSVC(), taxonomy=taxonomy, node_estimators={"level:1": LinearSVC()}
+                ),
+            ),
+        ],
+        memory=str(tmp_path),
+    )
+    scoring = {
+        "hF": make_hierarchical_scorer("f1"),
+        "top": make_hierarchical_scorer("level_accuracy", level=1),
+    }
+    search = GridSearchCV(
+        default,
+        {
+            "tfidf__ngram_range": [(1, 1), (1, 2)],
+            "classify__strategy": ["per_parent", "flat"],
+            "classify__decoder": ["best_path", "top_down"],
+            "classify__estimator__C": [0.3, 3.0],
+            "classify__node_estimators__level:1": [LinearSVC(), ComplementNB()],
+        },
+        scoring=scoring,
+        refit="hF",
+        cv=HierarchicalStratifiedKFold(3, taxonomy=taxonomy, shuffle=True, random_state=0),
+        error_score="raise",
+    ).fit(texts, y)
+    results = search.cv_results_
+    assert len(results["params"]) == 32
+    for name in scoring:
+        assert np.isfinite(results[f"mean_test_{name}"]).all()
+        assert np.ptp(results[f"mean_test_{name}"]) > 0.01  # the grid makes a difference
+    default.fit(texts, y)
+    for scorer in scoring.values():
+        assert scorer(search, test_texts, y_test) >= scorer(default, test_texts, y_test) - 0.01

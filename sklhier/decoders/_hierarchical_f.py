@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._marginals import Marginals, row_blocks
+from sklhier._blocks import row_blocks
+from sklhier._marginals import Marginals
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import check_choice, check_number
 from sklhier.decoders._base import Decoder

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklhier._marginals import Marginals, Outcomes, most_numbers
+from sklhier._blocks import most_numbers
+from sklhier._marginals import Marginals, Outcomes
 from sklhier._typing import Bools, Floats, NodeIds, Rows
 
 __all__ = ["BestAnswers", "Objective", "Pairs", "beam_search", "best_answers"]

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import sparse
 
 from sklhier import _targets
+from sklhier._blocks import row_blocks
 from sklhier._typing import Bools, Floats
 from sklhier.exceptions import TargetError
-from sklhier.metrics._blocks import row_blocks
 from sklhier.metrics._input import read_table, read_weights, require_taxonomy
 from sklhier.metrics._members import entry_rows, parents_inside
 from sklhier.taxonomy import Taxonomy

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sklhier import _node_ops as ops
+from sklhier._blocks import bounded_blocks
 from sklhier._typing import NodeIds, Offsets, Rows
-from sklhier.metrics._blocks import bounded_blocks
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["lowest_common_ancestors", "node_distances"]

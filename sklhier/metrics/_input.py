@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier import _targets
-from sklhier._typing import Floats, NodeIds, Offsets
+from sklhier._typing import Floats, NodeIds
 from sklhier._validation import checked_weights
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
@@ -22,8 +20,6 @@ __all__ = [
     "read_labels",
     "read_level",
     "read_node_proba",
-    "read_node_values",
-    "read_node_weight",
     "read_nodes",
     "read_scores",
     "read_table",
@@ -153,83 +149,3 @@ def read_node_proba(
             f"node_proba holds probabilities; values from {low:g} to {high:g} were given."
         )
     return true, proba, weights, resolved
-
-
-# -- weights of nodes ---------------------------------------------------------------------
-
-
-def _information_gains(taxonomy: Taxonomy) -> Floats:
-    """Return what a node tells beyond the most informative of its parents, in bits."""
-    information = taxonomy.information
-    known = np.zeros(taxonomy.n_nodes)
-    np.maximum.at(known, taxonomy.edge_children, information[taxonomy.edge_parents])
-    return information - known
-
-
-def _sibling_shares(taxonomy: Taxonomy) -> Floats:
-    """Return a share for each node: that of its parent, divided by the number of siblings."""
-    taxonomy.require_tree("node_weight='sibling'")
-    n_children = np.diff(taxonomy.child_offsets)
-    shares = np.ones(taxonomy.n_nodes)
-    offsets: Offsets = taxonomy.level_offsets
-    for start, stop in pairwise(offsets[1:].tolist()):  # parents come first
-        above = taxonomy.parent_ids[start:stop]
-        shares[start:stop] = shares[above] / n_children[above]
-    return shares
-
-
-_BY_NAME: dict[str, Callable[[Taxonomy], Floats]] = {
-    "information": _information_gains,
-    "sibling": _sibling_shares,
-}
-
-
-def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool) -> Floats:
-    """Return a number for each node of ``taxonomy.nodes[1:]``, from a mapping or a sequence.
-
-    Raises
-    ------
-    ValueError
-        For negative or infinite numbers, another number of them, or a node without one.
-    """
-    n_nodes = taxonomy.n_nodes - 1
-    if isinstance(values, Mapping):
-        missing = [node for node in taxonomy.nodes[1:] if node not in values]
-        if missing:
-            raise ValueError(f"{name} has no number for the node {missing[0]!r}.")
-        values = [values[node] for node in taxonomy.nodes[1:]]
-    given = np.asarray(values, dtype=np.float64)
-    if levels and given.shape == (taxonomy.n_levels,):
-        # As many nodes as levels: one node for each level, so that both readings are one.
-        given = given[taxonomy.depths[1:] - 1]
-    if given.shape != (n_nodes,):
-        or_level = f", or for each of the {taxonomy.n_levels} levels" if levels else ""
-        raise ValueError(
-            f"{name} has a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
-            f"{or_level}; shape {given.shape} was given."
-        )
-    if not np.isfinite(given).all() or (given < 0).any():
-        raise ValueError(f"{name} holds finite numbers of 0 or more.")
-    return given
-
-
-def read_node_weight(node_weight: Any, taxonomy: Taxonomy) -> Floats:
-    """Return a weight for every node by id, that of the root 0.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, and as :func:`read_node_values`.
-    """
-    weights = np.ones(taxonomy.n_nodes)
-    if isinstance(node_weight, str):
-        if node_weight not in _BY_NAME:
-            raise ValueError(
-                f"`node_weight` is one of {sorted(_BY_NAME)}, a weight for each node or for each "
-                f"level; {node_weight!r} was given."
-            )
-        weights = _BY_NAME[node_weight](taxonomy)
-    elif node_weight is not None:
-        weights[1:] = read_node_values(node_weight, taxonomy, "node_weight", levels=True)
-    weights[0] = 0.0
-    return weights

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklhier._node_weights import read_node_weight
 from sklhier._typing import Bools
-from sklhier.metrics._input import read_closures, read_node_weight
+from sklhier.metrics._input import read_closures
 from sklhier.metrics._members import entry_rows, parents_inside
 
 __all__ = ["h_loss", "hmc_loss"]

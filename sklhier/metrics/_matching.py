@@ -9,8 +9,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from sklhier import _node_ops as ops
+from sklhier._blocks import bounded_blocks
 from sklhier._typing import Floats, NodeIds, Rows
-from sklhier.metrics._blocks import bounded_blocks
 from sklhier.metrics._distances import node_distances
 from sklhier.metrics._input import read_labels
 from sklhier.metrics._members import entry_rows, shared_entries

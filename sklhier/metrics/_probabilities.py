@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklhier._blocks import row_blocks
+from sklhier._node_weights import read_node_weight
 from sklhier._typing import Floats, Rows
-from sklhier.metrics._blocks import row_blocks
-from sklhier.metrics._input import read_node_proba, read_node_weight, read_scores
+from sklhier.metrics._input import read_node_proba, read_scores
 from sklhier.metrics._members import are_members
 
 __all__ = [

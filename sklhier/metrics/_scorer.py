@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import Parameter, signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ from sklhier.metrics._scores import (
 )
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["make_hierarchical_scorer"]
+__all__ = ["make_hierarchical_scorer", "named_metric"]
 
 
 def _calibration_error(
@@ -227,3 +228,26 @@ def _aligned(proba: Floats, own: Taxonomy, taxonomy: Any) -> Floats:
     aligned[:, 0] = 1.0
     aligned[:, columns] = proba[:, 1:]
     return aligned
+
+
+def named_metric(name: str) -> tuple[Callable[..., Any], bool]:
+    """Return a metric ``(y_true, y_pred, *, taxonomy, sample_weight)``, and whether more is better.
+
+    Raises
+    ------
+    ValueError
+        For another name, and for metrics that need more than labels, such as probabilities.
+    """
+    of_labels = {known: entry for known, entry in _BY_NAME.items() if _takes_labels(entry[0])}
+    if name not in of_labels:
+        raise ValueError(
+            f"A metric of predicted labels is a function or one of {sorted(of_labels)}; "
+            f"{name!r} was given."
+        )
+    metric, greater_is_better, *_ = of_labels[name]
+    return metric, greater_is_better
+
+
+def _takes_labels(metric: Callable[..., Any]) -> bool:
+    needed = {n for n, p in signature(metric).parameters.items() if p.default is Parameter.empty}
+    return needed == {"y_true", "y_pred"}

@@ -1,9 +1,20 @@
 """Splitting, tuning and comparing where classes form a taxonomy."""
 
+from sklhier.model_selection._compare import Comparison, compare, compare_with_flat
 from sklhier.model_selection._split import (
     HierarchicalStratifiedKFold,
     check_rare_classes,
     coarsen,
 )
+from sklhier.model_selection._tune import DecoderSearch, tune_decoder
 
-__all__ = ["HierarchicalStratifiedKFold", "check_rare_classes", "coarsen"]
+__all__ = [
+    "Comparison",
+    "DecoderSearch",
+    "HierarchicalStratifiedKFold",
+    "check_rare_classes",
+    "coarsen",
+    "compare",
+    "compare_with_flat",
+    "tune_decoder",
+]

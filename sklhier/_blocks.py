@@ -6,17 +6,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 
-__all__ = ["bounded_blocks", "row_blocks"]
+__all__ = ["bounded_blocks", "most_numbers", "row_blocks"]
 
-_CELLS = 2**22
+
+def most_numbers() -> int:
+    """Return how many float64 numbers fit scikit-learn's ``working_memory``."""
+    return int(get_config()["working_memory"] * 2**20 / 8)
 
 
 def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Yield ranges of rows that make dense blocks of bounded size."""
-    height = max(1, _CELLS // max(1, n_columns))
-    for start in range(0, n_rows, height):
-        yield slice(start, min(start + height, n_rows))
+    """Cut rows into blocks whose float64 tables fit scikit-learn's ``working_memory``."""
+    size = max(1, most_numbers() // max(1, n_columns))
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
 
 
 def bounded_blocks(counts: Any, limit: int) -> Iterator[slice]:

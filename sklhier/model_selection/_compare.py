@@ -1,0 +1,535 @@
+"""Estimators compared on the same held-out rows, level by level, with the flat one among them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklhier import _targets
+from sklhier._typing import Floats, Labels, NodeIds, Rows
+from sklhier._unwrap import Route, route_to_classifier
+from sklhier.exceptions import TargetError
+from sklhier.model_selection._folds import Task, read_task, weight_params
+from sklhier.model_selection._table import html_table, text_table
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["Comparison", "compare", "compare_with_flat"]
+
+_BLOCK = 2**21  # numbers in a block of weights of resampled rows
+_NONE_SHOWN = "no difference shown"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Comparison:
+    """What :func:`compare` found: scores, and differences to the first estimator, the baseline.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The estimators, the baseline first.
+    measures : tuple of str
+        ``"level 1"``, ... (accuracy at each level that a label reaches), ``"path"`` (share of labels
+        predicted exactly) and ``"hF"`` (hierarchical F1). More is better.
+    scores : ndarray of float64, shape (n_estimators, n_measures)
+        Of the held-out predictions of all folds together, in [0, 1].
+    differences : ndarray of float64, shape (n_estimators - 1, n_measures)
+        Scores of the other estimators less those of the baseline.
+    intervals : ndarray of float64, shape (n_estimators - 1, n_measures, 2)
+        Lower and upper ends of bootstrap intervals of the differences.
+    confidence : float
+        Nominal coverage of each interval, in (0, 1).
+    n_samples, n_bootstrap : int
+        Number of rows that were held out, and of resamples.
+    fit_seconds, fit_cpu_seconds, predict_seconds : ndarray of float64, shape (n_estimators, n_folds)
+        Time of fitting on the clock and of the processor, and of predicting the held-out rows.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.datasets import make_hierarchical_classification
+    >>> from sklhier.model_selection import compare_with_flat
+    >>> X, y, taxonomy = make_hierarchical_classification(200, random_state=0)
+    >>> estimator = HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy)
+    >>> comparison = compare_with_flat(estimator, X, y, n_bootstrap=100)
+    >>> comparison.names, comparison.scores.shape, comparison.intervals.shape
+    (('flat', 'hierarchical'), (2, 4), (1, 4, 2))
+    """
+
+    names: tuple[str, ...]
+    measures: tuple[str, ...]
+    scores: Floats
+    intervals: Floats
+    confidence: float
+    n_samples: int
+    n_bootstrap: int
+    fit_seconds: Floats
+    fit_cpu_seconds: Floats
+    predict_seconds: Floats
+
+    @property
+    def differences(self) -> Floats:
+        """Scores less those of the baseline."""
+        return self.scores[1:] - self.scores[0]
+
+    @cached_property
+    def verdicts(self) -> Labels:
+        """``"better"`` or ``"worse"`` than the baseline, or ``"no difference shown"``.
+
+        An ndarray of str, shape (n_estimators - 1, n_measures). No difference is shown where the
+        interval contains 0: that is no proof of equality.
+        """
+        low, high = np.moveaxis(self.intervals, -1, 0)
+        return np.select([low > 0, high < 0], ["better", "worse"], _NONE_SHOWN)
+
+    def to_frame(self) -> Any:
+        """Return a :class:`pandas.DataFrame` with a row for each estimator and measure.
+
+        Columns: ``estimator``, ``measure``, ``score``, and, missing for the baseline, ``difference``,
+        ``low``, ``high`` and ``verdict``.
+        """
+        import pandas as pd
+
+        n_measures = len(self.measures)
+        frame = pd.DataFrame(
+            {
+                "estimator": np.repeat(np.array(self.names, dtype=object), n_measures),
+                "measure": np.tile(np.array(self.measures, dtype=object), len(self.names)),
+                "score": self.scores.ravel(),
+            }
+        )
+        others = frame.index[n_measures:]
+        frame["difference"] = pd.Series(self.differences.ravel(), index=others)
+        frame["low"] = pd.Series(self.intervals[..., 0].ravel(), index=others)
+        frame["high"] = pd.Series(self.intervals[..., 1].ravel(), index=others)
+        frame["verdict"] = pd.Series(self.verdicts.ravel(), index=others, dtype=object)
+        return frame
+
+    def _rows(self, other: int) -> list[list[str]]:
+        """Return the table of one estimator (from 1) and the baseline."""
+        head = ["", self.names[0], self.names[other], "difference", "interval", ""]
+        rows = [head]
+        for i, measure in enumerate(self.measures):
+            low, high = self.intervals[other - 1, i]
+            rows.append(
+                [
+                    measure,
+                    f"{self.scores[0, i]:.4f}",
+                    f"{self.scores[other, i]:.4f}",
+                    f"{self.differences[other - 1, i]:+.4f}",
+                    f"[{low:+.4f}, {high:+.4f}]",
+                    str(self.verdicts[other - 1, i]),
+                ]
+            )
+        return rows
+
+    def _where(self, other: int, verdict: str) -> str:
+        hits = self.verdicts[other - 1] == verdict
+        return ", ".join(m for m, hit in zip(self.measures, hits, strict=True) if hit)
+
+    def _sentences(self, other: int) -> list[str]:
+        baseline, name = self.names[0], self.names[other]
+        parts = [
+            f"{words} at {where}"
+            for words, verdict in (
+                ("better", "better"),
+                ("worse", "worse"),
+                (_NONE_SHOWN, _NONE_SHOWN),
+            )
+            if (where := self._where(other, verdict))
+        ]
+        wins = self._where(other, "worse")
+        fit, cpu, predict = (
+            spent[other].sum() / max(spent[0].sum(), 1e-9)
+            for spent in (self.fit_seconds, self.fit_cpu_seconds, self.predict_seconds)
+        )
+        seconds = (
+            f"{name} takes {fit:.2f} times as long as {baseline} to fit ({cpu:.2f} times the "
+            f"processor's time) and {predict:.2f} times as long to predict."
+        )
+        return [
+            f"{name} against {baseline}: {'; '.join(parts)}.",
+            f"{baseline} wins at {wins}." if wins else f"{baseline} is not shown to win anywhere.",
+            seconds,
+        ]
+
+    def _summary(self) -> str:
+        return (
+            f"Held-out predictions of {self.n_samples} rows in {self.fit_seconds.shape[1]} folds; "
+            f"{100 * self.confidence:g}% intervals of {self.n_bootstrap} paired resamples."
+        )
+
+    def __repr__(self) -> str:
+        return f"Comparison(names={self.names!r}, measures={self.measures!r})"
+
+    def __str__(self) -> str:
+        blocks = (
+            "\n".join([text_table(self._rows(other)), "", *self._sentences(other)])
+            for other in range(1, len(self.names))
+        )
+        return "\n\n".join([self._summary(), *blocks])
+
+    def _repr_html_(self) -> str:
+        blocks = [f"<p>{self._summary()}</p>"]
+        for other in range(1, len(self.names)):
+            text = "<br>".join(map(escape, self._sentences(other)))
+            blocks.append(f"{html_table(self._rows(other))}<p>{text}</p>")
+        return "".join(blocks)
+
+
+def compare(
+    estimators: Mapping[str, Any] | Sequence[Any],
+    X: Any,
+    y: Any,
+    taxonomy: Any = None,
+    *,
+    cv: Any = None,
+    groups: Any = None,
+    sample_weight: Any = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    n_jobs: int | None = None,
+    random_state: Any = 0,
+) -> Comparison:
+    """Compare estimators with a baseline by cross-validation, with intervals of the differences.
+
+    All are fitted on the same folds and scored on the held-out predictions of all folds together:
+    accuracy at each level, share of exact labels, hierarchical F1. The rows are then resampled with
+    replacement, the same ones for all estimators (paired bootstrap [1]_), and the differences to
+    the first estimator recomputed; the intervals are percentiles of these.
+
+    Parameters
+    ----------
+    estimators : mapping of str to estimator, or list of estimators
+        The first one is the baseline. Hierarchical ones, or any other classifier whose labels are
+        nodes: if `y` holds paths, these get the names of the deepest nodes.
+    X : array-like, sparse matrix, DataFrame or list, length n_samples
+        Samples.
+    y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+        Labels, in any format that the estimators take.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree to measure by. If None, that of the estimators, or else the one that paths in `y`
+        spell out.
+    cv : int, splitter or iterable of (train, test), default=None
+        A number of folds, 5 by default, stands for a :class:`HierarchicalStratifiedKFold`, or, with
+        `groups`, for folds that split no group.
+    groups : array-like, shape (n_samples,), default=None
+        Groups of rows that belong together, given to the splitter. Whole groups are resampled.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples, in fitting and in scoring.
+    n_bootstrap : int, default=1000
+        Number of resamples.
+    confidence : float, default=0.95
+        Nominal coverage of each interval, in (0, 1).
+    n_jobs : int, default=None
+        Fits at the same time, on the active joblib backend. Seconds are then measured under load.
+    random_state : int, RandomState instance or None, default=0
+        For the resamples.
+
+    Returns
+    -------
+    comparison : Comparison
+        Prints as a table, level by level, with the findings in words.
+
+    Raises
+    ------
+    TargetError
+        For labels that are not in the taxonomy, and for 1-D labels without one.
+    TaxonomyError
+        If the taxonomy is no tree.
+    ValueError
+        For fewer than two estimators, for estimators of different taxonomies without `taxonomy`.
+
+    See Also
+    --------
+    compare_with_flat : An estimator and the same one without its hierarchy.
+
+    Notes
+    -----
+    The intervals say how far the choice of the rows that were scored matters, given the fitted
+    models. They leave out that other training rows would have given other models. They are not
+    widened for looking at several measures or estimators: of twenty differences that are none,
+    one is expected to be shown at 95 %.
+
+    References
+    ----------
+    .. [1] P. Koehn. Statistical significance tests for machine translation evaluation. EMNLP (2004).
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.datasets import make_hierarchical_classification
+    >>> from sklhier.model_selection import compare
+    >>> X, y, taxonomy = make_hierarchical_classification(300, class_sep=1.0, random_state=0)
+    >>> comparison = compare(
+    ...     {
+    ...         "one tree": DecisionTreeClassifier(random_state=0),
+    ...         "bayes": HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy),
+    ...     },
+    ...     X,
+    ...     y,
+    ... )
+    >>> for measure, verdict in zip(comparison.measures, comparison.verdicts[0]):
+    ...     print(f"{measure}: {verdict}")
+    level 1: better
+    level 2: better
+    path: better
+    hF: better
+    """
+    named = _read_estimators(estimators)
+    check_scalar(n_bootstrap, "n_bootstrap", Integral, min_val=1)
+    check_scalar(
+        confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither"
+    )
+    routes = [route_to_classifier(estimator) for estimator in named.values()]
+    task = read_task(X, y, _read_taxonomy(taxonomy, routes, y), sample_weight)
+    task.taxonomy.require_tree("A comparison")
+    folds = task.folds(cv, groups)
+    runs = Parallel(n_jobs=n_jobs)(
+        delayed(_run)(clone(estimator), route, *_rows_for(route, task, train), task.rows(test)[0])
+        for estimator, route in zip(named.values(), routes, strict=True)
+        for train, test in folds
+    )
+    answers, seconds = zip(*runs, strict=True)
+    measures, (above, below) = _sums_of_units(task, folds, answers, groups)
+    resampled = _resampled(above, below, n_bootstrap, check_random_state(random_state))
+    fit, cpu, predict = np.moveaxis(np.reshape(seconds, (len(named), len(folds), 3)), 2, 0)
+    return Comparison(
+        names=tuple(named),
+        measures=measures,
+        scores=_ratio(above.sum(axis=1), below.sum(axis=1)),
+        intervals=_intervals(resampled[1:] - resampled[0], confidence),
+        confidence=confidence,
+        n_samples=len(np.unique(np.concatenate([test for _, test in folds]))),
+        n_bootstrap=n_bootstrap,
+        fit_seconds=fit,
+        fit_cpu_seconds=cpu,
+        predict_seconds=predict,
+    )
+
+
+def compare_with_flat(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    taxonomy: Any = None,
+    *,
+    cv: Any = None,
+    groups: Any = None,
+    sample_weight: Any = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    n_jobs: int | None = None,
+    random_state: Any = 0,
+) -> Comparison:
+    """Compare a hierarchical estimator with itself made flat.
+
+    Is the hierarchy worth it? The baseline, ``"flat"``, is the estimator with
+    ``strategy="flat"``: one classifier over all classes, same base estimator, same decoder.
+
+    Parameters
+    ----------
+    estimator : HierarchicalClassifier, Pipeline or search
+        The classifier, or Pipelines and searches around it. A search may not tune the strategy.
+    X, y, taxonomy, cv, groups, sample_weight, n_bootstrap, confidence, n_jobs, random_state
+        As in :func:`compare`.
+
+    Returns
+    -------
+    comparison : Comparison
+        Of ``"flat"`` and ``"hierarchical"``; printed, it says where flat wins.
+
+    Raises
+    ------
+    ValueError
+        If the estimator has no strategy, and as :func:`compare`.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.datasets import make_hierarchical_classification
+    >>> from sklhier.model_selection import compare_with_flat
+    >>> X, y, taxonomy = make_hierarchical_classification(300, class_sep=0.5, random_state=0)
+    >>> estimator = HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy)
+    >>> print(compare_with_flat(estimator, X, y))
+    Held-out predictions of 300 rows in 5 folds; 95% intervals of 1000 paired resamples.
+    <BLANKLINE>
+               flat  hierarchical  difference            interval
+    level 1  0.8400        0.8567     +0.0167  [-0.0200, +0.0533]  no difference shown
+    level 2  0.6233        0.6067     -0.0167  [-0.0467, +0.0100]  no difference shown
+    path     0.6233        0.6067     -0.0167  [-0.0467, +0.0100]  no difference shown
+    hF       0.7317        0.7317     +0.0000  [-0.0317, +0.0317]  no difference shown
+    <BLANKLINE>
+    hierarchical against flat: no difference shown at level 1, level 2, path, hF.
+    flat is not shown to win anywhere.
+    hierarchical takes ... times as long as flat to fit ...
+    """
+    route = route_to_classifier(estimator)
+    if not hasattr(route.classifier, "strategy"):
+        raise ValueError(
+            "compare_with_flat needs a HierarchicalClassifier, alone or within Pipelines and "
+            f"searches; {type(route.classifier).__name__} has no strategy. Use compare."
+        )
+    route.refuse_searched("strategy", "compare_with_flat")
+    flat = clone(estimator).set_params(**{f"{route.prefix}strategy": "flat"})
+    return compare(
+        {"flat": flat, "hierarchical": estimator},
+        X,
+        y,
+        taxonomy,
+        cv=cv,
+        groups=groups,
+        sample_weight=sample_weight,
+        n_bootstrap=n_bootstrap,
+        confidence=confidence,
+        n_jobs=n_jobs,
+        random_state=random_state,
+    )
+
+
+# -- what is given ------------------------------------------------------------------------
+
+
+def _read_estimators(estimators: Any) -> dict[str, Any]:
+    if isinstance(estimators, Mapping):
+        named = {str(name): estimator for name, estimator in estimators.items()}
+    else:
+        named = {}
+        for estimator in estimators:
+            name = _short(estimator)
+            named[name if name not in named else f"{name} ({len(named) + 1})"] = estimator
+    if len(named) < 2:
+        raise ValueError(
+            f"`estimators` has a baseline and at least one other; {len(named)} were given."
+        )
+    return named
+
+
+def _short(estimator: Any) -> str:
+    text = " ".join(repr(estimator).split())
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _knows_taxonomies(route: Route) -> bool:
+    return hasattr(route.classifier, "taxonomy")
+
+
+def _read_taxonomy(taxonomy: Any, routes: list[Route], y: Any) -> Taxonomy | None:
+    """Return the taxonomy to measure by, or None if `y` spells it out."""
+    if taxonomy is not None:
+        return _targets.resolve_taxonomy(taxonomy)
+    own = [route.classifier.taxonomy for route in routes if _knows_taxonomies(route)]
+    found = list(dict.fromkeys(_targets.resolve_taxonomy(t) for t in own if t is not None))
+    if len(found) > 1:
+        raise ValueError(
+            "The estimators have different taxonomies: pass the one to measure by as `taxonomy`."
+        )
+    if not found and not _targets.holds_levels(y, None):
+        raise TargetError(
+            "1-D labels do not tell how nodes are related, and no estimator has a taxonomy: pass "
+            "`taxonomy=`."
+        )
+    return found[0] if found else None
+
+
+# -- fitting ------------------------------------------------------------------------------
+
+
+def _rows_for(route: Route, task: Task, train: Rows) -> tuple[Any, Any, Floats | None]:
+    X, y, weights = task.rows(train)
+    return X, y if _knows_taxonomies(route) else task.labels[train], weights
+
+
+def _run(
+    estimator: Any, route: Route, X: Any, y: Any, weights: Floats | None, X_test: Any
+) -> tuple[Any, tuple[float, float, float]]:
+    """Fit and predict; return the answers and three durations."""
+    clock, processor = time.perf_counter(), time.process_time()
+    estimator.fit(X, y, **weight_params(route, weights))
+    fitted, used = time.perf_counter(), time.process_time()
+    answers = estimator.predict(X_test)
+    return answers, (fitted - clock, used - processor, time.perf_counter() - fitted)
+
+
+# -- measuring ----------------------------------------------------------------------------
+
+
+def _sums_of_units(
+    task: Task, folds: list[tuple[Rows, Rows]], answers: tuple[Any, ...], groups: Any
+) -> tuple[tuple[str, ...], tuple[Floats, Floats]]:
+    """Return the measures, and what each row (or group) adds to their numerators and denominators.
+
+    The two arrays have the shape (n_estimators, n_units, n_measures).
+    """
+    rows = np.concatenate([test for _, test in folds])
+    units = np.unique(rows if groups is None else np.asarray(groups)[rows], return_inverse=True)[1]
+    weights = np.ones(len(rows)) if task.weights is None else task.weights[rows]
+    counted = np.unique(task.nodes[rows[weights > 0]])
+    levels = np.flatnonzero((task.taxonomy.path_ids(counted) >= 0).any(axis=0))
+    parts = []
+    for first in range(0, len(answers), len(folds)):
+        nodes = [
+            _targets.nodes_or_root(answer, task.taxonomy)
+            for answer in answers[first : first + len(folds)]
+        ]
+        shares = _contributions(task.nodes[rows], np.concatenate(nodes), task.taxonomy, levels)
+        parts.append([_added_up(weights[:, None] * share, units) for share in shares])
+    above, below = (np.stack(tables) for tables in zip(*parts, strict=True))
+    return (*(f"level {level + 1}" for level in levels), "path", "hF"), (above, below)
+
+
+def _contributions(
+    true: NodeIds, predicted: NodeIds, taxonomy: Taxonomy, levels: Rows
+) -> tuple[Floats, Floats]:
+    """Return what each row adds to numerators and denominators, (n_rows, n_measures)."""
+    true_paths = taxonomy.path_ids(true)
+    reached = true_paths >= 0
+    right = reached & (true_paths == taxonomy.path_ids(predicted))
+    exact = true == predicted
+    n_nodes = taxonomy.depths[true] + taxonomy.depths[predicted]
+    above = np.column_stack([right[:, levels], exact, 2 * right.sum(axis=1)])
+    below = np.column_stack([reached[:, levels], np.ones(len(true)), n_nodes])
+    return above.astype(np.float64), below.astype(np.float64)
+
+
+def _added_up(table: Floats, units: Rows) -> Floats:
+    sums = np.zeros((int(units.max()) + 1, table.shape[1]))
+    np.add.at(sums, units, table)
+    return sums
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+
+
+def _resampled(above: Floats, below: Floats, n_bootstrap: int, random: Any) -> Floats:
+    """Return the scores of resamples, shape (n_estimators, n_bootstrap, n_measures)."""
+    n_units = above.shape[1]
+    most = max(1, _BLOCK // n_units)
+    parts = []
+    for start in range(0, n_bootstrap, most):
+        size = min(most, n_bootstrap - start)
+        drawn = random.randint(n_units, size=(size, n_units)) + np.arange(size)[:, None] * n_units
+        times = np.bincount(drawn.ravel(), minlength=size * n_units).reshape(size, n_units)
+        times = times.astype(np.float64)
+        parts.append(_ratio(times @ above, times @ below))
+    return np.concatenate(parts, axis=1)
+
+
+def _intervals(differences: Floats, confidence: float) -> Floats:
+    """Return percentiles over the second axis, (..., 2); resamples without a value are left out."""
+    tail = 50 * (1 - confidence)
+    return np.moveaxis(np.nanpercentile(differences, [tail, 100 - tail], axis=1), 0, -1)

@@ -1,0 +1,100 @@
+"""What tuning and comparing share: rows, folds and weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+from sklearn import get_config
+from sklearn.model_selection import StratifiedGroupKFold, check_cv
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import check_consistent_length, has_fit_parameter
+
+from sklhier import _targets
+from sklhier._typing import Floats, Labels, NodeIds, Rows
+from sklhier._unwrap import Route
+from sklhier._validation import checked_weights
+from sklhier.exceptions import IncompatiblePartsError
+from sklhier.model_selection._split import HierarchicalStratifiedKFold, coarsened_nodes
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["Task", "read_task", "weight_params"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Samples with labels in a tree.
+
+    Attributes
+    ----------
+    X, y
+        As given by the user.
+    labels : ndarray, shape (n_samples,)
+        `y` as names of nodes, for those who know nothing else.
+    nodes : ndarray of int32, shape (n_samples,)
+        `y` as ids of nodes.
+    taxonomy : Taxonomy
+        The tree.
+    weights : ndarray of float64, shape (n_samples,), or None
+        Weights of the samples.
+    """
+
+    X: Any
+    y: Any
+    labels: Labels
+    nodes: NodeIds
+    taxonomy: Taxonomy
+    weights: Floats | None
+
+    def rows(self, positions: Rows) -> tuple[Any, Any, Floats | None]:
+        """Return X, y and weights of some rows."""
+        weights = None if self.weights is None else self.weights[positions]
+        return _safe_indexing(self.X, positions), _safe_indexing(self.y, positions), weights
+
+    def folds(self, cv: Any, groups: Any) -> list[tuple[Rows, Rows]]:
+        """Return the rows to train on and those to test on, of every fold.
+
+        A number of folds is stratified with rare classes merged; if there are `groups`, none of
+        them is split.
+        """
+        if cv is not None and not isinstance(cv, Integral):
+            target = self.y if isinstance(cv, HierarchicalStratifiedKFold) else self.labels
+            return list(check_cv(cv).split(self.X, target, groups))
+        n_splits = 5 if cv is None else int(cv)
+        if groups is None:
+            splitter = HierarchicalStratifiedKFold(n_splits, taxonomy=self.taxonomy)
+            return list(splitter.split(self.X, self.labels))
+        merged = coarsened_nodes(self.nodes, self.taxonomy, n_splits)
+        return list(StratifiedGroupKFold(n_splits).split(self.X, merged, groups))
+
+
+def read_task(X: Any, y: Any, taxonomy: Taxonomy | None, sample_weight: Any) -> Task:
+    """Check samples, labels and weights."""
+    nodes, tree, form = _targets.read_targets(y, taxonomy)
+    check_consistent_length(X, nodes)
+    names = _targets.LabelFormat(form.classes, form.class_ids)
+    weights = checked_weights(sample_weight, len(nodes))
+    return Task(X, y, names.restore(nodes, tree), nodes, tree, weights)
+
+
+def weight_params(route: Route, weights: Floats | None) -> dict[str, Any]:
+    """Return the weights under the name by which they reach the classifier.
+
+    Raises
+    ------
+    IncompatiblePartsError
+        If its ``fit`` does not take weights.
+    """
+    if weights is None:
+        return {}
+    if get_config()["enable_metadata_routing"]:
+        return {"sample_weight": weights}
+    if not has_fit_parameter(route.classifier, "sample_weight"):
+        raise IncompatiblePartsError.needs(
+            "sample_weight",
+            "a classifier whose fit takes it",
+            f"that of {type(route.classifier).__name__} does not",
+            "Leave the weights out, or take another classifier.",
+        )
+    return {f"{route.fit_prefix}sample_weight": weights}

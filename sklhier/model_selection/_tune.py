@@ -1,0 +1,359 @@
+"""Decoders compared on the same probabilities, so that models are fitted once for each fold."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklhier import _targets
+from sklhier._typing import Floats
+from sklhier._unwrap import Route, ask, classifier_within, route_to_classifier
+from sklhier.decoders import Decoder, resolve_decoder
+from sklhier.exceptions import IncompatiblePartsError
+from sklhier.metrics import hierarchical_f1_score
+from sklhier.metrics._scorer import named_metric
+from sklhier.model_selection._folds import Task, read_task, weight_params
+from sklhier.model_selection._split import rare_class_warning
+from sklhier.model_selection._table import html_table, text_table
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["DecoderSearch", "tune_decoder"]
+
+_Metric = tuple[Callable[..., Any], int]  # and the sign that makes more better
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class DecoderSearch:
+    """What :func:`tune_decoder` found.
+
+    Attributes
+    ----------
+    results_ : dict of str to ndarray
+        As ``cv_results_`` of a search, an entry for each decoder: ``decoder`` (its label),
+        ``split0_test_score``, ..., ``mean_test_score``, ``std_test_score``, ``rank_test_score``;
+        with several metrics their names take the place of ``score``. More is better: losses are
+        negated.
+    best_index_ : int or None
+        Position of the best decoder, the first of equals. None, as what follows, with several metrics
+        of which none was named to decide.
+    best_decoder_ : str, Decoder or None
+        The best decoder, as it was given.
+    best_score_ : float or None
+        Its mean score.
+    best_estimator_ : estimator or None
+        The estimator with this decoder, fitted on all rows; None without `refit`.
+    n_splits_ : int
+        Number of folds.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.datasets import make_hierarchical_classification
+    >>> from sklhier.model_selection import tune_decoder
+    >>> X, y, taxonomy = make_hierarchical_classification(200, random_state=0)
+    >>> estimator = HierarchicalClassifier(taxonomy=taxonomy)
+    >>> search = tune_decoder(estimator, X, y, ["best_path", "top_down"], cv=3)
+    >>> search.results_["split0_test_score"].shape
+    (2,)
+    """
+
+    results_: dict[str, Any]
+    best_index_: int | None
+    best_decoder_: str | Decoder | None
+    best_score_: float | None
+    best_estimator_: Any
+    n_splits_: int
+    _names: tuple[str, ...]
+
+    def to_frame(self) -> Any:
+        """Return a :class:`pandas.DataFrame` with a row for each decoder; columns as `results_`."""
+        import pandas as pd
+
+        return pd.DataFrame(self.results_)
+
+    def __repr__(self) -> str:
+        return (
+            f"DecoderSearch(best_decoder_={self.best_decoder_!r}, best_score_={self.best_score_})"
+        )
+
+    def _rows(self) -> list[list[str]]:
+        columns = [("decoder", list(map(str, self.results_["decoder"])))]
+        for name in self._names:
+            for kind, form in (("mean", ".4f"), ("std", ".4f"), ("rank", "d")):
+                values = self.results_[f"{kind}_test_{name}"].tolist()
+                columns.append((f"{kind} {name}", [format(value, form) for value in values]))
+        return [
+            list(row) for row in zip(*([head, *cells] for head, cells in columns), strict=True)
+        ]
+
+    def _verdict(self) -> str:
+        if self.best_index_ is None:
+            return f"{self.n_splits_} splits; no metric was named to decide."
+        label = self.results_["decoder"][self.best_index_]
+        return f"Best of {self.n_splits_} splits: {label}"
+
+    def __str__(self) -> str:
+        return f"{text_table(self._rows())}\n{self._verdict()}"
+
+    def _repr_html_(self) -> str:
+        return html_table([*self._rows(), [self._verdict()]])
+
+
+def tune_decoder(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    decoders: Iterable[str | Decoder] | Mapping[str, str | Decoder],
+    *,
+    scoring: Any = None,
+    cv: Any = None,
+    groups: Any = None,
+    n_jobs: int | None = None,
+    sample_weight: Any = None,
+    refit: bool | str = True,
+) -> DecoderSearch:
+    """Find the best decoder by cross-validation, without fitting a model for each.
+
+    In each fold the estimator is fitted once, its node probabilities of the held-out rows are
+    computed once, and every decoder decodes them. The scores are those of a search over the parameter
+    ``decoder`` with the same folds, in the time of one candidate.
+
+    Parameters
+    ----------
+    estimator : HierarchicalClassifier, Pipeline or search
+        The classifier, or Pipelines and searches around it. Its base estimators need
+        ``predict_proba``. A search may not tune the decoder itself; what else it tunes is chosen
+        with the decoder that the classifier has.
+    X : array-like, sparse matrix, DataFrame or list, length n_samples
+        Samples.
+    y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+        Labels, in any format that the estimator takes.
+    decoders : iterable or mapping of str to decoder
+        Names or objects, such as ``["best_path", Threshold(0.3), Threshold(0.5)]``; a mapping labels
+        them.
+    scoring : str, callable or dict, default=None
+        Hierarchical F1 by default. The name of a metric of labels, as in
+        :func:`~sklhier.metrics.make_hierarchical_scorer` (losses count as negative); a function
+        ``metric(y_true, y_pred, *, taxonomy, sample_weight)`` that grows with quality; or a dict of
+        several.
+    cv : int, splitter or iterable of (train, test), default=None
+        A number of folds, 5 by default, stands for a :class:`HierarchicalStratifiedKFold`, or, with
+        `groups`, for folds that split no group.
+    groups : array-like, shape (n_samples,), default=None
+        Groups of rows, given to the splitter.
+    n_jobs : int, default=None
+        Folds at the same time, on the active joblib backend.
+    sample_weight : array-like, shape (n_samples,), default=None
+        Weights of the samples, in fitting and in scoring.
+    refit : bool or str, default=True
+        Whether to fit the estimator with the best decoder on all rows. With several metrics, the
+        name of the one that decides, or False.
+
+    Returns
+    -------
+    search : DecoderSearch
+        Scores, the best decoder, and the refitted estimator.
+
+    Raises
+    ------
+    ValueError
+        If the estimator has no decoder, for decoders or a metric that do not exist, and if the
+        deciding scores are not finite.
+    IncompatiblePartsError
+        If a base estimator has no ``predict_proba``, or cannot take weights.
+
+    Warns
+    -----
+    RareClassWarning
+        If a class has a single row: where that is held out, no model knows the class.
+
+    See Also
+    --------
+    sklhier.HierarchicalClassifier.decode : Decode stored probabilities.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.datasets import make_hierarchical_classification
+    >>> from sklhier.decoders import Threshold
+    >>> from sklhier.model_selection import tune_decoder
+    >>> X, y, taxonomy = make_hierarchical_classification(300, class_sep=0.5, random_state=0)
+    >>> estimator = HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy)
+    >>> decoders = ["best_path", "top_down", Threshold(0.3), Threshold(0.6)]
+    >>> search = tune_decoder(estimator, X, y, decoders, scoring="tree_distance")
+    >>> print(search)
+    decoder             mean score  std score  rank score
+    best_path              -1.0733     0.0490           3
+    top_down               -1.0733     0.0646           3
+    Threshold(tau=0.3)     -1.0667     0.0527           2
+    Threshold(tau=0.6)     -0.9900     0.0593           1
+    Best of 5 splits: Threshold(tau=0.6)
+    >>> search.best_estimator_.decoder
+    Threshold(tau=0.6)
+    """
+    route = _route_to_decoder(estimator)
+    chosen = _read_decoders(decoders)
+    metrics = _read_metrics(scoring)
+    decider = _decider(refit, list(metrics))
+    given = _targets.resolve_taxonomy(route.classifier.taxonomy)
+    _, warning = rare_class_warning(y, given, 2)
+    if warning is not None:
+        warnings.warn(warning, stacklevel=2)
+    task = read_task(X, y, given, sample_weight)
+    folds = task.folds(cv, groups)
+    jobs = (
+        (clone(estimator), route, task.rows(train), task.rows(test), task.taxonomy)
+        for train, test in folds
+    )
+    scores = Parallel(n_jobs=n_jobs)(
+        delayed(_scores_of_fold)(*job, list(chosen.values()), list(metrics.values()))
+        for job in jobs
+    )
+    results = _results(list(chosen), list(metrics), np.array(scores))
+    best = None if decider is None else _best(results, decider)
+    decoder = None if best is None else list(chosen.values())[best]
+    return DecoderSearch(
+        results_=results,
+        best_index_=best,
+        best_decoder_=decoder,
+        best_score_=None if best is None else float(results[f"mean_test_{decider}"][best]),
+        best_estimator_=_refitted(estimator, route, decoder, task) if refit else None,
+        n_splits_=len(folds),
+        _names=tuple(metrics),
+    )
+
+
+def _route_to_decoder(estimator: Any) -> Route:
+    route = route_to_classifier(estimator)
+    if not (hasattr(route.classifier, "decoder") and hasattr(route.classifier, "taxonomy")):
+        raise ValueError(
+            f"tune_decoder needs a HierarchicalClassifier, alone or within Pipelines and searches; "
+            f"{type(route.classifier).__name__} has no decoder."
+        )
+    if not hasattr(route.classifier, "predict_node_proba"):
+        raise IncompatiblePartsError(
+            "tune_decoder needs probabilities, but a base estimator of "
+            f"{type(route.classifier).__name__} has no predict_proba. Wrap it in "
+            "CalibratedClassifierCV, or search over the parameter `decoder` with GridSearchCV."
+        )
+    route.refuse_searched("decoder", "tune_decoder")
+    return route
+
+
+def _read_decoders(decoders: Any) -> dict[str, str | Decoder]:
+    """Return the decoders by their labels."""
+    if isinstance(decoders, str | Decoder):
+        raise ValueError(f"`decoders` is a list or a mapping; {decoders!r} alone was given.")
+    if isinstance(decoders, Mapping):
+        named = [(str(label), decoder) for label, decoder in decoders.items()]
+    else:
+        with config_context(print_changed_only=False):
+            named = [(d if isinstance(d, str) else repr(d), d) for d in decoders]
+    for _, decoder in named:
+        resolve_decoder(decoder)
+    labels = [label for label, _ in named]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice or not labels:
+        what = f"{twice[0]} stands there twice" if twice else "there is none"
+        raise ValueError(f"`decoders` has one or more different decoders; {what}.")
+    return dict(named)
+
+
+def _read_metrics(scoring: Any) -> dict[str, _Metric]:
+    """Return metrics and their signs by their names in the results."""
+    if isinstance(scoring, Mapping):
+        if not scoring:
+            raise ValueError("`scoring` has one or more metrics; there is none.")
+        return {str(name): _read_metric(metric) for name, metric in scoring.items()}
+    return {"score": _read_metric(hierarchical_f1_score if scoring is None else scoring)}
+
+
+def _read_metric(metric: Any) -> _Metric:
+    if isinstance(metric, str):
+        function, greater_is_better = named_metric(metric)
+        return function, 1 if greater_is_better else -1
+    if not callable(metric) or hasattr(metric, "set_score_request"):
+        raise ValueError(
+            "`scoring` is the name of a metric, a function metric(y_true, y_pred, *, taxonomy, "
+            f"sample_weight), or a dict of these; {metric!r} was given. Instead of a scorer pass the "
+            "metric within."
+        )
+    return metric, 1
+
+
+def _decider(refit: Any, names: list[str]) -> str | None:
+    """Return the name of the metric that decides."""
+    if isinstance(refit, str):
+        if refit not in names:
+            raise ValueError(f"`refit` is False or one of {names}; {refit!r} was given.")
+        return refit
+    if len(names) == 1:
+        return names[0]
+    if refit:
+        raise ValueError(
+            f"Several metrics are compared: `refit` is the name of the one that decides, of {names}, "
+            f"or False; {refit!r} was given."
+        )
+    return None
+
+
+def _scores_of_fold(
+    estimator: Any,
+    route: Route,
+    train: tuple[Any, Any, Floats | None],
+    test: tuple[Any, Any, Floats | None],
+    taxonomy: Taxonomy,
+    decoders: list[str | Decoder],
+    metrics: list[_Metric],
+) -> Floats:
+    """Fit once, ask once; return scores of shape (n_decoders, n_metrics)."""
+    X, y, weights = train
+    estimator.fit(X, y, **weight_params(route, weights))
+    X, y, weights = test
+    node_proba = ask(estimator, "predict_node_proba", X)
+    classifier = classifier_within(estimator)
+    answers = (classifier.decode(node_proba, decoder) for decoder in decoders)
+    scores = [
+        [sign * metric(y, a, taxonomy=taxonomy, sample_weight=weights) for metric, sign in metrics]
+        for a in answers
+    ]
+    return np.array(scores, dtype=np.float64)
+
+
+def _results(labels: list[str], names: list[str], scores: Floats) -> dict[str, Any]:
+    """Return columns as in ``cv_results_`` of scores (n_splits, n_decoders, n_metrics)."""
+    columns: dict[str, Any] = {"decoder": np.array(labels, dtype=object)}
+    for name, of_splits in zip(names, np.moveaxis(scores, 2, 0), strict=True):
+        columns |= {f"split{i}_test_{name}": of_split for i, of_split in enumerate(of_splits)}
+        means = of_splits.mean(axis=0)
+        columns[f"mean_test_{name}"] = means
+        columns[f"std_test_{name}"] = of_splits.std(axis=0)
+        ranks = rankdata(-np.nan_to_num(means, nan=-np.inf), method="min")
+        columns[f"rank_test_{name}"] = ranks.astype(np.int32)
+    return columns
+
+
+def _best(results: dict[str, Any], decider: str) -> int:
+    best = int(np.argmin(results[f"rank_test_{decider}"]))
+    if not np.isfinite(results[f"mean_test_{decider}"][best]):
+        raise ValueError(
+            f"The metric {decider!r} is undefined in some fold for every decoder. Use fewer folds or "
+            "another metric."
+        )
+    return best
+
+
+def _refitted(estimator: Any, route: Route, decoder: Any, task: Task) -> Any:
+    """Fit as in the folds, then set the decoder: a search within has chosen without it there, too."""
+    fitted = clone(estimator).fit(task.X, task.y, **weight_params(route, task.weights))
+    classifier_within(fitted).set_params(decoder=clone(decoder, safe=False))
+    return fitted.set_params(**{f"{route.prefix}decoder": clone(decoder, safe=False)})
