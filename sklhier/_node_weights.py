@@ -28,7 +28,7 @@ def _information_gains(taxonomy: Taxonomy) -> Floats:
 
 def _sibling_shares(taxonomy: Taxonomy) -> Floats:
     """Return a share for each node: that of its parent, divided by the number of siblings."""
-    taxonomy.require_tree("A weight shared among siblings")
+    taxonomy.require_tree("The weight 'sibling'")
     n_children = np.diff(taxonomy.child_offsets)
     shares = np.ones(taxonomy.n_nodes)
     for start, stop in pairwise(taxonomy.level_offsets[1:].tolist()):  # parents come first

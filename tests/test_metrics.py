@@ -805,7 +805,7 @@ def test_names_of_node_weights():
     )
     leaves = read_node_weight("sibling", RAGGED)[RAGGED.leaf_ids]
     assert leaves.sum() == pytest.approx(1)
-    with pytest.raises(TaxonomyError, match="node_weight='sibling' needs a tree"):
+    with pytest.raises(TaxonomyError, match="The weight 'sibling' needs a tree"):
         h_loss(["Z"], ["Z"], taxonomy=DIAMOND, node_weight="sibling")
     with pytest.raises(ValueError, match="'depth' was given"):
         h_loss(["a"], ["a"], taxonomy=RAGGED, node_weight="depth")
