@@ -8,7 +8,21 @@ from conftest import shared_data
 
 from sklhier import Taxonomy
 from sklhier._marginals import DenseMarginals, Outcomes
-from sklhier.decoders import BestPath, Threshold, TopDown
+from sklhier.decoders import (
+    Beam,
+    BestPath,
+    Climbing,
+    CostMatrix,
+    Darts,
+    HierarchicalF,
+    InformationThreshold,
+    LevelWeighted,
+    Threshold,
+    TopDown,
+)
+from sklhier.decoders._best_path import _MASS
+from sklhier.decoders._hierarchical_f import _blocks, _of_paths
+from sklhier.decoders._search import beam_search
 from sklhier.metrics import (
     h_loss,
     hierarchical_average_precision_score,
@@ -291,8 +305,90 @@ def test_greedy_and_best_path(cases):
     assert answer(BestPath(), case) == case["expected"]["best_path"]
 
 
-@pytest.mark.parametrize("tau", ["0.3", "0.38", "0.5", "0.6"])
+@pytest.mark.parametrize("width", ["1", "2", "3"])
+def test_beams(cases, width):
+    case = cases["greedy-vs-best-path"]
+    taxonomy, marginals = marginals_of(case)
+    found = beam_search(marginals, _MASS, int(width))
+    for i, (proba, name) in enumerate(case["expected"]["beam"][width]):
+        assert taxonomy.nodes[found.nodes[0, i]] == name
+        assert found.mass[0, i] == pytest.approx(proba, abs=case["tol"])
+    assert answer(Beam(int(width)), case) == case["expected"]["beam"][width][0][1]
+
+
+@pytest.mark.parametrize("tau", ["0.2", "0.3", "0.38", "0.5", "0.6"])
 def test_thresholds(cases, tau):
-    """At .2 the case ranks by information, not by depth: another decoder's answer."""
     case = cases["confidence-threshold"]
-    assert answer(Threshold(float(tau)), case) == case["expected"][tau]
+    assert answer(InformationThreshold(float(tau)), case) == case["expected"][tau]
+    if tau != "0.2":  # there the most informative node is not the deepest
+        assert answer(Threshold(float(tau)), case) == case["expected"][tau]
+
+
+@pytest.mark.parametrize("name", ["flat_1_1_1", "top_heavy_4_2_1"])
+def test_weights_of_levels(cases, name):
+    case = cases[f"cost-decode-{name}"]
+    weights = [float(w) for _, w in sorted(case["input"]["level_weights"].items())]
+    assert answer(LevelWeighted(weights), case) == case["expected"]["best_leaf"]
+    taxonomy, marginals = marginals_of(case)
+    for leaf, gain in case["expected"]["gain_leaf"].items():
+        way = taxonomy.path(leaf)
+        proba = marginals.node_proba[0, taxonomy.ids(list(way))]
+        assert np.dot(weights[: len(way)], 2 * proba - 1) == pytest.approx(gain, abs=case["tol"])
+
+
+def closed_answer(decoder, taxonomy, marginals):
+    return sorted(taxonomy.nodes[node] for node in decoder.decode_sets(marginals).nonzero()[1])
+
+
+@pytest.mark.parametrize("beta", ["0.5", "1.0"])
+def test_best_expected_f(cases, beta):
+    case = cases[f"hf-optimal-beta{beta}"]
+    expected = case["expected"]
+    for form, key in (("node", "best_node"), ("leaf", "best_leaf")):
+        assert answer(HierarchicalF(float(beta), form), case) == expected[key]
+    best = closed_answer(HierarchicalF(float(beta), "set"), *marginals_of(case))
+    assert best == sorted(expected["best_set"])
+
+
+def test_best_expected_f_with_a_root_that_is_counted(cases):
+    case = cases["hf-optimal-root-counted"]
+    edges = [*map(tuple, case["edges"]), ("above", case["root"])]
+    taxonomy, marginals = marginals_of(case | {"edges": edges, "root": "above"})
+    best = closed_answer(HierarchicalF(case["input"]["beta"], "set"), taxonomy, marginals)
+    assert best == sorted([*case["expected"]["best_set"], case["root"]])
+
+
+def test_expected_f_of_every_path(cases):
+    case = cases["hf-optimal-path"]
+    taxonomy, marginals = marginals_of(case)
+    for form in ("node", "leaf"):
+        assert answer(HierarchicalF(answer=form), case) == case["expected"][f"best_{form}"]
+    masses = next(_blocks(marginals))
+    found = _of_paths(masses, taxonomy, 1.0)[0]
+    for name, expected in case["expected"]["expected_hF"].items():
+        assert found[taxonomy.id(name)] == pytest.approx(expected, abs=case["tol"])
+
+
+def test_costs(cases):
+    case = cases["cost-matrix-decode"]
+    costs = case["input"]["cost"]
+    assert answer(CostMatrix(costs), case) == case["expected"]["action"]
+    costs = {action: row for action, row in costs.items() if action != "R"}
+    risks = {a: r for a, r in case["expected"]["risk"].items() if a != "R"}
+    assert answer(CostMatrix(costs), case) == min(risks, key=risks.get)
+
+
+def test_darts(cases):
+    case = cases["darts"]
+    taxonomy, _ = marginals_of(case)
+    for name, reward in case["input"]["reward"].items():
+        found = taxonomy.information[taxonomy.id(name)]
+        assert found == pytest.approx(reward, abs=case["tol"])
+    for weight, expected in case["expected"].items():
+        assert answer(Darts(float(weight)), case) == expected
+
+
+def test_climbing(cases):
+    case = cases["climbing"]
+    for tau, expected in case["expected"].items():
+        assert answer(Climbing(float(tau)), case) == expected
