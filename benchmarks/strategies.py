@@ -86,6 +86,45 @@ def _of_strategy(
         }
 
 
+_MEASURES = ("level 1", "leaf", "hF")
+
+
+def _by_strategy(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return a row for each data set and strategy, decoded by the best path."""
+    return [
+        {"data, base": data, "strategy": row["strategy"]}
+        | {measure: row[measure] for measure in _MEASURES}
+        | {"fit over flat": row["fit s"] / rows[0]["fit s"]}
+        for data, rows in results.items()
+        for row in rows
+        if row["decoder"] == "best path"
+    ]
+
+
+def _by_decoder(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return what each decoder gains over the best path, on average over data sets and bases."""
+    table = []
+    for strategy in STRATEGIES:
+        own = [
+            {row["decoder"]: row for row in rows if row["strategy"] == strategy}
+            for rows in results.values()
+        ]
+        for decoder in DECODERS:
+            gains = {
+                measure: [of[decoder][measure] - of["best path"][measure] for of in own]
+                for measure in _MEASURES
+            }
+            table.append(
+                {"strategy": strategy, "decoder": decoder}
+                | {f"{measure} gain": float(np.mean(gain)) for measure, gain in gains.items()}
+                | {
+                    f"{measure} better in": sum(value > 0 for value in gain)
+                    for measure, gain in gains.items()
+                }
+            )
+    return [row | {"of": len(results)} for row in table if row["decoder"] != "best path"]
+
+
 def _data(options: Any) -> Iterator[tuple[str, tables.Folds]]:
     texts = [name for name in options.data if name in TEXTS]
     for data in common.load_texts(texts, smoke=options.smoke):
@@ -110,6 +149,10 @@ def main(arguments: list[str] | None = None) -> None:
             if base == "LR" and kind == "text" and data.name not in _TEXTS_WITH_LR:
                 continue
             results[f"{data.name}, {base}"] = list(_rows(data, base, make))
+    results |= {
+        "strategies, best path": _by_strategy(results),
+        "decoders, gain over the best path": _by_decoder(results),
+    }
     folders = [name.rstrip("ad") if name.startswith("imclef") else name for name in options.data]
     common.report("strategies", results, options, data=folders)
 

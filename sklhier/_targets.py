@@ -463,6 +463,8 @@ def _holds_sets(y: Any, taxonomy: Taxonomy) -> bool:
 
 def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:
     """Return the node of each label or path; None and an empty path stand for the root."""
+    if _holds_sets(y, taxonomy):
+        raise TargetError.one_label_each()
     if holds_levels(y, taxonomy):
         columns, codes = factorize_levels(y)
         filled = (codes >= 0).any(axis=1)

@@ -150,6 +150,15 @@ class TargetError(ValueError):
         )
 
     @classmethod
+    def one_label_each(cls) -> Self:
+        """Sets of labels where each row has one."""
+        return cls(
+            "Sets of labels were given where one label or path for each sample is needed. "
+            "Hierarchical precision, recall and F, H-loss, HMC-loss, MGIA and ICM take sets; or use a "
+            "decoder that answers with single nodes."
+        )
+
+    @classmethod
     def looks_like_indicator(cls, shape: tuple[int, ...]) -> Self:
         """A 0/1 matrix where paths are expected."""
         return cls(

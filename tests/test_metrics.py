@@ -263,7 +263,7 @@ def test_properties_of_all_metrics(name, case):
 
 @pytest.mark.parametrize("name", list(TABLE))
 def test_errors_of_all_metrics(name):
-    metric, _, _, takes_dags = TABLE[name]
+    metric, _, takes_sets, takes_dags = TABLE[name]
     with pytest.raises(TargetError, match="'zz'"):
         metric(["a"], ["zz"], taxonomy=RAGGED)
     with pytest.raises(TargetError, match="pass `taxonomy=`"):
@@ -274,6 +274,9 @@ def test_errors_of_all_metrics(name):
         metric([], [], taxonomy=RAGGED)
     with pytest.raises(ValueError, match="All sample weights are zero"):
         metric(["a"], ["a"], taxonomy=RAGGED, sample_weight=[0])
+    if not takes_sets:
+        with pytest.raises(TargetError, match="Sets of labels were given where one"):
+            metric(["a"], [frozenset({"A"})], taxonomy=RAGGED)
     if not takes_dags:
         with pytest.raises(TaxonomyError, match="needs a tree"):
             metric(["Z"], ["Z"], taxonomy=DIAMOND)

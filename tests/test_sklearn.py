@@ -57,7 +57,11 @@ BASES = [
     + [HierarchicalClassifier(base) for base in BASES]
     + [HierarchicalClassifier(base, strategy="flat") for base in BASES[:2]]
     + [OnTree(base) for base in BASES]
-    + [OnTree(GaussianNB(), strategy="flat")]
+    + [
+        OnTree(GaussianNB(), strategy=strategy)
+        for strategy in ("flat", "per_node", "per_level", "ensemble")
+    ]
+    + [OnTree(LogisticRegression(), strategy="per_node")]
 )
 def test_common_checks(estimator, check):
     check(estimator)
