@@ -9,35 +9,27 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state, get_tags, metadata_routing
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _num_samples,
     check_consistent_length,
     check_is_fitted,
-    has_fit_parameter,
 )
 
-from sklhier import _compat, _local, _targets
+from sklhier import _local, _targets
 from sklhier._blocks import row_blocks
-from sklhier._local import LocalModel, LocalScores
+from sklhier._local import LocalScores
 from sklhier._marginals import (
     DenseMarginals,
     Marginals,
     Outcomes,
     checked_node_proba,
 )
-from sklhier._node_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
-from sklhier._places import place_of
-from sklhier._training import Trainer
+from sklhier._meta import HierarchicalMeta, bases_have
 from sklhier._typing import Floats, Labels, NodeIds, Objects, Rows
 from sklhier._validation import checked_weights, prepare_features, require_numeric_table
-from sklhier._versions import restored_state, with_versions
 from sklhier.decoders import Decoder, resolve_decoder, top_answers
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.model_selection import HierarchicalStratifiedKFold
@@ -47,18 +39,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["HierarchicalClassifier"]
 
 
-def _bases_have(method: str) -> Callable[[Any], bool]:
-    """Return a check that every base estimator has a method."""
-
-    def check(self: HierarchicalClassifier) -> bool:
-        for base in self._bases().values():
-            getattr(base, method)  # its AttributeError says best what is missing
-        return True
-
-    return check
-
-
-class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class HierarchicalClassifier(HierarchicalMeta):
     """Classify into a taxonomy, one path for each sample.
 
     A base estimator is fitted for each parent node of the taxonomy and decides among its children
@@ -174,8 +155,6 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
 
     _trained: Outcomes  # what the local models decide about
     _outcomes: Outcomes  # what of it has been seen, and so may be answered
-    _strategy: Strategy
-    _models: dict[int, LocalModel]
 
     def __init__(
         self,
@@ -201,73 +180,6 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.random_state = random_state
-
-    # -- parameters -----------------------------------------------------------------------
-
-    def _base(self) -> Any:
-        return LogisticRegression() if self.estimator is None else self.estimator
-
-    def _bases(self) -> dict[str, Any]:
-        """Return all base estimators known before fit, by the prefix of their parameters."""
-        bases = {"estimator": self._base()}
-        if isinstance(self.node_estimators, Mapping):
-            bases |= {f"{PREFIX}{key}": e for key, e in self.node_estimators.items()}
-        return bases
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, with ``deep`` also those of the estimators within."""
-        params = super().get_params(deep=deep)
-        if deep and isinstance(self.node_estimators, Mapping):
-            params |= nested_params(self.node_estimators)
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of the estimators within as ``<name>__<parameter>``."""
-        nested = {key: value for key, value in params.items() if key.startswith(PREFIX)}
-        within = [key for key in params if key.startswith("estimator__")]
-        if within and params.get("estimator", self.estimator) is None:
-            raise ValueError(
-                f"Invalid parameter {within[0]!r}: `estimator` is None, which stands for a default. "
-                "To set its parameters, pass estimator=LogisticRegression()."
-            )
-        super().set_params(**{key: v for key, v in params.items() if key not in nested})
-        if nested:
-            self.node_estimators = updated_mapping(self.node_estimators, nested)
-        return self
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Return how metadata such as ``sample_weight`` reach the base estimators."""
-        router = MetadataRouter(owner=self).add_self_request(self)
-        mapping = (
-            MethodMapping()
-            .add(caller="fit", callee="fit")
-            .add(caller="partial_fit", callee="partial_fit")
-        )
-        for name, base in self._bases().items():
-            router.add(**{name: base}, method_mapping=mapping)
-        return router
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        base = get_tags(self._base())
-        tags.input_tags = base.input_tags
-        tags.non_deterministic = base.non_deterministic
-        if base.classifier_tags is not None:
-            tags.classifier_tags.poor_score = base.classifier_tags.poor_score
-        tags.array_api_support = False
-        return tags
-
-    def _sk_visual_block_(self) -> Any:
-        parts = self._bases()
-        if self.taxonomy is not None:
-            parts["taxonomy"] = _targets.resolve_taxonomy(self.taxonomy)
-        return _compat.visual_block(list(parts.values()), list(parts))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return with_versions(super().__getstate__())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(restored_state(self, state))
 
     # -- fitting --------------------------------------------------------------------------
 
@@ -308,6 +220,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
         seen = form.class_ids[np.isin(form.class_ids, nodes[counted])]
         self._start(taxonomy, form, seen)
+        self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
         trainer = self._trainer("fit", taxonomy, weights, fit_params)
         if self._strategy.needs_held_out:
             folds = self._folds(nodes[counted], taxonomy)
@@ -324,7 +237,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self.taxonomy_ = taxonomy
         return self
 
-    @available_if(_bases_have("partial_fit"))
+    @available_if(bases_have("partial_fit"))
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, **fit_params: Any
     ) -> Self:
@@ -387,6 +300,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
                 "partial_fit sees them in batches",
                 "Use fit, or set the parameter to a number.",
             )
+        self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
         self._models, self._fits = self._trainer(
             "partial_fit", taxonomy, weights, fit_params
         ).train(
@@ -403,13 +317,6 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self._outcomes = self._strategy.outcomes(taxonomy, seen)
         self.taxonomy_ = taxonomy
         return self
-
-    def _given(self, y: Any) -> Any:
-        if y is None:
-            raise TargetError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        return y
 
     def _given_taxonomy(self) -> Taxonomy | None:
         given = _targets.resolve_taxonomy(self.taxonomy)
@@ -436,29 +343,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self._trained = self._outcomes = self._strategy.outcomes(taxonomy, seen)
         self._seen = seen
         self._models = {}
-        self._seed = None
-        if self.random_state is not None:
-            random_state = check_random_state(self.random_state)
-            self._seed = int(random_state.randint(np.iinfo(np.int32).max))
-
-    def _trainer(
-        self,
-        method: str,
-        taxonomy: Taxonomy,
-        weights: Floats | None,
-        fit_params: dict[str, Any],
-    ) -> Trainer:
-        """Return what fits the local models, the parts checked against each other."""
-        bases = self._bases()
-        self._refuse_mismatch(resolve_decoder(self.decoder), bases.values())
-        chosen = NodeEstimators(
-            bases["estimator"],
-            self.node_estimators,
-            taxonomy,
-            leaves_decide=self._strategy.leaves_decide,
-        )
-        params = self._routed(method, weights, fit_params)
-        return Trainer(taxonomy, chosen, params, self._seed, self.n_jobs, self.verbose)
+        self._seed = self._drawn_seed()
 
     def _folds(self, nodes: NodeIds, taxonomy: Taxonomy) -> list[tuple[Rows, Rows]]:
         """Return the folds for what is learnt from out-of-fold predictions."""
@@ -467,31 +352,6 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             cv = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
         labels = taxonomy.node_names[nodes]
         return list(check_cv(cv, labels, classifier=True).split(np.zeros((len(nodes), 1)), labels))
-
-    def _routed(
-        self, method: str, weights: Floats | None, fit_params: dict[str, Any]
-    ) -> dict[str, dict[str, Any]]:
-        """Return the parameters with which each base estimator is fitted."""
-        given = {} if weights is None else {"sample_weight": weights}
-        if get_config()["enable_metadata_routing"]:
-            routed = process_routing(self, method, **given, **fit_params)
-            return {name: dict(routed[name][method]) for name in self._bases()}
-        if fit_params:
-            raise TypeError(
-                f"{method} got {sorted(fit_params)}. Parameters other than sample_weight need "
-                "sklearn.set_config(enable_metadata_routing=True) and "
-                f"`set_{method}_request` on the base estimator."
-            )
-        for base in self._bases().values():
-            if weights is not None and not has_fit_parameter(base, "sample_weight"):
-                raise IncompatiblePartsError.needs(
-                    "sample_weight",
-                    "a base estimator whose fit takes it",
-                    f"that of {type(base).__name__} does not",
-                    "Leave the weights out, take another base estimator, or, where a step of a "
-                    "Pipeline should get them, enable metadata routing and request them there.",
-                )
-        return dict.fromkeys(self._bases(), given)
 
     def _refuse_mismatch(self, decoder: Decoder, estimators: Iterable[Any]) -> None:
         if not decoder.needs_probabilities:
@@ -507,30 +367,6 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
                 )
 
     # -- what was fitted ------------------------------------------------------------------
-
-    @property
-    def strategy_(self) -> Strategy:
-        """The strategy in use, with what it has learnt."""
-        check_is_fitted(self, "taxonomy_")
-        return self._strategy
-
-    def _key(self, owner: int) -> Hashable:
-        """Return the name of a place, within an ensemble with its position before it."""
-        place = place_of(owner, self.taxonomy_)
-        return (place.member, place.key) if self._strategy.has_members else place.key
-
-    @property
-    def estimators_(self) -> dict[Hashable, Any]:
-        """Fitted base estimators by the name of the node, or ``"level:k"``, that decides."""
-        check_is_fitted(self, "taxonomy_")
-        return {self._key(owner): self._models[owner].estimator for owner in sorted(self._models)}
-
-    @property
-    def fit_report_(self) -> np.ndarray[Any, Any]:
-        """A record for each local problem of the last call to fit or partial_fit."""
-        check_is_fitted(self, "taxonomy_")
-        names = [self._key(owner) for owner in self._fits.owners.tolist()]
-        return self._fits.report(names, self.taxonomy_)
 
     @property
     def unseen_nodes_(self) -> tuple[Hashable, ...]:
@@ -655,7 +491,7 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         position[self._format.class_ids] = np.arange(len(self.classes_))
         return self.classes_[position[nodes]], proba
 
-    @available_if(_bases_have("predict_proba"))
+    @available_if(bases_have("predict_proba"))
     def predict_proba(self, X: Any) -> Floats:
         """Return the probability of each class.
 
@@ -673,13 +509,13 @@ class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         """
         return self._by_block(X, lambda marginals: marginals.answer_proba(self._format.class_ids))
 
-    @available_if(_bases_have("predict_proba"))
+    @available_if(bases_have("predict_proba"))
     def predict_log_proba(self, X: Any) -> Floats:
         """Return the logarithm of :meth:`predict_proba`; minus infinity for probability 0."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    @available_if(_bases_have("predict_proba"))
+    @available_if(bases_have("predict_proba"))
     def predict_node_proba(self, X: Any) -> Floats:
         """Return the probability of every node of the taxonomy.
 

@@ -154,8 +154,8 @@ class TargetError(ValueError):
         """Sets of labels where each row has one."""
         return cls(
             "Sets of labels were given where one label or path for each sample is needed. "
-            "Hierarchical precision, recall and F, H-loss, HMC-loss, MGIA and ICM take sets; or use a "
-            "decoder that answers with single nodes."
+            "Hierarchical precision, recall and F, H-loss, HMC-loss, MGIA and ICM take sets; or use "
+            "a decoder that answers with single nodes."
         )
 
     @classmethod

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklhier import HierarchicalClassifier, Taxonomy
-from sklhier._classifier import _bases_have
+from sklhier._meta import bases_have
 
 
 def tree_of(y):
@@ -34,7 +34,7 @@ class OnTree(HierarchicalClassifier):
         self._tree = tree_of(y)
         return super().fit(X, y, sample_weight, **params)
 
-    @available_if(_bases_have("partial_fit"))
+    @available_if(bases_have("partial_fit"))
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         if classes is not None:
             self._tree = tree_of(classes)

@@ -21,6 +21,7 @@ LAYERS = [
     ["strategies", "metrics", "datasets"],
     ["model_selection"],
     ["_training"],
+    ["_meta"],
     ["_classifier"],
     ["__init__"],
     ["_cli"],

@@ -1,0 +1,204 @@
+"""What all meta-estimators over a taxonomy share: parameters, routing, fitted local models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Self
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from sklhier import _compat, _targets
+from sklhier._local import LocalModel
+from sklhier._node_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
+from sklhier._places import place_of
+from sklhier._training import Fits, Trainer
+from sklhier._typing import Floats
+from sklhier._versions import restored_state, with_versions
+from sklhier.exceptions import IncompatiblePartsError, TargetError
+from sklhier.strategies import Strategy
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["HierarchicalMeta", "bases_have"]
+
+
+def bases_have(method: str) -> Callable[[Any], bool]:
+    """Return a check that every base estimator has a method."""
+
+    def check(self: HierarchicalMeta) -> bool:
+        for base in self._bases().values():
+            getattr(base, method)  # its AttributeError says best what is missing
+        return True
+
+    return check
+
+
+class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """A meta-classifier with a base estimator at each place that decides.
+
+    Subclasses store the parameters that are used here in their ``__init__``, resolve their strategy
+    to ``_strategy``, and put fitted models into ``_models`` and ``_fits``.
+    """
+
+    estimator: Any
+    taxonomy: Any
+    node_estimators: Any
+    n_jobs: int | None
+    verbose: int
+    random_state: Any
+    taxonomy_: Taxonomy
+    _strategy: Strategy
+    _models: dict[int, LocalModel]
+    _fits: Fits
+    _seed: int | None
+
+    def _base(self) -> Any:
+        return LogisticRegression() if self.estimator is None else self.estimator
+
+    def _bases(self) -> dict[str, Any]:
+        """Return all base estimators known before fit, by the prefix of their parameters."""
+        bases = {"estimator": self._base()}
+        if isinstance(self.node_estimators, Mapping):
+            bases |= {f"{PREFIX}{key}": e for key, e in self.node_estimators.items()}
+        return bases
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, with ``deep`` also those of the estimators within."""
+        params = super().get_params(deep=deep)
+        if deep and isinstance(self.node_estimators, Mapping):
+            params |= nested_params(self.node_estimators)
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of the estimators within as ``<name>__<parameter>``."""
+        nested = {key: value for key, value in params.items() if key.startswith(PREFIX)}
+        within = [key for key in params if key.startswith("estimator__")]
+        if within and params.get("estimator", self.estimator) is None:
+            raise ValueError(
+                f"Invalid parameter {within[0]!r}: `estimator` is None, which stands for a default. "
+                "To set its parameters, pass estimator=LogisticRegression()."
+            )
+        super().set_params(**{key: v for key, v in params.items() if key not in nested})
+        if nested:
+            self.node_estimators = updated_mapping(self.node_estimators, nested)
+        return self
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return how metadata such as ``sample_weight`` reach the base estimators."""
+        router = MetadataRouter(owner=self).add_self_request(self)
+        mapping = (
+            MethodMapping()
+            .add(caller="fit", callee="fit")
+            .add(caller="partial_fit", callee="partial_fit")
+        )
+        for name, base in self._bases().items():
+            router.add(**{name: base}, method_mapping=mapping)
+        return router
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        base = get_tags(self._base())
+        tags.input_tags = base.input_tags
+        tags.non_deterministic = base.non_deterministic
+        if base.classifier_tags is not None:
+            tags.classifier_tags.poor_score = base.classifier_tags.poor_score
+        tags.array_api_support = False
+        return tags
+
+    def _sk_visual_block_(self) -> Any:
+        parts = self._bases()
+        if self.taxonomy is not None:
+            parts["taxonomy"] = _targets.resolve_taxonomy(self.taxonomy)
+        return _compat.visual_block(list(parts.values()), list(parts))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return with_versions(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(restored_state(self, state))
+
+    def _given(self, y: Any) -> Any:
+        if y is None:
+            raise TargetError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        return y
+
+    def _trainer(
+        self,
+        method: str,
+        taxonomy: Taxonomy,
+        weights: Floats | None,
+        fit_params: dict[str, Any],
+    ) -> Trainer:
+        """Return what fits the local models, the parts checked against each other."""
+        bases = self._bases()
+        chosen = NodeEstimators(
+            bases["estimator"],
+            self.node_estimators,
+            taxonomy,
+            leaves_decide=self._strategy.leaves_decide,
+        )
+        params = self._routed(method, weights, fit_params)
+        return Trainer(taxonomy, chosen, params, self._seed, self.n_jobs, self.verbose)
+
+    def _drawn_seed(self) -> int | None:
+        """Return what the random states of all base estimators follow from."""
+        if self.random_state is None:
+            return None
+        random_state = check_random_state(self.random_state)
+        return int(random_state.randint(np.iinfo(np.int32).max))
+
+    def _routed(
+        self, method: str, weights: Floats | None, fit_params: dict[str, Any]
+    ) -> dict[str, dict[str, Any]]:
+        """Return the parameters with which each base estimator is fitted."""
+        given = {} if weights is None else {"sample_weight": weights}
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, method, **given, **fit_params)
+            return {name: dict(routed[name][method]) for name in self._bases()}
+        if fit_params:
+            raise TypeError(
+                f"{method} got {sorted(fit_params)}. Parameters other than sample_weight need "
+                "sklearn.set_config(enable_metadata_routing=True) and "
+                f"`set_{method}_request` on the base estimator."
+            )
+        for base in self._bases().values():
+            if weights is not None and not has_fit_parameter(base, "sample_weight"):
+                raise IncompatiblePartsError.needs(
+                    "sample_weight",
+                    "a base estimator whose fit takes it",
+                    f"that of {type(base).__name__} does not",
+                    "Leave the weights out, take another base estimator, or, where a step of a "
+                    "Pipeline should get them, enable metadata routing and request them there.",
+                )
+        return dict.fromkeys(self._bases(), given)
+
+    @property
+    def strategy_(self) -> Strategy:
+        """The strategy in use, with what it has learnt."""
+        check_is_fitted(self, "taxonomy_")
+        return self._strategy
+
+    def _key(self, owner: int) -> Hashable:
+        """Return the name of a place, within an ensemble with its position before it."""
+        place = place_of(owner, self.taxonomy_)
+        return (place.member, place.key) if self._strategy.has_members else place.key
+
+    @property
+    def estimators_(self) -> dict[Hashable, Any]:
+        """Fitted base estimators by the name of the node, or ``"level:k"``, that decides."""
+        check_is_fitted(self, "taxonomy_")
+        return {self._key(owner): self._models[owner].estimator for owner in sorted(self._models)}
+
+    @property
+    def fit_report_(self) -> np.ndarray[Any, Any]:
+        """A record for each local problem of the last call to fit or partial_fit."""
+        check_is_fitted(self, "taxonomy_")
+        names = [self._key(owner) for owner in self._fits.owners.tolist()]
+        return self._fits.report(names, self.taxonomy_)
