@@ -230,7 +230,8 @@ class HierarchicalClassifier(HierarchicalMeta):
                     X, strategy, nodes, seen, counted, folds, weights
                 ),
             )
-        self._models, self._fits = trainer.train(X, self._strategy, self._trained, nodes, counted)
+        problems = self._strategy.plan(taxonomy, self._trained, nodes[counted])
+        self._models, self._fits = trainer.train(X, problems, counted)
         if not self._models:
             allow_nan = get_tags(self._base()).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
@@ -301,13 +302,10 @@ class HierarchicalClassifier(HierarchicalMeta):
                 "Use fit, or set the parameter to a number.",
             )
         self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
-        self._models, self._fits = self._trainer(
-            "partial_fit", taxonomy, weights, fit_params
-        ).train(
+        trainer = self._trainer("partial_fit", taxonomy, weights, fit_params)
+        self._models, self._fits = trainer.train(
             X,
-            self._strategy,
-            self._trained,
-            nodes,
+            self._strategy.plan(taxonomy, self._trained, nodes[counted]),
             counted,
             method="partial_fit",
             known=self._models,

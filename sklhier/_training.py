@@ -11,7 +11,6 @@ import numpy as np
 from sklhier import _local
 from sklhier._blocks import row_blocks
 from sklhier._local import LocalModel, LocalProblem, LocalScores
-from sklhier._marginals import Outcomes
 from sklhier._node_estimators import NodeEstimators
 from sklhier._places import place_of
 from sklhier._typing import Floats, NodeIds, Rows
@@ -109,9 +108,7 @@ class Trainer:
     def train(
         self,
         X: Any,
-        strategy: Strategy,
-        outcomes: Outcomes,
-        nodes: NodeIds,
+        problems: Iterable[LocalProblem],
         rows: Rows,
         *,
         method: str = "fit",
@@ -123,12 +120,8 @@ class Trainer:
         ----------
         X : array-like
             Samples.
-        strategy : Strategy
-            Says which problems there are.
-        outcomes : Outcomes
-            The possible answers.
-        nodes : ndarray of int32, shape (n_samples,)
-            The node of each label.
+        problems : iterable of LocalProblem
+            What is to be learnt; their rows are positions in `rows`.
         rows : ndarray of intp
             Positions of the samples to learn from, ascending.
         method : {"fit", "partial_fit"}, default="fit"
@@ -140,7 +133,7 @@ class Trainer:
         sizes: list[tuple[int, int, int]] = []
 
         def jobs() -> Iterator[tuple[Any, LocalProblem, dict[str, Any]]]:
-            for problem in strategy.plan(self.taxonomy, outcomes, nodes[rows]):
+            for problem in problems:
                 sizes.append((problem.owner, len(problem.rows), len(problem.outcomes)))
                 if len(problem.outcomes) < 2 or not len(problem.rows):
                     continue
@@ -175,8 +168,12 @@ class Trainer:
 
         Parameters
         ----------
-        X, strategy, nodes, rows
+        X, rows
             As in :meth:`train`.
+        strategy : Strategy
+            Says which problems there are.
+        nodes : ndarray of int32, shape (n_samples,)
+            The node of each label.
         classes : ndarray of int32
             Ids of the nodes that occur as labels, in the order of the classes.
         folds : iterable of (train, test)
@@ -188,7 +185,8 @@ class Trainer:
             inside, left_out = rows[np.sort(train)], rows[np.sort(test)]
             seen = classes[np.isin(classes, nodes[inside])]
             outcomes = strategy.outcomes(self.taxonomy, seen)
-            models, _ = self.train(X, strategy, outcomes, nodes, inside)
+            problems = strategy.plan(self.taxonomy, outcomes, nodes[inside])
+            models, _ = self.train(X, problems, inside)
             columns = strategy.columns_per_row(self.taxonomy, outcomes, all_nodes=True)
             for block in row_blocks(len(left_out), columns):
                 part = left_out[block]
