@@ -4,7 +4,8 @@ The main class is :class:`HierarchicalClassifier`; a :class:`Taxonomy` says how 
 """
 
 from sklhier._classifier import HierarchicalClassifier
+from sklhier._multilabel import HierarchicalMultiLabelClassifier
 from sklhier._version import __version__
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["HierarchicalClassifier", "Taxonomy", "__version__"]
+__all__ = ["HierarchicalClassifier", "HierarchicalMultiLabelClassifier", "Taxonomy", "__version__"]

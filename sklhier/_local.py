@@ -7,13 +7,13 @@ outcomes of their node and know nothing else of the taxonomy.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
@@ -50,8 +50,9 @@ class LocalProblem:
         Ids of the nodes among which it decides; -1 for "not here".
     rows : ndarray of intp, shape (n,)
         Positions of its samples, ascending.
-    codes : ndarray of intp, shape (n,)
-        Position of each sample's target in `outcomes`.
+    codes : ndarray of int, shape (n,) or (n, k)
+        Position of each sample's target in `outcomes`; or for each of these, whether a sample
+        belongs to it (0 or 1).
     """
 
     owner: int
@@ -241,6 +242,24 @@ def _log_weight(model: LocalModel, X: Any) -> Floats:
         return np.log(scores[:, -1])
 
 
+def _memberships(model: LocalModel, X: Any) -> Floats:
+    """Return the probability of each of the nodes that a model of several outputs decides about."""
+    estimator, n_outcomes = model.estimator, len(model.outcomes)
+    method = scoring_method(estimator)
+    answer = getattr(estimator, method)(X)
+    if isinstance(answer, list):  # one array of two columns for each output
+        answer = np.column_stack([columns[:, 1] for columns in answer])
+    scores = np.asarray(answer, dtype=np.float64)
+    if method == "decision_function":
+        scores = expit(2 * _SHARPNESS * scores)
+    if scores.shape[1:] != (n_outcomes,) or not np.isfinite(scores).all():
+        raise ValueError(
+            f"{method} returned an array of shape {scores.shape}, or numbers that are not finite, "
+            f"for {n_outcomes} outputs"
+        )
+    return scores
+
+
 class LocalScores:
     """The local models' probabilities for some samples.
 
@@ -290,7 +309,7 @@ class LocalScores:
         """
         if len(outcomes) == 1:
             return np.ones((self._n_asked(rows), 1))
-        scores = self._ask(owner, rows)
+        scores = self._ask(owner, rows, _scores)
         model = self._models[owner + self._offset]
         if len(outcomes) < len(model.outcomes):
             scores = scores[:, np.isin(model.outcomes, outcomes)]
@@ -324,7 +343,7 @@ class LocalScores:
         """
         if owner + self._offset not in self._models:
             return np.zeros(self._n_asked(rows))
-        weights = self._ask(owner, rows, of_one=True)
+        weights = self._ask(owner, rows, _log_weight)
         if np.isnan(weights).any() or np.isposinf(weights).any():
             number = owner + self._offset
             raise LocalPredictError.not_a_distribution(
@@ -335,14 +354,42 @@ class LocalScores:
             )
         return weights
 
+    def of_nodes(self, nodes: NodeIds) -> Floats:
+        """Return the probability of each node, from all models that decide about it alone.
+
+        Parameters
+        ----------
+        nodes : ndarray of int32
+            Ids of the nodes asked about. Those without a model are constants: 1.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n_samples, n_nodes)
+            The root has 1, and nodes not asked about 0.
+        """
+        table = np.zeros((self.n_rows, self._taxonomy.n_nodes))
+        table[:, nodes] = 1.0
+        table[:, 0] = 1.0
+        last = self._offset + member_offset(1, self._taxonomy)
+        for number in sorted(n for n in self._models if self._offset <= n < last):
+            outcomes = self._models[number].outcomes
+            owner = number - self._offset
+            if outcomes[0] == ELSEWHERE:
+                table[:, outcomes[1]] = self.of(owner, outcomes)[:, 1]
+            else:
+                table[:, outcomes] = self._ask(owner, None, _memberships)
+        return table
+
     def _n_asked(self, rows: Rows | None) -> int:
         return self.n_rows if rows is None else len(rows)
 
-    def _ask(self, owner: int, rows: Rows | None, *, of_one: bool = False) -> Floats:
+    def _ask(
+        self, owner: int, rows: Rows | None, read: Callable[[LocalModel, Any], Floats]
+    ) -> Floats:
         model = self._models[owner + self._offset]
         X = self._X if rows is None else take_rows(self._X, rows)
         try:
-            return _log_weight(model, X) if of_one else _scores(model, X)
+            return read(model, X)
         except Exception as error:
             place = place_of(owner + self._offset, self._taxonomy)
             raise LocalPredictError.at(

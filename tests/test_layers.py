@@ -22,7 +22,7 @@ LAYERS = [
     ["model_selection"],
     ["_training"],
     ["_meta"],
-    ["_classifier"],
+    ["_classifier", "_multilabel"],
     ["__init__"],
     ["_cli"],
     ["__main__"],

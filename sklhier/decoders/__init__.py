@@ -1,4 +1,4 @@
-"""Decoders: from node probabilities to one node for each row.
+"""Decoders: from node probabilities to one node, or a set of nodes, for each row.
 
 A decoder is a small object without state; give it to a classifier as ``decoder=``, by name or as
 an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again without fitting.
@@ -9,6 +9,15 @@ from sklhier.decoders._best_path import Beam, BestPath, top_answers
 from sklhier.decoders._cost_matrix import CostMatrix
 from sklhier.decoders._hierarchical_f import HierarchicalF
 from sklhier.decoders._level_weighted import LevelWeighted
+from sklhier.decoders._sets import (
+    HeldOutSets,
+    MaximumClosure,
+    SetDecoder,
+    SetMarginals,
+    SetThreshold,
+    TopLabels,
+    resolve_set_decoder,
+)
 from sklhier.decoders._stop_rules import Climbing, Darts, InformationThreshold
 from sklhier.decoders._threshold import Threshold
 from sklhier.decoders._top_down import TopDown
@@ -20,12 +29,19 @@ __all__ = [
     "CostMatrix",
     "Darts",
     "Decoder",
+    "HeldOutSets",
     "HierarchicalF",
     "InformationThreshold",
     "LevelWeighted",
+    "MaximumClosure",
+    "SetDecoder",
+    "SetMarginals",
+    "SetThreshold",
     "Threshold",
     "TopDown",
+    "TopLabels",
     "resolve_decoder",
+    "resolve_set_decoder",
     "top_answers",
 ]
 

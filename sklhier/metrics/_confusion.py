@@ -81,9 +81,7 @@ def hierarchical_confusion_matrix(
            [0, 0, 0, 1]])
     """
     if normalize is not None and normalize not in _AXES:
-        raise ValueError(
-            f"`normalize` is one of {list(_AXES)} or None; {normalize!r} was given."
-        )
+        raise ValueError(f"`normalize` is one of {list(_AXES)} or None; {normalize!r} was given.")
     true, predicted, weights, resolved = read_nodes(
         y_true, y_pred, taxonomy, sample_weight, "A confusion matrix of one level"
     )

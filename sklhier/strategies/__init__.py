@@ -10,6 +10,7 @@ from sklhier._places import Kind, owner_of
 from sklhier.strategies._base import HeldOut, Strategy, resolve_strategy
 from sklhier.strategies._ensemble import Ensemble
 from sklhier.strategies._flat import Flat
+from sklhier.strategies._memberships import Memberships
 from sklhier.strategies._per_level import PerLevel
 from sklhier.strategies._per_node import PerNode, training_rows
 from sklhier.strategies._per_parent import PerParent
@@ -26,6 +27,7 @@ __all__ = [
     "LocalProblem",
     "LocalScores",
     "Marginals",
+    "Memberships",
     "Outcomes",
     "PerLevel",
     "PerNode",

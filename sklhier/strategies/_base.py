@@ -8,9 +8,12 @@ from typing import ClassVar, Self, TypeAlias
 
 from sklearn.base import BaseEstimator
 
+from sklhier._consistency import make_consistent
 from sklhier._local import LocalProblem, LocalScores
 from sklhier._marginals import Marginals, Outcomes
 from sklhier._typing import Floats, NodeIds
+from sklhier.exceptions import IncompatiblePartsError
+from sklhier.strategies._memberships import Memberships
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["STOPS", "HeldOut", "HoldOut", "Strategy", "named", "resolve_strategy"]
@@ -52,10 +55,14 @@ class Strategy(BaseEstimator):
         Whether there are models that decide about single leaves.
     has_members : bool
         Whether it is an ensemble, whose places are numbered by member.
+    is_conditional : bool
+        Whether models for several labels are asked about samples of a node's parents, so that their
+        answers are multiplied down the paths; if not, they are about all samples.
     """
 
     leaves_decide: ClassVar[bool] = False
     has_members: ClassVar[bool] = False
+    is_conditional: ClassVar[bool] = True
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the possible answers, given the nodes that occur as labels.
@@ -98,6 +105,58 @@ class Strategy(BaseEstimator):
             The local models' answers for the samples at hand.
         """
         raise NotImplementedError
+
+    def plan_sets(
+        self,
+        members: Memberships,
+        is_joint: Callable[[int], bool],  # noqa: ARG002
+    ) -> Iterable[LocalProblem]:
+        """Return the local problems where a sample may have several labels.
+
+        Parameters
+        ----------
+        members : Memberships
+            The samples of every node.
+        is_joint : callable
+            ``is_joint(owner)`` tells whether the base estimator of a place learns several outputs
+            in one call.
+
+        Raises
+        ------
+        IncompatiblePartsError
+            If the strategy is for single paths only.
+        """
+        raise IncompatiblePartsError.needs(
+            self,
+            "one path for each sample",
+            f"there may be several labels in a taxonomy of {members.taxonomy.n_nodes} nodes",
+            "Define plan_sets, or use a strategy by name.",
+        )
+
+    def set_proba(
+        self, taxonomy: Taxonomy, live: NodeIds, scores: LocalScores, consistency: str
+    ) -> tuple[Floats, Floats]:
+        """Return the models' own scores of nodes, and probabilities that respect the taxonomy.
+
+        Parameters
+        ----------
+        taxonomy : Taxonomy
+            Tree or DAG.
+        live : ndarray of int32
+            Ids of the nodes that had a sample in training.
+        scores : LocalScores
+            The local models' answers for the samples at hand.
+        consistency : str
+            What makes probabilities of separate models consistent, of
+            :func:`sklhier._consistency.make_consistent`.
+
+        Returns
+        -------
+        raw, node_proba : ndarray of float64, shape (n_samples, n_nodes)
+        """
+        raw = scores.of_nodes(live)
+        method = "product" if self.is_conditional else consistency
+        return raw, make_consistent(raw, taxonomy, method)
 
     @property
     def needs_held_out(self) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Self
 
 import numpy as np
 
 from sklhier._local import LocalProblem, LocalScores
 from sklhier._marginals import DenseMarginals, Marginals, Outcomes
-from sklhier._typing import NodeIds
+from sklhier._places import member_offset
+from sklhier._typing import Floats, NodeIds
 from sklhier.strategies._base import HoldOut, Strategy, named, resolve_strategy
+from sklhier.strategies._memberships import Memberships
 from sklhier.strategies._per_level import PerLevel
 from sklhier.strategies._per_parent import PerParent
 from sklhier.taxonomy import Taxonomy
@@ -83,6 +86,28 @@ class Ensemble(Strategy):
         nodes[:, 0] = 1.0
         return DenseMarginals(taxonomy, outcomes, nodes, stops)
 
+    def plan_sets(
+        self, members: Memberships, is_joint: Callable[[int], bool]
+    ) -> Iterator[LocalProblem]:
+        """Yield the problems of all members of the ensemble."""
+        taxonomy = members.taxonomy
+        for position, strategy in enumerate(self._resolved()):
+            offset = member_offset(position, taxonomy)
+            joint = partial(_joint_at, is_joint, offset)
+            for problem in strategy.plan_sets(members, joint):
+                yield problem.of_member(position, taxonomy)
+
+    def set_proba(
+        self, taxonomy: Taxonomy, live: NodeIds, scores: LocalScores, consistency: str
+    ) -> tuple[Floats, Floats]:
+        """Return the means of all members' probabilities, for both."""
+        parts = [
+            strategy.set_proba(taxonomy, live, scores.of_member(position), consistency)[1]
+            for position, strategy in enumerate(self._resolved())
+        ]
+        mean: Floats = np.mean(parts, axis=0)
+        return mean, mean
+
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:  # noqa: ARG002
         """Return the number of nodes for the means, and what the largest member holds."""
         largest = max(
@@ -99,3 +124,7 @@ class Ensemble(Strategy):
     def learnt(self, taxonomy: Taxonomy, held_out: HoldOut) -> Self:
         """Return the ensemble of members that have learnt what they need."""
         return type(self)([member.learnt(taxonomy, held_out) for member in self._resolved()])
+
+
+def _joint_at(is_joint: Callable[[int], bool], offset: int, owner: int) -> bool:
+    return is_joint(owner + offset)

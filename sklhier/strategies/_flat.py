@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from sklhier._local import LocalProblem, LocalScores
 from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
 from sklhier._typing import NodeIds
 from sklhier.strategies._base import Strategy, named
+from sklhier.strategies._memberships import Memberships, group_problems
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Flat"]
@@ -34,6 +35,8 @@ class Flat(Strategy):
     HierarchicalClassifier(strategy='flat')
     """
 
+    is_conditional = False
+
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the seen children of every node, and where labels may stop."""
         return Outcomes.of(taxonomy, class_ids, stops=True)
@@ -51,6 +54,12 @@ class Flat(Strategy):
         """Return marginals that are sums of class probabilities."""
         classes = outcomes.classes
         return AnswerMarginals(taxonomy, outcomes, classes, scores.of(0, classes))
+
+    def plan_sets(
+        self, members: Memberships, is_joint: Callable[[int], bool]
+    ) -> Iterator[LocalProblem]:
+        """Yield the problems of all nodes among all samples."""
+        yield from group_problems(0, members.live, np.arange(members.n_rows), members, is_joint)
 
     def columns_per_row(
         self,

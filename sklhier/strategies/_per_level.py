@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklhier._places import Kind, owner_of
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import check_number
 from sklhier.strategies._base import HoldOut, Strategy, named
+from sklhier.strategies._memberships import Memberships, group_problems
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["PerLevel"]
@@ -61,6 +62,8 @@ class PerLevel(Strategy):
     HierarchicalClassifier(strategy=PerLevel(beta=0.5))
     """
 
+    is_conditional = False
+
     def __init__(self, beta: Any = 1.0) -> None:
         self.beta = beta
 
@@ -83,6 +86,17 @@ class PerLevel(Strategy):
         """Return sums over the answers."""
         logs = float(self.beta) * _path_logs(taxonomy, outcomes, scores)
         return AnswerMarginals(taxonomy, outcomes, outcomes.answers, softmax(logs, axis=1))
+
+    def plan_sets(
+        self, members: Memberships, is_joint: Callable[[int], bool]
+    ) -> Iterator[LocalProblem]:
+        """Yield the problems of each level, whether samples belong to its nodes."""
+        taxonomy, rows = members.taxonomy, np.arange(members.n_rows)
+        depths = taxonomy.depths[members.live]
+        for level in range(1, taxonomy.n_levels + 1):
+            nodes = members.live[depths == level]
+            owner = owner_of(Kind.LEVEL, level, taxonomy)
+            yield from group_problems(owner, nodes, rows, members, is_joint)
 
     def columns_per_row(
         self,

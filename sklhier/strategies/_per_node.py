@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import check_choice
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.strategies._base import STOPS, Strategy, named
+from sklhier.strategies._memberships import Memberships, binary_problem
 from sklhier.strategies._products import ProductMarginals
 from sklhier.taxonomy import Taxonomy
 
@@ -107,14 +108,8 @@ class PerNode(Strategy):
             owner = owner_of(kind, node, taxonomy)
             # A policy may leave a node without any counterexample, as it does an only child.
             if is_alone or not classes.of(kind, node)[1].size:
-                codes = np.zeros(len(positive), dtype=np.intp)
-                yield LocalProblem(owner, np.array([node], dtype=np.int32), positive, codes)
-                continue
-            rows = np.concatenate([positive, negative])
-            codes = np.repeat(np.array([1, 0]), [len(positive), len(negative)])
-            order = np.argsort(rows)
-            members = np.array([ELSEWHERE, node], dtype=np.int32)
-            yield LocalProblem(owner, members, rows[order], codes[order])
+                negative = None
+            yield binary_problem(owner, node, positive, negative)
 
     def _decisions(self, outcomes: Outcomes) -> Iterator[tuple[Kind, int, bool]]:
         """Yield what is decided, about which node, and whether it has no alternative."""
@@ -135,6 +130,30 @@ class PerNode(Strategy):
         answers = outcomes.answers
         return AnswerMarginals(taxonomy, outcomes, answers, decide(ELSEWHERE, answers, None))
 
+    @property
+    def is_conditional(self) -> bool:  # type: ignore[override]
+        """Whether examples come from the siblings alone."""
+        return self.policy.endswith("siblings")
+
+    def plan_sets(
+        self,
+        members: Memberships,
+        is_joint: Callable[[int], bool],  # noqa: ARG002
+    ) -> Iterator[LocalProblem]:
+        """Yield the problem of each node; a sample may be an example of several."""
+        check_choice("policy", self.policy, POLICIES)
+        for node in members.live.tolist():
+            positive, negative = _set_examples(self.policy, members, node)
+            if not (positive.size or members.incremental):
+                raise IncompatiblePartsError.needs(
+                    self,
+                    "samples labelled with each node itself",
+                    f"{members.taxonomy.nodes[node]!r} is no most specific label of any",
+                    "Use another policy, such as 'siblings' or 'less_inclusive'.",
+                )
+            owner = owner_of(Kind.NODE, node, members.taxonomy)
+            yield binary_problem(owner, node, positive, negative if negative.size or members.incremental else None)
+
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
         """Return the number of nodes, or of the outcomes on a path."""
         if all_nodes or self.policy in _OF_CLASSES:
@@ -153,6 +172,30 @@ def _decide(
     weights = np.column_stack([scores.log_weight(place, rows) for place in places])
     weights[np.isneginf(weights).all(axis=1)] = 0.0
     return softmax(weights, axis=1)
+
+
+def _set_examples(policy: str, members: Memberships, node: int) -> tuple[Rows, Rows]:
+    """Return the positive and negative examples of a node among samples with several labels."""
+    taxonomy = members.taxonomy
+    below = members.below(node)
+    exclusive = policy.removeprefix("less_").startswith("exclusive")
+    positive = members.exactly(node) if exclusive else below
+    if policy.endswith("siblings"):
+        parents = taxonomy.parents_of(node).tolist()
+        others = np.unique(np.concatenate([taxonomy.children_of(parent) for parent in parents]))
+        others = others[others != node]
+        if exclusive:
+            rows = [members.exactly(other) for other in others.tolist()]
+            near = np.unique(np.concatenate(rows)) if rows else below[:0]
+        else:
+            near = members.in_any(others)
+        return positive, np.setdiff1d(near, below, assume_unique=True)
+    negative = members.without(positive if policy == "exclusive" else below)
+    if policy == "inclusive":
+        above = taxonomy.ids(list(taxonomy.ancestors(taxonomy.nodes[node])))
+        rows = [members.exactly(ancestor) for ancestor in above.tolist()]
+        negative = np.setdiff1d(negative, np.concatenate([below[:0], *rows]))
+    return positive, negative
 
 
 def _refuse_unlabelled(outcomes: Outcomes, taxonomy: Taxonomy, strategy: PerNode) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from sklhier._local import LocalProblem, LocalScores
 from sklhier._marginals import Marginals, Outcomes
+from sklhier._places import Kind, owner_of
 from sklhier._typing import NodeIds
 from sklhier._validation import check_choice
 from sklhier.strategies._base import STOPS, Strategy, named
+from sklhier.strategies._memberships import Memberships, group_problems, parent_groups
 from sklhier.strategies._products import ProductMarginals
 from sklhier.taxonomy import Taxonomy
 
@@ -83,6 +85,21 @@ class PerParent(Strategy):
     def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
         """Return marginals that ask a local model only when one of its outcomes is wanted."""
         return ProductMarginals(taxonomy, outcomes, scores.n_rows, scores.of)
+
+    def plan_sets(
+        self, members: Memberships, is_joint: Callable[[int], bool]
+    ) -> Iterator[LocalProblem]:
+        """Yield the problem of each node, to find its samples among those of its parents.
+
+        Nodes with the same parents are one problem where the base learns several outputs at once.
+        """
+        taxonomy = members.taxonomy
+        for parents, nodes in parent_groups(members):
+            rows = members.in_all(parents)
+            owner = int(parents[0])
+            if len(parents) > 1:  # a place of its own: both parents have other children
+                owner = owner_of(Kind.NODE, int(nodes[0]), taxonomy)
+            yield from group_problems(owner, nodes, rows, members, is_joint)
 
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
         """Return the number of nodes, or of the outcomes on a path."""

@@ -1,0 +1,354 @@
+"""Decoders for several labels: from node probabilities to sets of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+from scipy.special import logit
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_scalar
+
+from sklhier._closed_sets import best_closed_sets
+from sklhier._node_weights import read_node_values
+from sklhier._typing import Floats, Rows
+from sklhier._validation import check_choice, check_number, check_probability
+from sklhier.taxonomy import Taxonomy
+
+__all__ = [
+    "HeldOutSets",
+    "MaximumClosure",
+    "SetDecoder",
+    "SetMarginals",
+    "SetThreshold",
+    "TopLabels",
+    "resolve_set_decoder",
+]
+
+_N_BINS = 500  # of probabilities, when a threshold is looked for
+SCOPES = ("global", "level", "node")
+
+
+@dataclass(frozen=True)
+class SetMarginals:
+    """What is known of the label sets of some samples.
+
+    Attributes
+    ----------
+    taxonomy : Taxonomy
+        Tree or DAG.
+    raw : ndarray of float64, shape (n_rows, n_nodes)
+        What the models say of each node, whatever they say of others.
+    node_proba : ndarray of float64, shape (n_rows, n_nodes)
+        Probabilities; none is larger than that of a parent. The root has 1.
+    """
+
+    taxonomy: Taxonomy
+    raw: Floats
+    node_proba: Floats
+
+
+@dataclass(frozen=True)
+class HeldOutSets:
+    """Samples that the models were not fitted on.
+
+    Attributes
+    ----------
+    marginals : SetMarginals
+        What the models say.
+    closed : csr_array, shape (n_rows, n_nodes)
+        The true nodes.
+    weights : ndarray of float64, shape (n_rows,)
+        Weights of the samples.
+    """
+
+    marginals: SetMarginals
+    closed: sparse.csr_array
+    weights: Floats
+
+
+class SetDecoder(BaseEstimator):
+    """Turns node probabilities into a set of nodes for each row; keeps no state.
+
+    Attributes
+    ----------
+    needs_probabilities : bool
+        Whether it compares numbers that only probabilities make comparable.
+    """
+
+    needs_probabilities: ClassVar[bool] = False
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether a parameter is to be learnt by :meth:`learnt`."""
+        return False
+
+    def decode(self, marginals: SetMarginals) -> sparse.csr_array:
+        """Return the answers.
+
+        Parameters
+        ----------
+        marginals : SetMarginals
+            Probabilities of the nodes.
+
+        Returns
+        -------
+        closed : csr_array of float64, shape (n_rows, n_nodes)
+            1 for the nodes of each answer, which holds all their ancestors, the root left out.
+        """
+        raise NotImplementedError
+
+    def learnt(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:  # noqa: ARG002
+        """Return the decoder with what it has to learn from held-out samples."""
+        return self
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""
+
+
+def _closed_above(chosen: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+    """Return the nodes of a boolean table with their ancestors, the root left out."""
+    closed = sparse.csr_array(sparse.csr_array(chosen, dtype=np.float64) @ taxonomy.ancestor_closure)
+    closed.data[:] = 1.0
+    closed.sort_indices()
+    return closed
+
+
+class SetThreshold(SetDecoder):
+    """All nodes whose probability exceeds a threshold, with their ancestors.
+
+    Parameters
+    ----------
+    tau : float, "oof", mapping or array-like, default="oof"
+        Threshold in [0, 1), for all nodes; one for each node, in the order of ``taxonomy.nodes[1:]`` or
+        by name; or one for each level. ``"oof"`` finds what gives the best micro-averaged
+        hierarchical F1 on out-of-fold predictions, which fits every model once more for each fold.
+        0.5, the best for accuracy, is far too high for rare labels.
+    scope : {"global", "level", "node"}, default="global"
+        What has a threshold of its own if it is learnt.
+    shrinkage : float, default=20.0
+        With ``scope="node"``: how many samples of a node it takes until its own threshold counts as
+        much as the global one; 0 or more.
+    at_least_one : bool, default=False
+        Whether to answer with the most probable node where none exceeds its threshold.
+
+    References
+    ----------
+    .. [1] Z. C. Lipton, C. Elkan, B. Naryanaswamy. Optimal thresholding of classifiers to maximize
+       F1 measure. ECML PKDD (2014).
+
+    Examples
+    --------
+    >>> from sklhier.decoders import SetThreshold
+    >>> SetThreshold(tau=0.3)
+    SetThreshold(tau=0.3)
+    """
+
+    def __init__(
+        self,
+        tau: Any = "oof",
+        scope: str = "global",
+        shrinkage: float = 20.0,
+        at_least_one: bool = False,
+    ) -> None:
+        self.tau = tau
+        self.scope = scope
+        self.shrinkage = shrinkage
+        self.at_least_one = at_least_one
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether the threshold is to be learnt."""
+        return isinstance(self.tau, str) and self.tau == "oof"
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""
+        check_choice("scope", self.scope, SCOPES)
+        if self.shrinkage != 0:
+            check_number("shrinkage", self.shrinkage, above=0)
+        if isinstance(self.tau, int | float | np.number | str) and not self.needs_held_out:
+            check_probability("tau", self.tau)
+
+    def decode(self, marginals: SetMarginals) -> sparse.csr_array:
+        """Return the nodes above their thresholds, and their ancestors."""
+        proba, taxonomy = marginals.node_proba, marginals.taxonomy
+        if isinstance(self.tau, int | float | np.number):
+            chosen = proba > self.tau
+        else:
+            tau = read_node_values(self.tau, taxonomy, "tau", levels=True)
+            chosen = np.column_stack([np.zeros(len(proba), dtype=bool), proba[:, 1:] > tau])
+        chosen[:, 0] = False
+        if self.at_least_one:
+            empty = np.flatnonzero(~chosen.any(axis=1))
+            chosen[empty, 1 + np.argmax(proba[empty, 1:], axis=1)] = True
+        return _closed_above(chosen, taxonomy)
+
+    def learnt(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:
+        """Return the decoder with the thresholds that are best on held-out samples."""
+        if not self.needs_held_out:
+            return self
+        positive, negative, taxonomy = _histograms(held_out())
+        best = _best_thresholds(positive.sum(axis=0), negative.sum(axis=0))
+        tau: Any = float(best)
+        if self.scope == "level":
+            levels = taxonomy.depths[1:] - 1
+            counts = [_sums_by(levels, table, taxonomy.n_levels) for table in (positive, negative)]
+            tau = _best_thresholds(*counts)
+        elif self.scope == "node":
+            own = _best_thresholds(positive, negative)
+            n_positive = positive.sum(axis=1)
+            weight = n_positive + self.shrinkage
+            mean = n_positive * own + self.shrinkage * best
+            tau = np.divide(mean, weight, out=np.full(len(own), tau), where=weight > 0)
+        return type(self)(tau, self.scope, self.shrinkage, self.at_least_one)
+
+
+def _histograms(parts: Iterator[HeldOutSets]) -> tuple[Floats, Floats, Taxonomy]:
+    """Count, for each node but the root, the probabilities of samples that have it and have not."""
+    positive = negative = None
+    for part in parts:
+        taxonomy = part.marginals.taxonomy
+        n_nodes = taxonomy.n_nodes - 1
+        bins = np.minimum(part.marginals.node_proba[:, 1:] * _N_BINS, _N_BINS - 1).astype(np.intp)
+        bins += np.arange(n_nodes) * _N_BINS
+        true = part.closed[:, 1:]
+        rows = np.repeat(np.arange(true.shape[0]), np.diff(true.indptr))
+        everything = _counted(bins, part.weights[:, None], n_nodes)
+        of_true = _counted(bins[rows, true.indices], part.weights[rows], n_nodes)
+        positive = of_true if positive is None else positive + of_true
+        other = everything - of_true
+        negative = other if negative is None else negative + other
+    if positive is None or negative is None:
+        raise ValueError("There is no held-out sample to learn a threshold from.")
+    return positive, negative, taxonomy
+
+
+def _counted(bins: Rows, weights: Floats, n_nodes: int) -> Floats:
+    size = n_nodes * _N_BINS
+    weights = np.broadcast_to(weights, bins.shape).ravel()
+    return np.bincount(bins.ravel(), weights=weights, minlength=size).reshape(n_nodes, _N_BINS)
+
+
+def _sums_by(groups: Any, table: Floats, n_groups: int) -> Floats:
+    sums = np.zeros((n_groups, table.shape[1]))
+    np.add.at(sums, groups, table)
+    return sums
+
+
+def _best_thresholds(positive: Floats, negative: Floats) -> Floats:
+    """Return the thresholds with the best F1, given counts of samples in bins (the last axis)."""
+    right = np.cumsum(positive[..., ::-1], axis=-1)[..., ::-1]
+    wrong = np.cumsum(negative[..., ::-1], axis=-1)[..., ::-1]
+    needed = right + wrong + right[..., :1]
+    f1 = np.divide(2 * right, needed, out=np.zeros_like(right), where=needed > 0)
+    # The first bin holds all samples without the node; a threshold there would answer everything.
+    edges = (1 + np.argmax(f1[..., 1:], axis=-1)) / _N_BINS
+    return np.nextafter(edges, 0.0)  # what lies on the edge belongs to the bin above
+
+
+class MaximumClosure(SetDecoder):
+    r"""The closed set of nodes that is most likely by what the models say.
+
+    Maximises :math:`\sum_{n \in S} \log \frac{h_n}{1 - h_n} - \log \frac{\tau}{1 - \tau}` over all
+    sets `S` that hold the ancestors of their nodes, :math:`h_n` being the models' own scores, before
+    they are made consistent: for ``tau=0.5`` the most probable set if models err independently. In
+    a tree by dynamic programming, in a DAG by a minimum cut [1]_.
+
+    Parameters
+    ----------
+    tau : float, default=0.5
+        Probability in (0, 1) from which on a node is worth adding.
+
+    References
+    ----------
+    .. [1] J. C. Picard. Maximal closure of a graph and applications to combinatorial problems.
+       Management Science 22 (1976).
+
+    Examples
+    --------
+    >>> from sklhier.decoders import MaximumClosure
+    >>> MaximumClosure()
+    MaximumClosure()
+    """
+
+    needs_probabilities = True
+
+    def __init__(self, tau: float = 0.5) -> None:
+        self.tau = tau
+
+    def check(self) -> None:
+        """Raise a ValueError unless ``tau`` is in (0, 1)."""
+        check_number("tau", check_probability("tau", self.tau), above=0)
+
+    def decode(self, marginals: SetMarginals) -> sparse.csr_array:
+        """Return the best closed sets."""
+        least = np.finfo(np.float64).eps
+        gains = logit(np.clip(marginals.raw, least, 1 - least)) - logit(self.tau)
+        return best_closed_sets(gains, marginals.taxonomy)
+
+
+class TopLabels(SetDecoder):
+    """The most probable leaves, a fixed number for each row, with their ancestors.
+
+    Parameters
+    ----------
+    k : int, default=1
+        Number of leaves, at least 1.
+
+    Examples
+    --------
+    >>> from sklhier.decoders import TopLabels
+    >>> TopLabels(k=3)
+    TopLabels(k=3)
+    """
+
+    def __init__(self, k: int = 1) -> None:
+        self.k = k
+
+    def check(self) -> None:
+        """Raise a ValueError unless ``k`` is at least 1."""
+        check_scalar(self.k, "k", Integral, min_val=1)
+
+    def decode(self, marginals: SetMarginals) -> sparse.csr_array:
+        """Return the paths to the `k` most probable leaves, of equals the first."""
+        taxonomy = marginals.taxonomy
+        proba = marginals.node_proba[:, taxonomy.leaf_ids]
+        best = np.argsort(-proba, axis=1, kind="stable")[:, : self.k]
+        chosen = np.zeros(marginals.node_proba.shape, dtype=bool)
+        np.put_along_axis(chosen, taxonomy.leaf_ids[best], True, axis=1)
+        return _closed_above(chosen, taxonomy)
+
+
+_BY_NAME: dict[str, type[SetDecoder]] = {
+    "maximum_closure": MaximumClosure,
+    "threshold": SetThreshold,
+    "top_labels": TopLabels,
+}
+
+
+def resolve_set_decoder(decoder: str | SetDecoder) -> SetDecoder:
+    """Return the decoder of that name, or the decoder itself, its parameters checked.
+
+    Raises
+    ------
+    ValueError
+        For another name or object, or a parameter out of its range.
+
+    Examples
+    --------
+    >>> from sklhier.decoders import resolve_set_decoder
+    >>> resolve_set_decoder("threshold")
+    SetThreshold()
+    """
+    if isinstance(decoder, str) and decoder in _BY_NAME:
+        decoder = _BY_NAME[decoder]()
+    if not isinstance(decoder, SetDecoder):
+        raise ValueError(
+            f"`decoder` is a SetDecoder object or one of {sorted(_BY_NAME)}; {decoder!r} was given."
+        )
+    decoder.check()
+    return decoder
