@@ -154,8 +154,32 @@ class TargetError(ValueError):
         """Sets of labels where each row has one."""
         return cls(
             "Sets of labels were given where one label or path for each sample is needed. "
-            "Hierarchical precision, recall and F, H-loss, HMC-loss, MGIA and ICM take sets; or use a "
-            "decoder that answers with single nodes."
+            "Hierarchical precision, recall and F, H-loss, HMC-loss, MGIA and ICM take sets; or use "
+            "a decoder that answers with single nodes."
+        )
+
+    @classmethod
+    def no_collection(cls, row: int, labels: object) -> Self:
+        """A single label where each row has a set of them."""
+        return cls(
+            f"Row {row} is no collection of labels: {labels!r} was given. "
+            "Put a single label into a set."
+        )
+
+    @classmethod
+    def bad_member(cls, row: int, label: object) -> Self:
+        """Something in a set of labels that is missing, or cannot be a label."""
+        return cls(
+            f"Row {row} holds {label!r}, which cannot be a label. Leave it out; a sample without "
+            "labels has an empty collection."
+        )
+
+    @classmethod
+    def no_bit(cls, value: object) -> Self:
+        """A value in an indicator that tells neither yes nor no."""
+        return cls(
+            f"An indicator holds nothing but 0 and 1; {value!r} was given. Round scores first; "
+            "labels are given as one collection for each sample, such as [['a', 'b'], ['c']]."
         )
 
     @classmethod
