@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from itertools import zip_longest
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from sklhier._typing import Labels
+from sklhier import _node_ops as ops
+from sklhier._typing import Labels, Rows
 from sklhier.exceptions import TargetError
 
 __all__ = [
     "factorize_levels",
+    "grouped",
+    "is_collection",
     "is_missing",
     "is_padding",
     "label_array",
+    "members_by_row",
     "path_of_row",
     "plain",
+    "read_bits",
     "refuse_gaps",
     "sort_key",
 ]
@@ -59,6 +65,65 @@ def sort_key(name: Any) -> tuple[int, Any]:
     if isinstance(name, int | float):
         return (0, name)
     return (1, name) if isinstance(name, str) else (2, (type(name).__name__, repr(name)))
+
+
+def is_collection(value: object) -> bool:
+    """Whether `value` can hold several labels; text is one label."""
+    return isinstance(value, Collection) and not isinstance(value, str | bytes)
+
+
+def members_by_row(label_sets: Iterable[Any]) -> tuple[list[Any], Rows]:
+    """Return the labels of all rows one after the other, and the number in each row.
+
+    None and NaN are empty rows. Whatever else is no collection is refused.
+    """
+    rows = [() if is_missing(labels) else labels for labels in label_sets]
+    for row, labels in enumerate(rows):
+        if not is_collection(labels):
+            raise TargetError.no_collection(row, labels)
+    counts = np.fromiter(map(len, rows), dtype=np.intp, count=len(rows))
+    labels = [label for labels in rows for label in labels]
+    bad = [not isinstance(label, Hashable) or is_missing(label) for label in labels]
+    if any(bad):
+        entry = bad.index(True)
+        row = int(np.searchsorted(np.cumsum(counts), entry, side="right"))
+        raise TargetError.bad_member(row, labels[entry])
+    return labels, counts
+
+
+def grouped(values: list[Any], offsets: Any, kind: Callable[[list[Any]], Any] = list) -> list[Any]:
+    """Return consecutive segments of `values`, each as a collection of its own."""
+    return [kind(values[start:stop]) for start, stop in pairwise(offsets.tolist())]
+
+
+def _is_bit(value: Any) -> bool:
+    return isinstance(value, int | float | np.number | np.bool_) and value in (0, 1)
+
+
+def _refuse_other_than_bits(values: Any) -> None:
+    if values.dtype.kind in "biuf":
+        right = (values == 0) | (values == 1)
+    else:
+        right = np.fromiter(map(_is_bit, values.tolist()), bool, values.size)
+    if not right.all():
+        raise TargetError.no_bit(plain(values[np.argmin(right)]))
+
+
+def read_bits(table: Any) -> sparse.csr_array:
+    """Return a dense or sparse table of 0 and 1 as float64; refuse any other value."""
+    is_sparse = sparse.issparse(table)
+    table = table if is_sparse else np.asarray(table)
+    if table.ndim != 2:
+        raise TargetError(
+            "An indicator has a row for each sample and a column for each label; an array of "
+            f"shape {table.shape} was given."
+        )
+    if is_sparse:
+        marks = sparse.csr_array(table, copy=True)
+        _refuse_other_than_bits(marks.data)
+        return ops.marked(marks)
+    _refuse_other_than_bits(table.ravel())
+    return ops.marked(sparse.csr_array(table.astype(bool)))
 
 
 def _level_columns(Y: Any) -> tuple[list[list[Any]], int]:
@@ -112,13 +177,20 @@ def path_of_row(columns: Sequence[Sequence[Hashable]], codes: Any) -> list[Hasha
     return path
 
 
-def refuse_gaps(codes: Any, columns: Sequence[Sequence[Hashable]]) -> None:
-    """Raise a TargetError for an empty path, or one with padding before its end."""
+def refuse_gaps(
+    codes: Any, columns: Sequence[Sequence[Hashable]], numbers: Rows | None = None
+) -> None:
+    """Raise a TargetError for an empty path, or one with padding before its end.
+
+    `numbers` are those by which the errors call the rows, by default their positions.
+    """
     padded = codes < 0
     empty = padded.all(axis=1)
     if empty.any():
-        raise TargetError.missing(int(np.argmax(empty)))
+        row = int(np.argmax(empty))
+        raise TargetError.missing(row if numbers is None else int(numbers[row]))
     gaps = (padded[:, :-1] & ~padded[:, 1:]).any(axis=1)
     if gaps.any():
         row = int(np.argmax(gaps))
-        raise TargetError.hole(row, path_of_row(columns, codes[row]))
+        number = row if numbers is None else int(numbers[row])
+        raise TargetError.hole(number, path_of_row(columns, codes[row]))

@@ -16,13 +16,19 @@ from sklhier._typing import Bools, Floats, NodeIds, Offsets, Rows
 __all__ = [
     "ancestor_closure",
     "breadth_first",
+    "cell_keys",
     "concatenated_ranges",
+    "contained",
     "csr_of_pairs",
+    "entry_rows",
     "find_cycle",
     "lowest_common_ancestors",
+    "marked",
+    "most_specific",
     "offsets_of",
     "preorder",
     "segment_argmax",
+    "with_columns",
 ]
 
 
@@ -56,6 +62,62 @@ def csr_of_pairs(owners: NodeIds, members: NodeIds, n_owners: int) -> tuple[Offs
     """Group `members` by their owner, in the order given: ``(offsets, members)``."""
     order = np.argsort(owners, kind="stable")
     return offsets_of(np.bincount(owners, minlength=n_owners)), members[order]
+
+
+def entry_rows(members: sparse.csr_array) -> Rows:
+    """Return the row of each stored entry."""
+    return np.repeat(np.arange(members.shape[0]), np.diff(members.indptr))
+
+
+def cell_keys(rows: Rows, columns: Any, n_columns: int) -> Rows:
+    """Return numbers of cells of a table; int64, for there may be more than int32 can count."""
+    return rows.astype(np.int64) * n_columns + columns
+
+
+def contained(wanted: Rows, keys: Rows) -> Bools:
+    """Return whether each key is among ascending ones."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=bool)
+    return keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
+
+
+def marked(table: sparse.csr_array) -> sparse.csr_array:
+    """Turn a table, in place, into one with 1 for everything that is not 0, sorted."""
+    table.sum_duplicates()
+    table.eliminate_zeros()
+    table.data = np.ones(table.nnz)
+    return table
+
+
+def with_columns(table: sparse.csr_array, columns: NodeIds, n_columns: int) -> sparse.csr_array:
+    """Return a 0/1 table with column ``j`` moved to ``columns[j]`` among `n_columns`."""
+    moved = (table.data, columns[table.indices], table.indptr)
+    return marked(sparse.csr_array(moved, shape=(table.shape[0], n_columns), copy=True))
+
+
+def most_specific(closed: sparse.csr_array, parents: NodeIds, children: NodeIds) -> Bools:
+    """Tell which entries of sets of nodes have no child in their set.
+
+    Parameters
+    ----------
+    closed : csr_array, shape (n_sets, n_nodes)
+        Without explicit zeros. Only in sets closed under ancestors is a node without a child in
+        its set also one without a descendant.
+    parents, children : ndarray of int32, shape (n_edges,)
+        The edges.
+
+    Returns
+    -------
+    specific : ndarray of bool, shape (closed.nnz,)
+        For each stored entry.
+    """
+    n_nodes = closed.shape[1]
+    offsets, above = csr_of_pairs(children, parents, n_nodes)
+    rows, nodes = entry_rows(closed), closed.indices
+    counts = np.diff(offsets)[nodes]
+    edges = concatenated_ranges(offsets[nodes], counts)
+    covered = np.unique(cell_keys(np.repeat(rows, counts), above[edges], n_nodes))
+    return ~contained(cell_keys(rows, nodes, n_nodes), covered)
 
 
 def breadth_first(

@@ -5,7 +5,7 @@ A format remembers how the labels of `fit` looked, and gives node ids back in th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import repeat
@@ -35,9 +35,11 @@ __all__ = [
     "LevelFormat",
     "TargetFormat",
     "closed_indicator",
+    "frame_type",
     "label_nodes",
     "label_sets",
     "read_targets",
+    "refuse_unknown_paths",
     "resolve_taxonomy",
     "same_rows",
 ]
@@ -161,7 +163,7 @@ class LevelFormat:
             return padded.astype(wide) if fits else padded
         extra = range(len(self.columns), padded.shape[1])
         names = [*self.columns, *(f"level_{column + 1}" for column in extra)]
-        frame = _frame_type(self.container)
+        frame = frame_type(self.container)
         return frame({name: column.tolist() for name, column in zip(names, padded.T, strict=True)})
 
     def read(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
@@ -178,7 +180,7 @@ def _known_nodes(y: Any, taxonomy: Taxonomy) -> NodeIds:
     return nodes
 
 
-def _frame_type(package: str) -> Any:
+def frame_type(package: str) -> Any:
     import importlib
 
     return importlib.import_module(package).DataFrame
@@ -344,7 +346,7 @@ def _read_levels(y: Any, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, 
         steps, codes = factorize_levels(y)
         refuse_gaps(codes, steps)
         nodes = taxonomy.walk(steps, codes)
-        _refuse_unknown_paths(nodes, steps, codes, taxonomy)
+        refuse_unknown_paths(nodes, steps, codes, taxonomy)
     names = taxonomy.node_names[nodes]
     one_kind = all(isinstance(name, str) for name in taxonomy.nodes[1:])
     known = _label_format(names.astype(str) if one_kind else names, nodes)
@@ -364,7 +366,7 @@ def _read_levels(y: Any, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, 
     return nodes, taxonomy, form
 
 
-def _refuse_unknown_paths(
+def refuse_unknown_paths(
     nodes: NodeIds, columns: Sequence[Sequence[Hashable]], codes: Any, taxonomy: Taxonomy
 ) -> None:
     if (nodes >= 0).all():
@@ -401,7 +403,7 @@ def closed_indicator(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
     given = nodes_or_indicator(y, taxonomy)
     if isinstance(given, np.ndarray):
         return sparse.csr_array(taxonomy.ancestor_closure[given])
-    return _marked(sparse.csr_array(given @ taxonomy.ancestor_closure))
+    return ops.marked(sparse.csr_array(given @ taxonomy.ancestor_closure))
 
 
 def nodes_or_indicator(y: Any, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:
@@ -413,13 +415,13 @@ def nodes_or_indicator(y: Any, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array
     if sparse.issparse(y) or _is_indicator(y, taxonomy):
         return _read_indicator(sparse.csr_array(y), taxonomy)
     if _holds_sets(y, taxonomy):
-        return _read_collections(y, taxonomy)
+        return taxonomy.members_of(y)
     if hasattr(y, "shape") or not holds_levels(y, taxonomy):
         return nodes_or_root(y, taxonomy)
     columns, codes = factorize_levels(y)
     nodes = taxonomy.walk(columns, codes)
     if (nodes < 0).any():
-        return _read_collections(y, taxonomy)
+        return taxonomy.members_of(y)
     refuse_gaps(codes[(codes >= 0).any(axis=1)], columns)
     return nodes
 
@@ -470,7 +472,7 @@ def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:
         filled = (codes >= 0).any(axis=1)
         refuse_gaps(codes[filled], columns)
         nodes = taxonomy.walk(columns, codes)
-        _refuse_unknown_paths(nodes, columns, codes, taxonomy)
+        refuse_unknown_paths(nodes, columns, codes, taxonomy)
         return nodes
     values = as_labels(y).tolist()
     nodes = taxonomy.ids(values)
@@ -487,42 +489,15 @@ def _is_indicator(y: Any, taxonomy: Taxonomy) -> bool:
     return y.shape[1] == taxonomy.n_nodes - 1 and bool(np.isin(y, (0, 1)).all())
 
 
-def _marked(table: sparse.csr_array) -> sparse.csr_array:
-    """Return a table with 1 in place of everything that is not 0."""
-    table.sum_duplicates()
-    table.eliminate_zeros()
-    table.data = np.ones(table.nnz)
-    return table
-
-
 def _read_indicator(indicator: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
-    n_samples, n_columns = indicator.shape
+    n_columns = indicator.shape[1]
     if n_columns != taxonomy.n_nodes - 1:
         raise TargetError(
             f"An indicator has a column for each of the {taxonomy.n_nodes - 1} nodes of "
             f"taxonomy.nodes[1:]; {n_columns} columns were given."
         )
-    with_root = (indicator.data, indicator.indices + 1, indicator.indptr)
-    shape = (n_samples, taxonomy.n_nodes)
-    return _marked(sparse.csr_array(with_root, shape=shape, copy=True))
-
-
-def _read_collections(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
-    rows = [() if is_missing(labels) else labels for labels in y]
-    alone = [isinstance(labels, str) or not isinstance(labels, Collection) for labels in rows]
-    if any(alone):
-        row = alone.index(True)
-        raise TargetError(
-            f"Row {row} is no collection of labels, but other rows are: {rows[row]!r} was given. "
-            "Put a single label into a set."
-        )
-    flat = [label for labels in rows for label in labels]
-    members = label_nodes(flat, taxonomy)
-    counts = np.fromiter(map(len, rows), dtype=np.intp, count=len(rows))
-    owners = np.repeat(np.arange(len(rows)), counts)
-    inside = members > 0
-    marks = (np.ones(inside.sum()), (owners[inside], members[inside]))
-    return _marked(sparse.csr_array(marks, shape=(len(rows), taxonomy.n_nodes)))
+    columns = np.arange(1, taxonomy.n_nodes, dtype=np.int32)
+    return ops.with_columns(indicator, columns, taxonomy.n_nodes)
 
 
 def infer_taxonomy(*targets: Any) -> Taxonomy:

@@ -159,6 +159,30 @@ class TargetError(ValueError):
         )
 
     @classmethod
+    def no_collection(cls, row: int, labels: object) -> Self:
+        """A single label where each row has a set of them."""
+        return cls(
+            f"Row {row} is no collection of labels: {labels!r} was given. "
+            "Put a single label into a set."
+        )
+
+    @classmethod
+    def bad_member(cls, row: int, label: object) -> Self:
+        """Something in a set of labels that is missing, or cannot be a label."""
+        return cls(
+            f"Row {row} holds {label!r}, which cannot be a label. Leave it out; a sample without "
+            "labels has an empty collection."
+        )
+
+    @classmethod
+    def no_bit(cls, value: object) -> Self:
+        """A value in an indicator that tells neither yes nor no."""
+        return cls(
+            f"An indicator holds nothing but 0 and 1; {value!r} was given. Round scores first; "
+            "labels are given as one collection for each sample, such as [['a', 'b'], ['c']]."
+        )
+
+    @classmethod
     def looks_like_indicator(cls, shape: tuple[int, ...]) -> Self:
         """A 0/1 matrix where paths are expected."""
         return cls(

@@ -20,7 +20,15 @@ from sklhier._builders import (
     tree_of_levels,
     tree_of_paths,
 )
-from sklhier._cells import factorize_levels, label_array, refuse_gaps, sort_key
+from sklhier._cells import (
+    factorize_levels,
+    grouped,
+    label_array,
+    members_by_row,
+    read_bits,
+    refuse_gaps,
+    sort_key,
+)
 from sklhier._outline import draw_html, draw_tree
 from sklhier._typing import Floats, Labels, NodeIds, Objects, Offsets
 from sklhier.exceptions import TargetError, TaxonomyError
@@ -865,6 +873,127 @@ class Taxonomy:
             nodes[rows] = np.where(hit, children[found], -2 - level)
         return nodes
 
+    # -- label sets -----------------------------------------------------------------------
+
+    def members_of(self, label_sets: Iterable[Any]) -> sparse.csr_array:
+        """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes), root left out.
+
+        `label_sets`, and what raises, as for :meth:`binarize`.
+        """
+        labels, counts = members_by_row(label_sets)
+        nodes = self.ids(labels)
+        if (nodes < 0).any():
+            unknown = [labels[entry] for entry in np.flatnonzero(nodes < 0).tolist()]
+            raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
+        cells = ((nodes > 0).astype(np.float64), nodes, ops.offsets_of(counts))
+        return ops.marked(sparse.csr_array(cells, shape=(len(counts), self.n_nodes)))
+
+    def most_specific_of(self, closed: sparse.csr_array) -> sparse.csr_array:
+        """Leave out of each row the nodes that have a descendant in it.
+
+        Parameters
+        ----------
+        closed : csr_array, shape (n_samples, n_nodes)
+            Sets closed under ancestors, the root left out.
+
+        Returns
+        -------
+        specific : csr_array of float64, shape (n_samples, n_nodes)
+            0/1, sorted, without explicit zeros.
+        """
+        specific = ops.marked(closed.copy())
+        specific.data = ops.most_specific(specific, *self._edges).astype(np.float64)
+        return ops.marked(specific)
+
+    def binarize(
+        self, label_sets: Iterable[Any], *, closed: bool = True, sparse_output: bool = True
+    ) -> Any:
+        """Turn collections of labels into an indicator with a column for each of ``nodes[1:]``.
+
+        Parameters
+        ----------
+        label_sets : iterable of collections of hashable
+            Names of nodes for each sample: a list, tuple, set or array. None and an empty
+            collection are the empty set. The root has no column and is left out.
+        closed : bool, default=True
+            Mark the ancestors of the labels as well.
+        sparse_output : bool, default=True
+            Whether to return a sparse or a dense array.
+
+        Returns
+        -------
+        Y : csr_array or ndarray of int64, shape (n_samples, n_nodes - 1)
+            1 for what is in the set, 0 for the rest.
+
+        Raises
+        ------
+        TargetError
+            For a label that is missing or no node, and a row that is no collection.
+
+        See Also
+        --------
+        inverse_binarize : The way back.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+        >>> taxonomy.nodes[1:]
+        ('bird', 'fish', 'owl', 'wren')
+        >>> taxonomy.binarize([["owl", "fish"], ["bird"], []], sparse_output=False)
+        array([[1, 1, 1, 0],
+               [1, 0, 0, 0],
+               [0, 0, 0, 0]])
+        """
+        members = self.members_of(label_sets)
+        if closed:
+            members = ops.marked(sparse.csr_array(members @ self.ancestor_closure))
+        Y = members[:, 1:].astype(np.int64)
+        return Y if sparse_output else Y.toarray()
+
+    def inverse_binarize(self, Y: Any, *, most_specific: bool = True) -> list[list[Hashable]]:
+        """Turn an indicator with a column for each of ``nodes[1:]`` into lists of labels.
+
+        Parameters
+        ----------
+        Y : array-like or sparse, shape (n_samples, n_nodes - 1)
+            0 and 1, of any numeric type.
+        most_specific : bool, default=True
+            Leave out a label if a descendant of it is in the same row. Otherwise return all
+            labels that are marked.
+
+        Returns
+        -------
+        label_sets : list of lists
+            Names in the order of ``nodes``.
+
+        Raises
+        ------
+        TargetError
+            For values other than 0 and 1, and for another number of columns.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+        >>> Y = taxonomy.binarize([["owl", "fish"], ["bird"], []])
+        >>> taxonomy.inverse_binarize(Y)
+        [['fish', 'owl'], ['bird'], []]
+        >>> taxonomy.inverse_binarize(Y, most_specific=False)
+        [['bird', 'fish', 'owl'], ['bird'], []]
+        """
+        bits = read_bits(Y)
+        if bits.shape[1] != self.n_nodes - 1:
+            raise TargetError(
+                f"An indicator has a column for each of the {self.n_nodes - 1} nodes of "
+                f"taxonomy.nodes[1:]; {bits.shape[1]} columns were given."
+            )
+        columns = np.arange(1, self.n_nodes, dtype=np.int32)
+        members = ops.with_columns(bits, columns, self.n_nodes)
+        if most_specific:
+            members = self.most_specific_of(sparse.csr_array(members @ self.ancestor_closure))
+        return grouped(self.node_names[members.indices].tolist(), members.indptr)
+
+    # -- seeing ---------------------------------------------------------------------------
+
     def to_frame(self) -> Any:
         """Return a :class:`pandas.DataFrame` with a row for each node, an artificial root left out.
 
@@ -886,8 +1015,6 @@ class Taxonomy:
                 "is_leaf": n_children == 0,
             }
         )
-
-    # -- seeing ---------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         kind = "tree" if self.is_tree else "DAG"

@@ -13,10 +13,12 @@ PACKAGE = Path(sklhier.__file__).parent
 LAYERS = [
     ["_version", "_typing", "_compat", "exceptions"],
     ["_validation", "_versions", "_unwrap"],
-    ["_node_ops", "_blocks", "_cells", "_outline"],
+    ["_node_ops", "_blocks", "_outline"],
+    ["_cells"],
     ["_builders"],
     ["taxonomy"],
     ["_places", "_node_weights", "_marginals", "_targets"],
+    ["_label_sets"],
     ["decoders", "_local", "_node_estimators"],
     ["strategies", "metrics", "datasets"],
     ["model_selection"],
@@ -29,7 +31,7 @@ LAYERS = [
 ]
 # Stricter than the order: decoders, metrics and searches know no estimator.
 FORBIDDEN = {
-    "decoders": {"_local", "_targets", "strategies"},
+    "decoders": {"_local", "_targets", "_label_sets", "strategies"},
     "metrics": {"_local", "_marginals", "strategies", "decoders", "_classifier"},
     "model_selection": {"_local", "strategies", "_classifier"},
     "datasets": {"_local", "_marginals", "strategies", "decoders", "_classifier"},

@@ -9,10 +9,11 @@ from scipy import sparse
 
 from sklhier import _targets
 from sklhier._blocks import row_blocks
+from sklhier._node_ops import entry_rows
 from sklhier._typing import Bools, Floats
 from sklhier.exceptions import TargetError
 from sklhier.metrics._input import read_table, read_weights, require_taxonomy
-from sklhier.metrics._members import entry_rows, parents_inside
+from sklhier.metrics._members import parents_inside
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["violation_rate"]

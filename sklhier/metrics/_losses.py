@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklhier._node_ops import entry_rows
 from sklhier._node_weights import read_node_weight
 from sklhier._typing import Bools
 from sklhier.metrics._input import read_closures
-from sklhier.metrics._members import entry_rows, parents_inside
+from sklhier.metrics._members import parents_inside
 
 __all__ = ["h_loss", "hmc_loss"]
 
