@@ -41,7 +41,9 @@ __all__ = [
     "read_label_sets",
 ]
 
-_INDICATOR_HINT = " The lists hold nothing but 0 and 1: if they are the rows of an indicator, pass np.asarray(y)."
+_INDICATOR_HINT = (
+    " The lists hold nothing but 0 and 1: if they are the rows of an indicator, pass np.asarray(y)."
+)
 
 
 class LabelSetFormat(Protocol):

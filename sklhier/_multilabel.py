@@ -61,16 +61,17 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         columns of an indicator are then all children of the root.
     strategy : str or Strategy, default="per_parent"
         Which local problems are solved: ``"per_parent"`` (each node among the samples of all its
-        parents), ``"per_node"`` (examples by a policy), ``"per_level"`` and ``"flat"`` (all nodes of a
-        level, or all nodes, among all samples), ``"ensemble"`` (the mean of others).
+        parents), ``"per_node"`` (examples by a policy), ``"per_level"`` and ``"flat"`` (all nodes of
+        a level, or all nodes, among all samples), ``"ensemble"`` (the mean of others).
     decoder : str or SetDecoder, default="threshold"
-        How probabilities become sets: ``"threshold"`` (:class:`~sklhier.decoders.SetThreshold`, tuned on
-        out-of-fold predictions), ``"maximum_closure"``, ``"top_labels"``, or an object with parameters.
+        How probabilities become sets: ``"threshold"`` (:class:`~sklhier.decoders.SetThreshold`,
+        tuned on out-of-fold predictions), ``"maximum_closure"``, ``"top_labels"``, or an object with
+        parameters.
     consistency : {"max", "min", "product", "isotonic", "true_path"}, default="max"
-        What makes the answers of separate models consistent, where they are about all samples: a node
-        gets the largest answer at or below it (``"max"``), the smallest at or above it (``"min"``), the
-        product down the path, the nearest consistent answers (``"isotonic"``), or the mean
-        with more confident children (``"true_path"``). Strategies whose models are about
+        What makes the answers of separate models consistent, where they are about all samples: a
+        node gets the largest answer at or below it (``"max"``), the smallest at or above it
+        (``"min"``), the product down the path, the nearest consistent answers (``"isotonic"``), or
+        the mean with more confident children (``"true_path"``). Strategies whose models are about
         the samples of a node's parents multiply down the paths; in a DAG the least probable
         parent counts.
     cv : int, splitter or iterable, default=None
@@ -96,8 +97,8 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
     classes_ : ndarray, shape (n_classes,)
         Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
     estimators_ : dict
-        The fitted base estimators by the name of the node that they decide about, or, where they decide
-        about several, by that of the parent or by ``"level:k"``.
+        The fitted base estimators by the name of the node that they decide about, or, where they
+        decide about several, by that of the parent or by ``"level:k"``.
     decoder_ : SetDecoder
         The decoder in use, with the thresholds that it has learnt.
     strategy_ : Strategy
@@ -141,6 +142,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         "classes": metadata_routing.UNUSED,
     }
 
+    decoder_: SetDecoder
     _live: NodeIds  # nodes that have been seen, and so may be answered
 
     def __init__(
@@ -314,7 +316,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         cv = 3 if self.cv is None else self.cv
         indicator = closed[:, 1:]
         if isinstance(cv, Integral):
-            cv = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
+            from sklearn.model_selection import KFold; cv=KFold(int(cv),shuffle=True,random_state=0)
             return list(cv.split(np.zeros((closed.shape[0], 1)), indicator))
         return list(check_cv(cv).split(np.zeros((closed.shape[0], 1)), indicator.toarray()))
 
@@ -380,9 +382,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         parts = []
         for block in row_blocks(_num_samples(X), _TABLES * self.taxonomy_.n_nodes):
             rows = _local.take_rows(X, np.arange(block.start, block.stop))
-            parts.append(
-                read(self._marginals_of(rows, self._models, self._live, self.taxonomy_))
-            )
+            parts.append(read(self._marginals_of(rows, self._models, self._live, self.taxonomy_)))
         if len(parts) == 1:
             return parts[0]
         return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
@@ -440,8 +440,8 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         Returns
         -------
         node_proba : ndarray of float64, shape (n_samples, n_nodes)
-            Columns as in ``taxonomy_.nodes``, the root (always 1) first. No node is more probable than
-            one of its parents.
+            Columns as in ``taxonomy_.nodes``, the root (always 1) first. No node is more probable
+            than one of its parents.
         """
         return self._by_block(X, lambda marginals: marginals.node_proba)
 

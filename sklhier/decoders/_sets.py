@@ -112,7 +112,9 @@ class SetDecoder(BaseEstimator):
 
 def _closed_above(chosen: Any, taxonomy: Taxonomy) -> sparse.csr_array:
     """Return the nodes of a boolean table with their ancestors, the root left out."""
-    closed = sparse.csr_array(sparse.csr_array(chosen, dtype=np.float64) @ taxonomy.ancestor_closure)
+    closed = sparse.csr_array(
+        sparse.csr_array(chosen, dtype=np.float64) @ taxonomy.ancestor_closure
+    )
     closed.data[:] = 1.0
     closed.sort_indices()
     return closed
@@ -124,8 +126,8 @@ class SetThreshold(SetDecoder):
     Parameters
     ----------
     tau : float, "oof", mapping or array-like, default="oof"
-        Threshold in [0, 1), for all nodes; one for each node, in the order of ``taxonomy.nodes[1:]`` or
-        by name; or one for each level. ``"oof"`` finds what gives the best micro-averaged
+        Threshold in [0, 1), for all nodes; one for each node, in the order of
+        ``taxonomy.nodes[1:]`` or by name; or one for each level. ``"oof"`` finds what gives the best micro-averaged
         hierarchical F1 on out-of-fold predictions, which fits every model once more for each fold.
         0.5, the best for accuracy, is far too high for rare labels.
     scope : {"global", "level", "node"}, default="global"
@@ -230,7 +232,8 @@ def _histograms(parts: Iterator[HeldOutSets]) -> tuple[Floats, Floats, Taxonomy]
 def _counted(bins: Rows, weights: Floats, n_nodes: int) -> Floats:
     size = n_nodes * _N_BINS
     weights = np.broadcast_to(weights, bins.shape).ravel()
-    return np.bincount(bins.ravel(), weights=weights, minlength=size).reshape(n_nodes, _N_BINS)
+    counts: Any = np.bincount(bins.ravel(), weights=weights, minlength=size)
+    return counts.reshape(n_nodes, _N_BINS)
 
 
 def _sums_by(groups: Any, table: Floats, n_groups: int) -> Floats:

@@ -107,9 +107,8 @@ class PerNode(Strategy):
             positive, negative = examples.of(kind, node)
             owner = owner_of(kind, node, taxonomy)
             # A policy may leave a node without any counterexample, as it does an only child.
-            if is_alone or not classes.of(kind, node)[1].size:
-                negative = None
-            yield binary_problem(owner, node, positive, negative)
+            is_open = not is_alone and classes.of(kind, node)[1].size
+            yield binary_problem(owner, node, positive, negative if is_open else None)
 
     def _decisions(self, outcomes: Outcomes) -> Iterator[tuple[Kind, int, bool]]:
         """Yield what is decided, about which node, and whether it has no alternative."""
@@ -152,7 +151,8 @@ class PerNode(Strategy):
                     "Use another policy, such as 'siblings' or 'less_inclusive'.",
                 )
             owner = owner_of(Kind.NODE, node, members.taxonomy)
-            yield binary_problem(owner, node, positive, negative if negative.size or members.incremental else None)
+            is_open = negative.size or members.incremental
+            yield binary_problem(owner, node, positive, negative if is_open else None)
 
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
         """Return the number of nodes, or of the outcomes on a path."""
