@@ -41,7 +41,9 @@ __all__ = [
     "read_label_sets",
 ]
 
-_INDICATOR_HINT = " The lists hold nothing but 0 and 1: if they are the rows of an indicator, pass np.asarray(y)."
+_INDICATOR_HINT = (
+    " The lists hold only 0 and 1: if they are the rows of an indicator, pass np.asarray(y)."
+)
 
 
 class LabelSetFormat(Protocol):
@@ -251,24 +253,21 @@ def gives_label_sets(y: Any, taxonomy: Taxonomy | None) -> bool:
     shape = getattr(y, "shape", None)
     if shape is not None and len(shape) == 2:
         return shape[1] > 1 and _is_numeric(y) and _holds_bits(y)
-    filled = [row for row in _rows_of(y) if not _is_empty(row)]
-    if not filled or not all(map(is_collection, filled)):
+    rows = _rows_of(y)
+    filled = [row for row in rows if not _is_empty(row)]
+    if not all(map(is_collection, filled)) or _are_single(rows, taxonomy):
         return False
-    if taxonomy is not None and all(
-        isinstance(row, Hashable) and row in taxonomy for row in filled
-    ):
-        return False
-    if isinstance(filled[0], AbstractSet) or _holds_paths(y, taxonomy):
+    if any(isinstance(row, AbstractSet) for row in rows) or _holds_paths(rows, taxonomy):
         return True
-    return taxonomy is not None and _are_no_paths(y, filled, taxonomy)
+    return taxonomy is not None and _are_no_paths(rows, filled, taxonomy)
 
 
-def _are_no_paths(y: Any, filled: list[Any], taxonomy: Taxonomy) -> bool:
+def _are_no_paths(rows: list[Any], filled: list[Any], taxonomy: Taxonomy) -> bool:
     """Whether rows of labels are sets: not each of them is a path, but all labels are nodes."""
     columns, codes = factorize_levels(filled)
-    if len(filled) == len(_rows_of(y)) and (taxonomy.walk(columns, codes) > 0).all():
+    if len(filled) == len(rows) and (taxonomy.walk(columns, codes) > 0).all():
         return False
-    return all(label in taxonomy for uniques in columns for label in uniques)
+    return bool(filled) and all(label in taxonomy for labels in columns for label in labels)
 
 
 def _is_frame(y: Any) -> bool:
