@@ -34,28 +34,26 @@ def iterative_folds(closed: sparse.csr_array, taxonomy: Taxonomy, n_splits: int)
     Returns
     -------
     folds : ndarray of int, shape (n_samples,)
-        The fold of each row. As in KFold, the first ``n_samples % n_splits`` folds have one row
-        more than the others.
+        The fold of each row. Sizes of folds differ by at most one: a fold that has
+        ``n_samples // n_splits`` rows takes one more only if fewer than ``n_samples % n_splits``
+        folds have done so.
 
     References
     ----------
     Sechidis, Tsoumakas and Vlahavas (2011). On the stratification of multi-label data. ECML PKDD.
-    Here the sizes of the folds are fixed, and ties are broken by ancestors.
+    Here the sizes of folds are bounded, and ties are broken by ancestors.
     """
     n_samples = closed.shape[0]
     members = _with_root(closed)
     by_node = members.tocsc()
     left = np.diff(by_node.indptr).astype(np.int64)
     taken = np.zeros((n_splits, taxonomy.n_nodes), dtype=np.int64)
-    largest = -(-n_samples // n_splits)
-    if n_samples % n_splits:
-        taken[n_samples % n_splits :, 0] = 1  # a row that is not there makes these folds smaller
     folds = np.full(n_samples, -1, dtype=np.intp)
     while left.any():
         node = _rarest(left)
         rows = by_node.indices[by_node.indptr[node] : by_node.indptr[node + 1]].astype(np.intp)
         rows = rows[folds[rows] < 0]
-        folds[rows] = _next_folds(taken[:, _upwards(node, taxonomy)], len(rows), largest)
+        folds[rows] = _next_folds(taken[:, _upwards(node, taxonomy)], len(rows), n_samples)
         nodes, counts = _nodes_of(members, rows)
         np.add.at(taken, (np.repeat(folds[rows], counts), nodes), 1)
         left -= np.bincount(nodes, minlength=len(left))
@@ -85,7 +83,7 @@ def _upwards(node: int, taxonomy: Taxonomy) -> NodeIds:
     return np.append(above[::-1], 0).astype(np.int32)
 
 
-def _next_folds(taken: Any, n_rows: int, largest: int) -> Rows:
+def _next_folds(taken: Any, n_rows: int, n_samples: int) -> Rows:
     """Return the folds of the next `n_rows` rows of a node.
 
     Each step increases all counts of the fold it takes, so the counts that a fold would offer
@@ -97,13 +95,17 @@ def _next_folds(taken: Any, n_rows: int, largest: int) -> Rows:
         What each fold has so far of the node, of its ancestors, and of all rows.
     n_rows : int
         How many to choose.
-    largest : int
-        At how many rows a fold is full.
+    n_samples : int
+        Number of rows of all nodes, from which the sizes of the folds follow.
     """
-    offers = np.minimum(largest - taken[:, -1], n_rows)
+    least, n_larger = divmod(n_samples, len(taken))
+    offers = np.minimum(least + 1 - taken[:, -1], n_rows)
     fold = np.repeat(np.arange(len(taken)), offers)
     counts = taken[fold] + ops.concatenated_ranges(np.zeros_like(offers), offers)[:, None]
     order = np.lexsort((fold, *counts.T[::-1]))
+    larger = counts[order, -1] == least  # the last place in a fold, which not all may fill
+    free = n_larger - np.count_nonzero(taken[:, -1] > least)
+    order = order[~larger | (np.cumsum(larger) <= free)]
     return fold[order[:n_rows]]
 
 

@@ -192,7 +192,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     References
     ----------
     .. [1] Sechidis, Tsoumakas and Vlahavas (2011). On the stratification of multi-label data. ECML
-       PKDD. The sizes of the folds are fixed here, and ties are broken by ancestors.
+       PKDD. Here the sizes of folds are bounded, and ties are broken by ancestors.
 
     Examples
     --------
