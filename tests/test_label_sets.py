@@ -154,6 +154,15 @@ def test_an_indicator_of_leaves(case):
     ]
 
 
+def test_polars_frames():
+    polars = pytest.importorskip("polars")
+    y = polars.DataFrame({"C": [0, 1], "a": [True, False]})
+    closed, _, form = read(y, RAGGED)
+    assert as_sets(closed, RAGGED) == [{"A", "A1", "a"}, {"C"}]
+    assert form.restore(closed, RAGGED).equals(y)
+    assert gives_label_sets(y, RAGGED)
+
+
 def test_an_indicator_that_is_not_closed_comes_back_closed():
     y = RAGGED.binarize([["a"], ["B1", "B"]], closed=False)
     closed, _, form = read(y, RAGGED)

@@ -212,8 +212,8 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     >>> y = [["owl", "eel"], ["wren"], ["owl"], ["ray"], ["eel", "wren"], ["ray", "owl"], []]
     >>> for train, test in folds.split(y, y):
     ...     print([y[row] for row in test])
-    [['owl', 'eel'], ['wren'], ['owl'], ['ray']]
-    [['eel', 'wren'], ['ray', 'owl'], []]
+    [['owl', 'eel'], ['wren'], ['ray'], []]
+    [['owl'], ['eel', 'wren'], ['ray', 'owl']]
     """
 
     def __init__(
