@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 _INDICATOR_HINT = (
-    " The lists hold nothing but 0 and 1: if they are the rows of an indicator, pass np.asarray(y)."
+    " The lists hold only 0 and 1: if they are the rows of an indicator, pass np.asarray(y)."
 )
 
 
@@ -95,7 +95,7 @@ class IndicatorFormat:
         table = sparse.csr_array(closed[:, self.class_ids])
         if self.container is None:
             # By way of integers, for an array of objects holds integers rather than floats.
-            return table.toarray().astype(np.int64).astype(self.dtype)
+            return table.astype(np.int8).toarray().astype(self.dtype)
         return self.container(table.astype(self.dtype))
 
     def read(self, y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
@@ -124,7 +124,7 @@ class FrameFormat:
     dtypes: tuple[Any, ...]
 
     def restore(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> Any:  # noqa: ARG002
-        table = closed[:, self.class_ids].toarray().astype(np.int64)
+        table = closed[:, self.class_ids].astype(np.int8).toarray()
         columns = zip(self.columns, table.T, self.dtypes, strict=True)
         return frame_type(self.package)({name: bits.astype(kind) for name, bits, kind in columns})
 
@@ -236,7 +236,7 @@ def read_label_sets(
     """
     if _is_frame(y):
         return _read_frame(y, taxonomy)
-    if sparse.issparse(y) or len(np.shape(y) if hasattr(y, "shape") else ()) == 2:
+    if _is_table(y):
         return _read_table(y, taxonomy, classes)
     if taxonomy is None and classes is not None and not _holds_paths(y, None):
         taxonomy = Taxonomy.flat(classes)
@@ -250,31 +250,33 @@ def gives_label_sets(y: Any, taxonomy: Taxonomy | None) -> bool:
     """
     if sparse.issparse(y):
         return True
-    shape = getattr(y, "shape", None)
-    if shape is not None and len(shape) == 2:
-        return shape[1] > 1 and _is_numeric(y) and _holds_bits(y)
-    filled = [row for row in _rows_of(y) if not _is_empty(row)]
-    if not filled or not all(map(is_collection, filled)):
+    if _is_table(y):
+        return y.shape[1] > 1 and _is_numeric(y) and _holds_bits(y)
+    if getattr(getattr(y, "dtype", None), "kind", "O") != "O":
         return False
-    if taxonomy is not None and all(
-        isinstance(row, Hashable) and row in taxonomy for row in filled
-    ):
+    rows = _rows_of(y)
+    filled = [row for row in rows if not _is_empty(row)]
+    if not all(map(is_collection, filled)) or _are_single(rows, taxonomy):
         return False
-    if isinstance(filled[0], AbstractSet) or _holds_paths(y, taxonomy):
+    if any(isinstance(row, AbstractSet) for row in rows) or _holds_paths(rows, taxonomy):
         return True
-    return taxonomy is not None and _are_no_paths(y, filled, taxonomy)
+    return taxonomy is not None and _are_no_paths(rows, filled, taxonomy)
 
 
-def _are_no_paths(y: Any, filled: list[Any], taxonomy: Taxonomy) -> bool:
+def _are_no_paths(rows: list[Any], filled: list[Any], taxonomy: Taxonomy) -> bool:
     """Whether rows of labels are sets: not each of them is a path, but all labels are nodes."""
     columns, codes = factorize_levels(filled)
-    if len(filled) == len(_rows_of(y)) and (taxonomy.walk(columns, codes) > 0).all():
+    if len(filled) == len(rows) and (taxonomy.walk(columns, codes) > 0).all():
         return False
-    return all(label in taxonomy for uniques in columns for label in uniques)
+    return bool(filled) and all(label in taxonomy for labels in columns for label in labels)
 
 
 def _is_frame(y: Any) -> bool:
     return hasattr(y, "columns") and hasattr(y, "shape")
+
+
+def _is_table(y: Any) -> bool:
+    return sparse.issparse(y) or len(getattr(y, "shape", ())) == 2
 
 
 def _is_numeric(y: Any) -> bool:
@@ -283,7 +285,8 @@ def _is_numeric(y: Any) -> bool:
 
 
 def _holds_bits(y: Any) -> bool:
-    return bool(np.isin(np.asarray(y), (0, 1)).all())
+    values = np.asarray(y)
+    return bool(((values == 0) | (values == 1)).all())
 
 
 def _is_empty(row: Any) -> bool:
@@ -297,10 +300,9 @@ def _rows_of(y: Any) -> list[Any]:
             f"y holds the labels of each sample; {type(y).__name__} was given. Pass a list of "
             "collections of labels, or an indicator."
         )
-    values = y.tolist() if hasattr(y, "tolist") else list(y)
-    if np.ndim(y if hasattr(y, "shape") else ()) > 1:
+    if len(getattr(y, "shape", ())) > 1:
         raise TargetError(f"y has one or two dimensions; shape {y.shape} was given.")
-    return values
+    return y.tolist() if hasattr(y, "tolist") else list(y)
 
 
 def _named(names: Sequence[Any], taxonomy: Taxonomy, hint: str) -> NodeIds:
@@ -329,7 +331,7 @@ def _closed_like(y: Any, taxonomy: Taxonomy, columns: NodeIds | None) -> sparse.
     """Return closed sets; a table with as many columns as `columns` has these."""
     if _is_frame(y):
         return _read_frame(y, taxonomy)[0]
-    if not sparse.issparse(y) and (not hasattr(y, "shape") or len(y.shape) != 2):
+    if not _is_table(y):
         return _read_rows(y, taxonomy)[0]
     bits = read_bits(y)
     if columns is None or bits.shape[1] != len(columns):

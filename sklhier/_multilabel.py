@@ -316,7 +316,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         cv = 3 if self.cv is None else self.cv
         indicator = closed[:, 1:]
         if isinstance(cv, Integral):
-            from sklearn.model_selection import KFold; cv=KFold(int(cv),shuffle=True,random_state=0)
+            cv = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
             return list(cv.split(np.zeros((closed.shape[0], 1)), indicator))
         return list(check_cv(cv).split(np.zeros((closed.shape[0], 1)), indicator.toarray()))
 

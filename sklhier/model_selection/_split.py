@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
-from sklearn.utils import check_scalar
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length
 
-from sklhier import _targets
+from sklhier import _label_sets, _targets
 from sklhier._typing import Labels, NodeIds, Rows
 from sklhier.exceptions import RareClassWarning
+from sklhier.model_selection._iterative import iterative_folds
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
@@ -152,21 +153,28 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     deepest ancestor at which there are enough, as :func:`coarsen` with
     ``min_count=n_splits`` finds it. Rare classes give neither a warning nor an error.
 
+    If samples have several labels each, rows are dealt out by iterative stratification [1]_ over
+    the taxonomy: rare nodes first, of equally rare ones the deepest, so that the rows of every
+    node, those of its descendants included, are spread evenly over the folds.
+
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. If None, it is inferred from `y` where that holds paths; rare 1-D
-        labels are then merged with each other.
+        The tree of the labels; for several labels each, a tree or a DAG. If None, it is inferred
+        from `y` where that holds paths; rare 1-D labels are then merged with each other, and the
+        columns of an indicator have no ancestors.
     shuffle : bool, default=False
-        Whether to shuffle the rows of each group before they are dealt out.
+        Whether to shuffle the rows of each group before they are dealt out. Otherwise, rows with
+        the same claim to a fold are taken in their order.
     random_state : int, RandomState instance or None, default=None
         Order of the rows if `shuffle`, otherwise without effect; pass an int for the same folds in
         every call.
     classes : array-like, default=None
         What integer codes in `y` stand for, as in :class:`~sklhier.HierarchicalClassifier`:
         ``np.unique(y)`` for tools that encode labels before they split, such as StackingClassifier.
+        For an indicator, the names of its columns.
 
     See Also
     --------
@@ -178,6 +186,13 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     In each fold, the numbers of rows of a group differ by at most one from those in another. A class
     that was merged may still be missing from a fold, or, if it has fewer than two rows, from
     what is trained on.
+
+    With several labels each, the sizes of the folds differ by at most one row.
+
+    References
+    ----------
+    .. [1] Sechidis, Tsoumakas and Vlahavas (2011). On the stratification of multi-label data. ECML
+       PKDD. Here the sizes of folds are bounded, and ties are broken by ancestors.
 
     Examples
     --------
@@ -191,6 +206,14 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     ...     print(y[test])
     ['owl' 'wren' 'eel' 'ray']
     ['wren' 'eel' 'eel' 'bird']
+
+    Several labels for each sample:
+
+    >>> y = [["owl", "eel"], ["wren"], ["owl"], ["ray"], ["eel", "wren"], ["ray", "owl"], []]
+    >>> for train, test in folds.split(y, y):
+    ...     print([y[row] for row in test])
+    [['owl', 'eel'], ['wren'], ['ray'], []]
+    [['owl'], ['eel', 'wren'], ['ray', 'owl']]
     """
 
     def __init__(
@@ -225,7 +248,9 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         X : array-like, length n_samples, or None
             Samples; only their number counts.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-            Labels.
+            Labels. Or several for each sample: an indicator (dense, sparse or a data frame), or
+            collections of labels or of paths. Lists of labels that all can be read as one path
+            each are read so; sets never are.
         groups : array-like, default=None
             Ignored, with a warning.
 
@@ -250,15 +275,33 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
                 UserWarning,
                 stacklevel=2,
             )
+        if _label_sets.gives_label_sets(y, _targets.resolve_taxonomy(self.taxonomy)):
+            return self._split_label_sets(X, y)
         nodes, taxonomy, _ = _read(y, self.taxonomy, self.classes)
-        check_consistent_length(X, nodes)
-        if len(nodes) < self.n_splits:
-            raise ValueError(
-                f"Cannot have number of splits n_splits={self.n_splits} greater than the number of "
-                f"samples: n_samples={len(nodes)}."
-            )
+        self._check_length(X, nodes)
         merged = coarsened_nodes(nodes, taxonomy, self.n_splits)
         return iter(plain.split(np.zeros(len(merged)), merged))
+
+    def _check_length(self, X: Any, targets: Any) -> None:
+        check_consistent_length(X, targets)
+        n_samples = targets.shape[0]
+        if n_samples < self.n_splits:
+            raise ValueError(
+                f"Cannot have number of splits n_splits={self.n_splits} greater than the number of "
+                f"samples: n_samples={n_samples}."
+            )
+
+    def _split_label_sets(self, X: Any, y: Any) -> Iterator[tuple[Rows, Rows]]:
+        known = _targets.resolve_taxonomy(self.taxonomy)
+        closed, taxonomy, _ = _label_sets.read_label_sets(y, known, self.classes)
+        self._check_length(X, closed)
+        order = np.arange(closed.shape[0])
+        if self.shuffle:
+            check_random_state(self.random_state).shuffle(order)
+        folds = np.empty_like(order)
+        folds[order] = iterative_folds(closed[order], taxonomy, self.n_splits)
+        own = [folds == fold for fold in range(self.n_splits)]
+        return iter([(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in own])
 
 
 def check_rare_classes(y: Any, taxonomy: Any = None, *, min_count: int = 5) -> dict[Hashable, int]:
