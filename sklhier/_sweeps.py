@@ -16,7 +16,14 @@ from sklhier import _node_ops as ops
 from sklhier._typing import Floats, NodeIds, Offsets
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Step", "inner_edges", "maximum_from_below", "minimum_from_above", "steps_down", "steps_up"]
+__all__ = [
+    "Step",
+    "inner_edges",
+    "maximum_from_below",
+    "minimum_from_above",
+    "steps_down",
+    "steps_up",
+]
 
 
 class Step(NamedTuple):
