@@ -32,6 +32,8 @@ _PARTS_PER_NETWORK = 2**15
 # Flows are int32, and the room left on an edge is a capacity plus the flow the other way.
 _MOST = 2**30 - 1
 _FLOW_BITS = 29
+# Sums that should cancel out, such as of log-odds, do so but for the last bits of each term.
+_LEAST_GAIN = 2.0**-46
 
 
 def rows_at_once(n_rows: int, taxonomy: Taxonomy) -> Iterator[slice]:
@@ -57,8 +59,9 @@ def best_closed_sets(weights: Floats, taxonomy: Taxonomy) -> sparse.csr_array:
 
     A tree takes time linear in the size of the table. A DAG takes two maximum flows through the
     nodes that are not settled; flows count in integers, for which the weights of a row are rounded
-    to multiples of at most :math:`n \, 2^{-57}` of the sum of its gains if `n` nodes are not
-    settled. Sets whose sums differ by less than `n` such steps count as equally good.
+    down to multiples of at most :math:`n \, 2^{-56}` of the sum of its gains, where `n` nodes are
+    not settled. In trees and DAGs a set must gain :math:`2^{-46}` of the largest gain for each of its
+    nodes that are not settled, so that sums that cancel out but for rounding count as equal.
 
     Parameters
     ----------
@@ -196,8 +199,10 @@ def best_closed_nodes(weights: Floats, graphs: RowGraphs) -> Bools:
     -------
     chosen : ndarray of bool, shape (n_places,)
     """
+    largest = np.zeros(len(graphs.pieces))
+    np.maximum.at(largest, graphs.pieces, weights)
     solve = _best_in_trees if graphs.is_tree else _best_in_dags
-    return solve(weights, graphs)
+    return solve(weights - _LEAST_GAIN * largest[graphs.pieces], graphs)
 
 
 def _best_in_trees(weights: Floats, graphs: RowGraphs) -> Bools:
@@ -229,15 +234,15 @@ def _best_in_dags(weights: Floats, graphs: RowGraphs) -> Bools:
 def _as_integers(weights: Floats, graphs: RowGraphs) -> tuple[Integers, Integers]:
     """Return weights as integers, and the steps of a first flow; both have shape (n_places,).
 
-    The scale is a power of two, so that weights that cancel out still do.
+    They are rounded down, so that weights that cancel out do not add up to a gain.
     """
     total = graphs.sum_of(np.maximum(weights, 0.0))[graphs.pieces]
     size = np.bincount(graphs.pieces)[graphs.pieces]
     step_bits = _FLOW_BITS - np.frexp(size.astype(np.float64))[1]
     bits = _FLOW_BITS + step_bits - np.frexp(total)[1]
     # A loss of twice all gains is as good as any larger one: neither is chosen, after rounding too.
-    scaled = np.ldexp(np.maximum(weights, -2 * total), bits)
-    return np.rint(scaled).astype(np.int64), np.left_shift(np.int64(1), step_bits.astype(np.int64))
+    scaled = np.floor(np.ldexp(np.maximum(weights, -2 * total), bits))
+    return scaled.astype(np.int64), np.left_shift(np.int64(1), step_bits.astype(np.int64))
 
 
 def _send(
