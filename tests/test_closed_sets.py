@@ -151,6 +151,16 @@ def test_a_loss_beyond_all_gains():
     assert members_of(best_closed_sets(weights, DIAMOND)) == [frozenset(ids[:1])]
 
 
+def test_a_loss_beyond_any_sum_of_gains():
+    """Rounding of what is cut off a loss makes no gain of it: many rows, each another chance."""
+    rng = np.random.default_rng(0)
+    dag = Taxonomy.from_edges([("P", "a"), ("P", "b"), ("P", "shared"), ("Q", "shared")])
+    weights = rng.random((2000, dag.n_nodes))
+    weights[:, dag.id("P")] = -4
+    weights[:, dag.ids(["Q", "shared"])] = -1
+    assert not best_closed_sets(weights, dag).nnz
+
+
 def test_many_nodes_need_the_second_flow():
     """Steps of a first flow alone are too coarse for sums over thousands of nodes."""
     n_wide = 3000
