@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from sklhier._blocks import row_blocks
+from sklhier._blocks import bounded_blocks, most_numbers
 from sklhier._sweeps import inner_edges, maximum_from_below, minimum_from_above
 from sklhier._typing import Bools, Floats, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
@@ -27,15 +27,26 @@ Integers = npt.NDArray[np.int64]
 
 # Places, both ends of edges, a flow network with its reverse edges, and copies while they are made.
 _NUMBERS_PER_PART = 20
+# Nodes and edges of a network that fits the cache of a processor.
+_PARTS_PER_NETWORK = 2**15
 # Flows are int32, and the room left on an edge is a capacity plus the flow the other way.
 _MOST = 2**30 - 1
 _FLOW_BITS = 29
+# Sums that should cancel out, such as of log-odds, do so but for the last bits of each term.
+_LEAST_GAIN = 2.0**-46
 
 
 def rows_at_once(n_rows: int, taxonomy: Taxonomy) -> Iterator[slice]:
-    """Cut rows into blocks whose graphs fit scikit-learn's ``working_memory``."""
+    """Cut rows into blocks whose graphs fit scikit-learn's ``working_memory``.
+
+    Those of DAGs are kept smaller: a maximum flow takes as many passes through all rows as the
+    slowest of them needs, and runs from one end of its memory to the other.
+    """
     n_parts = taxonomy.n_nodes + len(taxonomy.edge_parents)
-    return row_blocks(n_rows, _NUMBERS_PER_PART * n_parts)
+    most = n_rows if taxonomy.is_tree else max(1, _PARTS_PER_NETWORK // n_parts)
+    counts = np.full(n_rows, _NUMBERS_PER_PART * n_parts)
+    limit = min(most_numbers(), most * _NUMBERS_PER_PART * n_parts)
+    return bounded_blocks(counts, limit)
 
 
 def best_closed_sets(weights: Floats, taxonomy: Taxonomy) -> sparse.csr_array:
@@ -48,8 +59,9 @@ def best_closed_sets(weights: Floats, taxonomy: Taxonomy) -> sparse.csr_array:
 
     A tree takes time linear in the size of the table. A DAG takes two maximum flows through the
     nodes that are not settled; flows count in integers, for which the weights of a row are rounded
-    to multiples of at most :math:`n \, 2^{-57}` of the sum of its gains if `n` nodes are not
-    settled. Sets whose sums differ by less than `n` such steps count as equally good.
+    down to multiples of at most :math:`n \, 2^{-56}` of the sum of its gains, where `n` nodes are
+    not settled. In trees and DAGs a set must gain :math:`2^{-46}` of the largest gain for each of its
+    nodes that are not settled, so that sums that cancel out but for rounding count as equal.
 
     Parameters
     ----------
@@ -70,7 +82,9 @@ def best_closed_sets(weights: Floats, taxonomy: Taxonomy) -> sparse.csr_array:
     """
     chosen = np.zeros(weights.shape, dtype=bool)
     for block in rows_at_once(len(weights), taxonomy):
-        chosen[block] = _best_of_block(np.array(weights[block].T, np.float64, order="C"), taxonomy).T
+        chosen[block] = _best_of_block(
+            np.array(weights[block].T, np.float64, order="C"), taxonomy
+        ).T
     return sparse.csr_array(chosen, dtype=np.float64)
 
 
@@ -156,7 +170,7 @@ class RowGraphs:
 
     def sum_of(self, values: Any) -> Floats:
         """Return the sum of the values of the places of each piece."""
-        return np.bincount(self.pieces, values)
+        return np.bincount(self.pieces, values).astype(np.float64)
 
 
 def _graph_of(sources: Any, targets: Any, data: Any, n_nodes: int) -> sparse.csr_array:
@@ -185,8 +199,10 @@ def best_closed_nodes(weights: Floats, graphs: RowGraphs) -> Bools:
     -------
     chosen : ndarray of bool, shape (n_places,)
     """
+    largest = np.zeros(len(graphs.pieces))
+    np.maximum.at(largest, graphs.pieces, weights)
     solve = _best_in_trees if graphs.is_tree else _best_in_dags
-    return solve(weights, graphs)
+    return solve(weights - _LEAST_GAIN * largest[graphs.pieces], graphs)
 
 
 def _best_in_trees(weights: Floats, graphs: RowGraphs) -> Bools:
@@ -218,15 +234,15 @@ def _best_in_dags(weights: Floats, graphs: RowGraphs) -> Bools:
 def _as_integers(weights: Floats, graphs: RowGraphs) -> tuple[Integers, Integers]:
     """Return weights as integers, and the steps of a first flow; both have shape (n_places,).
 
-    The scale is a power of two, so that weights that cancel out still do.
+    They are rounded down, so that weights that cancel out do not add up to a gain.
     """
     total = graphs.sum_of(np.maximum(weights, 0.0))[graphs.pieces]
     size = np.bincount(graphs.pieces)[graphs.pieces]
     step_bits = _FLOW_BITS - np.frexp(size.astype(np.float64))[1]
     bits = _FLOW_BITS + step_bits - np.frexp(total)[1]
-    # A loss of all gains together is as good as any larger one: neither is ever chosen.
-    scaled = np.ldexp(np.maximum(weights, -total), bits)
-    return np.rint(scaled).astype(np.int64), np.left_shift(np.int64(1), step_bits.astype(np.int64))
+    # A loss of twice all gains is as good as any larger one: neither is chosen, after rounding too.
+    scaled = np.floor(np.ldexp(np.maximum(weights, -2 * total), bits))
+    return scaled.astype(np.int64), np.left_shift(np.int64(1), step_bits.astype(np.int64))
 
 
 def _send(
@@ -270,8 +286,20 @@ def _send(
     )
     flow = csgraph.maximum_flow(network, source, sink, method="dinic").flow
     sent = np.asarray(flow[[source, sink], :n_places].sum(axis=0), dtype=np.int64).ravel()
-    raised = np.asarray(flow[below, above], dtype=np.int64).ravel()
-    return left - sent * step, carried + raised * step[below]
+    return left - sent * step, carried + _entries(flow, below, above) * step[below]
+
+
+def _entries(matrix: Any, rows: Rows, columns: Rows) -> Integers:
+    """Return entries of a sparse matrix, stored ones, as an array; rows ascend.
+
+    Indexing returns an array or a sparse one, depending on the release of SciPy.
+    """
+    matrix.sort_indices()
+    width = np.int64(matrix.shape[1])
+    stored = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * width + matrix.indices
+    found = np.searchsorted(stored, rows * width + columns)
+    entries: Integers = matrix.data[found].astype(np.int64)
+    return entries
 
 
 def _reachable(start: Bools, back: Bools, graphs: RowGraphs) -> Bools:

@@ -59,8 +59,8 @@ def make_consistent(scores: Any, taxonomy: Taxonomy, method: str) -> Floats:
     Notes
     -----
     All but ``"isotonic"`` are one sweep by levels or two, linear in the number of edges.
-    ``"isotonic"`` splits: a group of nodes either gets its mean, or it is cut in two by the closed
-    set that lies farthest above the mean [4]_. It is exact up to rounding, for trees and DAGs. A round
+    ``"isotonic"`` splits: a group of nodes gets its mean, or it is cut in two by the closed set
+    that lies farthest above the mean [4]_. It is exact up to rounding, for trees and DAGs. A round
     of all groups of all rows takes a sweep in a tree and two maximum flows in a DAG; random scores
     take about as many rounds as a balanced search tree has levels. Nodes whose ancestors all score
     at least as high and whose descendants score at most as high keep their score and cost

@@ -219,3 +219,42 @@ def calibration_error(confidence, right, n_bins):
         of_bin[int(np.argmax(value <= edges))].append((value, hit))
     gaps = [len(rows) * abs(np.diff(np.mean(rows, axis=0))[0]) for rows in of_bin if rows]
     return sum(gaps) / len(confidence)
+
+
+# -- multi-label: nodes and edges one by one ----------------------------------------------
+
+
+def inner_parents(taxonomy, node):
+    """Return the parents of a node, the root left out."""
+    return [parent for parent in taxonomy.parents_of(node).tolist() if parent]
+
+
+def best_closed_set(taxonomy, weights):
+    """Return the smallest of the closed sets of a tree or DAG with the largest sum."""
+    sets = [frozenset()]
+    for node in range(1, taxonomy.n_nodes):
+        above = set(inner_parents(taxonomy, node))
+        sets += [chosen | {node} for chosen in sets if above <= chosen]
+    sums = [sum(weights[node] for node in sorted(chosen)) for chosen in sets]
+    best = max(sums)
+    return min((s for s, total in zip(sets, sums, strict=True) if total > best - 1e-9), key=len)
+
+
+def consistent(taxonomy, scores, method):
+    """Return consistent scores of one row, by the definition of each method."""
+    edges = np.stack([taxonomy.edge_parents, taxonomy.edge_children], axis=1)
+    graph = nx.DiGraph(edges.tolist())
+    nodes = list(range(1, taxonomy.n_nodes))
+    q = list(scores)
+    if method == "max":
+        q = [max(scores[n] for n in {v} | nx.descendants(graph, v)) for v in range(len(scores))]
+    if method == "true_path":
+        for node in reversed(nodes):
+            higher = [q[c] for c in graph.successors(node) if q[c] > scores[node]]
+            q[node] = (scores[node] + sum(higher)) / (1 + len(higher))
+    for node in nodes:
+        least = min((q[parent] for parent in inner_parents(taxonomy, node)), default=None)
+        if least is not None:
+            q[node] = q[node] * least if method == "product" else min(q[node], least)
+    q[0] = 1.0
+    return q

@@ -7,6 +7,8 @@ import pytest
 from conftest import shared_data
 
 from sklhier import Taxonomy
+from sklhier._closed_sets import best_closed_sets
+from sklhier._consistency import make_consistent
 from sklhier._marginals import DenseMarginals, Outcomes
 from sklhier.decoders import (
     Beam,
@@ -392,3 +394,88 @@ def test_climbing(cases):
     case = cases["climbing"]
     for tau, expected in case["expected"].items():
         assert answer(Climbing(float(tau)), case) == expected
+
+
+# -- several labels for a sample ----------------------------------------------------------
+
+
+def row_of(values, taxonomy):
+    """Return a table of one row, 1 for the root, from numbers by name."""
+    return np.array([[values.get(name, 1.0) for name in taxonomy.nodes]])
+
+
+def names_in(row, taxonomy):
+    return sorted(taxonomy.nodes[node] for node in np.flatnonzero(row[1:]) + 1)
+
+
+def chosen_names(weights, taxonomy):
+    return names_in(best_closed_sets(weights, taxonomy).toarray()[0], taxonomy)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "method"),
+    [
+        ("multilabel-constraint", "min", "min"),
+        ("multilabel-constraint", "max", "max"),
+        ("multilabel-constraint", "product", "product"),
+        ("multilabel-constraint-dag", "htd", "min"),
+        ("multilabel-constraint-dag", "mcm", "max"),
+        ("tpr-threshold-free", "final", "true_path"),
+        ("tpr-threshold-free-dag", "final", "true_path"),
+        ("isotonic-projection-tree", "q", "isotonic"),
+        ("isotonic-projection-dag", "q", "isotonic"),
+    ],
+)
+def test_consistent_scores(cases, name, key, method):
+    case = cases[name]
+    taxonomy, expected = taxonomy_of(case), case["expected"]
+    scores = row_of(case["input"]["h"], taxonomy)
+    found = make_consistent(scores, taxonomy, method)
+    np.testing.assert_allclose(found, row_of(expected[key], taxonomy), atol=case["tol"])
+    if f"set_{key}" in expected:
+        assert names_in(found[0] > 0.5, taxonomy) == sorted(expected[f"set_{key}"])
+    if "sse" in expected:
+        assert ((found - scores) ** 2).sum() == pytest.approx(expected["sse"], abs=case["tol"])
+
+
+def test_maximum_over_descendants(cases):
+    case = cases["mcm-max-constraint"]
+    taxonomy = taxonomy_of(case)
+    columns = taxonomy.ids(case["input"]["nodes"])
+    scores = np.ones((len(case["input"]["h"]), taxonomy.n_nodes))
+    scores[:, columns] = case["input"]["h"]
+    found = make_consistent(scores, taxonomy, "max")[:, columns]
+    np.testing.assert_allclose(found, case["expected"]["q"], atol=case["tol"])
+
+
+@pytest.mark.parametrize("name", ["multilabel-constraint", "multilabel-constraint-dag"])
+def test_most_probable_closed_set(cases, name):
+    case = cases[name]
+    taxonomy = taxonomy_of(case)
+    scores = row_of(case["input"]["h"], taxonomy)
+    weights = np.zeros_like(scores)
+    weights[:, 1:] = np.log(scores[:, 1:] / (1 - scores[:, 1:]))
+    assert chosen_names(weights, taxonomy) == sorted(case["expected"]["map_closed_set"])
+    total = (best_closed_sets(weights, taxonomy).toarray() * weights).sum()
+    assert total == pytest.approx(case["expected"]["map_logodds"], abs=case["tol"])
+
+
+@pytest.mark.parametrize("name", ["asym-set-decode", "icm-optimal"])
+def test_best_closed_set_of_a_leaf_distribution(cases, name):
+    """Both put a threshold of 1/3 on the marginals: a miss costs twice as much as a false one."""
+    case = cases[name]
+    taxonomy, marginals = marginals_of(case)
+    price = row_of(case["input"].get("weights", {}), taxonomy)
+    weights = price * (marginals.node_proba - 1 / 3)
+    assert chosen_names(weights, taxonomy) == sorted(case["expected"]["best_set"])
+
+
+def test_best_symmetric_difference_in_a_dag(cases):
+    case = cases["symdiff-optimal-dag"]
+    taxonomy = taxonomy_of(case)
+    given = case["input"]["most_specific_probs"]
+    ids = taxonomy.ids(list(given))
+    proba = np.array([list(given.values())]) @ taxonomy.ancestor_closure[ids].toarray()
+    expected = row_of(case["expected"]["marginal"], taxonomy)
+    np.testing.assert_allclose(proba[:, 1:], expected[:, 1:], atol=case["tol"])
+    assert chosen_names(proba - 0.5, taxonomy) == sorted(case["expected"]["best_set"])

@@ -126,10 +126,10 @@ class SetThreshold(SetDecoder):
     Parameters
     ----------
     tau : float, "oof", mapping or array-like, default="oof"
-        Threshold in [0, 1), for all nodes; one for each node, in the order of
-        ``taxonomy.nodes[1:]`` or by name; or one for each level. ``"oof"`` finds what gives the best micro-averaged
-        hierarchical F1 on out-of-fold predictions, which fits every model once more for each fold.
-        0.5, the best for accuracy, is far too high for rare labels.
+        Threshold in [0, 1): one number for all nodes; one for each node, in the order of
+        ``taxonomy.nodes[1:]`` or by name; or one for each level. ``"oof"`` finds what gives the
+        best micro-averaged hierarchical F1 on out-of-fold predictions, which fits every model once
+        more for each fold. 0.5 is best for accuracy, and far too high for rare labels.
     scope : {"global", "level", "node"}, default="global"
         What has a threshold of its own if it is learnt.
     shrinkage : float, default=20.0
