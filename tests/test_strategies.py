@@ -80,7 +80,9 @@ def test_probabilities_are_coherent(strategy, case):
     assert not nodes[:, tree.ids(list(model.unseen_nodes_))].any()
     best = model.predict(X)
     assert_array_equal(best, model.classes_[classes.argmax(axis=1)])
-    assert_array_equal(model.decode(nodes, "best_path"), best)
+    # What stops at a node is a difference there: of equally probable answers it may be another.
+    again = np.searchsorted(model.classes_, model.decode(nodes, "best_path"))
+    assert_allclose(classes[np.arange(len(X)), again], classes.max(axis=1), atol=1e-12)
     top, proba = model.predict_top_k(X, 1)
     assert_array_equal(top[:, 0], best)
     assert_array_equal(proba[:, 0], classes.max(axis=1))

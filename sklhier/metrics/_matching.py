@@ -209,8 +209,12 @@ def _matching(rows: Rows, columns: Rows, savings: Floats) -> Floats:
     # Costs, which must not be 0: scipy would take that for a missing edge.
     alone = savings.max() + 1
     costs = np.concatenate([alone - savings, np.full(n_rows, alone)])
-    places = np.concatenate([rows, own]), np.concatenate([columns, n_columns + own])
-    table = sparse.csr_array((costs, places), shape=(n_rows, n_columns + n_rows))
+    # Older releases of SciPy match 32-bit indices only.
+    places = [
+        np.concatenate(parts).astype(np.int32)
+        for parts in ([rows, own], [columns, n_columns + own])
+    ]
+    table = sparse.csr_array((costs, tuple(places)), shape=(n_rows, n_columns + n_rows))
     partners = min_weight_full_bipartite_matching(table)[1]
     chosen = partners[rows] == columns
     saved: Any = np.bincount(rows[chosen], weights=savings[chosen], minlength=n_rows)
