@@ -26,7 +26,7 @@ from sklhier._cells import (
     read_bits,
     refuse_gaps,
 )
-from sklhier._targets import frame_type, refuse_unknown_paths
+from sklhier._targets import closed_indicator, frame_type, refuse_unknown_paths
 from sklhier._typing import NodeIds, Objects
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
@@ -37,6 +37,7 @@ __all__ = [
     "IndicatorFormat",
     "LabelSetFormat",
     "PathSetFormat",
+    "closed_sets",
     "gives_label_sets",
     "read_label_sets",
 ]
@@ -261,6 +262,23 @@ def gives_label_sets(y: Any, taxonomy: Taxonomy | None) -> bool:
     if any(isinstance(row, AbstractSet) for row in rows) or _holds_paths(rows, taxonomy):
         return True
     return taxonomy is not None and _are_no_paths(rows, filled, taxonomy)
+
+
+def closed_sets(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+    """Return label sets, or single labels or paths, closed under ancestors, (n_samples, n_nodes).
+
+    What :func:`sklhier._targets.closed_indicator` reads, and data frames named by nodes, indicators
+    of leaves, and lists of paths.
+    """
+    if _is_frame(y) and _is_numeric(y) and all(plain(name) in taxonomy for name in y.columns):
+        return _read_frame(y, taxonomy)[0]
+    if _is_table(y) and not _is_frame(y):
+        of_leaves = y.shape[1] == len(taxonomy.leaf_ids) != taxonomy.n_nodes - 1
+        if of_leaves and (sparse.issparse(y) or (_is_numeric(y) and _holds_bits(y))):
+            return _closed_like(y, taxonomy, taxonomy.leaf_ids)
+    elif isinstance(y, list) and any(map(is_collection, y)) and _holds_paths(y, taxonomy):
+        return _read_rows(y, taxonomy)[0]
+    return closed_indicator(y, taxonomy)
 
 
 def _are_no_paths(rows: list[Any], filled: list[Any], taxonomy: Taxonomy) -> bool:

@@ -142,10 +142,14 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             bases["estimator"],
             self.node_estimators,
             taxonomy,
-            leaves_decide=self._strategy.leaves_decide,
+            leaves_decide=self._leaves_decide(),
         )
         params = self._routed(method, weights, fit_params)
         return Trainer(taxonomy, chosen, params, self._seed, self.n_jobs, self.verbose)
+
+    def _leaves_decide(self) -> bool:
+        """Whether there are models that decide about single leaves."""
+        return self._strategy.leaves_decide
 
     def _drawn_seed(self) -> int | None:
         """Return what the random states of all base estimators follow from."""

@@ -311,6 +311,9 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         self._models = {}
         self._seed = self._drawn_seed()
 
+    def _leaves_decide(self) -> bool:
+        return True
+
     def _folds(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> list[tuple[Rows, Rows]]:
         """Return the folds for what is learnt from out-of-fold predictions."""
         cv = 3 if self.cv is None else self.cv
@@ -471,6 +474,22 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
             )
         table = checked_node_proba(node_proba, self.taxonomy_)
         return self._restored(chosen.decode(SetMarginals(self.taxonomy_, table, table)))
+
+    def closed_sets(self, y: Any) -> sparse.csr_array:
+        """Return label sets, in any format, as an indicator of nodes with their ancestors.
+
+        Parameters
+        ----------
+        y : indicator or list of collections of labels or paths
+            Labels; an indicator with as many columns as in training has the same columns.
+
+        Returns
+        -------
+        closed : csr_array of float64, shape (n_samples, n_nodes - 1)
+            Columns as in ``taxonomy_.nodes[1:]``.
+        """
+        check_is_fitted(self, "taxonomy_")
+        return sparse.csr_array(self._format.read(self._given(y), self.taxonomy_)[:, 1:])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of samples whose set of nodes is predicted exactly.

@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier import _targets
+from sklhier._label_sets import closed_sets
 from sklhier._typing import Floats, NodeIds
 from sklhier._validation import checked_weights
 from sklhier.exceptions import TargetError
@@ -62,8 +63,8 @@ def read_closures(
     resolved = _read_taxonomy(y_true, y_pred, taxonomy)
     if tree_for:
         resolved.require_tree(tree_for)
-    true = _targets.closed_indicator(y_true, resolved)
-    predicted = _targets.closed_indicator(y_pred, resolved)
+    true = closed_sets(y_true, resolved)
+    predicted = closed_sets(y_pred, resolved)
     check_consistent_length(true, predicted)
     _refuse_empty(true.shape[0])
     return true, predicted, read_weights(sample_weight, true.shape[0]), resolved
@@ -129,7 +130,7 @@ def read_scores(
 ) -> tuple[sparse.csr_array, Floats, Floats, Taxonomy]:
     """Return closures and scores, both without the root (n_samples, n_nodes - 1)."""
     resolved = require_taxonomy(taxonomy)
-    true = sparse.csr_array(_targets.closed_indicator(y_true, resolved)[:, 1:])
+    true = sparse.csr_array(closed_sets(y_true, resolved)[:, 1:])
     scores = read_table(y_score, resolved, name)
     check_consistent_length(true, scores)
     _refuse_empty(true.shape[0])

@@ -184,17 +184,25 @@ class _HierarchicalScorer(BaseEstimator):
 
     def score(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the score of an estimator's answers."""
-        taxonomy = self.taxonomy
-        if taxonomy is None and not self._is_spelled_out(estimator, y):
-            taxonomy = _targets.with_paths(classifier_within(estimator).taxonomy_, y)
+        y, answers, taxonomy = self._compared(estimator, X, y)
         value = self.metric(
-            y,
-            self._answers(estimator, X, taxonomy),
-            taxonomy=taxonomy,
-            sample_weight=sample_weight,
-            **self.kwargs,
+            y, answers, taxonomy=taxonomy, sample_weight=sample_weight, **self.kwargs
         )
         return float(value) if self.greater_is_better else -float(value)
+
+    def _compared(self, estimator: Any, X: Any, y: Any) -> tuple[Any, Any, Taxonomy | None]:
+        """Return truth, answers and the taxonomy of both."""
+        taxonomy = self.taxonomy
+        inner: Any = classifier_within(estimator) if holds_classifier(estimator) else None
+        if hasattr(inner, "closed_sets") and taxonomy in (None, inner.taxonomy_):
+            # The classifier alone knows what the columns of an indicator stand for.
+            answers = self._answers(estimator, X, inner.taxonomy_)
+            if self.method == "predict":
+                answers = inner.closed_sets(answers)
+            return inner.closed_sets(y), answers, inner.taxonomy_
+        if taxonomy is None and not self._is_spelled_out(estimator, y):
+            taxonomy = _targets.with_paths(classifier_within(estimator).taxonomy_, y)
+        return y, self._answers(estimator, X, taxonomy), taxonomy
 
     def _is_spelled_out(self, estimator: Any, y: Any) -> bool:
         """Whether predicted and true paths are all that is known of the taxonomy."""
