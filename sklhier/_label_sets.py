@@ -42,10 +42,6 @@ __all__ = [
     "read_label_sets",
 ]
 
-_INDICATOR_HINT = (
-    " The lists hold only 0 and 1: if they are the rows of an indicator, pass np.asarray(y)."
-)
-
 
 class LabelSetFormat(Protocol):
     """How label sets looked, and the way back.
@@ -199,7 +195,8 @@ def read_label_sets(
     y : array-like, sparse matrix, data frame, or collection
         One of
 
-        - an indicator, dense or sparse, of 0 and 1, shape (n_samples, n_columns). Its columns
+        - an indicator, dense or sparse, of 0 and 1, shape (n_samples, n_columns), or rows of one
+          width as lists, if neither 0 nor 1 names a node. Its columns
           are `classes` if given; otherwise ``taxonomy.nodes[1:]`` or ``taxonomy.leaves``,
           whichever has as many (in a tree of one level they are the same). A 2-D array is always an
           indicator;
@@ -237,8 +234,8 @@ def read_label_sets(
     """
     if _is_frame(y):
         return _read_frame(y, taxonomy)
-    if _is_table(y):
-        return _read_table(y, taxonomy, classes)
+    if _is_table(y) or _are_rows_of_bits(y, taxonomy):
+        return _read_table(y if _is_table(y) else np.asarray(y), taxonomy, classes)
     if taxonomy is None and classes is not None and not _holds_paths(y, None):
         taxonomy = Taxonomy.flat(classes)
     return _read_rows(y, taxonomy)
@@ -478,24 +475,23 @@ def _read_rows(
 
 def _read_labels(rows: list[Any], taxonomy: Taxonomy | None) -> tuple[sparse.csr_array, Taxonomy]:
     if taxonomy is None:
-        hint = _INDICATOR_HINT if _look_like_bits(rows) else ""
         raise TargetError(
             "Collections of labels do not tell how nodes are related: pass `taxonomy=`, or paths "
-            "in place of labels, such as [[('science', 'space'), ('sport',)], []]." + hint
+            "in place of labels, such as [[('science', 'space'), ('sport',)], []]."
         )
-    try:
-        return taxonomy.members_of(rows), taxonomy
-    except TargetError as error:
-        if _look_like_bits(rows):
-            raise TargetError(f"{error}{_INDICATOR_HINT}") from None
-        raise
+    return taxonomy.members_of(rows), taxonomy
 
 
-def _look_like_bits(rows: list[Any]) -> bool:
-    kinds = (bool, int, float)
-    return all(is_collection(row) for row in rows) and all(
-        isinstance(label, kinds) and label in (0, 1) for row in rows for label in row
-    )
+def _are_rows_of_bits(y: Any, taxonomy: Taxonomy | None) -> bool:
+    """Whether lists or arrays are the rows of an indicator, and no collections of labels."""
+    if not isinstance(y, list | tuple) or not all(isinstance(r, list | np.ndarray) for r in y):
+        return False
+    if len({len(row) for row in y}) != 1 or not len(y[0]):
+        return False
+    if taxonomy is not None and (0 in taxonomy or 1 in taxonomy):
+        return False
+    table = np.asarray(y)
+    return table.ndim == 2 and table.dtype.kind in "biuf" and _holds_bits(table)
 
 
 def _read_paths(rows: list[Any], taxonomy: Taxonomy | None) -> tuple[sparse.csr_array, Taxonomy]:

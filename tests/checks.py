@@ -5,12 +5,14 @@ check runs through local models, products and branch and bound.
 """
 
 import numpy as np
-from sklearn.utils import assert_all_finite
+from sklearn.metrics import accuracy_score
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier._meta import bases_have
+from sklhier._validation import checked_weights
 
 
 def tree_of(y):
@@ -42,3 +44,48 @@ class OnTree(HierarchicalClassifier):
 
     def _given_taxonomy(self):
         return self._tree
+
+
+class OnSets(HierarchicalMultiLabelClassifier):
+    """A HierarchicalMultiLabelClassifier that gives every sample a set of one label of a tree.
+
+    scikit-learn's checks then run through binary models, products and thresholds.
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = False
+        tags.target_tags.multi_output = False
+        tags.target_tags.single_output = True
+        return tags
+
+    def fit(self, X, y, sample_weight=None, **params):
+        if y is None:
+            return super().fit(X, y)
+        y = column_or_1d(y, warn=True)
+        self.taxonomy, before = tree_of(y), self.taxonomy
+        try:
+            if sample_weight is not None:  # as in the single-path classifier
+                checked_weights(sample_weight, len(y))
+            super().fit(X, [{label} for label in y.tolist()], sample_weight, **params)
+        finally:
+            self.taxonomy = before
+        self.labels_ = np.unique(y)
+        self.classes_ = self.labels_
+        return self
+
+    def _by_label(self, X):
+        proba = self.predict_node_proba(X)
+        return proba[:, self.taxonomy_.ids(self.labels_.tolist())]
+
+    @available_if(bases_have("predict_proba"))
+    def predict_proba(self, X):
+        proba = self._by_label(X) + 1e-9
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def predict(self, X):
+        proba = self.predict_proba(X)
+        return self.labels_[proba.argmax(axis=1)]
+
+    def score(self, X, y, sample_weight=None):
+        return accuracy_score(y, self.predict(X), sample_weight=sample_weight)

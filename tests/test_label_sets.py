@@ -363,7 +363,8 @@ def frame_of(*names):
         ([["a"], 3], None, r"Row 1 is no collection of labels: 3"),
         ([[], ["a", None]], None, "Row 1 holds None, which cannot be a label"),
         ([["a", "b"], ["b", ["a"]]], None, r"Row 1 holds \['a'\]"),
-        ([[0, 1], [1, 0]], None, r"not in the taxonomy: 0, 1.*pass np.asarray\(y\)"),
+        ([[0, 1], [1, 0]], None, "An indicator of 2 columns was given"),
+        ([[0, 1], [1]], None, "not in the taxonomy: 0, 1"),
         ([[("A", "A3")]], None, "no 'A3' under 'A'. Nearest names: 'A"),
         ([[], [("A",), ()]], None, "label of row 1 is missing"),
         ([[], [("A", None, "a")]], None, r"Row 1 has a gap in its path \('A', None, 'a'\)"),
@@ -381,8 +382,15 @@ def test_bad_targets(y, classes, match):
 def test_labels_alone_are_no_taxonomy(y):
     with pytest.raises(TargetError, match=r"pass `taxonomy=`, or paths"):
         read_label_sets(y, None)
-    with pytest.raises(TargetError, match=r"np.asarray\(y\)"):
-        read_label_sets([[0, 1]], None)
+
+
+def test_rows_of_bits_are_an_indicator_unless_they_name_nodes():
+    rows = [[0, 1], [1, 1]]
+    closed, taxonomy, _ = read_label_sets(rows, None)
+    assert_array_equal(closed.toarray()[:, 1:], rows)
+    assert taxonomy.nodes[1:] == (0, 1)
+    named = Taxonomy.from_edges([("R", 0), (0, 1)])
+    assert_array_equal(read_label_sets(rows, named)[0].toarray()[:, 1:], [[1, 1], [1, 1]])
 
 
 def test_paths_need_a_tree():

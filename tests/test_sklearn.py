@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from checks import OnTree
+from checks import OnSets, OnTree
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -36,11 +36,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier.datasets import make_hierarchical_classification
-from sklhier.decoders import Threshold, TopDown
+from sklhier.decoders import SetThreshold, Threshold, TopDown
 from sklhier.metrics import hierarchical_f1_score, make_hierarchical_scorer
 
 BASES = [
@@ -62,9 +63,24 @@ BASES = [
         for strategy in ("flat", "per_node", "per_level", "ensemble")
     ]
     + [OnTree(LogisticRegression(), strategy="per_node")]
+    + [OnSets(base, decoder=SetThreshold(0.5)) for base in (LogisticRegression(), GaussianNB())]
+    + [OnSets(GaussianNB(), decoder=SetThreshold(0.5), strategy="flat")]
 )
 def test_common_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_classifiers_multilabel_representation_invariance",
+        "check_classifiers_multilabel_output_format_predict",
+        "check_classifiers_multilabel_output_format_predict_proba",
+    ],
+)
+def test_common_checks_of_several_labels(check):
+    estimator = HierarchicalMultiLabelClassifier(decoder=SetThreshold(0.5))
+    getattr(estimator_checks, check)(type(estimator).__name__, estimator)
 
 
 X, Y, TREE = make_hierarchical_classification(
