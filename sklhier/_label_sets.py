@@ -490,8 +490,8 @@ def _are_rows_of_bits(y: Any, taxonomy: Taxonomy | None) -> bool:
         return False
     if taxonomy is not None and (0 in taxonomy or 1 in taxonomy):
         return False
-    table = np.asarray(y)
-    return table.ndim == 2 and table.dtype.kind in "biuf" and _holds_bits(table)
+    kinds = (bool, int, float, np.bool_, np.number)
+    return all(isinstance(bit, kinds) and bit in (0, 1) for row in y for bit in row)
 
 
 def _read_paths(rows: list[Any], taxonomy: Taxonomy | None) -> tuple[sparse.csr_array, Taxonomy]:
