@@ -53,9 +53,9 @@ class HierarchicalClassifier(HierarchicalMeta):
         Any scikit-learn classifier, Pipeline or search object; it is cloned for each node and sees
         integer classes ``0..k-1``. None stands for ``LogisticRegression()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the classes. If None, it is inferred from `y` where that holds paths (one column
-        for each level, or lists of steps); 1-D labels are then all children of the root, and the
-        classifier equals its base estimator.
+        The tree of the classes, or, with ``strategy="flat"``, a DAG. If None, it is inferred from `y`
+        where that holds paths (one column for each level, or lists of steps); 1-D labels are then all
+        children of the root, and the classifier equals its base estimator.
     strategy : str or Strategy, default="per_parent"
         Which local problems are solved: ``"per_parent"``, ``"per_node"``, ``"per_level"``,
         ``"ensemble"``, or an object of :mod:`sklhier.strategies` with parameters. ``"flat"``, a
@@ -318,8 +318,8 @@ class HierarchicalClassifier(HierarchicalMeta):
 
     def _given_taxonomy(self) -> Taxonomy | None:
         given = _targets.resolve_taxonomy(self.taxonomy)
-        if given is not None:
-            given.require_tree(type(self).__name__)
+        if given is not None and not resolve_strategy(self.strategy).takes_dags:
+            given.require_tree(f"{type(self).__name__} with the strategy {self.strategy!r}")
         return given
 
     def _known_classes(self, classes: Any) -> Any:

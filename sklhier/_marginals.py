@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The possible answers at each node of a tree: children that were seen, or to stop there.
+    """The possible answers at each node: children that were seen, or to stop there.
 
     The outcomes of node ``v`` are ``nodes[offsets[v]:offsets[v + 1]]``: ids of children, in order,
     and last ``v`` itself where a label may stop although there are seen children.
@@ -57,19 +57,14 @@ class Outcomes:
         Parameters
         ----------
         taxonomy : Taxonomy
-            A tree.
+            A tree or DAG.
         labelled : ndarray of int32
             Ids of the nodes that occur as labels, in the order of the classes.
         stops : bool
             Whether stopping at a node is an outcome beside its seen children. If not, it is
             one only where no label was seen below.
         """
-        position, size = taxonomy.preorder_positions, taxonomy.subtree_sizes
-        seen = np.zeros(taxonomy.n_nodes + 1, dtype=np.intp)
-        seen[position[labelled] + 1] = 1
-        np.cumsum(seen, out=seen)
-        live = seen[position + size] > seen[position]
-        below = seen[position + size] > seen[position + 1]
+        live, below = _live_nodes(taxonomy, labelled)
         inside = live[taxonomy.edge_children]
         owners = taxonomy.edge_parents[inside]
         members = taxonomy.edge_children[inside]
@@ -122,6 +117,22 @@ class Outcomes:
     def widest(self) -> int:
         """The largest number of outcomes of a node."""
         return int(self.counts.max())
+
+
+def _live_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools]:
+    """Tell which nodes have a label at or below them, and which have one below."""
+    if not taxonomy.is_tree:
+        above = taxonomy.ancestor_closure[labelled]
+        counts = np.asarray(above.sum(axis=0))
+        counts[0] = len(labelled)
+        own = np.bincount(labelled, minlength=taxonomy.n_nodes)
+        return counts > 0, counts > own
+    position, size = taxonomy.preorder_positions, taxonomy.subtree_sizes
+    seen = np.zeros(taxonomy.n_nodes + 1, dtype=np.intp)
+    seen[position[labelled] + 1] = 1
+    np.cumsum(seen, out=seen)
+    end = seen[position + size]
+    return end > seen[position], end > seen[position + 1]
 
 
 @dataclass(frozen=True)

@@ -529,6 +529,16 @@ class Taxonomy:
         return ops.ancestor_closure(self._edges[0], self._edges[1], self.n_nodes)
 
     @cached_property
+    def closure_sizes(self) -> NodeIds:
+        """Number of nodes at and above every node, the root left out (ndarray of int32).
+
+        In a tree it is the depth.
+        """
+        if self.is_tree:
+            return self._depths
+        return _read_only(np.diff(self.ancestor_closure.indptr).astype(np.int32))
+
+    @cached_property
     def n_leaves_below(self) -> NodeIds:
         """Number of leaves at and below every node (ndarray of int32, shape (n_nodes,))."""
         if not self.is_tree:

@@ -27,10 +27,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from strategies import features, labelled_trees, trees
+from strategies import dags, features, labelled_trees, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
-from sklhier.decoders import Threshold
+from sklhier.decoders import HierarchicalF, Threshold
 from sklhier.exceptions import (
     IncompatiblePartsError,
     LocalFitError,
@@ -778,3 +778,46 @@ def test_dummy_bases_and_progress(capsys):
     assert model.set_params(verbose=0).fit(X, y).score(X, y) > 0
     printed = capsys.readouterr()
     assert not printed.out + printed.err
+
+
+# -- DAGs ---------------------------------------------------------------------------------
+
+
+@given(dags(), st.integers(0, 2**16))
+def test_flat_classifies_into_dags(dag, seed):
+    rng = np.random.default_rng(seed)
+    y = rng.choice(np.array(dag.nodes[1:]), 25)
+    X = features(y, seed)
+    base = DecisionTreeClassifier(max_depth=3, random_state=0)
+    model = HierarchicalClassifier(base, taxonomy=dag, strategy="flat").fit(X, y)
+    bare = clone(base).fit(X, np.searchsorted(model.classes_, y))
+    proba = bare.predict_proba(X)
+    assert_allclose(model.predict_proba(X), proba, atol=1e-12)
+    best = np.searchsorted(model.classes_, model.predict(X))
+    assert_allclose(proba[np.arange(len(X)), best], proba.max(axis=1), atol=1e-12)
+    nodes = model.predict_node_proba(X)
+    for node, name in enumerate(dag.nodes[1:], start=1):
+        at_or_below = [label == name or name in dag.ancestors(label) for label in model.classes_]
+        assert_allclose(nodes[:, node], proba[:, at_or_below].sum(axis=1), atol=1e-12)
+    assert (nodes[:, dag.edge_children] <= nodes[:, dag.edge_parents] + 1e-12).all()
+    closures = [{label, *dag.ancestors(label)} for label in model.classes_]
+    risk = np.array([[len(a ^ b) for b in closures] for a in closures]) @ proba.T
+    answers = model.set_params(decoder="level_weighted").predict(X)
+    found = np.searchsorted(model.classes_, answers)
+    assert_allclose(risk[found, np.arange(len(X))], risk.min(axis=0), atol=1e-9)
+    f = np.array([[2 * len(a & b) / (len(a) + len(b)) for b in closures] for a in closures])
+    expected = f @ proba.T
+    answers = model.set_params(decoder=HierarchicalF(answer="leaf")).predict(X)
+    found = np.searchsorted(model.classes_, answers)
+    assert_allclose(expected[found, np.arange(len(X))], expected.max(axis=0), atol=1e-9)
+
+
+def test_other_strategies_need_a_tree_and_say_so():
+    for strategy in ("per_parent", "per_node", "per_level", "ensemble"):
+        model = HierarchicalClassifier(taxonomy=DIAMOND, strategy=strategy)
+        with pytest.raises(TaxonomyError, match=f"strategy '{strategy}' needs a tree"):
+            model.fit([[0.0], [1.0]], ["Z", "P"])
+    flat = HierarchicalClassifier(GaussianNB(), taxonomy=DIAMOND, strategy="flat")
+    flat.fit(*data(30, np.array(["Z", "P", "Q", "S"])))
+    with pytest.raises(TaxonomyError, match="needs a tree"):
+        flat.predict_levels(data(3)[0])

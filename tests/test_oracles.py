@@ -9,7 +9,7 @@ from conftest import shared_data
 from sklhier import Taxonomy
 from sklhier._closed_sets import best_closed_sets
 from sklhier._consistency import make_consistent
-from sklhier._marginals import DenseMarginals, Outcomes
+from sklhier._marginals import AnswerMarginals, DenseMarginals, Outcomes
 from sklhier.decoders import (
     Beam,
     BestPath,
@@ -479,3 +479,22 @@ def test_best_symmetric_difference_in_a_dag(cases):
     expected = row_of(case["expected"]["marginal"], taxonomy)
     np.testing.assert_allclose(proba[:, 1:], expected[:, 1:], atol=case["tol"])
     assert chosen_names(proba - 0.5, taxonomy) == sorted(case["expected"]["best_set"])
+
+
+def marginals_in_a_dag(case):
+    taxonomy = taxonomy_of(case)
+    given = case["input"]["most_specific_probs"]
+    classes = taxonomy.ids(sorted(given))
+    proba = np.array([[given[name] for name in sorted(given)]])
+    outcomes = Outcomes.of(taxonomy, classes, stops=True)
+    return taxonomy, AnswerMarginals(taxonomy, outcomes, classes, proba)
+
+
+def test_best_expected_f_in_a_dag(cases):
+    case = cases["hf-optimal-dag-beta1.0"]
+    taxonomy, marginals = marginals_in_a_dag(case)
+    for name, expected in case["expected"]["marginal"].items():
+        found = marginals.dense().node_proba[0, taxonomy.id(name)]
+        assert found == pytest.approx(expected, abs=case["tol"])
+    best = closed_answer(HierarchicalF(answer="set"), taxonomy, marginals)
+    assert best == sorted(case["expected"]["best_set"])

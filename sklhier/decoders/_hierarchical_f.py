@@ -112,29 +112,29 @@ Masses = dict[int, Floats]
 
 
 def _blocks(marginals: Marginals) -> Iterator[Masses]:
-    """Yield, by the depth of answers, how probable these are at or below every node.
+    """Yield, by the number of nodes of answers, how probable these are at or below every node.
 
-    A block of rows has a table (n_rows, n_nodes) for each depth.
+    A block of rows has a table (n_rows, n_nodes) for each number.
     """
     taxonomy, answers = marginals.taxonomy, marginals.outcomes.answers
     proba = marginals.answer_proba(answers)
-    depths = taxonomy.depths[answers]
-    distinct = np.unique(depths).tolist()
+    sizes = taxonomy.closure_sizes[answers]
+    distinct = np.unique(sizes).tolist()
     for block in row_blocks(marginals.n_rows, (len(distinct) + 3) * taxonomy.n_nodes):
         yield {
-            depth: proba[block][:, depths == depth]
-            @ taxonomy.ancestor_closure[answers[depths == depth]]
-            for depth in distinct
+            size: proba[block][:, sizes == size]
+            @ taxonomy.ancestor_closure[answers[sizes == size]]
+            for size in distinct
         }
 
 
 def _of_paths(masses: Masses, taxonomy: Taxonomy, beta: float) -> Floats:
     """Return the expected F of answering with the path to each node, (n_rows, n_nodes)."""
     expected = np.zeros_like(next(iter(masses.values())))
-    for depth, mass in masses.items():
+    for size, mass in masses.items():
         common = mass.copy()
         add_along_paths(common, taxonomy)
-        expected += common * ((1 + beta**2) / (taxonomy.depths + beta**2 * depth))
+        expected += common * ((1 + beta**2) / (taxonomy.closure_sizes + beta**2 * size))
     return expected
 
 
@@ -144,10 +144,10 @@ def _best_sets(masses: Masses, taxonomy: Taxonomy, beta: float) -> sparse.csr_ar
     n_rows = next(iter(masses.values())).shape[0]
     width = int(place.max()) + 1
     of_candidates = {}
-    for depth, mass in masses.items():
+    for n_nodes, mass in masses.items():
         table = np.zeros((n_rows, width))
         table[rows, place] = mass[rows, nodes]
-        of_candidates[depth] = table
+        of_candidates[n_nodes] = table
     sizes = _best_sizes(of_candidates, beta)
     gains = _gains(of_candidates, beta, sizes[:, None])
     order = np.argsort(-gains, axis=1, kind="stable")  # of equals the node above goes first
@@ -162,8 +162,8 @@ def _candidates(masses: Masses, taxonomy: Taxonomy, beta: float) -> tuple[Rows, 
     """Return ``(row, node, place in the row)`` of the nodes that may be in the best set.
 
     Without its least probable node a set of size k and value F is worth at least
-    F + F / (k - 1 + b h) - p (1 + b) / (k - 1 + b l), where b is the square of beta and answers lie
-    at depths from l to h. So a node with p < F l / ((1 + b) h) is in no best set; F is at
+    F + F / (k - 1 + b h) - p (1 + b) / (k - 1 + b l), where b is the square of beta and answers have
+    from l to h nodes. So a node with p < F l / ((1 + b) h) is in no best set; F is at
     least that of the best path.
     """
     least = _of_paths(masses, taxonomy, beta).max(axis=1, keepdims=True)
@@ -176,7 +176,7 @@ def _candidates(masses: Masses, taxonomy: Taxonomy, beta: float) -> tuple[Rows, 
 
 def _gains(masses: Masses, beta: float, size: Any) -> Floats:
     """Return what each candidate adds to a set of a size."""
-    parts = [mass * ((1 + beta**2) / (size + beta**2 * depth)) for depth, mass in masses.items()]
+    parts = [mass * ((1 + beta**2) / (size + beta**2 * n)) for n, mass in masses.items()]
     return np.sum(parts, axis=0)
 
 

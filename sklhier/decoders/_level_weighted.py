@@ -85,6 +85,9 @@ def _best_of_table(weights: Floats, marginals: Marginals) -> NodeIds:
 
 def add_along_paths(values: Floats, taxonomy: Taxonomy) -> None:
     """Add to the values of every node those of its ancestors, in place; (n_rows, n_nodes)."""
+    if not taxonomy.is_tree:  # several ways lead to an ancestor, which counts once
+        values[:] = values @ taxonomy.ancestor_closure.T
+        return
     for start, stop in pairwise(taxonomy.level_offsets[1:].tolist()):  # parents come first
         values[:, start:stop] += values[:, taxonomy.parent_ids[start:stop]]
 

@@ -58,11 +58,14 @@ class Strategy(BaseEstimator):
     is_conditional : bool
         Whether models for several labels are asked about samples of a node's parents, so that their
         answers are multiplied down the paths; if not, they are about all samples.
+    takes_dags : bool
+        Whether it can classify into a DAG where a sample has one label.
     """
 
     leaves_decide: ClassVar[bool] = False
     has_members: ClassVar[bool] = False
     is_conditional: ClassVar[bool] = True
+    takes_dags: ClassVar[bool] = False
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the possible answers, given the nodes that occur as labels.

@@ -36,6 +36,7 @@ class Flat(Strategy):
     """
 
     is_conditional = False
+    takes_dags = True
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the seen children of every node, and where labels may stop."""
