@@ -27,7 +27,7 @@ from sklhier._marginals import (
     Outcomes,
     checked_node_proba,
 )
-from sklhier._meta import HierarchicalMeta, bases_have
+from sklhier._meta import HierarchicalMeta, bases_have, joined
 from sklhier._typing import Floats, Labels, NodeIds, Objects, Rows
 from sklhier._validation import checked_weights, prepare_features, require_numeric_table
 from sklhier.decoders import Decoder, resolve_decoder, top_answers
@@ -390,10 +390,7 @@ class HierarchicalClassifier(HierarchicalMeta):
         self, X: Any, read: Callable[[Marginals], Any], *, all_nodes: bool = True
     ) -> Any:
         """Return what is read from the probabilities of each block of rows, joined."""
-        parts = [read(marginals) for marginals in self._marginals(X, all_nodes=all_nodes)]
-        if len(parts) == 1:
-            return parts[0]
-        return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
+        return joined([read(marginals) for marginals in self._marginals(X, all_nodes=all_nodes)])
 
     def _fitted_decoder(self) -> Decoder:
         decoder = resolve_decoder(self.decoder)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Self
 
 import numpy as np
+from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.linear_model import LogisticRegression
@@ -24,7 +25,7 @@ from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.strategies import Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["HierarchicalMeta", "bases_have"]
+__all__ = ["HierarchicalMeta", "bases_have", "joined"]
 
 
 def bases_have(method: str) -> Callable[[Any], bool]:
@@ -36,6 +37,13 @@ def bases_have(method: str) -> Callable[[Any], bool]:
         return True
 
     return check
+
+
+def joined(parts: list[Any]) -> Any:
+    """Return what was read from blocks of rows, dense or sparse, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
 
 
 class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):

@@ -21,7 +21,7 @@ from sklhier._consistency import METHODS
 from sklhier._label_sets import read_label_sets
 from sklhier._local import LocalScores
 from sklhier._marginals import checked_node_proba
-from sklhier._meta import HierarchicalMeta, bases_have
+from sklhier._meta import HierarchicalMeta, bases_have, joined
 from sklhier._places import place_of
 from sklhier._training import Models, Trainer
 from sklhier._typing import Floats, NodeIds, Rows
@@ -386,9 +386,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         for block in row_blocks(_num_samples(X), _TABLES * self.taxonomy_.n_nodes):
             rows = _local.take_rows(X, np.arange(block.start, block.stop))
             parts.append(read(self._marginals_of(rows, self._models, self._live, self.taxonomy_)))
-        if len(parts) == 1:
-            return parts[0]
-        return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
+        return joined(parts)
 
     def predict(self, X: Any) -> Any:
         """Predict sets of labels.

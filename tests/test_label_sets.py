@@ -343,7 +343,7 @@ def frame_of(*names):
             None,
             r"3 columns was given.* 10 nodes .* the 6 of taxonomy.leaves,.*`classes`",
         ),
-        (sparse.eye_array(4), None, "indicator of 4 columns"),
+        (sparse.csr_array(np.eye(4)), None, "indicator of 4 columns"),
         (np.eye(3), ["a", "b"], "`classes` names 2 columns, but an indicator of 3 columns"),
         (np.eye(2), ["a", "bb"], "not in the taxonomy: 'bb'. Nearest names: 'b'"),
         (np.eye(2), ["a", "a"], "'a' names more than one column"),
