@@ -65,8 +65,8 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         a level, or all nodes, among all samples), ``"ensemble"`` (the mean of others).
     decoder : str or SetDecoder, default="threshold"
         How probabilities become sets: ``"threshold"`` (:class:`~sklhier.decoders.SetThreshold`,
-        tuned on out-of-fold predictions), ``"maximum_closure"``, ``"top_labels"``, or an object with
-        parameters.
+        tuned on out-of-fold predictions), ``"expected_f1"``, ``"maximum_closure"``,
+        ``"top_labels"``, or an object with parameters.
     consistency : {"max", "min", "product", "isotonic", "true_path"}, default="max"
         What makes the answers of separate models consistent, where they are about all samples: a
         node gets the largest answer at or below it (``"max"``), the smallest at or above it

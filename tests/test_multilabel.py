@@ -29,6 +29,7 @@ from strategies import dags, trees
 
 from sklhier import HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier.decoders import (
+    ExpectedF1,
     HeldOutSets,
     MaximumClosure,
     SetDecoder,
@@ -515,9 +516,45 @@ def test_maximum_closure_tries_every_set(taxonomy, seed, tau):
     assert_allclose((found * gains).sum(axis=1), best, atol=1e-6)
 
 
+def expected_f1(answer, proba):
+    """Try every set of true nodes, as if they were independent."""
+    n = len(proba)
+    truths = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    likely = np.prod(np.where(truths, proba, 1 - proba), axis=1)
+    sizes = answer.sum() + truths.sum(axis=1)
+    f1 = np.where(sizes > 0, 2 * (truths @ answer) / np.maximum(sizes, 1), 1.0)
+    return likely @ f1
+
+
+@given(st.one_of(trees(7), dags(6)), st.integers(0, 2**16), st.sampled_from([1.0, 0.3, 0.02]))
+def test_expected_f1_tries_every_set(taxonomy, seed, scale):
+    given_ = marginals(taxonomy, seed)
+    given_.node_proba[:, 1:] *= scale
+    found = ExpectedF1().decode(given_).toarray()[:, 1:]
+    n_nodes = taxonomy.n_nodes - 1
+    sets = (np.arange(2**n_nodes)[:, None] >> np.arange(n_nodes)) & 1
+    for answer, proba in zip(found, given_.node_proba[:, 1:], strict=True):
+        best = max(expected_f1(other, proba) for other in sets)
+        assert expected_f1(answer, proba) == pytest.approx(best, abs=1e-9)
+    assert violation_rate(found, taxonomy=taxonomy) == 0
+
+
+def test_many_improbable_nodes_are_taken_together():
+    from sklhier.decoders import _expected_f
+
+    rng = np.random.default_rng(0)
+    proba = -np.sort(-np.concatenate([rng.random((5, 6)), 0.02 * rng.random((5, 60))], axis=1))
+    exact = _expected_f._best_sizes(proba, np.zeros(5))
+    assert_array_equal(_expected_f._best_sizes(proba[:, :20], proba[:, 20:].sum(axis=1)), exact)
+    # The mean of an inverse, against a simulation.
+    drawn = rng.poisson(0.7, 200_000)
+    found = _expected_f._mean_inverses(np.array([0.7]), 3)[0]
+    assert_allclose(found, [(1 / (a + drawn)).mean() for a in (1, 2, 3)], atol=2e-3)
+
+
 def test_bad_decoders():
     for decoder, match in (
-        ("best_path", r"one of \['maximum_closure', 'threshold', 'top_labels'\]"),
+        ("best_path", r"one of \['expected_f1', 'maximum_closure', 'threshold', 'top_labels'\]"),
         (SetThreshold(1.5), r"tau is a probability in \[0, 1\)"),
         (SetThreshold("cv"), "tau is a probability"),
         (SetThreshold(scope="tree"), "`scope` is one of 'global', 'level', 'node'"),

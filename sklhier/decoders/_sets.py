@@ -26,7 +26,7 @@ __all__ = [
     "SetMarginals",
     "SetThreshold",
     "TopLabels",
-    "resolve_set_decoder",
+    "closed_above",
 ]
 
 _N_BINS = 500  # of probabilities, when a threshold is looked for
@@ -110,7 +110,7 @@ class SetDecoder(BaseEstimator):
         """Raise a ValueError if a parameter is out of its range."""
 
 
-def _closed_above(chosen: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+def closed_above(chosen: Any, taxonomy: Taxonomy) -> sparse.csr_array:
     """Return the nodes of a boolean table with their ancestors, the root left out."""
     closed = sparse.csr_array(
         sparse.csr_array(chosen, dtype=np.float64) @ taxonomy.ancestor_closure
@@ -187,7 +187,7 @@ class SetThreshold(SetDecoder):
         if self.at_least_one:
             empty = np.flatnonzero(~chosen.any(axis=1))
             chosen[empty, 1 + np.argmax(proba[empty, 1:], axis=1)] = True
-        return _closed_above(chosen, taxonomy)
+        return closed_above(chosen, taxonomy)
 
     def learnt(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:
         """Return the decoder with the thresholds that are best on held-out samples."""
@@ -323,35 +323,4 @@ class TopLabels(SetDecoder):
         best = np.argsort(-proba, axis=1, kind="stable")[:, : self.k]
         chosen = np.zeros(marginals.node_proba.shape, dtype=bool)
         np.put_along_axis(chosen, taxonomy.leaf_ids[best], True, axis=1)
-        return _closed_above(chosen, taxonomy)
-
-
-_BY_NAME: dict[str, type[SetDecoder]] = {
-    "maximum_closure": MaximumClosure,
-    "threshold": SetThreshold,
-    "top_labels": TopLabels,
-}
-
-
-def resolve_set_decoder(decoder: str | SetDecoder) -> SetDecoder:
-    """Return the decoder of that name, or the decoder itself, its parameters checked.
-
-    Raises
-    ------
-    ValueError
-        For another name or object, or a parameter out of its range.
-
-    Examples
-    --------
-    >>> from sklhier.decoders import resolve_set_decoder
-    >>> resolve_set_decoder("threshold")
-    SetThreshold()
-    """
-    if isinstance(decoder, str) and decoder in _BY_NAME:
-        decoder = _BY_NAME[decoder]()
-    if not isinstance(decoder, SetDecoder):
-        raise ValueError(
-            f"`decoder` is a SetDecoder object or one of {sorted(_BY_NAME)}; {decoder!r} was given."
-        )
-    decoder.check()
-    return decoder
+        return closed_above(chosen, taxonomy)
