@@ -113,6 +113,7 @@ class HierarchicalClassifier(HierarchicalMeta):
 
     See Also
     --------
+    HierarchicalMultiLabelClassifier : Several labels for each sample, in a tree or a DAG.
     sklhier.metrics.hierarchical_f1_score : Score predictions by the nodes they share with the truth.
 
     Notes
