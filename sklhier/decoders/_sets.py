@@ -167,7 +167,8 @@ class SetThreshold(SetDecoder):
         Threshold in [0, 1): one number for all nodes; one for each node, in the order of
         ``taxonomy.nodes[1:]`` or in a mapping by name; or one for each level, from the first.
         ``"oof"`` finds what gives the best micro-averaged hierarchical F1 on out-of-fold
-        predictions, which fits every model once more for each fold. 0.5 is best for accuracy, and far too high for rare labels.
+        predictions, which fits every model once more for each fold. 0.5 is best for accuracy, and
+        far too high for rare labels.
     scope : {"global", "level", "node"}, default="global"
         What has a threshold of its own if it is learnt.
     shrinkage : float, default=20.0
