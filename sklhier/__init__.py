@@ -1,6 +1,8 @@
 """Hierarchical classification, scikit-learn native.
 
-The main class is :class:`HierarchicalClassifier`; a :class:`Taxonomy` says how classes are related.
+The main classes are :class:`HierarchicalClassifier`, for one path, and
+:class:`HierarchicalMultiLabelClassifier`, for several labels; a :class:`Taxonomy` says how classes
+are related.
 """
 
 from sklhier._classifier import HierarchicalClassifier

@@ -113,6 +113,7 @@ class HierarchicalClassifier(HierarchicalMeta):
 
     See Also
     --------
+    HierarchicalMultiLabelClassifier : Several labels for each sample, in a tree or a DAG.
     sklhier.metrics.hierarchical_f1_score : Score predictions by the nodes they share with the truth.
 
     Notes
@@ -134,7 +135,6 @@ class HierarchicalClassifier(HierarchicalMeta):
     --------
     >>> from sklearn.feature_extraction.text import TfidfVectorizer
     >>> from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import check_cv
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklhier import HierarchicalClassifier, Taxonomy
     >>> texts = ["an owl hoots", "a wren sings", "a ray swims", "an eel swims", "an owl", "a wren"]

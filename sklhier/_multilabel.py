@@ -98,9 +98,10 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
     estimators_ : dict
         The fitted base estimators by the name of the node that they decide about, or, where they
-        decide about several, by that of the parent or by ``"level:k"``.
+        decide about several, by that of the parent or by ``"level:k"`` (those that share several
+        parents: by that of the first of them). In an ensemble, by the member's position and name.
     decoder_ : SetDecoder
-        The decoder in use, with the thresholds that it has learnt.
+        The decoder in use, with thresholds that are given or learnt.
     strategy_ : Strategy
         The strategy in use.
     unseen_nodes_ : tuple
@@ -111,6 +112,12 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         Number of features, where X has columns.
     feature_names_in_ : ndarray of str
         Names of the features, where X has them and all are strings.
+
+    See Also
+    --------
+    HierarchicalClassifier : One path for each sample, in a tree.
+    sklhier.decoders.SetThreshold : The thresholds of the default decoder.
+    sklhier.model_selection.HierarchicalStratifiedKFold : Folds for several labels.
 
     References
     ----------
@@ -206,6 +213,9 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         ------
         TargetError
             For labels that are not in the taxonomy, and for other columns than known.
+        IncompatiblePartsError
+            If the decoder needs probabilities and a base has none, or the strategy is for single
+            paths only.
         LocalFitError
             If a base estimator fails; names the node.
         """
@@ -261,6 +271,15 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         -------
         self : HierarchicalMultiLabelClassifier
             The estimator.
+
+        Raises
+        ------
+        IncompatiblePartsError
+            If the decoder has a threshold to learn.
+        TargetError
+            For labels that are not in the taxonomy, and for other columns than known.
+        LocalFitError
+            If a base estimator fails; names the node.
         """
         first = not hasattr(self, "taxonomy_")
         X = prepare_features(self, X, reset=first)
@@ -460,6 +479,16 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         -------
         y : indicator or list of collections
             As from :meth:`predict`.
+
+        Raises
+        ------
+        IncompatiblePartsError
+            If the decoder has a threshold to learn.
+
+        Notes
+        -----
+        The models' own answers, before they are made consistent, are not known here.
+        ``"maximum_closure"`` is then a threshold at its ``tau``.
         """
         check_is_fitted(self, "taxonomy_")
         chosen = self.decoder_ if decoder is None else resolve_set_decoder(decoder)

@@ -45,6 +45,17 @@ class SetMarginals:
         What the models say of each node, whatever they say of others.
     node_proba : ndarray of float64, shape (n_rows, n_nodes)
         Probabilities; none is larger than that of a parent. The root has 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.decoders import SetMarginals, SetThreshold
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+    >>> table = np.array([[1.0, 0.8, 0.2, 0.6, 0.1]])
+    >>> marginals = SetMarginals(taxonomy, raw=table, node_proba=table)
+    >>> taxonomy.inverse_binarize(SetThreshold(0.5).decode(marginals)[:, 1:])
+    [['owl']]
     """
 
     taxonomy: Taxonomy
@@ -64,6 +75,20 @@ class HeldOutSets:
         The true nodes.
     weights : ndarray of float64, shape (n_rows,)
         Weights of the samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.decoders import HeldOutSets, SetMarginals, SetThreshold
+    >>> taxonomy = Taxonomy.flat(["owl", "wren"])
+    >>> table = np.array([[1.0, 0.4, 0.1], [1.0, 0.2, 0.3]])
+    >>> true = sparse.csr_array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> part = HeldOutSets(SetMarginals(taxonomy, table, table), true, np.ones(2))
+    >>> decoder = SetThreshold().learnt(lambda: iter([part]))
+    >>> bool(0.2 < decoder.tau < 0.3)
+    True
     """
 
     marginals: SetMarginals
@@ -78,6 +103,19 @@ class SetDecoder(BaseEstimator):
     ----------
     needs_probabilities : bool
         Whether it compares numbers that only probabilities make comparable.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> from sklhier.decoders import SetDecoder
+    >>> class Likely(SetDecoder):
+    ...     def decode(self, marginals):
+    ...         chosen = (marginals.node_proba > 0.7).astype(float)
+    ...         chosen[:, 0] = 0.0  # the root is no answer
+    ...         return sparse.csr_array(chosen)
+    >>> from sklhier import HierarchicalMultiLabelClassifier
+    >>> HierarchicalMultiLabelClassifier(decoder=Likely())
+    HierarchicalMultiLabelClassifier(decoder=Likely())
     """
 
     needs_probabilities: ClassVar[bool] = False
@@ -127,9 +165,10 @@ class SetThreshold(SetDecoder):
     ----------
     tau : float, "oof", mapping or array-like, default="oof"
         Threshold in [0, 1): one number for all nodes; one for each node, in the order of
-        ``taxonomy.nodes[1:]`` or by name; or one for each level. ``"oof"`` finds what gives the
-        best micro-averaged hierarchical F1 on out-of-fold predictions, which fits every model once
-        more for each fold. 0.5 is best for accuracy, and far too high for rare labels.
+        ``taxonomy.nodes[1:]`` or in a mapping by name; or one for each level, from the first.
+        ``"oof"`` finds what gives the best micro-averaged hierarchical F1 on out-of-fold
+        predictions, which fits every model once more for each fold. 0.5 is best for accuracy, and
+        far too high for rare labels.
     scope : {"global", "level", "node"}, default="global"
         What has a threshold of its own if it is learnt.
     shrinkage : float, default=20.0
@@ -258,13 +297,19 @@ class MaximumClosure(SetDecoder):
 
     Maximises :math:`\sum_{n \in S} \log \frac{h_n}{1 - h_n} - \log \frac{\tau}{1 - \tau}` over all
     sets `S` that hold the ancestors of their nodes, :math:`h_n` being the models' own scores, before
-    they are made consistent: for ``tau=0.5`` the most probable set if models err independently. In
-    a tree by dynamic programming, in a DAG by a minimum cut [1]_.
+    they are made consistent: for ``tau=0.5`` the most probable set if models are about all samples
+    and err independently. In a tree by dynamic programming, in a DAG by a minimum cut [1]_.
 
     Parameters
     ----------
     tau : float, default=0.5
         Probability in (0, 1) from which on a node is worth adding.
+
+    Notes
+    -----
+    Scores that are consistent already, such as those that
+    :meth:`~sklhier.HierarchicalMultiLabelClassifier.decode` works on, leave nothing to weigh: the
+    answer is that of a threshold.
 
     References
     ----------

@@ -30,6 +30,20 @@ class Memberships:
     incremental : bool, default=False
         More samples may follow: every node is to be learnt, also one without a sample or without
         a counterexample so far.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.strategies import Memberships
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> indicator = taxonomy.binarize([["owl", "eel"], ["bird"], ["wren"], []])
+    >>> closed = sparse.hstack([sparse.csr_array((4, 1)), indicator]).tocsr()
+    >>> members = Memberships(closed, taxonomy)
+    >>> members.below(taxonomy.id("bird")), members.exactly(taxonomy.id("bird"))
+    (array([0, 1, 2]), array([1]))
+    >>> members.without(members.below(taxonomy.id("bird")))
+    array([3])
     """
 
     def __init__(
