@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -27,7 +26,7 @@ from sklhier._marginals import (
     Outcomes,
     checked_node_proba,
 )
-from sklhier._meta import HierarchicalMeta, bases_have, joined
+from sklhier._meta import HierarchicalMeta, bases_have, folds_among, joined
 from sklhier._typing import Floats, Labels, NodeIds, Objects, Rows
 from sklhier._validation import checked_weights, prepare_features, require_numeric_table
 from sklhier.decoders import Decoder, resolve_decoder, top_answers
@@ -223,7 +222,7 @@ class HierarchicalClassifier(HierarchicalMeta):
         self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
         trainer = self._trainer("fit", taxonomy, weights, fit_params)
         if self._strategy.needs_held_out:
-            folds = self._folds(nodes[counted], taxonomy)
+            folds = self._folds(nodes, counted, taxonomy)
             self._strategy = self._strategy.learnt(
                 taxonomy,
                 lambda strategy: trainer.hold_out(
@@ -343,13 +342,13 @@ class HierarchicalClassifier(HierarchicalMeta):
         self._models = {}
         self._seed = self._drawn_seed()
 
-    def _folds(self, nodes: NodeIds, taxonomy: Taxonomy) -> list[tuple[Rows, Rows]]:
-        """Return the folds for what is learnt from out-of-fold predictions."""
+    def _folds(self, nodes: NodeIds, counted: Rows, taxonomy: Taxonomy) -> list[tuple[Rows, Rows]]:
+        """Return the folds for what is learnt from out-of-fold predictions, among rows that count."""
         cv = 5 if self.cv is None else self.cv
         if isinstance(cv, Integral):
             cv = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
-        labels = taxonomy.node_names[nodes]
-        return list(check_cv(cv, labels, classifier=True).split(np.zeros((len(nodes), 1)), labels))
+        samples = np.zeros((len(counted), 1))
+        return folds_among(cv, counted, samples, taxonomy.node_names[nodes[counted]])
 
     def _refuse_mismatch(self, decoder: Decoder, estimators: Iterable[Any]) -> None:
         if not decoder.needs_probabilities:

@@ -370,10 +370,14 @@ class LocalScores:
         table = np.zeros((self.n_rows, self._taxonomy.n_nodes))
         table[:, nodes] = 1.0
         table[:, 0] = 1.0
+        is_asked = np.zeros(self._taxonomy.n_nodes, dtype=bool)
+        is_asked[nodes] = True
         last = self._offset + member_offset(1, self._taxonomy)
         for number in sorted(n for n in self._models if self._offset <= n < last):
             outcomes = self._models[number].outcomes
             owner = number - self._offset
+            if not is_asked[outcomes[outcomes > 0]].any():
+                continue  # a model of nodes without a sample so far
             if outcomes[0] == ELSEWHERE:
                 table[:, outcomes[1]] = self.of(owner, outcomes)[:, 1]
             else:

@@ -19,13 +19,13 @@ from sklhier._local import LocalModel
 from sklhier._node_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
 from sklhier._places import place_of
 from sklhier._training import Fits, Trainer
-from sklhier._typing import Floats
+from sklhier._typing import Floats, Rows
 from sklhier._versions import restored_state, with_versions
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.strategies import Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["HierarchicalMeta", "bases_have", "joined"]
+__all__ = ["HierarchicalMeta", "bases_have", "folds_among", "joined"]
 
 
 def bases_have(method: str) -> Callable[[Any], bool]:
@@ -44,6 +44,19 @@ def joined(parts: list[Any]) -> Any:
     if len(parts) == 1:
         return parts[0]
     return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
+
+
+def folds_among(cv: Any, counted: Rows, samples: Any, y: Any) -> list[tuple[Rows, Rows]]:
+    """Return the folds of a splitter, as positions within the rows that count.
+
+    A splitter sees these rows alone; folds that are given as positions mean all rows.
+    """
+    if hasattr(cv, "split"):
+        return list(cv.split(samples, y))
+    return [
+        tuple(np.flatnonzero(np.isin(counted, part)) for part in fold)  # type: ignore[misc]
+        for fold in cv
+    ]
 
 
 class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
@@ -21,7 +20,7 @@ from sklhier._consistency import METHODS
 from sklhier._label_sets import read_label_sets
 from sklhier._local import LocalScores
 from sklhier._marginals import checked_node_proba
-from sklhier._meta import HierarchicalMeta, bases_have, joined
+from sklhier._meta import HierarchicalMeta, bases_have, folds_among, joined
 from sklhier._places import place_of
 from sklhier._training import Models, Trainer
 from sklhier._typing import Floats, NodeIds, Rows
@@ -235,7 +234,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         )
         self._live = members.live
         if self.decoder_.needs_held_out:
-            folds = self._folds(closed[counted], taxonomy)
+            folds = self._folds(closed, counted, taxonomy)
             self.decoder_ = self.decoder_.learnt(
                 lambda: self._held_out(trainer, X, closed, counted, folds, weights)
             )
@@ -326,6 +325,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         self.classes_ = names.astype(str) if one_kind else names
         self._strategy = resolve_strategy(self.strategy)
         self.decoder_ = clone(resolve_set_decoder(self.decoder))
+        self.decoder_.check_taxonomy(taxonomy)
         self._refuse_mismatch(self.decoder_, self._bases().values())
         self._models = {}
         self._seed = self._drawn_seed()
@@ -333,14 +333,17 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
     def _leaves_decide(self) -> bool:
         return True
 
-    def _folds(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> list[tuple[Rows, Rows]]:
-        """Return the folds for what is learnt from out-of-fold predictions."""
+    def _folds(
+        self, closed: sparse.csr_array, counted: Rows, taxonomy: Taxonomy
+    ) -> list[tuple[Rows, Rows]]:
+        """Return the folds for what is learnt from out-of-fold predictions, among rows that count."""
         cv = 3 if self.cv is None else self.cv
-        indicator = closed[:, 1:]
+        indicator = closed[counted][:, 1:]
+        samples = np.zeros((len(counted), 1))
         if isinstance(cv, Integral):
-            cv = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
-            return list(cv.split(np.zeros((closed.shape[0], 1)), indicator))
-        return list(check_cv(cv).split(np.zeros((closed.shape[0], 1)), indicator.toarray()))
+            splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
+            return list(splitter.split(samples, indicator))
+        return folds_among(cv, counted, samples, indicator.toarray())
 
     def _held_out(
         self,

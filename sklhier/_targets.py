@@ -306,7 +306,7 @@ def read_targets(
     if sparse.issparse(y):
         raise TargetError(
             "y is a sparse matrix. HierarchicalClassifier predicts one path for each sample: pass "
-            "1-D labels."
+            "1-D labels, or use HierarchicalMultiLabelClassifier."
         )
     if hasattr(y, "__array__") and not hasattr(y, "shape"):
         y = np.asarray(y)

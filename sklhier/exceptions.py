@@ -188,8 +188,8 @@ class TargetError(ValueError):
         return cls(
             f"y is a numeric 0/1 array of shape {shape}, which looks like a multi-label indicator, "
             "not like a path of labels for each row. HierarchicalClassifier predicts one path "
-            "for each sample: pass 1-D labels. If 0 and 1 really are level names, pass them as "
-            "strings."
+            "for each sample: pass 1-D labels, or use HierarchicalMultiLabelClassifier. If 0 and 1 "
+            "really are level names, pass them as strings."
         )
 
 

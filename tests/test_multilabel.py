@@ -303,6 +303,13 @@ def test_constant_unseen_and_empty():
     never = model(decoder=SetThreshold(0.5)).fit(X, [[]] * 20)
     assert never.predict(X[:2]) == [[], []]
     assert never.score(X, [[]] * 20) == 1
+    tuned = model(decoder="threshold").fit(X, [[]] * 20)
+    assert tuned.predict(X[:2]) == [[], []]
+    for decoder in (TopLabels(9), SetThreshold(0.5, at_least_one=True), "expected_f1"):
+        assert fitted.set_params(decoder=decoder).fit(X, [["a"], ["b"]] * 10).unseen_nodes_
+        answers = {label for row in fitted.predict(X) for label in row}
+        assert answers <= {"a", "b"}
+        assert model(decoder=decoder).fit(X, [[]] * 20).predict(X[:1]) == [[]]
     with pytest.raises(ValueError, match="NaN"):
         clone(never).set_params(estimator=LogisticRegression()).fit(X * np.nan, [[]] * 20)
 
@@ -440,6 +447,18 @@ def test_thresholds_are_the_best_out_of_fold(scope, weighted):
     assert fitted.decoder.tau == "oof"
 
 
+def test_folds_given_as_positions_mean_all_rows():
+    X, y = data(n_rows=90)
+    weights = np.where(np.arange(90) % 3 == 0, 0.0, 1.0)
+    folds = list(KFold(3).split(X))
+    fitted = model(base=GaussianNB(), cv=folds, decoder="threshold")
+    found = fitted.fit(X, y, sample_weight=weights).decoder_.tau
+    kept = np.flatnonzero(weights)
+    inside = [[np.flatnonzero(np.isin(kept, part)) for part in fold] for fold in folds]
+    alone = clone(fitted).set_params(cv=inside).fit(X[kept], [y[row] for row in kept])
+    assert found == alone.decoder_.tau
+
+
 def test_shrinkage_pulls_towards_the_global_threshold():
     X, y = data(n_rows=150)
     taus = {
@@ -564,6 +583,14 @@ def test_bad_decoders():
     ):
         with pytest.raises(ValueError, match=match):
             resolve_set_decoder(decoder)
+    X, y = data(n_rows=30)
+    for tau, match in (
+        ([1.5, 0.2, 0.1], r"in \[0, 1\); 1.5 was given"),
+        ([0.1, 0.2], "for each of the 3 levels"),
+        ({"A": 0.1}, "tau has no number for the node 'B'"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            model(decoder=SetThreshold(tau)).fit(X, y)
     with pytest.raises(NotImplementedError):
         SetDecoder().decode(None)
     with pytest.raises(ValueError, match="no held-out sample"):
@@ -640,6 +667,11 @@ def test_partial_fit(strategy):
     assert {label for row in first.predict(X) for label in row} <= {"A"}
     second = first.partial_fit(X, y)
     assert second.unseen_nodes_ == ()
+    third = clone(whole).set_params(estimator=SGDClassifier(loss="log_loss", random_state=0))
+    third.partial_fit(X[:20], [["A"], ["b"]] * 10)
+    unseen = RAGGED.ids(list(third.unseen_nodes_))
+    assert len(unseen) == 7
+    assert not third.predict_node_proba(X)[:, unseen].any()
     with pytest.raises(IncompatiblePartsError, match="partial_fit sees them in batches"):
         clone(whole).set_params(decoder="threshold").partial_fit(X, y)
 

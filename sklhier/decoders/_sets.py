@@ -147,6 +147,9 @@ class SetDecoder(BaseEstimator):
     def check(self) -> None:
         """Raise a ValueError if a parameter is out of its range."""
 
+    def check_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Raise a ValueError if a parameter does not fit the taxonomy."""
+
 
 def closed_above(chosen: Any, taxonomy: Taxonomy) -> sparse.csr_array:
     """Return the nodes of a boolean table with their ancestors, the root left out."""
@@ -214,18 +217,28 @@ class SetThreshold(SetDecoder):
         if isinstance(self.tau, int | float | np.number | str) and not self.needs_held_out:
             check_probability("tau", self.tau)
 
+    def check_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Raise a ValueError unless there is a threshold for each node, or for each level."""
+        if isinstance(self.tau, int | float | np.number | str):
+            return
+        tau = read_node_values(self.tau, taxonomy, "tau", levels=True)
+        if (tau >= 1).any():
+            raise ValueError(f"tau holds probabilities in [0, 1); {tau.max():g} was given.")
+
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the nodes above their thresholds, and their ancestors."""
         proba, taxonomy = marginals.node_proba, marginals.taxonomy
         if isinstance(self.tau, int | float | np.number):
             chosen = proba > self.tau
         else:
+            self.check_taxonomy(taxonomy)
             tau = read_node_values(self.tau, taxonomy, "tau", levels=True)
             chosen = np.column_stack([np.zeros(len(proba), dtype=bool), proba[:, 1:] > tau])
         chosen[:, 0] = False
         if self.at_least_one:
             empty = np.flatnonzero(~chosen.any(axis=1))
-            chosen[empty, 1 + np.argmax(proba[empty, 1:], axis=1)] = True
+            best = 1 + np.argmax(proba[empty, 1:], axis=1)
+            chosen[empty, best] = proba[empty, best] > 0  # not what was never seen
         return closed_above(chosen, taxonomy)
 
     def learnt(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:
@@ -272,7 +285,7 @@ def _counted(bins: Rows, weights: Floats, n_nodes: int) -> Floats:
     size = n_nodes * _N_BINS
     weights = np.broadcast_to(weights, bins.shape).ravel()
     counts: Any = np.bincount(bins.ravel(), weights=weights, minlength=size)
-    return counts.reshape(n_nodes, _N_BINS)
+    return counts.reshape(n_nodes, _N_BINS).astype(np.float64)  # of nothing they are integers
 
 
 def _sums_by(groups: Any, table: Floats, n_groups: int) -> Floats:
@@ -367,5 +380,6 @@ class TopLabels(SetDecoder):
         proba = marginals.node_proba[:, taxonomy.leaf_ids]
         best = np.argsort(-proba, axis=1, kind="stable")[:, : self.k]
         chosen = np.zeros(marginals.node_proba.shape, dtype=bool)
-        np.put_along_axis(chosen, taxonomy.leaf_ids[best], True, axis=1)
+        possible = np.take_along_axis(proba, best, axis=1) > 0  # not what was never seen
+        np.put_along_axis(chosen, taxonomy.leaf_ids[best], possible, axis=1)
         return closed_above(chosen, taxonomy)
