@@ -343,7 +343,7 @@ def is_there(name: str) -> bool:
     return (data_folder() / name).is_dir()
 
 
-def _records(path: Path) -> Iterator[dict[str, str]]:
+def records(path: Path) -> Iterator[dict[str, str]]:
     """Read tab-separated records without quoting, after a header line."""
     with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
         header = next(lines).rstrip("\n").split("\t")
@@ -352,7 +352,7 @@ def _records(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _split(path: Path, name: str) -> tuple[list[str], np.ndarray]:
-    pairs = [pair for pair in map(_READERS[name], _records(path)) if pair is not None]
+    pairs = [pair for pair in map(_READERS[name], records(path)) if pair is not None]
     return [text for text, _ in pairs], np.array([label for _, label in pairs])
 
 

@@ -8,10 +8,18 @@ from __future__ import annotations
 import sys
 import traceback
 
-from benchmarks import common, decision_scores, overhead, real_text, strategies, workloads
+from benchmarks import (
+    common,
+    decision_scores,
+    label_sets,
+    overhead,
+    real_text,
+    strategies,
+    workloads,
+)
 from benchmarks.peers import hiclass
 
-_MODULES = (workloads, real_text, decision_scores, overhead, strategies, hiclass)
+_MODULES = (workloads, real_text, decision_scores, overhead, strategies, label_sets, hiclass)
 
 
 def main() -> int:
