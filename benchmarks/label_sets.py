@@ -354,8 +354,8 @@ class Setting:
 _SETTINGS = {
     "imclef": Setting(50, 2, C=0.1, alpha=0.01, n_epochs=40),
     "enron": Setting(100, 2, C=0.01, alpha=10.0, n_epochs=40),
-    "funcat": Setting(50, 5, C=0.01, alpha=1.0, n_epochs=40, tunes_forest=False),
-    "go": Setting(20, 5, C=0.01, alpha=1.0, n_epochs=40, tunes_forest=False, tunes=False),
+    "funcat": Setting(150, 5, C=0.01, alpha=1.0, n_epochs=40, tunes_forest=False),
+    "go": Setting(60, 5, C=0.01, alpha=1.0, n_epochs=40, tunes_forest=False, tunes=False),
 }
 _CHOSEN_ON = ("imclef07d", "enron_corr", "cellcycle_FUN")
 _FIXED = 0.25  # a threshold for data sets on which tuning one would take too long
