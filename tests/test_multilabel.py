@@ -23,6 +23,7 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from strategies import dags, trees
@@ -367,6 +368,24 @@ def test_columns_for_leaves_and_for_classes():
     fitted = model(classes=some).fit(X, columns)
     assert_array_equal(fitted.classes_, some)
     assert fitted.predict(X).shape == columns.shape
+
+
+@pytest.mark.parametrize("sparse_output", [False, True])
+def test_what_a_multi_label_binarizer_makes_of_labels(sparse_output):
+    X, y = data(n_rows=80)
+    binarizer = MultiLabelBinarizer(sparse_output=sparse_output)
+    table = binarizer.fit_transform(y)
+    fitted = model(classes=binarizer.classes_).fit(X, table)
+    wanted = model().fit(X, y)
+    assert_array_equal(fitted.predict_node_proba(X), wanted.predict_node_proba(X))
+    assert_array_equal(fitted.classes_, binarizer.classes_)
+    answers = binarizer.inverse_transform(fitted.predict(X))
+    assert_array_equal(
+        RAGGED.binarize(list(map(list, answers))).toarray(),
+        RAGGED.binarize(wanted.predict(X)).toarray(),
+    )
+    scorer = make_hierarchical_scorer("f1", zero_division=0)
+    assert scorer(fitted, X, table) == scorer(wanted, X, y)
 
 
 def test_pickles_and_clones():

@@ -66,15 +66,7 @@ class Memberships:
     @cached_property
     def _exact(self) -> Any:
         """The nodes of each sample of which no child is among its nodes."""
-        edges = sparse.csr_array(
-            (np.ones(len(self.taxonomy.edge_parents)),
-             (self.taxonomy.edge_children, self.taxonomy.edge_parents)),
-            shape=(self.taxonomy.n_nodes, self.taxonomy.n_nodes),
-        )  # fmt: skip
-        above = sparse.csr_array(self._closed @ edges)
-        above.data[:] = 1.0
-        exact = sparse.csc_array(self._closed - self._closed.multiply(above))
-        exact.eliminate_zeros()
+        exact = sparse.csc_array(self.taxonomy.most_specific_of(self._closed))
         exact.sort_indices()
         return exact
 
