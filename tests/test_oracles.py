@@ -25,6 +25,7 @@ from sklhier.decoders import (
 from sklhier.decoders._best_path import _MASS
 from sklhier.decoders._hierarchical_f import _blocks, _of_paths
 from sklhier.decoders._search import beam_search
+from sklhier.decoders._sets import _N_BINS, _best_thresholds
 from sklhier.metrics import (
     h_loss,
     hierarchical_average_precision_score,
@@ -498,3 +499,20 @@ def test_best_expected_f_in_a_dag(cases):
         assert found == pytest.approx(expected, abs=case["tol"])
     best = closed_answer(HierarchicalF(answer="set"), taxonomy, marginals)
     assert best == sorted(case["expected"]["best_set"])
+
+
+def test_the_best_threshold_is_half_of_the_best_f1(cases):
+    case = cases["f-threshold-half"]
+    n = case["input"]["n"]
+    proba = np.random.RandomState(case["input"]["seed"]).beta(0.7, 1.2, size=n)
+    counts = [
+        np.histogram(proba, bins=_N_BINS, range=(0, 1), weights=weights)[0]
+        for weights in (proba, 1 - proba)
+    ]
+    tau = float(_best_thresholds(*counts))
+    expected = case["expected"]
+    chosen = proba > tau
+    best = 2 * proba[chosen].sum() / (proba.sum() + chosen.sum())
+    assert best == pytest.approx(expected["expected_F"], abs=1e-4)
+    assert tau == pytest.approx(expected["tau"], abs=5 / _N_BINS)  # F1 is flat there
+    assert tau == pytest.approx(best / 2, abs=5 / _N_BINS)
