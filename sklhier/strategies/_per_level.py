@@ -47,7 +47,8 @@ class PerLevel(Strategy):
         Levels are counted as if they knew nothing of each other, so 1 is often too sure.
         ``"oof"`` learns it from out-of-fold answers by maximum likelihood, which fits every model
         once more for each fold (see ``cv`` of the classifier); ``strategy_`` tells its value. The
-        most probable answer does not depend on it.
+        most probable answer does not depend on it. Folds, and so the value, depend on the order of
+        the rows.
 
     References
     ----------
