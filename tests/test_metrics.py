@@ -247,7 +247,9 @@ def test_properties_of_all_metrics(name, case):
         value(np.array(true)[repeats], np.array(predicted)[repeats]),
         atol=1e-12,
     )
-    assert_allclose(value(true, predicted, sample_weight=np.full(len(true), 3.5)), whole, atol=1e-12)
+    assert_allclose(
+        value(true, predicted, sample_weight=np.full(len(true), 3.5)), whole, atol=1e-12
+    )
     other, rename = renamed_taxonomy(tree)
     renamed = [[rename[label] for label in y] for y in (true, predicted)]
     assert_allclose(value(*renamed, taxonomy=other), whole, atol=1e-12)
@@ -387,7 +389,13 @@ def test_errors_of_metrics_of_probabilities(name):
         (TargetError, "pass `taxonomy=`", ["a"], proba, {}),
         (ValueError, "inconsistent numbers", ["a", "b"], proba, {"taxonomy": RAGGED}),
         (TargetError, "nothing to score", [], proba[:0], {"taxonomy": RAGGED}),
-        (ValueError, "All sample weights", ["a"], proba, {"taxonomy": RAGGED, "sample_weight": [0]}),
+        (
+            ValueError,
+            "All sample weights",
+            ["a"],
+            proba,
+            {"taxonomy": RAGGED, "sample_weight": [0]},
+        ),
         (ValueError, "11 nodes .* 9 columns", ["a"], proba[:, 1:], {"taxonomy": RAGGED}),
         (ValueError, "contains NaN", ["a"], proba * np.nan, {"taxonomy": RAGGED}),
     ):
@@ -397,7 +405,9 @@ def test_errors_of_metrics_of_probabilities(name):
 
 def test_numbers_that_are_no_probabilities():
     scores = np.full((1, 10), 1.5)
-    assert hierarchical_average_precision_score(["a"], scores, taxonomy=RAGGED) == pytest.approx(0.3)
+    assert hierarchical_average_precision_score(["a"], scores, taxonomy=RAGGED) == pytest.approx(
+        0.3
+    )
     for metric in (hierarchical_brier_loss, hierarchical_calibration_error):
         with pytest.raises(ValueError, match=r"values from 1\.5 to 1\.5 were given"):
             metric(["a"], scores, taxonomy=RAGGED)
@@ -431,7 +441,9 @@ def test_lca_measures_by_paths(case):
 @st.composite
 def few_labels(draw):
     taxonomy = draw(st.one_of(trees(), dags()))
-    rows = st.lists(st.sets(st.sampled_from(taxonomy.nodes[1:]), max_size=3), min_size=3, max_size=3)
+    rows = st.lists(
+        st.sets(st.sampled_from(taxonomy.nodes[1:]), max_size=3), min_size=3, max_size=3
+    )
     return taxonomy, draw(rows), draw(rows)
 
 
@@ -510,7 +522,9 @@ def test_losses_by_sets(case, seed):
     first = [reference.first_mistakes(graph, root, t, p, weight) for t, p in pairs]
     kwargs = {"taxonomy": taxonomy, "node_weight": weight}
     assert h_loss(true, predicted, **kwargs) == pytest.approx(np.mean(first))
-    prices = [3 * sum(weight[n] for n in t - p) + 2 * sum(weight[n] for n in p - t) for t, p in pairs]
+    prices = [
+        3 * sum(weight[n] for n in t - p) + 2 * sum(weight[n] for n in p - t) for t, p in pairs
+    ]
     found = hmc_loss(true, predicted, alpha=3, beta=2, **kwargs)
     assert found == pytest.approx(np.mean(prices))
     assert h_loss(true, predicted, **kwargs) <= hmc_loss(true, predicted, **kwargs) + 1e-12
@@ -526,7 +540,9 @@ def test_information_contrast_by_the_recursion(case):
     def of(labels):
         return reference.information_of_set(graph, root, labels, information)
 
-    wanted = [2 * of(t) + 1.5 * of(p) - 3 * of(t | p) for t, p in zip(true, predicted, strict=True)]
+    wanted = [
+        2 * of(t) + 1.5 * of(p) - 3 * of(t | p) for t, p in zip(true, predicted, strict=True)
+    ]
     for given_as in ("leaves", information, list(information.values())[1:]):
         found = icm_score(true, predicted, taxonomy=tree, information=given_as, alpha2=1.5)
         assert found == pytest.approx(np.mean(wanted))
@@ -697,7 +713,13 @@ def test_errors_of_distance_at_k():
         (["a"], [["a"]], TargetError, "pass `taxonomy=`", {}),
         (["a"], [["a"], ["b"]], ValueError, "inconsistent numbers", {"taxonomy": RAGGED}),
         ([], [], TargetError, "nothing to score", {"taxonomy": RAGGED}),
-        (["a", "b"], [["a"], ["b", "c"]], TargetError, "rows of .1, 2. labels", {"taxonomy": RAGGED}),
+        (
+            ["a", "b"],
+            [["a"], ["b", "c"]],
+            TargetError,
+            "rows of .1, 2. labels",
+            {"taxonomy": RAGGED},
+        ),
         (["a"], ["a"], TargetError, "single labels were given", {"taxonomy": RAGGED}),
         (["a"], [["a"]], ValueError, "`k` is from 1 to 1", {"taxonomy": RAGGED, "k": 2}),
         (["Z"], [["Z"]], TaxonomyError, "needs a tree", {"taxonomy": DIAMOND}),
