@@ -343,7 +343,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         if isinstance(cv, Integral):
             splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
             return list(splitter.split(samples, indicator))
-        return folds_among(cv, counted, samples, indicator.toarray())
+        return folds_among(cv, counted, samples, indicator.astype(np.int8).toarray())
 
     def _held_out(
         self,

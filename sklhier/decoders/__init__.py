@@ -4,6 +4,9 @@ A decoder is a small object without state; give it to a classifier as ``decoder=
 an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again without fitting.
 """
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import Beam, BestPath, top_answers
 from sklhier.decoders._cost_matrix import CostMatrix
@@ -46,6 +49,8 @@ __all__ = [
     "top_answers",
 ]
 
+_D = TypeVar("_D", Decoder, SetDecoder)
+
 _BY_NAME: dict[str, type[Decoder]] = {
     "beam": Beam,
     "best_path": BestPath,
@@ -57,6 +62,25 @@ _BY_NAME: dict[str, type[Decoder]] = {
     "threshold": Threshold,
     "top_down": TopDown,
 }
+
+_SETS_BY_NAME: dict[str, type[SetDecoder]] = {
+    "expected_f1": ExpectedF1,
+    "maximum_closure": MaximumClosure,
+    "threshold": SetThreshold,
+    "top_labels": TopLabels,
+}
+
+
+def _resolved(decoder: Any, kind: type[_D], by_name: Mapping[str, type[_D]]) -> _D:
+    if isinstance(decoder, str) and decoder in by_name:
+        decoder = by_name[decoder]()
+    if not isinstance(decoder, kind):
+        raise ValueError(
+            f"`decoder` is a {kind.__name__} object or one of {sorted(by_name)}; {decoder!r} was "
+            "given."
+        )
+    decoder.check()
+    return decoder
 
 
 def resolve_decoder(decoder: str | Decoder) -> Decoder:
@@ -73,22 +97,7 @@ def resolve_decoder(decoder: str | Decoder) -> Decoder:
     >>> resolve_decoder("threshold")
     Threshold()
     """
-    if isinstance(decoder, str) and decoder in _BY_NAME:
-        decoder = _BY_NAME[decoder]()
-    if not isinstance(decoder, Decoder):
-        raise ValueError(
-            f"`decoder` is a Decoder object or one of {sorted(_BY_NAME)}; {decoder!r} was given."
-        )
-    decoder.check()
-    return decoder
-
-
-_SETS_BY_NAME: dict[str, type[SetDecoder]] = {
-    "expected_f1": ExpectedF1,
-    "maximum_closure": MaximumClosure,
-    "threshold": SetThreshold,
-    "top_labels": TopLabels,
-}
+    return _resolved(decoder, Decoder, _BY_NAME)
 
 
 def resolve_set_decoder(decoder: str | SetDecoder) -> SetDecoder:
@@ -105,12 +114,4 @@ def resolve_set_decoder(decoder: str | SetDecoder) -> SetDecoder:
     >>> resolve_set_decoder("threshold")
     SetThreshold()
     """
-    if isinstance(decoder, str) and decoder in _SETS_BY_NAME:
-        decoder = _SETS_BY_NAME[decoder]()
-    if not isinstance(decoder, SetDecoder):
-        raise ValueError(
-            f"`decoder` is a SetDecoder object or one of {sorted(_SETS_BY_NAME)}; {decoder!r} was "
-            "given."
-        )
-    decoder.check()
-    return decoder
+    return _resolved(decoder, SetDecoder, _SETS_BY_NAME)

@@ -119,13 +119,10 @@ def _blocks(marginals: Marginals) -> Iterator[Masses]:
     taxonomy, answers = marginals.taxonomy, marginals.outcomes.answers
     proba = marginals.answer_proba(answers)
     sizes = taxonomy.closure_sizes[answers]
-    distinct = np.unique(sizes).tolist()
-    for block in row_blocks(marginals.n_rows, (len(distinct) + 3) * taxonomy.n_nodes):
-        yield {
-            size: proba[block][:, sizes == size]
-            @ taxonomy.ancestor_closure[answers[sizes == size]]
-            for size in distinct
-        }
+    of_size = {size: np.flatnonzero(sizes == size) for size in np.unique(sizes).tolist()}
+    closures = {size: taxonomy.ancestor_closure[answers[own]] for size, own in of_size.items()}
+    for block in row_blocks(marginals.n_rows, (len(of_size) + 3) * taxonomy.n_nodes):
+        yield {size: proba[block, own] @ closures[size] for size, own in of_size.items()}
 
 
 def _of_paths(masses: Masses, taxonomy: Taxonomy, beta: float) -> Floats:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy import sparse
 from scipy.special import logit
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_scalar
 
 from sklhier._closed_sets import best_closed_sets
@@ -170,8 +170,8 @@ class SetThreshold(SetDecoder):
         Threshold in [0, 1): one number for all nodes; one for each node, in the order of
         ``taxonomy.nodes[1:]`` or in a mapping by name; or one for each level, from the first.
         ``"oof"`` finds what gives the best micro-averaged hierarchical F1 on out-of-fold
-        predictions, which fits every model once more for each fold. 0.5 is best for accuracy, and
-        far too high for rare labels.
+        predictions, which fits every model once more for each fold; folds, and so thresholds, depend
+        on the order of the rows. 0.5 is best for accuracy, and far too high for rare labels.
     scope : {"global", "level", "node"}, default="global"
         What has a threshold of its own if it is learnt.
     shrinkage : float, default=20.0
@@ -258,7 +258,8 @@ class SetThreshold(SetDecoder):
             weight = n_positive + self.shrinkage
             mean = n_positive * own + self.shrinkage * best
             tau = np.divide(mean, weight, out=np.full(len(own), tau), where=weight > 0)
-        return type(self)(tau, self.scope, self.shrinkage, self.at_least_one)
+        learnt: Self = clone(self).set_params(tau=tau)
+        return learnt
 
 
 def _histograms(parts: Iterator[HeldOutSets]) -> tuple[Floats, Floats, Taxonomy]:
