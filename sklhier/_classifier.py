@@ -540,6 +540,11 @@ class HierarchicalClassifier(HierarchicalMeta):
         -------
         y : ndarray, shape (n_samples,), or in the format of the training labels
             Labels, as from :meth:`predict`.
+
+        Notes
+        -----
+        How probable it is to stop at a node is taken to be what the node has more than its children
+        together. So rounding may tell apart answers that are equally probable, one of them a stop.
         """
         check_is_fitted(self, "taxonomy_")
         chosen = resolve_decoder(self.decoder if decoder is None else decoder)

@@ -82,6 +82,12 @@ def test_equals_fitting_node_by_node(case, base):
     assert set(classifier.unseen_nodes_) == set(tree.nodes) - set(proba)
 
 
+def is_clear(values):
+    """Whether the largest value of each row, unless it is 0, has no equal but for rounding."""
+    largest = np.sort(values, axis=1)[:, ::-1]
+    return (largest[:, 0] == 0) | ~(largest[:, 1:2] > largest[:, :1] - 1e-12).any(axis=1)
+
+
 @given(labelled_trees(), st.sampled_from(["per_parent", "flat", PerParent(stop="learn")]))
 def test_probabilities_are_coherent(case, strategy):
     tree, y, seed = case
@@ -98,10 +104,18 @@ def test_probabilities_are_coherent(case, strategy):
         assert_allclose(nodes[:, node], children + stop, atol=1e-12)
     best = classifier.predict(X)
     assert_array_equal(best, classifier.classes_[classes.argmax(axis=1)])
-    assert_array_equal(classifier.decode(nodes, "best_path"), best)
+    # Node probabilities tell what stops at a node as a difference: rounding may break ties.
+    rows = np.ones(len(X), dtype=bool)
+    if strategy != "per_parent":
+        rows = is_clear(classes)
+        for node, name in enumerate(tree.nodes):
+            stop = classes[:, classifier.classes_ == name]
+            if len(tree.children_of(node)):
+                rows &= is_clear(np.hstack([nodes[:, tree.children_of(node)], stop]))
+    assert_array_equal(classifier.decode(nodes, "best_path")[rows], best[rows])
     for decoder in ("top_down", Threshold(0.4)):
-        wanted = classifier.set_params(decoder=decoder).predict(X).tolist()
-        assert classifier.decode(nodes).tolist() == wanted
+        wanted = classifier.set_params(decoder=decoder).predict(X)[rows].tolist()
+        assert classifier.decode(nodes)[rows].tolist() == wanted
     with np.errstate(divide="ignore"):
         assert_array_equal(classifier.predict_log_proba(X), np.log(classes))
 
