@@ -30,8 +30,11 @@ def dags(draw, max_nodes=10):
 
 
 @st.composite
-def labelled_trees(draw, max_rows=30):
-    """A tree, labels that name leaves and inner nodes, and a seed for features."""
+def labelled_trees(draw, max_rows=20):
+    """A tree, labels that name leaves and inner nodes, and a seed for features.
+
+    With more rows scikit-learn warns if most labels are distinct.
+    """
     tree = draw(trees())
     names = st.sampled_from(tree.nodes[1:])
     y = draw(st.lists(names, min_size=1, max_size=max_rows))
