@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Self
 
 import numpy as np
-from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.linear_model import LogisticRegression
@@ -21,11 +20,11 @@ from sklhier._places import place_of
 from sklhier._training import Fits, Trainer
 from sklhier._typing import Floats, Rows
 from sklhier._versions import restored_state, with_versions
-from sklhier.exceptions import IncompatiblePartsError, TargetError
+from sklhier.exceptions import IncompatiblePartsError
 from sklhier.strategies import Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["HierarchicalMeta", "bases_have", "folds_among", "joined"]
+__all__ = ["HierarchicalMeta", "bases_have", "folds_among"]
 
 
 def bases_have(method: str) -> Callable[[Any], bool]:
@@ -37,13 +36,6 @@ def bases_have(method: str) -> Callable[[Any], bool]:
         return True
 
     return check
-
-
-def joined(parts: list[Any]) -> Any:
-    """Return what was read from blocks of rows, dense or sparse, as one."""
-    if len(parts) == 1:
-        return parts[0]
-    return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
 
 
 def folds_among(cv: Any, counted: Rows, samples: Any, y: Any) -> list[tuple[Rows, Rows]]:
@@ -143,12 +135,8 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(restored_state(self, state))
 
-    def _given(self, y: Any) -> Any:
-        if y is None:
-            raise TargetError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        return y
+    def _gives_probabilities(self) -> bool:
+        return bases_have("predict_proba")(self)
 
     def _trainer(
         self,

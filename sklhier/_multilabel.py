@@ -12,16 +12,16 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from sklhier import _local, _targets
 from sklhier._blocks import row_blocks
 from sklhier._consistency import METHODS
 from sklhier._label_sets import read_label_sets
 from sklhier._local import LocalScores
-from sklhier._marginals import checked_node_proba
-from sklhier._meta import HierarchicalMeta, bases_have, folds_among, joined
+from sklhier._meta import HierarchicalMeta, bases_have, folds_among
 from sklhier._places import place_of
+from sklhier._predictions import TABLES, SetPredictor
 from sklhier._training import Models, Trainer
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import (
@@ -29,6 +29,7 @@ from sklhier._validation import (
     checked_weights,
     prepare_features,
     require_numeric_table,
+    required_target,
 )
 from sklhier.decoders import HeldOutSets, SetDecoder, SetMarginals, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
@@ -38,10 +39,8 @@ from sklhier.taxonomy import Taxonomy
 
 __all__ = ["HierarchicalMultiLabelClassifier"]
 
-_TABLES = 6  # of all nodes that are held at the same time while answers are found
 
-
-class HierarchicalMultiLabelClassifier(HierarchicalMeta):
+class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
     """Classify into a taxonomy, any number of labels for each sample.
 
     Local models say for each node whether a sample belongs to it [1]_; their answers are combined
@@ -148,9 +147,6 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         "classes": metadata_routing.UNUSED,
     }
 
-    decoder_: SetDecoder
-    _live: NodeIds  # nodes that have been seen, and so may be answered
-
     def __init__(
         self,
         estimator: Any = None,
@@ -220,7 +216,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         """
         X = prepare_features(self, X, reset=True)
         closed, taxonomy, form = read_label_sets(
-            self._given(y), _targets.resolve_taxonomy(self.taxonomy), self.classes
+            required_target(self, y), _targets.resolve_taxonomy(self.taxonomy), self.classes
         )
         check_consistent_length(X, closed)
         weights = checked_weights(sample_weight, closed.shape[0])
@@ -285,13 +281,13 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         if first:
             given = self.classes if classes is None else classes
             closed, taxonomy, form = read_label_sets(
-                self._given(y), _targets.resolve_taxonomy(self.taxonomy), given
+                required_target(self, y), _targets.resolve_taxonomy(self.taxonomy), given
             )
             self._start(taxonomy, form)
             self._live = np.zeros(0, dtype=np.int32)
         else:
             taxonomy = self.taxonomy_
-            closed = self._format.read(self._given(y), taxonomy)
+            closed = self._format.read(required_target(self, y), taxonomy)
         if self.decoder_.needs_held_out:
             raise IncompatiblePartsError.needs(
                 self.decoder_,
@@ -360,7 +356,7 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
             members = Memberships(closed[inside], trainer.taxonomy)
             problems = self._strategy.plan_sets(members, partial(_learns_jointly, trainer))
             models, _ = trainer.train(X, problems, inside)
-            for block in row_blocks(len(left_out), _TABLES * trainer.taxonomy.n_nodes):
+            for block in row_blocks(len(left_out), TABLES * trainer.taxonomy.n_nodes):
                 part = left_out[block]
                 marginals = self._marginals_of(
                     _local.take_rows(X, part), models, members.live, trainer.taxonomy
@@ -380,18 +376,10 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
                     "Wrap it in CalibratedClassifierCV, or use the decoder 'threshold'.",
                 )
 
-    # -- what was fitted ------------------------------------------------------------------
-
-    @property
-    def unseen_nodes_(self) -> tuple[Hashable, ...]:
-        """Names of the nodes without a training sample at or below them."""
-        check_is_fitted(self, "taxonomy_")
-        unseen = np.ones(self.taxonomy_.n_nodes, dtype=bool)
-        unseen[0] = False
-        unseen[self._live] = False
-        return tuple(self.taxonomy_.nodes[node] for node in np.flatnonzero(unseen))
-
     # -- predicting -----------------------------------------------------------------------
+
+    def _set_marginals(self, X: Any) -> SetMarginals:
+        return self._marginals_of(X, self._models, self._live, self.taxonomy_)
 
     def _marginals_of(
         self, X: Any, models: Models, live: NodeIds, taxonomy: Taxonomy
@@ -399,151 +387,6 @@ class HierarchicalMultiLabelClassifier(HierarchicalMeta):
         scores = LocalScores(models, X, taxonomy)
         raw, proba = self._strategy.set_proba(taxonomy, live, scores, self.consistency)
         return SetMarginals(taxonomy, raw, proba)
-
-    def _by_block(self, X: Any, read: Callable[[SetMarginals], Any]) -> Any:
-        """Return what is read from the probabilities of blocks of rows that fit in memory, joined."""
-        check_is_fitted(self, "taxonomy_")
-        X = prepare_features(self, X, reset=False)
-        parts = []
-        for block in row_blocks(_num_samples(X), _TABLES * self.taxonomy_.n_nodes):
-            rows = _local.take_rows(X, np.arange(block.start, block.stop))
-            parts.append(read(self._marginals_of(rows, self._models, self._live, self.taxonomy_)))
-        return joined(parts)
-
-    def predict(self, X: Any) -> Any:
-        """Predict sets of labels.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Samples.
-
-        Returns
-        -------
-        y : indicator or list of collections
-            In the format of the training labels. An indicator has 1 for every node of the answer;
-            collections hold its most specific labels, or all of them if those of training did.
-        """
-        check_is_fitted(self, "taxonomy_")
-        closed = self._by_block(X, self.decoder_.decode)
-        return self._restored(closed, X)
-
-    def _restored(self, closed: Any, X: Any = None) -> Any:
-        labels = self._format.restore(sparse.csr_array(closed), self.taxonomy_)
-        if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
-            return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
-        return labels
-
-    @available_if(bases_have("predict_proba"))
-    def predict_proba(self, X: Any) -> Floats:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Samples.
-
-        Returns
-        -------
-        proba : ndarray of float64, shape (n_samples, n_classes)
-            Columns as in ``classes_``: the probability that a sample belongs to the node or to one
-            below it. Rows do not sum to 1.
-        """
-        return self._by_block(X, lambda marginals: marginals.node_proba[:, self._format.class_ids])
-
-    @available_if(bases_have("predict_proba"))
-    def predict_node_proba(self, X: Any) -> Floats:
-        """Return the probability of every node of the taxonomy.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Samples.
-
-        Returns
-        -------
-        node_proba : ndarray of float64, shape (n_samples, n_nodes)
-            Columns as in ``taxonomy_.nodes``, the root (always 1) first. No node is more probable
-            than one of its parents.
-        """
-        return self._by_block(X, lambda marginals: marginals.node_proba)
-
-    def decode(self, node_proba: Any, decoder: str | SetDecoder | None = None) -> Any:
-        """Turn node probabilities into sets of labels, without fitting or asking the models again.
-
-        Parameters
-        ----------
-        node_proba : array-like of float, shape (n_samples, n_nodes)
-            As returned by :meth:`predict_node_proba`.
-        decoder : str or SetDecoder, default=None
-            The decoder, its thresholds given as numbers; by default the estimator's own.
-
-        Returns
-        -------
-        y : indicator or list of collections
-            As from :meth:`predict`.
-
-        Raises
-        ------
-        IncompatiblePartsError
-            If the decoder has a threshold to learn.
-
-        Notes
-        -----
-        The models' own answers, before they are made consistent, are not known here.
-        ``"maximum_closure"`` is then a threshold at its ``tau``.
-        """
-        check_is_fitted(self, "taxonomy_")
-        chosen = self.decoder_ if decoder is None else resolve_set_decoder(decoder)
-        if chosen.needs_held_out:
-            raise IncompatiblePartsError.needs(
-                chosen,
-                "training samples to learn a threshold from",
-                "decode has none",
-                "Give it as a number, or leave `decoder` out to use what fit has learnt.",
-            )
-        table = checked_node_proba(node_proba, self.taxonomy_)
-        return self._restored(chosen.decode(SetMarginals(self.taxonomy_, table, table)))
-
-    def closed_sets(self, y: Any) -> sparse.csr_array:
-        """Return label sets, in any format, as an indicator of nodes with their ancestors.
-
-        Parameters
-        ----------
-        y : indicator or list of collections of labels or paths
-            Labels; an indicator with as many columns as in training has the same columns.
-
-        Returns
-        -------
-        closed : csr_array of float64, shape (n_samples, n_nodes - 1)
-            Columns as in ``taxonomy_.nodes[1:]``.
-        """
-        check_is_fitted(self, "taxonomy_")
-        return sparse.csr_array(self._format.read(self._given(y), self.taxonomy_)[:, 1:])
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the share of samples whose set of nodes is predicted exactly.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Samples.
-        y : indicator or list of collections of labels or paths
-            True labels; their ancestors are added.
-        sample_weight : array-like, shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        score : float
-            Subset accuracy of the closed sets, in [0, 1].
-        """
-        check_is_fitted(self, "taxonomy_")
-        predicted = self._by_block(X, self.decoder_.decode)
-        true = self._format.read(self._given(y), self.taxonomy_)
-        check_consistent_length(true, predicted)
-        right = _targets.same_rows(true, predicted)
-        return float(np.average(right, weights=sample_weight))
 
 
 def _learns_jointly(trainer: Trainer, owner: int) -> bool:

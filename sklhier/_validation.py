@@ -11,6 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples, validate_data
 
 from sklhier._typing import Floats
+from sklhier.exceptions import TargetError
 
 __all__ = [
     "check_choice",
@@ -19,6 +20,7 @@ __all__ = [
     "checked_weights",
     "prepare_features",
     "require_numeric_table",
+    "required_target",
 ]
 
 _INT32_MAX = np.iinfo(np.int32).max
@@ -87,6 +89,15 @@ def require_numeric_table(estimator: Any, X: Any, *, allow_nan: bool) -> None:
             ensure_all_finite="allow-nan" if allow_nan else True,
             estimator=estimator,
         )
+
+
+def required_target(estimator: Any, y: Any) -> Any:
+    """Return y, or raise a TargetError if there is none."""
+    if y is None:
+        raise TargetError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+        )
+    return y
 
 
 def checked_weights(sample_weight: Any, n_samples: int) -> Floats | None:

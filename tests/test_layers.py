@@ -24,7 +24,7 @@ LAYERS = [
     ["decoders", "_local", "_node_estimators"],
     ["strategies", "metrics", "datasets"],
     ["model_selection"],
-    ["_training"],
+    ["_training", "_predictions"],
     ["_meta"],
     ["_classifier", "_multilabel"],
     ["__init__"],
