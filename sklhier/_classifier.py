@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -24,16 +25,19 @@ from sklhier._marginals import (
 )
 from sklhier._meta import HierarchicalMeta, bases_have, folds_among
 from sklhier._predictions import PathPredictor
+from sklhier._stages import Staging
 from sklhier._typing import NodeIds, Rows
 from sklhier._validation import (
+    check_choice,
     checked_weights,
     prepare_features,
     require_numeric_table,
     required_target,
 )
 from sklhier.decoders import Decoder, resolve_decoder
-from sklhier.exceptions import IncompatiblePartsError, TargetError
+from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, TargetError
 from sklhier.model_selection import HierarchicalStratifiedKFold
+from sklhier.staging import ROUTINGS, Chain, resolve_chain
 from sklhier.strategies import Strategy, resolve_strategy
 from sklhier.taxonomy import Taxonomy
 
@@ -65,10 +69,22 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         How probabilities become predictions: ``"best_path"``, ``"top_down"``, ``"beam"``,
         ``"level_weighted"``, ``"hierarchical_f"``, ``"threshold"``, ``"information_threshold"``,
         ``"climbing"``, ``"darts"``, or an object of :mod:`sklhier.decoders` with parameters.
+    chain : str or Chain, default=None
+        Whether a model sees the outputs of the models above it, beside X: ``"proba"``,
+        ``"log_proba"`` or ``"decision"``, in training those for samples that were held out;
+        ``"true"``, the true labels in training, for comparison; or a
+        :class:`~sklhier.staging.Chain` with parameters. None: it sees X alone.
+    routing : {"filter", "predicted", "weight", "none"}, default="filter"
+        Which samples the models below a node learn from, with strategies whose models are about one
+        node. ``"filter"``: those that belong to it. The others let models meet samples that are wrong
+        there, and learn "not here" as one more outcome: ``"predicted"`` adds those that
+        held-out predictions of the models above send there, ``"weight"`` weighs all samples by the
+        held-out probability of the node, ``"none"`` takes all samples.
     cv : int, splitter or iterable, default=None
-        Folds for what is learnt from out-of-fold predictions (``PerLevel(beta="oof")``); not used
-        otherwise. A number, None for 5, means that many folds of
-        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
+        Folds for what is learnt from out-of-fold predictions (`chain`, `routing`,
+        ``PerLevel(beta="oof")``), the same for all; not used otherwise. A number, None for 5, means
+        that many folds of :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters
+        that need ``groups`` get them by metadata routing.
     node_estimators : mapping or callable, default=None
         Other estimators for some nodes. A mapping from the name of the node that decides (a parent;
         with ``"per_node"`` any node), or from ``"level:k"`` (all estimators that decide about nodes
@@ -163,6 +179,8 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         taxonomy: Any = None,
         strategy: str | Strategy = "per_parent",
         decoder: str | Decoder = "best_path",
+        chain: str | Chain | None = None,
+        routing: str = "filter",
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         classes: Any = None,
@@ -174,6 +192,8 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         self.taxonomy = taxonomy
         self.strategy = strategy
         self.decoder = decoder
+        self.chain = chain
+        self.routing = routing
         self.cv = cv
         self.node_estimators = node_estimators
         self.classes = classes
@@ -221,9 +241,13 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         seen = form.class_ids[np.isin(form.class_ids, nodes[counted])]
         self._start(taxonomy, form, seen)
         self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
-        trainer = self._trainer("fit", taxonomy, weights, fit_params)
+        split = self._splitter(nodes, taxonomy, self._split_params(weights, fit_params))
+        staging = self._staging(split)
+        if weights is None and self.routing == "weight":
+            weights = np.ones(len(nodes))
+        trainer = self._trainer("fit", taxonomy, weights, fit_params, staging)
         if self._strategy.needs_held_out:
-            folds = self._folds(nodes, counted, taxonomy)
+            folds = split(counted)
             self._strategy = self._strategy.learnt(
                 taxonomy,
                 lambda strategy: trainer.hold_out(
@@ -231,7 +255,8 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
                 ),
             )
         problems = self._strategy.plan(taxonomy, self._trained, nodes[counted])
-        self._models, self._fits = trainer.train(X, problems, counted)
+        arrivals = trainer.arrivals(self._strategy, self._trained, nodes[counted])
+        self._models, self._fits = trainer.train(X, problems, counted, arrivals=arrivals)
         if not self._models:
             allow_nan = get_tags(self._base()).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
@@ -294,12 +319,13 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
             )
         weights = checked_weights(sample_weight, len(nodes))
         counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
-        if self._strategy.needs_held_out:
+        learns = self.chain or (self._strategy if self._strategy.needs_held_out else None)
+        if learns or self.routing != "filter":
             raise IncompatiblePartsError.needs(
-                self._strategy,
+                learns or f"routing={self.routing!r}",
                 "all samples at once, to learn from out-of-fold predictions",
                 "partial_fit sees them in batches",
-                "Use fit, or set the parameter to a number.",
+                "Use fit, or chain=None, routing='filter' and a strategy without such a parameter.",
             )
         self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
         trainer = self._trainer("partial_fit", taxonomy, weights, fit_params)
@@ -343,13 +369,51 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         self._models = {}
         self._seed = self._drawn_seed()
 
-    def _folds(self, nodes: NodeIds, counted: Rows, taxonomy: Taxonomy) -> list[tuple[Rows, Rows]]:
-        """Return the folds for what is learnt from out-of-fold predictions, among rows that count."""
+    def _splitter(
+        self, nodes: NodeIds, taxonomy: Taxonomy, params: dict[str, Any]
+    ) -> Callable[[Rows], list[tuple[Rows, Rows]]]:
+        """Return what cuts some rows into folds, for all that is learnt from held-out samples."""
         cv = 5 if self.cv is None else self.cv
         if isinstance(cv, Integral):
             cv = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
-        samples = np.zeros((len(counted), 1))
-        return folds_among(cv, counted, samples, taxonomy.node_names[nodes[counted]])
+        names = taxonomy.node_names[nodes]
+        return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
+
+    def _staging(self, split: Callable[[Rows], list[tuple[Rows, Rows]]]) -> Staging | None:
+        """Return how models depend on those above them, the parts checked against each other."""
+        chain = resolve_chain(self.chain)
+        check_choice("routing", self.routing, ROUTINGS)
+        if chain is None and self.routing == "filter":
+            return None
+        if self.routing != "filter" and not self._strategy.sends_down:
+            raise IncompatiblePartsError.needs(
+                f"routing={self.routing!r}",
+                "models that learn from the samples of a node",
+                f"those of {self._strategy!r} do not",
+                "Use routing='filter', or a strategy such as 'per_parent'.",
+            )
+        if chain is not None:
+            self._refuse_chain(chain)
+        return Staging(chain, self.routing, split)
+
+    def _refuse_chain(self, chain: Chain) -> None:
+        if not self._strategy.has_stages:
+            raise IncompatiblePartsError.needs(
+                chain,
+                "models above each other",
+                f"{self._strategy!r} has none",
+                "Use chain=None, or another strategy.",
+            )
+        for base in self._bases().values():
+            if not hasattr(base, chain.method):
+                raise IncompatiblePartsError.needs(
+                    chain,
+                    f"base estimators with {chain.method}",
+                    f"{type(base).__name__} has none",
+                    "Wrap it in CalibratedClassifierCV, or use another `output` of the chain.",
+                )
+        if chain.training != "out_of_fold":
+            warnings.warn(LeakageWarning.of(chain), stacklevel=4)
 
     def _refuse_mismatch(self, decoder: Decoder, estimators: Iterable[Any]) -> None:
         if not decoder.needs_probabilities:

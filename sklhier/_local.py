@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -20,9 +21,11 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
 from sklhier import _compat
+from sklhier._columns import Columns, answered_beside, shown_beside
 from sklhier._places import Place, member_offset, place_of
-from sklhier._typing import Floats, NodeIds, Rows
+from sklhier._typing import Bools, Floats, NodeIds, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
+from sklhier.staging import Chain
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["ELSEWHERE", "LocalModel", "LocalProblem", "LocalScores", "fit_problems", "take_rows"]
@@ -53,12 +56,15 @@ class LocalProblem:
     codes : ndarray of int, shape (n,) or (n, k)
         Position of each sample's target in `outcomes`; or for each of these, whether a sample
         belongs to it (0 or 1).
+    weights : ndarray of float64, shape (n,), default=None
+        What weights of the samples are multiplied by.
     """
 
     owner: int
     outcomes: NodeIds
     rows: Rows
     codes: Rows
+    weights: Floats | None = None
 
     def among(self, rows: Rows) -> Self:
         """Return the problem with positions in what `rows` were taken from."""
@@ -81,11 +87,77 @@ class LocalModel:
         Ids of the nodes that its classes ``0..k-1`` stand for.
     estimator : object
         The fitted estimator.
+    is_joint : bool, default=False
+        Whether it says of each outcome by itself if a sample belongs to it.
+    view : View, default=None
+        What it sees beside X; None: nothing.
+    unit : float, default=1.0
+        What its outputs are divided by when other models see them.
     """
 
     owner: int
     outcomes: NodeIds
     estimator: Any
+    is_joint: bool = False
+    view: View | None = None
+    unit: float = 1.0
+
+
+@dataclass(frozen=True)
+class View:
+    """The models whose outputs another one sees.
+
+    Attributes
+    ----------
+    owners : tuple of int
+        Numbers of the places at which they decide, from the top.
+    chain : Chain
+        What of their outputs is shown, and how.
+    """
+
+    owners: tuple[int, ...]
+    chain: Chain
+
+
+@dataclass(frozen=True)
+class Job:
+    """A base estimator that is to be fitted.
+
+    Attributes
+    ----------
+    estimator : object
+        Not fitted yet.
+    problem : LocalProblem
+        What it is to learn.
+    params : dict
+        Fit parameters that have an entry for each sample of X, or are passed on as they are.
+    columns : Columns or None
+        What it sees beside X, a row for each row of the problem.
+    """
+
+    estimator: Any
+    problem: LocalProblem
+    params: dict[str, Any]
+    columns: Columns | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked about samples as soon as it is fitted.
+
+    Attributes
+    ----------
+    rows : ndarray of intp, shape (n,)
+        Positions of the samples, ascending.
+    columns : Columns or None
+        What it sees beside X, a row for each of these.
+    methods : tuple of str
+        The prediction methods that are called.
+    """
+
+    rows: Rows
+    columns: Columns | None
+    methods: tuple[str, ...]
 
 
 def take_rows(X: Any, rows: Rows) -> Any:
@@ -105,22 +177,41 @@ def take_rows(X: Any, rows: Rows) -> Any:
 
 
 def _fit_one(
-    estimator: Any,
-    method: str,
-    X: Any,
-    rows: Rows | None,
-    codes: Rows,
-    params: dict[str, Any],
-    place: Place,
-) -> tuple[Any, float]:
+    job: Job, method: str, X: Any, rows: Rows | None, place: Place
+) -> tuple[LocalModel, float]:
     """Fit an estimator to the given rows of X (None: all of them), and time it."""
     started = time.perf_counter()
+    problem = job.problem
     try:
         X = X if rows is None else take_rows(X, rows)
-        getattr(estimator, method)(X, codes, **params)
+        shown_beside(job.estimator, job.columns)(method, X, problem.codes, **job.params)
     except Exception as error:
-        raise LocalFitError.at(error, estimator, place, len(codes)) from error
-    return estimator, time.perf_counter() - started
+        raise LocalFitError.at(error, job.estimator, place, len(problem.codes)) from error
+    is_joint = problem.codes.ndim == 2
+    model = LocalModel(problem.owner, problem.outcomes, job.estimator, is_joint)
+    return model, time.perf_counter() - started
+
+
+def _hold_out_one(
+    job: Job,
+    X: Any,
+    rows: Rows | None,
+    question: Question,
+    X_asked: Any,
+    place: Place,
+) -> tuple[dict[str, Floats], float]:
+    """Fit an estimator, ask it about other samples, and forget it."""
+    model, seconds = _fit_one(job, "fit", X, rows, place)
+    started = time.perf_counter()
+    try:
+        X_asked = take_rows(X, question.rows) if X_asked is None else X_asked
+        answers = {
+            method: outputs_of(model, X_asked, question.columns, method)
+            for method in question.methods
+        }
+    except Exception as error:
+        raise LocalPredictError.at(error, job.estimator, place, len(question.rows)) from error
+    return answers, seconds + time.perf_counter() - started
 
 
 def _can_be_mapped(X: Any) -> bool:
@@ -128,9 +219,33 @@ def _can_be_mapped(X: Any) -> bool:
     return sparse.issparse(X) or (isinstance(X, np.ndarray) and not X.dtype.hasobject)
 
 
+def _own_params(X: Any, job: Job) -> dict[str, Any]:
+    """Return fit parameters for the rows of a problem, weights multiplied by those it brings."""
+    problem = job.problem
+    own = _compat.params_of_rows(X, job.params, problem.rows)
+    if problem.weights is not None:
+        own = own | {"sample_weight": own.get("sample_weight", 1.0) * problem.weights}
+    return own
+
+
+def _ready(X: Any, job: Job, travels_whole: bool) -> tuple[Job, Any, Rows | None]:
+    """Return a job as a worker gets it, with X and the rows to take, or these rows alone."""
+    rows = job.problem.rows
+    ready = replace(job, params=_own_params(X, job))
+    return (ready, X, rows) if travels_whole else (ready, take_rows(X, rows), None)
+
+
+def _in_parallel(tasks: Iterable[Any], n_jobs: int | None, verbose: int) -> Any:
+    try:
+        return Parallel(n_jobs=n_jobs, verbose=verbose)(tasks)
+    except LocalFitError as error:
+        # On its way from another process the error has lost its cause.
+        raise error from error.original
+
+
 def fit_problems(
     X: Any,
-    jobs: Iterable[tuple[Any, LocalProblem, dict[str, Any]]],
+    jobs: Iterable[Job],
     taxonomy: Taxonomy,
     *,
     method: str = "fit",
@@ -143,9 +258,8 @@ def fit_problems(
     ----------
     X : array-like
         All samples.
-    jobs : iterable of (estimator, problem, params)
-        Unfitted estimators, what each learns, and fit parameters that have an entry for each
-        sample of X or are passed on as they are. Consumed while the work proceeds.
+    jobs : iterable of Job
+        Unfitted estimators and what each learns. Consumed while the work proceeds.
     taxonomy : Taxonomy
         For error messages.
     method : {"fit", "partial_fit"}, default="fit"
@@ -158,25 +272,51 @@ def fit_problems(
     """
     # Rows of what cannot be mapped are taken here: only they travel to a worker.
     travels_whole = _can_be_mapped(X)
-    decided: list[tuple[int, NodeIds]] = []
 
     def tasks() -> Iterator[Any]:
-        for estimator, problem, params in jobs:
-            decided.append((problem.owner, problem.outcomes))
-            own = _compat.params_of_rows(X, params, problem.rows)
-            data, rows = (X, problem.rows) if travels_whole else (take_rows(X, problem.rows), None)
-            place = place_of(problem.owner, taxonomy)
-            yield delayed(_fit_one)(estimator, method, data, rows, problem.codes, own, place)
+        for job in jobs:
+            ready, data, rows = _ready(X, job, travels_whole)
+            yield delayed(_fit_one)(
+                ready, method, data, rows, place_of(job.problem.owner, taxonomy)
+            )
 
-    try:
-        fitted = Parallel(n_jobs=n_jobs, verbose=verbose)(tasks())
-    except LocalFitError as error:
-        # On its way from another process the error has lost its cause.
-        raise error from error.original
-    return [
-        (LocalModel(owner, outcomes, estimator), seconds)
-        for (owner, outcomes), (estimator, seconds) in zip(decided, fitted, strict=True)
-    ]
+    fitted: list[tuple[LocalModel, float]] = _in_parallel(tasks(), n_jobs, verbose)
+    return fitted
+
+
+def hold_out_problems(
+    X: Any,
+    jobs: Iterable[tuple[Job, Question]],
+    taxonomy: Taxonomy,
+    *,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> list[tuple[dict[str, Floats], float]]:
+    """Fit the estimators of some local problems, and ask each about other samples.
+
+    Parameters
+    ----------
+    X, taxonomy, n_jobs, verbose
+        As in :func:`fit_problems`.
+    jobs : iterable of (Job, Question)
+        Unfitted estimators, what each learns, and what it is asked then.
+
+    Returns
+    -------
+    answers : list of (dict, seconds)
+        By method, for each row of a question: a number for each outcome. In the order of `jobs`.
+    """
+    travels_whole = _can_be_mapped(X)
+
+    def tasks() -> Iterator[Any]:
+        for job, question in jobs:
+            ready, data, rows = _ready(X, job, travels_whole)
+            asked = None if travels_whole else take_rows(X, question.rows)
+            place = place_of(job.problem.owner, taxonomy)
+            yield delayed(_hold_out_one)(ready, data, rows, question, asked, place)
+
+    answers: list[tuple[dict[str, Floats], float]] = _in_parallel(tasks(), n_jobs, verbose)
+    return answers
 
 
 def seeded_clone(estimator: Any, owner: int, seed: int | None) -> Any:
@@ -205,59 +345,94 @@ def scoring_method(estimator: Any) -> str:
     return "predict"
 
 
-def _answers(model: LocalModel, X: Any) -> tuple[Floats, bool]:
-    """Return an estimator's score of each outcome, and whether these are decision scores."""
-    estimator, n_outcomes = model.estimator, len(model.outcomes)
-    method = scoring_method(estimator)
-    answer = np.asarray(getattr(estimator, method)(X))
+def _table(answer: Any, method: str, n_outcomes: int) -> Floats:
+    """Return the answers of a classifier as one number for each outcome."""
+    answer = np.asarray(answer)
     if method == "predict":
-        return (answer[:, None] == np.arange(n_outcomes)).astype(np.float64), False
+        return (answer[:, None] == np.arange(n_outcomes)).astype(np.float64)
     scores = answer.astype(np.float64, copy=False)
-    decides = method == "decision_function"
-    if decides and scores.ndim == 1:
+    if method == "decision_function" and scores.ndim == 1:
         scores = np.column_stack([-scores, scores])
     if scores.ndim != 2 or scores.shape[1] != n_outcomes:
         raise ValueError(
             f"{method} returned an array of shape {scores.shape} for {n_outcomes} outcomes"
         )
-    return scores, decides
+    return scores
 
 
-def _scores(model: LocalModel, X: Any) -> Floats:
-    """Return one non-negative score for each outcome, those of a row summing to about 1."""
-    scores, decides = _answers(model, X)
-    return softmax(_SHARPNESS * scores, axis=1) if decides else scores
-
-
-def _log_weight(model: LocalModel, X: Any) -> Floats:
-    """Return the logarithm of the last outcome's weight, which other models' are compared with.
-
-    Decision scores are not normalised between "here" and "not here": a softmax of them over
-    siblings is then what one-vs-rest classifiers of all siblings together have.
-    """
-    scores, decides = _answers(model, X)
-    if decides:
-        return _SHARPNESS * scores[:, -1]
-    with np.errstate(divide="ignore"):
-        return np.log(scores[:, -1])
-
-
-def _memberships(model: LocalModel, X: Any) -> Floats:
-    """Return the probability of each of the nodes that a model of several outputs decides about."""
-    estimator, n_outcomes = model.estimator, len(model.outcomes)
-    method = scoring_method(estimator)
-    answer = getattr(estimator, method)(X)
+def _joint_table(answer: Any, method: str, n_outcomes: int) -> Floats:
+    """Return the answers of an estimator with several outputs, a number for each of them."""
     if isinstance(answer, list):  # one array of two columns for each output
         answer = np.column_stack([columns[:, 1] for columns in answer])
     scores = np.asarray(answer, dtype=np.float64)
-    if method == "decision_function":
-        scores = expit(2 * _SHARPNESS * scores)
     if scores.shape[1:] != (n_outcomes,) or not np.isfinite(scores).all():
         raise ValueError(
             f"{method} returned an array of shape {scores.shape}, or numbers that are not finite, "
             f"for {n_outcomes} outputs"
         )
     return scores
+
+
+def outputs_of(model: LocalModel, X: Any, columns: Columns | None, method: str) -> Floats:
+    """Return a number for each sample and outcome of a model, ndarray of float64."""
+    answer = answered_beside(model.estimator, method, X, columns)
+    read = _joint_table if model.is_joint else _table
+    return read(answer, method, len(model.outcomes))
+
+
+# How scores are read: all take the outputs of a model and whether these are decision scores.
+
+
+def normalised(scores: Floats, decides: bool) -> Floats:
+    """Return one non-negative score for each outcome, those of a row summing to about 1."""
+    return softmax(_SHARPNESS * scores, axis=1) if decides else scores
+
+
+def last_log_weight(scores: Floats, decides: bool) -> Floats:
+    """Return the logarithm of the last outcome's weight, which other models' are compared with.
+
+    Decision scores are not normalised between "here" and "not here": a softmax of them over
+    siblings is then what one-vs-rest classifiers of all siblings together have.
+    """
+    if decides:
+        return _SHARPNESS * scores[:, -1]
+    with np.errstate(divide="ignore"):
+        return np.log(scores[:, -1])
+
+
+def _memberships(scores: Floats, decides: bool) -> Floats:
+    """Return the probability of each of the nodes that a model of several outputs decides about."""
+    return expit(2 * _SHARPNESS * scores) if decides else scores
+
+
+def conditional(scores: Floats, outcomes: NodeIds, asked: NodeIds) -> Floats:
+    """Return the probabilities of some outcomes, given that one of them is right.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (n, k)
+        Non-negative.
+    outcomes : ndarray of int32, shape (k,)
+        What the columns are about.
+    asked : ndarray of int32
+        The outcomes asked about, in the same order.
+
+    Returns
+    -------
+    proba : ndarray of float64, shape (n, len(asked))
+        NaN where no outcome has a score, unless all of it went to "not here": those are equally
+        probable then.
+    """
+    if len(asked) < len(outcomes):
+        scores = scores[:, np.isin(outcomes, asked)]
+    totals = scores.sum(axis=1, keepdims=True)
+    if outcomes[0] == ELSEWHERE and asked[0] != ELSEWHERE:
+        lost = totals[:, 0] == 0
+        scores = np.where(lost[:, None], 1.0, scores)
+        totals[lost] = len(asked)
+    with np.errstate(invalid="ignore"):
+        proba: Floats = scores / totals
+    return proba
 
 
 class LocalScores:
@@ -283,11 +458,15 @@ class LocalScores:
         self._X = X
         self._taxonomy = taxonomy
         self._offset = offset
+        # Models that others see are asked only once about a sample.
+        self._seen = {o for model in models.values() if model.view for o in model.view.owners}
+        self._known: dict[tuple[int, str], tuple[Floats, Bools]] = {}
 
     def of_member(self, member: int) -> LocalScores:
         """Return the scores of one strategy of an ensemble."""
-        offset = self._offset + member_offset(member, self._taxonomy)
-        return LocalScores(self._models, self._X, self._taxonomy, offset)
+        scores = copy(self)
+        scores._offset += member_offset(member, self._taxonomy)
+        return scores
 
     def of(self, owner: int, outcomes: NodeIds, rows: Rows | None = None) -> Floats:
         """Return the probability of each outcome of a place, given that one of them is right.
@@ -309,19 +488,18 @@ class LocalScores:
         """
         if len(outcomes) == 1:
             return np.ones((self._n_asked(rows), 1))
-        scores = self._ask(owner, rows, _scores)
+        scores = self._ask(owner, rows, normalised)
         model = self._models[owner + self._offset]
-        if len(outcomes) < len(model.outcomes):
-            scores = scores[:, np.isin(model.outcomes, outcomes)]
-        totals = scores.sum(axis=1, keepdims=True)
-        if not (np.isfinite(totals).all() and (totals > 0).all()):
+        proba = conditional(scores, model.outcomes, outcomes)
+        strange = ~np.isfinite(proba).all(axis=1)
+        if strange.any():
             raise LocalPredictError.not_a_distribution(
                 model.estimator,
                 place_of(owner + self._offset, self._taxonomy),
                 len(scores),
-                f"for {int((~(totals > 0)).sum())} of them all probabilities are zero or NaN",
+                f"for {int(strange.sum())} of them all probabilities are zero or NaN",
             )
-        return scores / totals
+        return proba
 
     def log_weight(self, owner: int, rows: Rows | None = None) -> Floats:
         """Return the logarithm of how much a place's model is for its node.
@@ -343,7 +521,7 @@ class LocalScores:
         """
         if owner + self._offset not in self._models:
             return np.zeros(self._n_asked(rows))
-        weights = self._ask(owner, rows, _log_weight)
+        weights = self._ask(owner, rows, last_log_weight)
         if np.isnan(weights).any() or np.isposinf(weights).any():
             number = owner + self._offset
             raise LocalPredictError.not_a_distribution(
@@ -374,28 +552,73 @@ class LocalScores:
         is_asked[nodes] = True
         last = self._offset + member_offset(1, self._taxonomy)
         for number in sorted(n for n in self._models if self._offset <= n < last):
-            outcomes = self._models[number].outcomes
-            owner = number - self._offset
+            model, owner = self._models[number], number - self._offset
+            outcomes = model.outcomes
             if not is_asked[outcomes[outcomes > 0]].any():
                 continue  # a model of nodes without a sample so far
-            if outcomes[0] == ELSEWHERE:
-                table[:, outcomes[1]] = self.of(owner, outcomes)[:, 1]
-            else:
+            if model.is_joint:
                 table[:, outcomes] = self._ask(owner, None, _memberships)
+            else:
+                table[:, outcomes[1]] = self.of(owner, outcomes)[:, 1]
         return table
 
     def _n_asked(self, rows: Rows | None) -> int:
         return self.n_rows if rows is None else len(rows)
 
     def _ask(
-        self, owner: int, rows: Rows | None, read: Callable[[LocalModel, Any], Floats]
+        self, owner: int, rows: Rows | None, read: Callable[[Floats, bool], Floats]
     ) -> Floats:
-        model = self._models[owner + self._offset]
+        number = owner + self._offset
+        method = scoring_method(self._models[number].estimator)
+        return read(self._outputs(number, method, rows), method == "decision_function")
+
+    def _outputs(self, number: int, method: str, rows: Rows | None) -> Floats:
+        """Return what a model says of some samples, that of known ones as it was."""
+        if number not in self._seen:
+            return self._fresh(number, method, rows)
+        if (number, method) not in self._known:
+            shape = (self.n_rows, len(self._models[number].outcomes))
+            self._known[number, method] = np.zeros(shape), np.zeros(self.n_rows, dtype=bool)
+        table, is_known = self._known[number, method]
+        asked = np.arange(self.n_rows) if rows is None else rows
+        missing = asked[~is_known[asked]]
+        if missing.size:
+            table[missing] = self._fresh(number, method, missing)
+            is_known[missing] = True
+        return table[asked]
+
+    def _fresh(self, number: int, method: str, rows: Rows | None) -> Floats:
+        model = self._models[number]
         X = self._X if rows is None else take_rows(self._X, rows)
+        columns = self._columns(model.view, rows) if model.view else None
         try:
-            return read(model, X)
+            return outputs_of(model, X, columns, method)
         except Exception as error:
-            place = place_of(owner + self._offset, self._taxonomy)
+            place = place_of(number, self._taxonomy)
             raise LocalPredictError.at(
                 error, model.estimator, place, self._n_asked(rows)
             ) from error
+
+    def _columns(self, view: View, rows: Rows | None) -> Columns:
+        """Return what a model sees beside X."""
+        shown = [
+            (self._models[owner], self._outputs(owner, view.chain.method, rows))
+            for owner in view.owners
+        ]
+        return columns_of(view.chain, shown, self._taxonomy)
+
+
+def columns_of(
+    chain: Chain, outputs: Iterable[tuple[LocalModel, Floats]], taxonomy: Taxonomy
+) -> Columns:
+    """Return the outputs of some models as what another one sees."""
+    values, names = [], []
+    for model, of_model in outputs:
+        shown = chain.shown(of_model)
+        values.append(shown * (chain.scale / model.unit))
+        place = place_of(model.owner, taxonomy)
+        names += [
+            f"{chain.output}__{place.key}__{'not' if node == ELSEWHERE else taxonomy.nodes[node]}"
+            for node in model.outcomes[-shown.shape[1] :].tolist()
+        ]
+    return Columns(np.hstack(values), tuple(names), chain.append_to == "last_step")

@@ -17,6 +17,7 @@ from sklhier import _compat, _targets
 from sklhier._local import LocalModel
 from sklhier._node_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
 from sklhier._places import place_of
+from sklhier._stages import Staging
 from sklhier._training import Fits, Trainer
 from sklhier._typing import Floats, Rows
 from sklhier._versions import restored_state, with_versions
@@ -38,15 +39,19 @@ def bases_have(method: str) -> Callable[[Any], bool]:
     return check
 
 
-def folds_among(cv: Any, counted: Rows, samples: Any, y: Any) -> list[tuple[Rows, Rows]]:
-    """Return the folds of a splitter, as positions within the rows that count.
+def folds_among(
+    cv: Any, rows: Rows, n_samples: int, y: Any, params: dict[str, Any]
+) -> list[tuple[Rows, Rows]]:
+    """Return the folds of a splitter, as positions within some rows.
 
-    A splitter sees these rows alone; folds that are given as positions mean all rows.
+    A splitter sees these rows alone, and what `params`, such as groups, say of them; folds that are
+    given as positions mean all rows.
     """
     if hasattr(cv, "split"):
-        return list(cv.split(samples, y))
+        samples = np.zeros((n_samples, 1))
+        return list(cv.split(samples[rows], y, **_compat.params_of_rows(samples, params, rows)))
     return [
-        tuple(np.flatnonzero(np.isin(counted, part)) for part in fold)  # type: ignore[misc]
+        tuple(np.flatnonzero(np.isin(rows, part)) for part in fold)  # type: ignore[misc]
         for fold in cv
     ]
 
@@ -61,6 +66,7 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     estimator: Any
     taxonomy: Any
     node_estimators: Any
+    cv: Any
     n_jobs: int | None
     verbose: int
     random_state: Any
@@ -111,6 +117,9 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         )
         for name, base in self._bases().items():
             router.add(**{name: base}, method_mapping=mapping)
+        if hasattr(self.cv, "split"):
+            splits = MethodMapping().add(caller="fit", callee="split")
+            router.add(cv=self.cv, method_mapping=splits)
         return router
 
     def __sklearn_tags__(self) -> Any:
@@ -144,6 +153,7 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         taxonomy: Taxonomy,
         weights: Floats | None,
         fit_params: dict[str, Any],
+        staging: Staging | None = None,
     ) -> Trainer:
         """Return what fits the local models, the parts checked against each other."""
         bases = self._bases()
@@ -154,7 +164,7 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             leaves_decide=self._leaves_decide(),
         )
         params = self._routed(method, weights, fit_params)
-        return Trainer(taxonomy, chosen, params, self._seed, self.n_jobs, self.verbose)
+        return Trainer(taxonomy, chosen, params, self._seed, self.n_jobs, self.verbose, staging)
 
     def _leaves_decide(self) -> bool:
         """Whether there are models that decide about single leaves."""
@@ -166,6 +176,13 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             return None
         random_state = check_random_state(self.random_state)
         return int(random_state.randint(np.iinfo(np.int32).max))
+
+    def _split_params(self, weights: Floats | None, fit_params: dict[str, Any]) -> dict[str, Any]:
+        """Return the parameters with which the splitter is asked, such as ``groups``."""
+        if not (get_config()["enable_metadata_routing"] and hasattr(self.cv, "split")):
+            return {}
+        given = {} if weights is None else {"sample_weight": weights}
+        return dict(process_routing(self, "fit", **given, **fit_params)["cv"]["split"])
 
     def _routed(
         self, method: str, weights: Floats | None, fit_params: dict[str, Any]

@@ -222,6 +222,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         weights = checked_weights(sample_weight, closed.shape[0])
         counted = np.arange(closed.shape[0]) if weights is None else np.flatnonzero(weights)
         self._start(taxonomy, form)
+        split = self._splitter(closed, taxonomy, self._split_params(weights, fit_params))
         trainer = self._trainer("fit", taxonomy, weights, fit_params)
         members = Memberships(closed[counted], taxonomy)
         is_joint = partial(_learns_jointly, trainer)
@@ -230,7 +231,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         )
         self._live = members.live
         if self.decoder_.needs_held_out:
-            folds = self._folds(closed, counted, taxonomy)
+            folds = split(counted)
             self.decoder_ = self.decoder_.learnt(
                 lambda: self._held_out(trainer, X, closed, counted, folds, weights)
             )
@@ -329,17 +330,21 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
     def _leaves_decide(self) -> bool:
         return True
 
-    def _folds(
-        self, closed: sparse.csr_array, counted: Rows, taxonomy: Taxonomy
-    ) -> list[tuple[Rows, Rows]]:
-        """Return the folds for what is learnt from out-of-fold predictions, among rows that count."""
+    def _splitter(
+        self, closed: sparse.csr_array, taxonomy: Taxonomy, params: dict[str, Any]
+    ) -> Callable[[Rows], list[tuple[Rows, Rows]]]:
+        """Return what cuts some rows into folds, for all that is learnt from held-out samples."""
         cv = 3 if self.cv is None else self.cv
-        indicator = closed[counted][:, 1:]
-        samples = np.zeros((len(counted), 1))
-        if isinstance(cv, Integral):
-            splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
-            return list(splitter.split(samples, indicator))
-        return folds_among(cv, counted, samples, indicator.astype(np.int8).toarray())
+        n_samples = int(closed.shape[0])
+
+        def split(rows: Rows) -> list[tuple[Rows, Rows]]:
+            indicator = closed[rows][:, 1:]
+            if isinstance(cv, Integral):
+                splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
+                return list(splitter.split(np.zeros((len(rows), 1)), indicator))
+            return folds_among(cv, rows, n_samples, indicator.astype(np.int8).toarray(), params)
+
+        return split
 
     def _held_out(
         self,

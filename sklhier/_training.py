@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sklhier import _local
 from sklhier._blocks import row_blocks
-from sklhier._local import LocalModel, LocalProblem, LocalScores
+from sklhier._columns import Columns
+from sklhier._local import Job, LocalModel, LocalProblem, LocalScores
+from sklhier._marginals import Outcomes
 from sklhier._node_estimators import NodeEstimators
 from sklhier._places import place_of
+from sklhier._stages import Arrivals, Staging, train_in_stages
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier.strategies import HeldOut, Strategy
 from sklhier.taxonomy import Taxonomy
@@ -96,6 +99,8 @@ class Trainer:
         What the random states of the base estimators follow from.
     n_jobs, verbose
         As in :class:`sklearn.utils.parallel.Parallel`.
+    staging : Staging, default=None
+        How models depend on those above them, if they do.
     """
 
     taxonomy: Taxonomy
@@ -104,6 +109,7 @@ class Trainer:
     seed: int | None
     n_jobs: int | None
     verbose: int
+    staging: Staging | None = None
 
     def train(
         self,
@@ -113,6 +119,7 @@ class Trainer:
         *,
         method: str = "fit",
         known: Models | None = None,
+        arrivals: Arrivals | None = None,
     ) -> tuple[Models, Fits]:
         """Fit the models of all local problems.
 
@@ -128,19 +135,28 @@ class Trainer:
             What to call.
         known : dict of LocalModel, default=None
             Models that go on learning.
+        arrivals : Arrivals, default=None
+            Where samples go on their way down, if models are not to learn from the samples of their
+            own node alone.
         """
-        known = {} if known is None else known
         sizes: list[tuple[int, int, int]] = []
+        if self.staging is not None:
+            models, sizes, seconds = train_in_stages(
+                self, X, problems, rows, self.staging, arrivals
+            )
+            return models, Fits.of(sizes, models, seconds)
+        known = {} if known is None else known
 
-        def jobs() -> Iterator[tuple[Any, LocalProblem, dict[str, Any]]]:
+        def jobs() -> Iterator[Job]:
             for problem in problems:
                 sizes.append((problem.owner, len(problem.rows), len(problem.outcomes)))
                 if len(problem.outcomes) < 2 or not len(problem.rows):
                     continue
-                estimator, own = self._estimator(problem.owner, known)
+                job = self.job(problem.among(rows), known=known.get(problem.owner))
                 if method == "partial_fit":
-                    own = own | {"classes": np.arange(len(problem.outcomes))}
-                yield estimator, problem.among(rows), own
+                    classes = {"classes": np.arange(len(problem.outcomes))}
+                    job = replace(job, params=job.params | classes)
+                yield job
 
         fitted = _local.fit_problems(
             X, jobs(), self.taxonomy, method=method, n_jobs=self.n_jobs, verbose=self.verbose
@@ -148,11 +164,45 @@ class Trainer:
         models = known | {model.owner: model for model, _ in fitted}
         return models, Fits.of(sizes, models, {model.owner: took for model, took in fitted})
 
-    def _estimator(self, owner: int, known: Models) -> tuple[Any, dict[str, Any]]:
-        name, base = self.chosen.at(place_of(owner, self.taxonomy))
-        if owner in known:
-            return known[owner].estimator, self.params[name]
-        return _local.seeded_clone(base, owner, self.seed), self.params[name]
+    def job(
+        self,
+        problem: LocalProblem,
+        columns: Columns | None = None,
+        known: LocalModel | None = None,
+    ) -> Job:
+        """Return the fit of a problem, whose rows are positions in X.
+
+        Parameters
+        ----------
+        problem : LocalProblem
+            What is to be learnt.
+        columns : Columns, default=None
+            What its model sees beside X.
+        known : LocalModel, default=None
+            A model that goes on learning.
+        """
+        name, base = self.chosen.at(place_of(problem.owner, self.taxonomy))
+        if known is not None:
+            estimator = known.estimator
+        else:
+            estimator = _local.seeded_clone(base, problem.owner, self.seed)
+        return Job(estimator, problem, self.params[name], columns)
+
+    def arrivals(self, strategy: Strategy, outcomes: Outcomes, nodes: NodeIds) -> Arrivals | None:
+        """Return where samples go, unless models learn from those of their own node alone.
+
+        Parameters
+        ----------
+        strategy : Strategy
+            How scores become probabilities.
+        outcomes : Outcomes
+            The possible answers.
+        nodes : ndarray of int32, shape (n_samples,)
+            The node of each label to learn from.
+        """
+        if self.staging is None or self.staging.routing == "filter":
+            return None
+        return Arrivals(self.staging.routing, strategy, self.taxonomy, outcomes, nodes)
 
     def hold_out(
         self,
@@ -186,7 +236,8 @@ class Trainer:
             seen = classes[np.isin(classes, nodes[inside])]
             outcomes = strategy.outcomes(self.taxonomy, seen)
             problems = strategy.plan(self.taxonomy, outcomes, nodes[inside])
-            models, _ = self.train(X, problems, inside)
+            arrivals = self.arrivals(strategy, outcomes, nodes[inside])
+            models, _ = self.train(X, problems, inside, arrivals=arrivals)
             columns = strategy.columns_per_row(self.taxonomy, outcomes, all_nodes=True)
             for block in row_blocks(len(left_out), columns):
                 part = left_out[block]

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 __all__ = [
     "IncompatiblePartsError",
+    "LeakageWarning",
     "LocalFitError",
     "LocalPredictError",
     "RareClassWarning",
@@ -274,8 +275,31 @@ class VersionWarning(UserWarning):
     """A fitted model was loaded under other versions than it was saved with."""
 
 
+class LeakageWarning(UserWarning):
+    """Models learn from outputs that are better than those they will meet."""
+
+    @classmethod
+    def of(cls, chain: object) -> Self:
+        """A chain that shows no out-of-fold outputs."""
+        return cls(
+            f"{chain!r} shows models what they will not meet in prediction: outputs for samples that "
+            "the models above have memorised, or true labels. Use it for comparison only; "
+            "training='out_of_fold' is safe."
+        )
+
+
 class RareClassWarning(UserWarning):
     """Some classes have only a few rows."""
+
+    @classmethod
+    def in_one_fold(cls, names: Sequence[Hashable]) -> Self:
+        """Classes of which a fold leaves out all rows."""
+        return cls(
+            f"{len(names)} node(s) have all their rows in one fold, so that no model above has seen "
+            f"them when it is asked: {quoted(names)}. Its out-of-fold output for them is 0 or the "
+            "lowest there is. Merge rare classes with `coarsen`, or stratify the folds with "
+            "HierarchicalStratifiedKFold."
+        )
 
     @classmethod
     def of(

@@ -12,7 +12,8 @@ PACKAGE = Path(sklhier.__file__).parent
 # From the top: a module may import what stands in an earlier line, or in its own package.
 LAYERS = [
     ["_version", "_typing", "_compat", "exceptions"],
-    ["_validation", "_versions", "_unwrap"],
+    ["_validation", "_versions", "_unwrap", "_columns"],
+    ["staging"],
     ["_node_ops", "_blocks", "_outline"],
     ["_cells"],
     ["_builders"],
@@ -24,6 +25,7 @@ LAYERS = [
     ["decoders", "_local", "_node_estimators"],
     ["strategies", "metrics", "datasets"],
     ["model_selection"],
+    ["_stages"],
     ["_training", "_predictions"],
     ["_meta"],
     ["_classifier", "_multilabel"],

@@ -58,6 +58,11 @@ class Strategy(BaseEstimator):
     is_conditional : bool
         Whether models for several labels are asked about samples of a node's parents, so that their
         answers are multiplied down the paths; if not, they are about all samples.
+    has_stages : bool
+        Whether there are models above each other.
+    sends_down : bool
+        Whether models learn from the samples of a node, so that samples may be sent there by those
+        above it. Marginals are then products down the paths.
     takes_dags : bool
         Whether it can classify into a DAG where a sample has one label.
     """
@@ -65,6 +70,8 @@ class Strategy(BaseEstimator):
     leaves_decide: ClassVar[bool] = False
     has_members: ClassVar[bool] = False
     is_conditional: ClassVar[bool] = True
+    has_stages: ClassVar[bool] = True
+    sends_down: ClassVar[bool] = False
     takes_dags: ClassVar[bool] = False
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:

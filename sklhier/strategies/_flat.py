@@ -36,6 +36,7 @@ class Flat(Strategy):
     """
 
     is_conditional = False
+    has_stages = False
     takes_dags = True
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:

@@ -134,6 +134,11 @@ class PerNode(Strategy):
         """Whether examples come from the siblings alone."""
         return self.policy.endswith("siblings")
 
+    @property
+    def sends_down(self) -> bool:  # type: ignore[override]
+        """Whether examples come from the siblings alone, those below them included."""
+        return self.policy == "siblings"
+
     def plan_sets(
         self,
         members: Memberships,

@@ -49,6 +49,8 @@ class PerParent(Strategy):
     HierarchicalClassifier(strategy=PerParent(stop='learn'))
     """
 
+    sends_down = True
+
     def __init__(self, stop: str = "ignore") -> None:
         self.stop = stop
 

@@ -1,0 +1,576 @@
+"""Training from the top down: every stage learns from held-out outputs of those above.
+
+The stages are the levels of the taxonomy. The models of one are fitted once for each fold and asked
+about the samples left out; then they are fitted to all samples. What they said of samples that
+they had not seen is what the stages below learn from.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from sklhier import _local
+from sklhier._columns import Columns
+from sklhier._local import ELSEWHERE, Job, LocalModel, LocalProblem, Question, View
+from sklhier._marginals import Outcomes
+from sklhier._places import Kind, place_of
+from sklhier._typing import Bools, Floats, NodeIds, Rows
+from sklhier.exceptions import RareClassWarning
+from sklhier.staging import Chain
+from sklhier.strategies import Strategy
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["Arrivals", "Staging", "train_in_stages"]
+
+LEAST_WEIGHT = 0.01  # what a member counts at least, and others for less are left out
+
+Splits = list[tuple[Rows, Rows]]
+
+
+@dataclass(frozen=True)
+class Staging:
+    """How stages depend on those above.
+
+    Attributes
+    ----------
+    chain : Chain or None
+        What a model sees of the models above it.
+    routing : str
+        Which samples a model learns from, of :data:`sklhier.staging.ROUTINGS`.
+    split : callable
+        ``split(rows)`` returns the folds of some samples, as positions within `rows`.
+    """
+
+    chain: Chain | None
+    routing: str
+    split: Callable[[Rows], Splits]
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether models are to be asked about samples that they have not seen."""
+        if self.routing in ("predicted", "weight"):
+            return True
+        return self.chain is not None and self.chain.training == "out_of_fold"
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Folds that leave every sample out once.
+
+    Attributes
+    ----------
+    left_out_by : ndarray of intp, shape (n_samples,)
+        Number of the fold that leaves a sample out.
+    trains : list of ndarray of bool, shape (n_samples,)
+        Which samples each fold trains on.
+    """
+
+    left_out_by: Rows
+    trains: list[Bools]
+
+    @classmethod
+    def of(cls, folds: Splits, n_samples: int) -> Self:
+        """Read ``(train, test)`` positions.
+
+        Raises
+        ------
+        ValueError
+            If a sample is left out by no fold or by several.
+        """
+        left_out_by = np.zeros(n_samples, dtype=np.intp)
+        n_left_out = np.zeros(n_samples, dtype=np.intp)
+        trains = []
+        for number, (train, test) in enumerate(folds):
+            left_out_by[test] = number
+            n_left_out[test] += 1
+            trains.append(np.zeros(n_samples, dtype=bool))
+            trains[-1][train] = True
+        strange = int((n_left_out != 1).sum())
+        if strange:
+            raise ValueError(
+                f"`cv` leaves {strange} of {n_samples} samples out never or more than once. What "
+                "stages learn from each other needs every sample in one test part: use a splitter "
+                "such as KFold, HierarchicalStratifiedKFold or GroupKFold."
+            )
+        return cls(left_out_by, trains)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a model said of samples, or was made to say.
+
+    Attributes
+    ----------
+    rows : ndarray of intp, shape (n,)
+        The samples, ascending.
+    table : ndarray of float64, shape (n, k)
+        A number for each outcome.
+    """
+
+    rows: Rows
+    table: Floats
+
+    def at(self, rows: Rows) -> Floats:
+        """Return what was said of some of the samples."""
+        return self.table[np.searchsorted(self.rows, rows)]
+
+
+class StoredScores:
+    """Held-out answers, read like those of :class:`~sklhier._local.LocalScores`."""
+
+    def __init__(
+        self, n_rows: int, models: dict[int, LocalModel], stored: dict[int, Stored]
+    ) -> None:
+        self.n_rows = n_rows
+        self._models = models
+        self._stored = stored
+
+    def _read(self, owner: int, rows: Rows, read: Callable[[Floats, bool], Floats]) -> Floats:
+        method = _local.scoring_method(self._models[owner].estimator)
+        return read(self._stored[owner].at(rows), method == "decision_function")
+
+    def of(self, owner: int, outcomes: NodeIds, rows: Rows) -> Floats:
+        """Return the probability of each outcome; equal ones where a fold knew none of them."""
+        if len(outcomes) == 1:
+            return np.ones((len(rows), 1))
+        scores = self._read(owner, rows, _local.normalised)
+        proba = _local.conditional(scores, self._models[owner].outcomes, outcomes)
+        return np.nan_to_num(proba, nan=1 / len(outcomes))
+
+    def log_weight(self, owner: int, rows: Rows) -> Floats:
+        """Return the logarithm of how much a place's model is for its node."""
+        if owner not in self._models:
+            return np.zeros(len(rows))
+        return self._read(owner, rows, _local.last_log_weight)
+
+
+class Arrivals:
+    """Which samples the stages above send to each node, and how sure they are of it.
+
+    Parameters
+    ----------
+    routing : str
+        ``"predicted"``, ``"weight"`` or ``"none"``.
+    strategy : Strategy
+        How scores become probabilities.
+    taxonomy : Taxonomy
+        A tree.
+    outcomes : Outcomes
+        The possible answers.
+    nodes : ndarray of int32, shape (n_rows,)
+        The node of each label.
+    """
+
+    def __init__(
+        self,
+        routing: str,
+        strategy: Strategy,
+        taxonomy: Taxonomy,
+        outcomes: Outcomes,
+        nodes: NodeIds,
+    ) -> None:
+        self._routing = routing
+        self._strategy = strategy
+        self._taxonomy = taxonomy
+        self._outcomes = outcomes
+        self._places = taxonomy.preorder_positions[nodes]
+        everything = np.arange(len(nodes))
+        self._known = {0: (everything, np.ones(len(nodes)))}
+
+    def _home(self, problem: LocalProblem) -> int:
+        place = place_of(problem.owner, self._taxonomy)
+        return int(
+            self._taxonomy.parent_ids[place.index] if place.kind is Kind.NODE else place.index
+        )
+
+    def rows_at(self, problem: LocalProblem) -> Rows:
+        """Return the samples that arrive at the node that a problem is about."""
+        return self._at(self._home(problem))[0]
+
+    def _at(self, node: int) -> tuple[Rows, Floats]:
+        if self._routing == "none":
+            return self._known[0]
+        return self._known.get(node, (np.zeros(0, dtype=np.intp), np.zeros(0)))
+
+    def _is_at(self, rows: Rows, node: int) -> Any:
+        start = self._taxonomy.preorder_positions[node]
+        places = self._places[rows]
+        return (places >= start) & (places < start + self._taxonomy.subtree_sizes[node])
+
+    def routed(self, problem: LocalProblem) -> LocalProblem:
+        """Return a problem with the samples that arrive although they belong elsewhere."""
+        home = self._home(problem)
+        rows, mass = self._at(home)
+        is_strange = ~self._is_at(rows, home)
+        weights = None
+        if self._routing == "weight":
+            is_strange &= mass >= LEAST_WEIGHT
+            own = np.zeros(len(self._places))
+            own[rows] = mass
+            weights = np.concatenate(
+                [np.maximum(own[problem.rows], LEAST_WEIGHT), mass[is_strange]]
+            )
+        extra = rows[is_strange]
+        outcomes, codes = problem.outcomes, problem.codes
+        if extra.size and outcomes[0] != ELSEWHERE:
+            outcomes = np.concatenate([[ELSEWHERE], outcomes]).astype(np.int32)
+            codes = codes + 1
+        joined = np.concatenate([problem.rows, extra])
+        order = np.argsort(joined, kind="stable")
+        return LocalProblem(
+            problem.owner,
+            outcomes,
+            joined[order],
+            np.concatenate([codes, np.zeros(len(extra), dtype=codes.dtype)])[order],
+            None if weights is None else weights[order],
+        )
+
+    def go_on(self, problems: Iterable[LocalProblem], scores: StoredScores) -> None:
+        """Send samples from the nodes of a stage to their children."""
+        if self._routing == "none":
+            return
+        marginals = self._strategy.marginals(self._taxonomy, self._outcomes, scores)  # type: ignore[arg-type]
+        for home in dict.fromkeys(self._home(problem) for problem in problems):
+            rows, mass = self._at(home)
+            if not rows.size:
+                continue
+            expansion = marginals.expand(rows, np.full(len(rows), home, dtype=np.int32), mass)
+            members = self._outcomes.of_node(home)
+            table = expansion.mass.reshape(len(rows), len(members))
+            chosen = table.argmax(axis=1)
+            for column, node in enumerate(members.tolist()):
+                if node == home:
+                    continue  # stops go no further
+                own = table[:, column]
+                goes = chosen == column if self._routing == "predicted" else own >= LEAST_WEIGHT
+                self._known[node] = rows[goes], own[goes]
+
+
+def _above(problems: list[LocalProblem], taxonomy: Taxonomy, see: str) -> dict[int, list[int]]:
+    """Return the numbers of the places above the place of each problem, from the top."""
+    places = {problem.owner: place_of(problem.owner, taxonomy) for problem in problems}
+    decides: dict[tuple[int, int], int] = {}
+    levels: dict[int, list[tuple[int, int]]] = {}
+    for problem in problems:
+        place = places[problem.owner]
+        if place.kind is Kind.LEVEL:
+            levels.setdefault(place.member, []).append((place.level, problem.owner))
+        elif place.kind is not Kind.STOP:
+            own = place.index if place.kind is Kind.PARENT else ELSEWHERE
+            for node in problem.outcomes.tolist():
+                if node not in (ELSEWHERE, own):
+                    decides[place.member, node] = problem.owner
+    closure = taxonomy.ancestor_closure
+    above: dict[int, list[int]] = {}
+    for owner, place in places.items():
+        if place.kind is Kind.LEVEL:
+            found = [other for level, other in sorted(levels[place.member]) if level < place.level]
+            above[owner] = found if see == "all" else found[-1:]
+            continue
+        homes = taxonomy.parents_of(place.index) if place.kind is Kind.NODE else [place.index]
+        if see == "all":
+            rows = [closure.indices[closure.indptr[v] : closure.indptr[v + 1]] for v in homes]
+            homes = np.unique(np.concatenate(rows))
+        keys = [(place.member, int(node)) for node in homes]
+        above[owner] = list(dict.fromkeys(decides[key] for key in keys if key in decides))
+    return above
+
+
+def _truth(problem: LocalProblem, rows: Rows) -> Floats:
+    """Return 1 for the true outcome of each sample, "not here" for samples of other problems."""
+    table = np.zeros((len(rows), len(problem.outcomes)))
+    found = np.searchsorted(rows, problem.rows)
+    if problem.codes.ndim == 2:
+        table[found] = problem.codes
+        return table
+    if problem.outcomes[0] == ELSEWHERE:
+        table[:, 0] = 1.0
+        table[found, 0] = 0.0
+    table[found, problem.codes] = 1.0
+    return table
+
+
+class _Stages:
+    """The work of :func:`train_in_stages`, and what it finds on its way down."""
+
+    def __init__(
+        self,
+        trainer: Any,
+        X: Any,
+        problems: list[LocalProblem],
+        rows: Rows,
+        staging: Staging,
+        arrivals: Arrivals | None,
+    ) -> None:
+        self._trainer = trainer
+        self._X = X
+        self._rows = rows
+        self._chain = staging.chain
+        self._sends = staging.routing in ("predicted", "weight")
+        self._arrivals = arrivals
+        self._taxonomy: Taxonomy = trainer.taxonomy
+        self._problems = problems
+        self._folds = Folds.of(staging.split(rows), len(rows)) if staging.needs_held_out else None
+        see = "all" if self._chain is None else self._chain.see
+        self._above = _above(problems, self._taxonomy, see) if self._chain else {}
+        self._below: dict[int, list[Rows]] = {}  # samples of the problems that see a place
+        for problem in problems:
+            for owner in self._above.get(problem.owner, ()):
+                self._below.setdefault(owner, []).append(problem.rows)
+        self.models: dict[int, LocalModel] = {}
+        self.seconds: dict[int, float] = {}
+        self.sizes: list[tuple[int, int, int]] = []
+        self._shown: dict[int, Stored] = {}  # what the chain shows of each model
+        self._scores: dict[int, Stored] = {}  # what samples are sent on by
+        self._rare: list[Hashable] = []
+
+    def run(self) -> None:
+        by_level: dict[int, list[LocalProblem]] = {}
+        for problem in self._problems:
+            by_level.setdefault(place_of(problem.owner, self._taxonomy).level, []).append(problem)
+        last = max(by_level, default=0)
+        for level in sorted(by_level):
+            stage = by_level[level]
+            if self._arrivals:
+                stage = [self._arrivals.routed(problem) for problem in stage]
+            self.sizes += [(p.owner, len(p.rows), len(p.outcomes)) for p in stage]
+            real = [p for p in stage if len(p.outcomes) > 1 and len(p.rows)]
+            self._fit(real)
+            sends = self._arrivals is not None and self._sends and level < last
+            self._tell(real, sends=sends)
+            if sends:
+                scores = StoredScores(len(self._rows), self.models, self._scores)
+                self._arrivals.go_on(stage, scores)  # type: ignore[union-attr]
+        if self._rare:
+            warnings.warn(RareClassWarning.in_one_fold(self._rare), stacklevel=5)
+
+    def _views(self, problem: LocalProblem) -> tuple[int, ...]:
+        return tuple(o for o in self._above.get(problem.owner, ()) if o in self.models)
+
+    def _columns(self, problem: LocalProblem, rows: Rows) -> Columns | None:
+        """Return what a model sees of those above it in training, for samples at positions."""
+        owners = self._views(problem)
+        if self._chain is None or not owners:
+            return None
+        shown = [(self.models[owner], self._shown[owner].at(rows)) for owner in owners]
+        return _local.columns_of(self._chain, shown, self._taxonomy)
+
+    def _job(self, problem: LocalProblem) -> Job:
+        return self._trainer.job(problem.among(self._rows), self._columns(problem, problem.rows))
+
+    def _fit(self, problems: list[LocalProblem]) -> None:
+        trainer = self._trainer
+        fitted = _local.fit_problems(
+            self._X,
+            map(self._job, problems),
+            self._taxonomy,
+            n_jobs=trainer.n_jobs,
+            verbose=trainer.verbose,
+        )
+        for problem, (model, seconds) in zip(problems, fitted, strict=True):
+            owners = self._views(problem)
+            view = View(owners, self._chain) if self._chain and owners else None
+            self.models[model.owner] = replace(model, view=view)
+            self.seconds[model.owner] = seconds
+
+    def _asked(self, problem: LocalProblem) -> Rows:
+        """Return the samples about which stages below want to know."""
+        parts = [problem.rows, *self._below.get(problem.owner, ())]
+        if self._arrivals:
+            parts.append(self._arrivals.rows_at(problem))
+        return np.unique(np.concatenate(parts))
+
+    def _tell(self, problems: list[LocalProblem], *, sends: bool) -> None:
+        """Store what stages below are to know of a stage: to be shown, and to be sent on by it."""
+        told = [problem for problem in problems if sends or problem.owner in self._below]
+        asked = {problem.owner: self._asked(problem) for problem in told}
+        chain = self._chain
+        wanted: dict[int, list[str]] = {problem.owner: [] for problem in told}
+        for problem in told:
+            owner = problem.owner
+            if sends:
+                wanted[owner].append(_local.scoring_method(self.models[owner].estimator))
+            if chain is None or owner not in self._below:
+                continue
+            if chain.training == "out_of_fold":
+                wanted[owner].append(chain.method)
+            elif chain.training == "true":
+                self._shown[owner] = Stored(asked[owner], _truth(problem, asked[owner]))
+            else:
+                self._shown[owner] = self._of_seen(problem, asked[owner])
+        tables = self._held_out([p for p in told if wanted[p.owner]], asked, wanted)
+        for problem in told:
+            owner, rows = problem.owner, asked[problem.owner]
+            if sends:
+                self._scores[owner] = Stored(rows, tables[owner, wanted[owner][0]])
+            if chain is not None and owner in self._below:
+                if chain.training == "out_of_fold":
+                    self._shown[owner] = Stored(rows, tables[owner, chain.method])
+                unit = chain.unit_of(chain.shown(self._shown[owner].table))
+                self.models[owner] = replace(self.models[owner], unit=unit)
+
+    def _of_seen(self, problem: LocalProblem, rows: Rows) -> Stored:
+        """Return what a model says of samples that it was fitted to."""
+        X = _local.take_rows(self._X, self._rows[rows])
+        columns = self._columns(problem, rows)
+        model, method = self.models[problem.owner], self._chain.method  # type: ignore[union-attr]
+        return Stored(rows, _local.outputs_of(model, X, columns, method))
+
+    def _held_out(
+        self,
+        problems: list[LocalProblem],
+        asked: dict[int, Rows],
+        wanted: dict[int, list[str]],
+    ) -> dict[tuple[int, str], Floats]:
+        """Return what models say, by method, of samples that they were not fitted to."""
+        tables: dict[tuple[int, str], Floats] = {}
+        parts = []
+        for problem in problems:
+            owner, rows = problem.owner, asked[problem.owner]
+            methods = tuple(dict.fromkeys(wanted[owner]))
+            for method in methods:
+                tables[owner, method] = np.zeros((len(rows), len(problem.outcomes)))
+            columns = self._columns(problem, rows)
+            for part in self._parts(problem, rows):
+                if part.problem is None:
+                    for method in methods:
+                        tables[owner, method][part.positions] = part.constants
+                    continue
+                question = Question(
+                    self._rows[rows[part.positions]],
+                    None if columns is None else columns.at(part.positions),
+                    methods,
+                )
+                parts.append((part, self._job(part.problem), question))
+        trainer = self._trainer
+        answers = _local.hold_out_problems(
+            self._X,
+            ((job, question) for _, job, question in parts),
+            self._taxonomy,
+            n_jobs=trainer.n_jobs,
+            verbose=trainer.verbose,
+        )
+        for (part, job, question), (answer, seconds) in zip(parts, answers, strict=True):
+            owner = job.problem.owner
+            self.seconds[owner] += seconds
+            for method in question.methods:
+                tables[owner, method][part.positions] = part.spread(answer[method], method)
+        return tables
+
+    def _parts(self, problem: LocalProblem, rows: Rows) -> Iterator[_Part]:
+        """Yield what each fold can learn of a problem, for the samples it leaves out."""
+        folds = self._folds
+        assert folds is not None
+        left_out, own = folds.left_out_by[rows], folds.left_out_by[problem.rows]
+        for number, trains in enumerate(folds.trains):
+            positions = np.flatnonzero(left_out == number)
+            if not positions.size:
+                continue
+            part = _Part.of(problem, trains[problem.rows], positions)
+            if problem.codes.ndim == 1:
+                lost = np.setdiff1d(problem.codes[own == number], part.known)
+                self._rare += [
+                    self._taxonomy.nodes[node] for node in problem.outcomes[lost] if node > 0
+                ]
+            yield part
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one fold can learn of a problem.
+
+    Attributes
+    ----------
+    positions : ndarray of intp
+        The samples it leaves out, as positions among those asked about.
+    problem : LocalProblem or None
+        What it learns; None if there is nothing to tell apart.
+    known : ndarray of intp
+        The outcomes that this is about, as positions among all of them.
+    constants : ndarray of float64, shape (k,)
+        Probabilities of outcomes that it need not, or cannot, learn.
+    is_joint : bool
+        Whether each outcome of the whole problem is decided by itself.
+    """
+
+    positions: Rows
+    problem: LocalProblem | None
+    known: Rows
+    constants: Floats
+    is_joint: bool
+
+    @classmethod
+    def of(cls, problem: LocalProblem, is_inside: Bools, positions: Rows) -> Self:
+        """Find it, given which samples of the problem the fold trains on."""
+        codes, outcomes = problem.codes[is_inside], problem.outcomes
+        is_joint = codes.ndim == 2
+        if is_joint:
+            constants = codes.mean(axis=0) if len(codes) else np.full(len(outcomes), 0.5)
+            known = np.flatnonzero((constants > 0) & (constants < 1))
+            told, own = outcomes[known], codes[:, known]
+            if len(known) == 1:  # an ordinary problem with two classes
+                told, own = np.append(np.int32(ELSEWHERE), told), own[:, 0]
+        else:
+            known, own = np.unique(codes, return_inverse=True)
+            told = outcomes[known]
+            constants = np.zeros(len(outcomes))
+            constants[known if len(known) else slice(None)] = 1 / max(len(known), 1)
+        if len(told) < 2:
+            return cls(positions, None, known, constants, is_joint)
+        weights = None if problem.weights is None else problem.weights[is_inside]
+        learnt = LocalProblem(problem.owner, told, problem.rows[is_inside], own, weights)
+        return cls(positions, learnt, known, constants, is_joint)
+
+    def spread(self, answer: Floats, method: str) -> Floats:
+        """Return answers about what the fold knows as answers about all outcomes."""
+        of_known = answer[:, -len(self.known) :]
+        table = np.tile(self.constants, (len(answer), 1))
+        if not self.is_joint:
+            lowest = answer.min(axis=1, keepdims=True)
+            table[:] = lowest if method == "decision_function" else 0.0
+        table[:, self.known] = of_known
+        return table
+
+
+def train_in_stages(
+    trainer: Any,
+    X: Any,
+    problems: Iterable[LocalProblem],
+    rows: Rows,
+    staging: Staging,
+    arrivals: Arrivals | None,
+) -> tuple[dict[int, LocalModel], list[tuple[int, int, int]], dict[int, float]]:
+    """Fit the models of all local problems, level by level.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Makes jobs of problems.
+    X : array-like
+        Samples.
+    problems : iterable of LocalProblem
+        What is to be learnt; their rows are positions in `rows`.
+    rows : ndarray of intp
+        Positions of the samples to learn from, ascending.
+    staging : Staging
+        How stages depend on each other.
+    arrivals : Arrivals or None
+        Where samples go, unless each model learns from the samples of its own node alone.
+
+    Returns
+    -------
+    models : dict of LocalModel
+        By number of the place.
+    sizes : list of (owner, n_rows, n_outcomes)
+        Of all problems.
+    seconds : dict of float
+        Time to fit, that of the folds included, where something was fitted.
+    """
+    stages = _Stages(trainer, X, list(problems), rows, staging, arrivals)
+    stages.run()
+    return stages.models, stages.sizes, stages.seconds

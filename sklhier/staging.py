@@ -1,0 +1,140 @@
+"""What a model may learn from the models above it.
+
+Give a :class:`Chain`, or its name, to a classifier as ``chain=``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from sklhier._typing import Floats
+from sklhier._validation import check_choice, check_number
+
+__all__ = ["ROUTINGS", "Chain", "resolve_chain"]
+
+ROUTINGS = ("filter", "predicted", "weight", "none")
+
+_OUTPUTS = ("proba", "log_proba", "decision")
+_SEEN = ("all", "parent")
+_TRAINING = ("out_of_fold", "in_sample", "true")
+_PLACES = ("last_step", "input")
+_LEAST = 1e-4  # probabilities below are not told apart in logarithms
+
+
+class Chain(BaseEstimator):
+    """Show every model the outputs of the models above it, beside X.
+
+    A model of a lower stage learns from outputs for samples that the stage above was not trained on
+    (*out-of-fold*): what a model says of its own training samples is too good, and a model that
+    learns to trust it will be misled later, when it meets outputs for new samples. In prediction
+    it sees the outputs of models fitted to all samples.
+
+    Parameters
+    ----------
+    output : {"proba", "log_proba", "decision"}, default="proba"
+        What is shown: probabilities (between 0 and 1), their logarithms (those of probabilities below
+        0.0001 are cut off), or ``decision_function``. The latter two are divided by a number for each
+        model, the root mean square of its out-of-fold outputs, so that bases that mind the scale of
+        features are not ruled by them. A binary model shows one number, another one for each of
+        its outcomes.
+    see : {"all", "parent"}, default="all"
+        Whether the outputs of all models above are shown, up to the first level, or only those of the
+        model that decides about the node itself (that of the level before, with ``"per_level"``).
+    training : {"out_of_fold", "in_sample", "true"}, default="out_of_fold"
+        What is shown in training. ``"in_sample"``: what the models say of the samples they were
+        trained on; ``"true"``: the true labels, as 0 and 1 (*teacher forcing*). Both are here to be
+        compared with, and warn.
+    append_to : {"last_step", "input"}, default="last_step"
+        Where the outputs join the features: before the last step of a base estimator that is a
+        Pipeline, so that texts can be vectorised, or X itself. Without a Pipeline both are X.
+    scale : float, default=1.0
+        What outputs are multiplied by, above 0. The larger it is, the more a model with a penalty on
+        its weights uses them.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.staging import Chain
+    >>> HierarchicalClassifier(chain=Chain("log_proba", see="parent"))
+    HierarchicalClassifier(chain=Chain(output='log_proba', see='parent'))
+    """
+
+    def __init__(
+        self,
+        output: str = "proba",
+        *,
+        see: str = "all",
+        training: str = "out_of_fold",
+        append_to: str = "last_step",
+        scale: float = 1.0,
+    ) -> None:
+        self.output = output
+        self.see = see
+        self.training = training
+        self.append_to = append_to
+        self.scale = scale
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is none of its choices."""
+        check_choice("output", self.output, _OUTPUTS)
+        check_choice("see", self.see, _SEEN)
+        check_choice("training", self.training, _TRAINING)
+        check_choice("append_to", self.append_to, _PLACES)
+        check_number("scale", self.scale, above=0)
+
+    @property
+    def method(self) -> str:
+        """The method of base estimators that is asked."""
+        return "decision_function" if self.output == "decision" else "predict_proba"
+
+    def shown(self, outputs: Floats) -> Floats:
+        """Return what is shown of a model's outputs, before it is scaled.
+
+        Parameters
+        ----------
+        outputs : ndarray of float64, shape (n_samples, n_outcomes)
+            Probabilities or decision scores.
+
+        Returns
+        -------
+        shown : ndarray of float64, shape (n_samples, n_outcomes) or (n_samples, 1)
+        """
+        if outputs.shape[1] == 2:
+            outputs = outputs[:, 1:]
+        return np.log(np.maximum(outputs, _LEAST)) if self.output == "log_proba" else outputs
+
+    def unit_of(self, shown: Floats) -> float:
+        """Return what the outputs of a model are divided by, given those of training."""
+        if self.output == "proba" or not shown.size:
+            return 1.0
+        return float(np.sqrt(np.mean(np.square(shown)))) or 1.0
+
+
+def resolve_chain(chain: Any) -> Chain | None:
+    """Return the chain of that name, the chain itself, or None.
+
+    Raises
+    ------
+    ValueError
+        For another name or object, or a parameter out of its range.
+
+    Examples
+    --------
+    >>> from sklhier.staging import resolve_chain
+    >>> resolve_chain("decision"), resolve_chain("true")
+    (Chain(output='decision'), Chain(training='true'))
+    """
+    if chain is None:
+        return None
+    if isinstance(chain, str) and chain in _OUTPUTS:
+        return Chain(chain)
+    if isinstance(chain, str) and chain == "true":
+        return Chain(training="true")
+    if not isinstance(chain, Chain):
+        names = ", ".join(map(repr, (*_OUTPUTS, "true")))
+        raise ValueError(f"`chain` is None, a Chain or one of {names}; {chain!r} was given.")
+    chain.check()
+    return chain
