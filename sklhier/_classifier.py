@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -35,7 +34,7 @@ from sklhier._validation import (
     required_target,
 )
 from sklhier.decoders import Decoder, resolve_decoder
-from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, TargetError
+from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.model_selection import HierarchicalStratifiedKFold
 from sklhier.staging import ROUTINGS, Chain, resolve_chain
 from sklhier.strategies import Strategy, resolve_strategy
@@ -396,25 +395,6 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
             self._refuse_chain(chain)
         return Staging(chain, self.routing, split)
 
-    def _refuse_chain(self, chain: Chain) -> None:
-        if not self._strategy.has_stages:
-            raise IncompatiblePartsError.needs(
-                chain,
-                "models above each other",
-                f"{self._strategy!r} has none",
-                "Use chain=None, or another strategy.",
-            )
-        for base in self._bases().values():
-            if not hasattr(base, chain.method):
-                raise IncompatiblePartsError.needs(
-                    chain,
-                    f"base estimators with {chain.method}",
-                    f"{type(base).__name__} has none",
-                    "Wrap it in CalibratedClassifierCV, or use another `output` of the chain.",
-                )
-        if chain.training != "out_of_fold":
-            warnings.warn(LeakageWarning.of(chain), stacklevel=4)
-
     def _refuse_mismatch(self, decoder: Decoder, estimators: Iterable[Any]) -> None:
         if not decoder.needs_probabilities:
             return
@@ -435,6 +415,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         check_is_fitted(self, "taxonomy_")
         X = prepare_features(self, X, reset=False)
         taxonomy, outcomes, strategy = self.taxonomy_, self._outcomes, self._strategy
+        all_nodes = all_nodes or self.routing != "filter"
         columns = strategy.columns_per_row(taxonomy, outcomes, all_nodes=all_nodes)
         for block in row_blocks(_num_samples(X), columns):
             rows = _local.take_rows(X, np.arange(block.start, block.stop))

@@ -93,6 +93,8 @@ class LocalModel:
         What it sees beside X; None: nothing.
     unit : float, default=1.0
         What its outputs are divided by when other models see them.
+    share_here : float, default=1.0
+        The share of its training samples, by weight, that were not "not here".
     """
 
     owner: int
@@ -101,6 +103,7 @@ class LocalModel:
     is_joint: bool = False
     view: View | None = None
     unit: float = 1.0
+    share_here: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -500,6 +503,35 @@ class LocalScores:
                 f"for {int(strange.sum())} of them all probabilities are zero or NaN",
             )
         return proba
+
+    @property
+    def knows_elsewhere(self) -> bool:
+        """Whether samples of other nodes were sent to some model, which learnt to tell them."""
+        return any(model.share_here < 1 for model in self._models.values())
+
+    def log_evidence(self, owner: int, outcomes: NodeIds) -> Floats:
+        """Return how much a place's model speaks for each outcome, "not here" being one more.
+
+        Parameters
+        ----------
+        owner : int
+            Number of the place.
+        outcomes : ndarray of int32, shape (k,)
+            The outcomes asked about.
+
+        Returns
+        -------
+        log_evidence : ndarray of float64, shape (n_samples, k)
+            The logarithm of the probability of each outcome, less that of the share of the model's
+            training samples that were not "not here": what is as probable here as these were has
+            outcomes whose evidence sums to 1. 0 where there is no model, and never minus infinity.
+        """
+        model = self._models.get(owner + self._offset)
+        if model is None:
+            return np.zeros((self.n_rows, len(outcomes)))
+        proba = conditional(self._ask(owner, None, normalised), model.outcomes, model.outcomes)
+        own = proba[:, np.isin(model.outcomes, outcomes)] / model.share_here
+        return np.log(np.maximum(own, np.finfo(np.float64).tiny))
 
     def log_weight(self, owner: int, rows: Rows | None = None) -> Floats:
         """Return the logarithm of how much a place's model is for its node.

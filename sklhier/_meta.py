@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Self
 
@@ -21,7 +22,8 @@ from sklhier._stages import Staging
 from sklhier._training import Fits, Trainer
 from sklhier._typing import Floats, Rows
 from sklhier._versions import restored_state, with_versions
-from sklhier.exceptions import IncompatiblePartsError
+from sklhier.exceptions import IncompatiblePartsError, LeakageWarning
+from sklhier.staging import Chain
 from sklhier.strategies import Strategy
 from sklhier.taxonomy import Taxonomy
 
@@ -165,6 +167,26 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         )
         params = self._routed(method, weights, fit_params)
         return Trainer(taxonomy, chosen, params, self._seed, self.n_jobs, self.verbose, staging)
+
+    def _refuse_chain(self, chain: Chain) -> None:
+        """Check a chain against the strategy and the base estimators."""
+        if not self._strategy.has_stages:
+            raise IncompatiblePartsError.needs(
+                chain,
+                "models above each other",
+                f"{self._strategy!r} has none",
+                "Use chain=None, or another strategy.",
+            )
+        for base in self._bases().values():
+            if not hasattr(base, chain.method):
+                raise IncompatiblePartsError.needs(
+                    chain,
+                    f"base estimators with {chain.method}",
+                    f"{type(base).__name__} has none",
+                    "Wrap it in CalibratedClassifierCV, or use another `output` of the chain.",
+                )
+        if chain.training != "out_of_fold":
+            warnings.warn(LeakageWarning.of(chain), stacklevel=5)
 
     def _leaves_decide(self) -> bool:
         """Whether there are models that decide about single leaves."""

@@ -22,6 +22,7 @@ from sklhier._local import LocalScores
 from sklhier._meta import HierarchicalMeta, bases_have, folds_among
 from sklhier._places import place_of
 from sklhier._predictions import TABLES, SetPredictor
+from sklhier._stages import Staging
 from sklhier._training import Models, Trainer
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import (
@@ -34,6 +35,7 @@ from sklhier._validation import (
 from sklhier.decoders import HeldOutSets, SetDecoder, SetMarginals, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.model_selection import HierarchicalStratifiedKFold
+from sklhier.staging import Chain, resolve_chain
 from sklhier.strategies import Memberships, Strategy, resolve_strategy
 from sklhier.taxonomy import Taxonomy
 
@@ -65,6 +67,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         How probabilities become sets: ``"threshold"`` (:class:`~sklhier.decoders.SetThreshold`,
         tuned on out-of-fold predictions), ``"expected_f1"``, ``"maximum_closure"``,
         ``"top_labels"``, or an object with parameters.
+    chain : str or Chain, default=None
+        Whether a model sees the outputs of those that decide about its ancestors, beside X, as in
+        :class:`~sklhier.HierarchicalClassifier`: in training those for samples that were held out.
     consistency : {"max", "min", "product", "isotonic", "true_path"}, default="max"
         What makes the answers of separate models consistent, where they are about all samples: a
         node gets the largest answer at or below it (``"max"``), the smallest at or above it
@@ -73,8 +78,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         the samples of a node's parents multiply down the paths; in a DAG the least probable
         parent counts.
     cv : int, splitter or iterable, default=None
-        Folds for thresholds that are learnt from out-of-fold predictions. A number, None for 3, means
-        that many folds of :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
+        Folds for what is learnt from out-of-fold predictions: thresholds, and by `chain`. A number,
+        None for 3, means that many folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     node_estimators : mapping or callable, default=None
         Other estimators for some nodes or levels, as in :class:`~sklhier.HierarchicalClassifier`.
     classes : array-like, default=None
@@ -154,6 +160,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         taxonomy: Any = None,
         strategy: str | Strategy = "per_parent",
         decoder: str | SetDecoder = "threshold",
+        chain: str | Chain | None = None,
         consistency: str = "max",
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
@@ -166,6 +173,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         self.taxonomy = taxonomy
         self.strategy = strategy
         self.decoder = decoder
+        self.chain = chain
         self.consistency = consistency
         self.cv = cv
         self.node_estimators = node_estimators
@@ -223,7 +231,11 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         counted = np.arange(closed.shape[0]) if weights is None else np.flatnonzero(weights)
         self._start(taxonomy, form)
         split = self._splitter(closed, taxonomy, self._split_params(weights, fit_params))
-        trainer = self._trainer("fit", taxonomy, weights, fit_params)
+        chain = resolve_chain(self.chain)
+        if chain is not None:
+            self._refuse_chain(chain)
+        staging = None if chain is None else Staging(chain, "filter", split)
+        trainer = self._trainer("fit", taxonomy, weights, fit_params, staging)
         members = Memberships(closed[counted], taxonomy)
         is_joint = partial(_learns_jointly, trainer)
         self._models, self._fits = trainer.train(
@@ -271,7 +283,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         Raises
         ------
         IncompatiblePartsError
-            If the decoder has a threshold to learn.
+            If there is a threshold or a chain to learn.
         TargetError
             For labels that are not in the taxonomy, and for other columns than known.
         LocalFitError
@@ -289,12 +301,13 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         else:
             taxonomy = self.taxonomy_
             closed = self._format.read(required_target(self, y), taxonomy)
-        if self.decoder_.needs_held_out:
+        learns = self.chain or (self.decoder_ if self.decoder_.needs_held_out else None)
+        if learns:
             raise IncompatiblePartsError.needs(
-                self.decoder_,
+                learns,
                 "all samples at once, to learn from out-of-fold predictions",
                 "partial_fit sees them in batches",
-                "Use fit, or give the threshold as a number.",
+                "Use fit, or chain=None and a threshold that is a number.",
             )
         check_consistent_length(X, closed)
         weights = checked_weights(sample_weight, closed.shape[0])

@@ -142,6 +142,8 @@ class StoredScores:
         proba = _local.conditional(scores, self._models[owner].outcomes, outcomes)
         return np.nan_to_num(proba, nan=1 / len(outcomes))
 
+    knows_elsewhere = False  # samples are sent on by what children have among themselves
+
     def log_weight(self, owner: int, rows: Rows) -> Floats:
         """Return the logarithm of how much a place's model is for its node."""
         if owner not in self._models:
@@ -260,6 +262,10 @@ def _above(problems: list[LocalProblem], taxonomy: Taxonomy, see: str) -> dict[i
         place = places[problem.owner]
         if place.kind is Kind.LEVEL:
             levels.setdefault(place.member, []).append((place.level, problem.owner))
+            for node in problem.outcomes[
+                taxonomy.depths[problem.outcomes] == place.level
+            ].tolist():
+                decides[place.member, node] = problem.owner
         elif place.kind is not Kind.STOP:
             own = place.index if place.kind is Kind.PARENT else ELSEWHERE
             for node in problem.outcomes.tolist():
@@ -293,6 +299,13 @@ def _truth(problem: LocalProblem, rows: Rows) -> Floats:
         table[found, 0] = 0.0
     table[found, problem.codes] = 1.0
     return table
+
+
+def _share_here(problem: LocalProblem) -> float:
+    """Return the share of samples, by weight, whose outcome is not "not here"."""
+    if problem.outcomes[0] != ELSEWHERE:
+        return 1.0
+    return float(np.average(problem.codes != 0, weights=problem.weights))
 
 
 class _Stages:
@@ -375,7 +388,8 @@ class _Stages:
         for problem, (model, seconds) in zip(problems, fitted, strict=True):
             owners = self._views(problem)
             view = View(owners, self._chain) if self._chain and owners else None
-            self.models[model.owner] = replace(model, view=view)
+            share = _share_here(problem) if self._arrivals else 1.0
+            self.models[model.owner] = replace(model, view=view, share_here=share)
             self.seconds[model.owner] = seconds
 
     def _asked(self, problem: LocalProblem) -> Rows:

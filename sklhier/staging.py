@@ -37,9 +37,9 @@ class Chain(BaseEstimator):
     output : {"proba", "log_proba", "decision"}, default="proba"
         What is shown: probabilities (between 0 and 1), their logarithms (those of probabilities below
         0.0001 are cut off), or ``decision_function``. The latter two are divided by a number for each
-        model, the root mean square of its out-of-fold outputs, so that bases that mind the scale of
-        features are not ruled by them. A binary model shows one number, another one for each of
-        its outcomes.
+        model, so that what it shows has the length 1 on average (the root mean square over the rows
+        of training), like a row of TF-IDF features: bases that mind the scale of features are not
+        ruled by them. A binary model shows one number, another one for each of its outcomes.
     see : {"all", "parent"}, default="all"
         Whether the outputs of all models above are shown, up to the first level, or only those of the
         model that decides about the node itself (that of the level before, with ``"per_level"``).
@@ -110,7 +110,7 @@ class Chain(BaseEstimator):
         """Return what the outputs of a model are divided by, given those of training."""
         if self.output == "proba" or not shown.size:
             return 1.0
-        return float(np.sqrt(np.mean(np.square(shown)))) or 1.0
+        return float(np.sqrt(np.mean(np.sum(np.square(shown), axis=1)))) or 1.0
 
 
 def resolve_chain(chain: Any) -> Chain | None:

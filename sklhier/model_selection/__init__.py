@@ -1,6 +1,7 @@
 """Splitting, tuning and comparing where classes form a taxonomy."""
 
 from sklhier.model_selection._compare import Comparison, compare, compare_with_flat
+from sklhier.model_selection._leakage import LeakageReport, leakage_report
 from sklhier.model_selection._split import (
     HierarchicalStratifiedKFold,
     check_rare_classes,
@@ -12,9 +13,11 @@ __all__ = [
     "Comparison",
     "DecoderSearch",
     "HierarchicalStratifiedKFold",
+    "LeakageReport",
     "check_rare_classes",
     "coarsen",
     "compare",
     "compare_with_flat",
+    "leakage_report",
     "tune_decoder",
 ]

@@ -23,7 +23,7 @@ from sklhier.model_selection._folds import Task, read_task, weight_params
 from sklhier.model_selection._table import html_table, text_table
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Comparison", "compare", "compare_with_flat"]
+__all__ = ["Comparison", "compare", "compare_with_flat", "contributions"]
 
 _BLOCK = 2**21  # numbers in a block of weights of resampled rows
 _NONE_SHOWN = "no difference shown"
@@ -485,13 +485,13 @@ def _sums_of_units(
             _targets.nodes_or_root(answer, task.taxonomy)
             for answer in answers[first : first + len(folds)]
         ]
-        shares = _contributions(task.nodes[rows], np.concatenate(nodes), task.taxonomy, levels)
+        shares = contributions(task.nodes[rows], np.concatenate(nodes), task.taxonomy, levels)
         parts.append([_added_up(weights[:, None] * share, units) for share in shares])
     above, below = (np.stack(tables) for tables in zip(*parts, strict=True))
     return (*(f"level {level + 1}" for level in levels), "path", "hF"), (above, below)
 
 
-def _contributions(
+def contributions(
     true: NodeIds, predicted: NodeIds, taxonomy: Taxonomy, levels: Rows
 ) -> tuple[Floats, Floats]:
     """Return what each row adds to numerators and denominators, (n_rows, n_measures)."""

@@ -13,7 +13,7 @@ from sklhier._typing import NodeIds
 from sklhier._validation import check_choice
 from sklhier.strategies._base import STOPS, Strategy, named
 from sklhier.strategies._memberships import Memberships, group_problems, parent_groups
-from sklhier.strategies._products import ProductMarginals
+from sklhier.strategies._products import ProductMarginals, normalised_products
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["PerParent"]
@@ -85,7 +85,12 @@ class PerParent(Strategy):
             yield LocalProblem(owner, members, rows, codes)
 
     def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
-        """Return marginals that ask a local model only when one of its outcomes is wanted."""
+        """Return marginals that ask a local model only when one of its outcomes is wanted.
+
+        If models know what is "not here", all are asked: each has a say in what is above it.
+        """
+        if scores.knows_elsewhere:
+            return normalised_products(taxonomy, outcomes, scores.n_rows, scores.log_evidence)
         return ProductMarginals(taxonomy, outcomes, scores.n_rows, scores.of)
 
     def plan_sets(

@@ -6,13 +6,48 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
+from scipy.special import softmax
 
 from sklhier import _node_ops as ops
-from sklhier._marginals import DenseMarginals, Expansion, Outcomes
+from sklhier._marginals import AnswerMarginals, DenseMarginals, Expansion, Outcomes
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["ProductMarginals"]
+__all__ = ["ProductMarginals", "normalised_products"]
+
+
+def normalised_products(
+    taxonomy: Taxonomy,
+    outcomes: Outcomes,
+    n_rows: int,
+    log_evidence: Callable[[int, NodeIds], Floats],
+) -> AnswerMarginals:
+    """Return probabilities of the answers that are in proportion to products down their paths.
+
+    Parameters
+    ----------
+    taxonomy : Taxonomy
+        A tree.
+    outcomes : Outcomes
+        Its possible answers.
+    n_rows : int
+        Number of samples.
+    log_evidence : callable
+        ``log_evidence(node, members)`` returns the logarithm of a positive number for each outcome of
+        a node, shape ``(n_rows, len(members))``. They need not sum to 1.
+    """
+    logs = np.zeros((n_rows, taxonomy.n_nodes))
+    stops = np.zeros((n_rows, taxonomy.n_nodes))
+    for owner in outcomes.inner.tolist():  # parents come first
+        members = outcomes.of_node(owner)
+        below = logs[:, [owner]] + log_evidence(owner, members)
+        if members[-1] == owner:
+            members, below, stops[:, owner] = members[:-1], below[:, :-1], below[:, -1]
+        logs[:, members] = below
+    answers = outcomes.answers
+    can_go_on = outcomes.counts[answers] > 0
+    ends = np.where(can_go_on, stops[:, answers], logs[:, answers])
+    return AnswerMarginals(taxonomy, outcomes, answers, softmax(ends, axis=1))
 
 
 class ProductMarginals:
