@@ -71,14 +71,8 @@ class LeakageReport:
         ]
 
     def __repr__(self) -> str:
-        return "\n".join(
-            [
-                f"Accuracy on {self.n_samples} samples, in-sample and out-of-fold "
-                f"({self.n_folds} folds)",
-                text_table(self._rows()),
-                *self._sentences(),
-            ]
-        )
+        title = f"Accuracy on {self.n_samples} samples, out-of-fold with {self.n_folds} folds"
+        return "\n".join([title, text_table(self._rows()), *self._sentences()])
 
     def _sentences(self) -> list[str]:
         """Say what the gap means for a stage that learns from the one above."""
@@ -87,9 +81,9 @@ class LeakageReport:
         worst = int(np.argmax(self.optimism[:-1]))
         level, seen, unseen = self.levels[worst], self.in_sample[worst], self.out_of_fold[worst]
         return [
-            f"A model below level {level} that learns from what those above say of their own training",
-            f"samples sees answers that are right for {seen:.1%} of them. For new samples it would see",
-            f"answers that are right for {unseen:.1%}: out-of-fold outputs show it that in training.",
+            f"What the models of level {level} say of their own training samples is right for",
+            f"{seen:.1%} of them; for new samples it would be right for {unseen:.1%}. A model below",
+            "that learns from the former trusts it too much: show it out-of-fold outputs.",
         ]
 
     def _repr_html_(self) -> str:
@@ -107,11 +101,11 @@ def leakage_report(
     sample_weight: Any = None,
     n_jobs: int | None = None,
 ) -> LeakageReport:
-    """Tell how optimistic it would be to learn from a stage's outputs for its own training samples.
+    """Tell how optimistic outputs are for the samples that models were trained on.
 
-    The estimator is fitted to all samples and asked about them (in-sample), and fitted to the training
-    part of each fold and asked about the others (out-of-fold). The difference at a level is what a
-    model below would be misled by if it were chained without held-out outputs.
+    The estimator is fitted to all samples and asked about them (in-sample), and fitted to the
+    training part of each fold and asked about the others (out-of-fold). The difference at a level is
+    what a model below would be misled by if it were chained without held-out outputs.
 
     Parameters
     ----------
