@@ -1,0 +1,399 @@
+"""The joint model for one path: one set of weights, a column for each node."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from functools import partial
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+from scipy.special import softmax
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sklhier import _joint_loss, _targets
+from sklhier._blocks import row_blocks
+from sklhier._joint import JointModel, has_batches
+from sklhier._joint_loss import Heads, HeadsOfLevels
+from sklhier._local import take_rows
+from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._network import Network
+from sklhier._predictions import PathPredictor
+from sklhier._solvers import Samples
+from sklhier._typing import Floats, NodeIds, Rows
+from sklhier._validation import check_choice, check_number, checked_weights, required_target
+from sklhier.decoders import Decoder, resolve_decoder
+from sklhier.exceptions import TargetError
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["MultiHeadClassifier"]
+
+LOSSES = ("level", "hxe", "soft_labels")
+COUPLINGS = ("additive", "none")
+STARTS = ("zeros", "per_level")
+_TABLES = 6  # of all columns that are held at the same time for a block of rows
+
+
+class MultiHeadClassifier(PathPredictor, JointModel):
+    r"""DOCSTRING"""
+
+    _outcomes: Outcomes  # of the labels seen so far
+    _trained: Outcomes  # of all labels that the columns are for
+    _heads: Heads
+    _heads_of_levels: HeadsOfLevels | None  # what is trained, if it is not the joint model
+
+    def __init__(
+        self,
+        taxonomy: Any = None,
+        *,
+        loss: str = "level",
+        level_weights: Any = None,
+        hxe_alpha: float = 0.1,
+        soft_label_beta: float = 10.0,
+        coupling: str = "additive",
+        alpha: float = 1e-5,
+        hidden_layer_sizes: Any = (),
+        activation: str = "relu",
+        solver: str = "auto",
+        learning_rate: str = "adaptive",
+        learning_rate_init: float = 0.01,
+        batch_size: Any = "auto",
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: Any = None,
+        init: str = "zeros",
+        warm_start: bool = False,
+        decoder: str | Decoder = "best_path",
+        classes: Any = None,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.loss = loss
+        self.level_weights = level_weights
+        self.hxe_alpha = hxe_alpha
+        self.soft_label_beta = soft_label_beta
+        self.coupling = coupling
+        self.alpha = alpha
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.init = init
+        self.warm_start = warm_start
+        self.decoder = decoder
+        self.classes = classes
+        self.verbose = verbose
+        self.random_state = random_state
+
+    # -- fitting --------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Samples: finite numbers. float32 stays float32, anything else becomes float64.
+        y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+            Labels: names of nodes, leaves or inner ones; or paths, one column for each level
+            (None, NaN or ``""`` after the last known level), or as lists.
+        sample_weight : array-like, shape (n_samples,), default=None
+            Weights of the samples. Rows of weight 0 are left out.
+
+        Returns
+        -------
+        self : MultiHeadClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        TargetError
+            For labels that are missing or not in the taxonomy.
+        TaxonomyError
+            If the taxonomy is a DAG.
+        ValueError
+            For a parameter out of its range, weights of levels that are not as many as levels, and
+            with ``warm_start`` if labels or features are others than before.
+        """
+        X = self._features(X, reset=True)
+        nodes, taxonomy, form = _targets.read_targets(
+            required_target(self, y), self._given_taxonomy(), self.classes
+        )
+        check_consistent_length(X, nodes)
+        weights = checked_weights(sample_weight, len(nodes))
+        settings = self._settings(len(nodes))
+        self._check_choices()
+        if weights is not None:
+            counted = np.flatnonzero(weights)
+            X, nodes, weights = take_rows(X, counted), nodes[counted], weights[counted]
+        seen = form.class_ids[np.isin(form.class_ids, nodes)]
+        self._random_state = check_random_state(self.random_state)
+        before = self._heads if self.warm_start and hasattr(self, "_heads") else None
+        self._start(taxonomy, form, seen)
+        shares = self._shares(nodes, weights)
+        samples = self._samples(X, nodes, shares, taxonomy, self._heads_of_levels)
+        labels, closed = taxonomy.node_names[nodes], taxonomy.ancestor_closure[nodes]
+        held_out = self._held_out(labels, closed, taxonomy)
+        minimise = partial(self._minimise, settings=settings, held_out=held_out)
+        if before is not None:
+            self._refuse_other_columns(before)
+            network = self._kept_network(self._trained_columns(), X.dtype)
+        elif self.init == "per_level":
+            network = self._started_per_level(X, nodes, shares, taxonomy, minimise)
+        else:
+            network = self._first_network(self._trained_columns(), X.dtype)
+        self._keep(*minimise(network, samples))
+        self.taxonomy_ = taxonomy
+        return self
+
+    @available_if(has_batches)
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Pass once through a batch of samples, in mini-batches.
+
+        Labels that had no sample so far are not predicted.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Samples.
+        y : array-like, shape (n_samples,)
+            Labels: names of nodes.
+        classes : array-like, default=None
+            All labels that may occur, used in the first call. By default the parameter `classes`,
+            or else the leaves of the parameter `taxonomy`.
+        sample_weight : array-like, shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : MultiHeadClassifier
+            The estimator.
+
+        Raises
+        ------
+        TargetError
+            For a label that is none of the classes.
+        ValueError
+            If features are sparse in one call and dense in another.
+        """
+        first = not hasattr(self, "taxonomy_")
+        X = self._features(X, reset=first)
+        self._check_choices()
+        if first:
+            known = self._known_classes(classes)
+            _, taxonomy, form = _targets.read_targets(known, self._given_taxonomy(), self.classes)
+            self._start(taxonomy, form, form.class_ids)
+            self._seen = np.zeros(0, dtype=np.int32)
+            self._random_state = check_random_state(self.random_state)
+            self._network = self._first_network(self._trained_columns(), X.dtype)
+        else:
+            taxonomy = self.taxonomy_
+        X = X.astype(self._network.intercepts[-1].dtype, copy=False)
+        nodes = self._format.read(required_target(self, y), taxonomy)
+        check_consistent_length(X, nodes)
+        strange = ~np.isin(nodes, self._trained.classes)
+        if strange.any():
+            label = _targets.as_labels(y).tolist()[np.argmax(strange)]
+            raise TargetError(
+                f"{label!r} is none of the {len(self._trained.classes)} classes known since the "
+                "first call. Pass all labels that may occur as `classes` in the first call to "
+                "partial_fit."
+            )
+        weights = checked_weights(sample_weight, len(nodes))
+        if weights is not None:
+            counted = np.flatnonzero(weights)
+            X, nodes, weights = take_rows(X, counted), nodes[counted], weights[counted]
+        shares = self._shares(nodes, weights)
+        samples = self._samples(X, nodes, shares, taxonomy, self._heads_of_levels)
+        self._learn_batches(samples, self._settings(len(nodes)))
+        self._seen = np.union1d(self._seen, nodes)
+        seen = self._trained.classes[np.isin(self._trained.classes, self._seen)]
+        self._outcomes = Outcomes.of(taxonomy, seen, stops=True)
+        self.taxonomy_ = taxonomy
+        return self
+
+    def _given_taxonomy(self) -> Taxonomy | None:
+        given = _targets.resolve_taxonomy(self.taxonomy)
+        if given is not None:
+            given.require_tree(type(self).__name__)
+        return given
+
+    def _known_classes(self, classes: Any) -> Any:
+        if classes is not None:
+            return classes
+        if self.classes is not None:
+            return self.classes
+        taxonomy = self._given_taxonomy()
+        if taxonomy is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return list(taxonomy.leaves)
+
+    def _check_choices(self) -> None:
+        check_choice("loss", self.loss, LOSSES)
+        check_choice("coupling", self.coupling, COUPLINGS)
+        check_choice("init", self.init, STARTS)
+        check_scalar(self.hxe_alpha, "hxe_alpha", Real)
+        check_number("soft_label_beta", self.soft_label_beta, above=0)
+        if self.coupling == "none" and (self.loss != "level" or self.init != "zeros"):
+            raise ValueError(
+                "coupling='none' fits a separate model for each level, with loss='level' and "
+                f"init='zeros'; loss={self.loss!r} and init={self.init!r} were given. They are for "
+                "coupling='additive'."
+            )
+
+    def _start(self, taxonomy: Taxonomy, form: Any, seen: NodeIds) -> None:
+        """Forget what was fitted before; store what the labels look like."""
+        self.__dict__.pop("taxonomy_", None)  # set last: what fails to fit is not fitted
+        self.classes_ = form.classes
+        self._format = form
+        self._trained = self._outcomes = Outcomes.of(taxonomy, seen, stops=True)
+        self._seen = seen
+        self._heads = Heads.of(taxonomy, self._trained)
+        self._heads_of_levels = HeadsOfLevels.of(self._heads) if self.coupling == "none" else None
+
+    def _trained_columns(self) -> int:
+        heads = self._heads_of_levels
+        return self._heads.n_columns if heads is None else heads.n_columns
+
+    def _refuse_other_columns(self, before: Heads) -> None:
+        same = np.array_equal(before.nodes, self._heads.nodes) and np.array_equal(
+            before.stops, self._heads.stops
+        )
+        if not same:
+            raise ValueError(
+                "warm_start=True goes on from the last fit, which saw other labels. Fit with the "
+                "same labels, or set warm_start=False."
+            )
+
+    def _started_per_level(
+        self, X: Any, nodes: NodeIds, shares: Floats, taxonomy: Taxonomy, minimise: Any
+    ) -> Network:
+        """Return the joint network with the probabilities of separate models of the levels."""
+        heads = HeadsOfLevels.of(self._heads)
+        samples = self._samples(X, nodes, shares, taxonomy, heads)
+        found, _ = minimise(self._first_network(heads.n_columns, X.dtype), samples)
+        return _joined(found, heads, self._heads.n_columns)
+
+    def _shares(self, nodes: NodeIds, weights: Floats | None) -> Floats:
+        """Return what each row counts for, those of weighted classes more or less."""
+        given = np.ones(len(nodes)) if weights is None else weights
+        shares: Floats = given / given.sum()
+        if self.class_weight is None:
+            return shares
+        class_ids = self._format.class_ids
+        codes = np.argsort(class_ids)[np.searchsorted(np.sort(class_ids), nodes)]
+        if isinstance(self.class_weight, str):
+            check_choice("class_weight", self.class_weight, ["balanced"])
+            counts = np.bincount(codes, weights=given, minlength=len(class_ids))
+            present = counts > 0
+            mean = given.sum() / present.sum()
+            factors = np.divide(mean, counts, out=np.ones(len(class_ids)), where=present)
+        else:
+            factors = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_[codes]
+            )
+        return shares * factors[codes]
+
+    def _samples(
+        self,
+        X: Any,
+        nodes: NodeIds,
+        shares: Floats,
+        taxonomy: Taxonomy,
+        heads: HeadsOfLevels | None,
+    ) -> Samples:
+        """Return what is learnt from, with the loss of the joint model or of the levels' models."""
+        if heads is None:
+            table, levels = self._table(taxonomy), self._heads.levels
+        else:
+            table, levels = heads.table(self._level_weights(taxonomy)), heads.levels
+        codes = np.searchsorted(self._trained.answers, nodes)
+        loss = partial(_table_loss, table=table.astype(X.dtype), codes=codes, levels=levels)
+        return Samples(X, shares, loss)
+
+    def _table(self, taxonomy: Taxonomy) -> sparse.csr_array:
+        """Return the weights of the steps to each answer that make the loss."""
+        heads, weights = self._heads, self._level_weights(taxonomy)
+        if self.loss == "level":
+            table = _joint_loss.level_table(weights, heads)
+            return _joint_loss.conditional_weights(table, heads)
+        if self.loss == "hxe":
+            discount = np.exp(-self.hxe_alpha * heads.depths) * weights[heads.depths - 1]
+            return _joint_loss.hierarchical_weights(discount, heads)
+        shares = _joint_loss.soft_labels(
+            self.soft_label_beta, heads, taxonomy, self._trained.answers
+        )
+        ends = np.zeros((len(shares), heads.n_columns))
+        ends[:, heads.ends] = shares
+        return _joint_loss.conditional_weights(ends, heads)
+
+    # -- predicting -----------------------------------------------------------------------
+
+    def _shown_network(self) -> Network:
+        network = super()._shown_network()
+        if self._heads_of_levels is None:
+            return network
+        return _joined(network, self._heads_of_levels, self._heads.n_columns)
+
+    @property
+    def columns_(self) -> tuple[Hashable, ...]:
+        """What the columns of the last layer score: a node, or ``("stop", node)``."""
+        check_is_fitted(self, "taxonomy_")
+        names = [self.taxonomy_.nodes[node] for node in self._heads.nodes.tolist()]
+        return tuple(
+            ("stop", name) if stop else name
+            for name, stop in zip(names, self._heads.stops.tolist(), strict=True)
+        )
+
+    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:  # noqa: ARG002
+        """Yield the node probabilities of blocks of rows that fit in memory."""
+        check_is_fitted(self, "taxonomy_")
+        X = self._features(X, reset=False)
+        network, outcomes = self._shown_network(), self._outcomes
+        ends = self._heads.ends[np.searchsorted(self._trained.answers, outcomes.answers)]
+        for block in row_blocks(X.shape[0], _TABLES * self.taxonomy_.n_nodes):
+            rows = take_rows(X, np.arange(block.start, block.stop))
+            scores = network.scores(rows).astype(np.float64)
+            logs = _joint_loss.log_marginals(scores, self._heads)[:, ends]
+            proba = softmax(logs, axis=1)
+            yield AnswerMarginals(self.taxonomy_, outcomes, outcomes.answers, proba)
+
+    def _fitted_decoder(self) -> Decoder:
+        decoder = resolve_decoder(self.decoder)
+        check_is_fitted(self, "taxonomy_")
+        return decoder
+
+
+def _table_loss(
+    scores: Any, rows: Rows, *, table: sparse.csr_array, codes: Rows, levels: Any
+) -> tuple[Any, Any]:
+    return _joint_loss.path_loss(scores, table[codes[rows]].toarray(), levels)
+
+
+def _joined(network: Network, heads: HeadsOfLevels, n_columns: int) -> Network:
+    """Return the network of the joint model's columns with the same probabilities."""
+    *weights, last = network.weights
+    *intercepts, ends = network.intercepts
+    return Network(
+        [*weights, heads.joined(last, n_columns)],
+        [*intercepts, heads.joined(ends, n_columns)],
+        network.activation,
+    )
