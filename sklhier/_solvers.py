@@ -21,7 +21,16 @@ from sklhier._local import take_rows
 from sklhier._network import Network
 from sklhier._typing import Floats, Rows
 
-__all__ = ["Adam", "History", "Samples", "Settings", "minimise_adam", "minimise_lbfgs"]
+__all__ = [
+    "Adam",
+    "History",
+    "Samples",
+    "Settings",
+    "half_square",
+    "minimise_adam",
+    "minimise_lbfgs",
+    "objective",
+]
 
 _TABLES = 5  # of all columns that are held at the same time for a block of rows
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
@@ -122,18 +131,18 @@ def _warn_unfinished(max_iter: int, what: str) -> None:
     )
 
 
-def _half_square(network: Network) -> float:
+def half_square(network: Network) -> float:
     return 0.5 * sum(float(np.vdot(weights, weights)) for weights in network.weights)
 
 
 # -- L-BFGS -------------------------------------------------------------------------------
 
 
-def _objective(network: Network, samples: Samples, alpha: float) -> tuple[float, Network]:
+def objective(network: Network, samples: Samples, alpha: float) -> tuple[float, Network]:
     """Return the objective and its gradient."""
     arrays = [alpha * weights for weights in network.weights]
     total = network.with_arrays([*arrays, *map(np.zeros_like, network.intercepts)])
-    value = alpha * _half_square(network)
+    value = alpha * half_square(network)
     for block in row_blocks(samples.n_rows, _TABLES * network.intercepts[-1].size):
         rows = np.arange(block.start, block.stop)
         values = network.layers(take_rows(samples.X, rows))
@@ -164,7 +173,7 @@ def minimise_lbfgs(
         return network.with_arrays([p.reshape(s) for p, s in zip(parts, shapes, strict=True)])
 
     def value_and_gradient(point: Floats) -> tuple[float, Floats]:
-        value, gradient = _objective(at(point), samples, settings.alpha)
+        value, gradient = objective(at(point), samples, settings.alpha)
         flat = np.concatenate([array.ravel() for array in gradient.arrays])
         return value, flat.astype(np.float64, copy=False)
 
@@ -280,7 +289,7 @@ class Adam:
         order = random_state.permutation(samples.n_rows)
         batches = gen_batches(samples.n_rows, settings.batch_size)
         loss = sum(self.learn(samples, order[b], settings.alpha, rate) for b in batches)
-        return loss + settings.alpha * _half_square(self.network)
+        return loss + settings.alpha * half_square(self.network)
 
     def learn(self, samples: Samples, rows: Rows, alpha: float, rate: float) -> float:
         """Take one step by a batch, and return its share of the loss."""
