@@ -55,12 +55,12 @@ class MultiHeadClassifier(PathPredictor, JointModel):
         hxe_alpha: float = 0.1,
         soft_label_beta: float = 10.0,
         coupling: str = "additive",
-        alpha: float = 1e-5,
+        alpha: float = 1e-4,
         hidden_layer_sizes: Any = (),
         activation: str = "relu",
         solver: str = "auto",
         learning_rate: str = "adaptive",
-        learning_rate_init: float = 0.01,
+        learning_rate_init: float = 0.03,
         batch_size: Any = "auto",
         max_iter: int = 200,
         tol: float = 1e-4,
@@ -247,6 +247,7 @@ class MultiHeadClassifier(PathPredictor, JointModel):
         return list(taxonomy.leaves)
 
     def _check_choices(self) -> None:
+        resolve_decoder(self.decoder)
         check_choice("loss", self.loss, LOSSES)
         check_choice("coupling", self.coupling, COUPLINGS)
         check_choice("init", self.init, STARTS)
