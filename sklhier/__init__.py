@@ -6,9 +6,9 @@ are related.
 """
 
 from sklhier._classifier import HierarchicalClassifier
-from sklhier._multilabel import HierarchicalMultiLabelClassifier
 from sklhier._multihead import MultiHeadClassifier
 from sklhier._multihead_sets import MultiHeadMultiLabelClassifier
+from sklhier._multilabel import HierarchicalMultiLabelClassifier
 from sklhier._version import __version__
 from sklhier.taxonomy import Taxonomy
 

@@ -91,9 +91,7 @@ class JointModel(ClassifierMixin, BaseEstimator):
 
     def _features(self, X: Any, *, reset: bool) -> Any:
         """Return X checked, dense or CSR, of a floating dtype."""
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=_DTYPES, order="C", reset=reset
-        )
+        return validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", reset=reset)
 
     def _known_features(self, X: Any) -> Any:
         """Return rows whose number of features has been checked."""
@@ -184,7 +182,9 @@ class JointModel(ClassifierMixin, BaseEstimator):
         if self.solver != "auto":
             return self.solver
         small = sum(array.size for array in network.arrays) <= _MOST_WEIGHTS
-        return "lbfgs" if small and len(network.weights) == 1 and not self.early_stopping else "adam"
+        return (
+            "lbfgs" if small and len(network.weights) == 1 and not self.early_stopping else "adam"
+        )
 
     def _minimise(
         self,
@@ -207,9 +207,7 @@ class JointModel(ClassifierMixin, BaseEstimator):
             samples = samples.part(np.flatnonzero(inside))
         return minimise_adam(network, samples, settings, self._random_state, validation)
 
-    def _held_out(
-        self, labels: Any, closed: sparse.csr_array, taxonomy: Taxonomy
-    ) -> Rows:
+    def _held_out(self, labels: Any, closed: sparse.csr_array, taxonomy: Taxonomy) -> Rows:
         """Return the rows to stop early by: none of them has a node that no other row has.
 
         Parameters

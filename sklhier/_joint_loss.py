@@ -24,7 +24,7 @@ from scipy import sparse
 
 from sklhier import _node_ops as ops
 from sklhier._marginals import Outcomes
-from sklhier._typing import Floats, NodeIds, Offsets, Rows
+from sklhier._typing import Floats, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
@@ -124,8 +124,9 @@ class Heads:
     @cached_property
     def closure(self) -> sparse.csr_array:
         """The columns at and above each column (csr_array of 0/1, (n_columns, n_columns))."""
-        below = np.arange(1, self.n_columns + 1)
-        closure = ops.ancestor_closure(self.above + 1, below, self.n_columns + 1)
+        below = np.arange(1, self.n_columns + 1, dtype=np.int32)
+        above = (self.above + 1).astype(np.int32)
+        closure = ops.ancestor_closure(above, below, self.n_columns + 1)
         return sparse.csr_array(closure[1:, 1:])
 
     @cached_property
@@ -166,7 +167,9 @@ class HeadsOfLevels:
     @classmethod
     def of(cls, heads: Heads) -> Self:
         """Split the columns of a joint model by level."""
-        members, places, depths = [], [], []
+        members: list[Rows] = []
+        places: list[Rows] = []
+        depths: list[int] = []
         n_columns, most = 0, 0
         for level in range(len(heads.levels)):
             distinct, place = np.unique(heads.ladder[:, level], return_inverse=True)

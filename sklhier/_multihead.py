@@ -55,12 +55,12 @@ class MultiHeadClassifier(PathPredictor, JointModel):
         hxe_alpha: float = 0.1,
         soft_label_beta: float = 10.0,
         coupling: str = "additive",
-        alpha: float = 1e-4,
+        alpha: float = 1e-5,
         hidden_layer_sizes: Any = (),
         activation: str = "relu",
         solver: str = "auto",
         learning_rate: str = "adaptive",
-        learning_rate_init: float = 0.03,
+        learning_rate_init: float = 0.01,
         batch_size: Any = "auto",
         max_iter: int = 200,
         tol: float = 1e-4,
@@ -163,9 +163,7 @@ class MultiHeadClassifier(PathPredictor, JointModel):
         return self
 
     @available_if(has_batches)
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Pass once through a batch of samples, in mini-batches.
 
         Labels that had no sample so far are not predicted.

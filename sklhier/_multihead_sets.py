@@ -48,12 +48,12 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         *,
         coupling: str = "max",
         level_weights: Any = None,
-        alpha: float = 1e-4,
+        alpha: float = 1e-5,
         hidden_layer_sizes: Any = (),
         activation: str = "relu",
         solver: str = "auto",
         learning_rate: str = "adaptive",
-        learning_rate_init: float = 0.03,
+        learning_rate_init: float = 0.01,
         batch_size: Any = "auto",
         max_iter: int = 200,
         tol: float = 1e-4,
@@ -156,9 +156,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         return self
 
     @available_if(has_batches)
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Pass once through a batch of samples, in mini-batches.
 
         Thresholds cannot be learnt from batches: give them as numbers. Nodes without a sample so far
@@ -249,7 +247,9 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         members = sparse.csr_array(closed[:, self._columns])
         of_level = self._level_weights(taxonomy).astype(X.dtype)
         of_node = of_level[taxonomy.depths[self._columns] - 1]
-        loss_of = MaxConstraint.of(taxonomy, self._columns) if self.coupling == "max" else node_loss
+        loss_of = (
+            MaxConstraint.of(taxonomy, self._columns) if self.coupling == "max" else node_loss
+        )
 
         def loss(scores: Any, rows: Rows) -> tuple[Any, Any]:
             return loss_of(scores, members[rows].toarray() > 0, of_node)

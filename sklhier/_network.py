@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -39,13 +40,11 @@ class Network:
     activation: str
 
     @classmethod
-    def drawn(
-        cls, sizes: Sequence[int], activation: str, random_state: Any, dtype: Any
-    ) -> Self:
+    def drawn(cls, sizes: Sequence[int], activation: str, random_state: Any, dtype: Any) -> Self:
         """Return hidden layers drawn at random as by Glorot and Bengio, and a last layer of zeros."""
         weights, intercepts = [], []
         factor = 2.0 if activation == "logistic" else 6.0
-        for n_inputs, n_outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
+        for n_inputs, n_outputs in pairwise(sizes[:-1]):
             bound = np.sqrt(factor / (n_inputs + n_outputs))
             draw = random_state.uniform(-bound, bound, (n_inputs + 1, n_outputs)).astype(dtype)
             weights.append(draw[:-1].copy())
@@ -72,9 +71,7 @@ class Network:
         """Return X, the values of the hidden layers, and the scores (n_rows, n_columns)."""
         function, _ = ACTIVATIONS[self.activation]
         values = [X]
-        for i, (weights, intercepts) in enumerate(
-            zip(self.weights, self.intercepts, strict=True)
-        ):
+        for i, (weights, intercepts) in enumerate(zip(self.weights, self.intercepts, strict=True)):
             if i:
                 values[-1] = function(values[-1])
             scores = np.asarray(values[-1] @ weights)

@@ -149,9 +149,7 @@ def objective(network: Network, samples: Samples, alpha: float) -> tuple[float, 
         losses, slopes = samples.loss(values[-1], rows)
         value += float(samples.weights[rows] @ losses)
         slopes *= samples.weights[rows, None].astype(slopes.dtype)
-        for sums, part in zip(
-            total.arrays, network.gradient(values, slopes).arrays, strict=True
-        ):
+        for sums, part in zip(total.arrays, network.gradient(values, slopes).arrays, strict=True):
             sums += part
     return value, total
 
@@ -284,8 +282,8 @@ class Adam:
         self.network = network
         self.is_sparse = is_sparse
         first, *others = network.arrays
-        self._of_features = _RowMoments(first) if is_sparse else _Moments(first)
-        self._of_others = [_Moments(array) for array in others]
+        self._of_features = _RowMoments(first) if is_sparse else None
+        self._of_others = [_Moments(array) for array in (others if is_sparse else network.arrays)]
         n_features = len(network.weights[0])
         self._occurrences = np.zeros(n_features if is_sparse else 0, dtype=np.int64)
         self._n_seen = 0
@@ -296,9 +294,7 @@ class Adam:
             self._occurrences += np.bincount(X.indices, minlength=X.shape[1])
             self._n_seen += X.shape[0]
 
-    def epoch(
-        self, samples: Samples, settings: Settings, random_state: Any, rate: float
-    ) -> float:
+    def epoch(self, samples: Samples, settings: Settings, random_state: Any, rate: float) -> float:
         """Pass through the samples once in random order, and return the objective on the way."""
         order = random_state.permutation(samples.n_rows)
         batches = gen_batches(samples.n_rows, settings.batch_size)
@@ -310,7 +306,7 @@ class Adam:
         rows = np.sort(rows)
         X, network = take_rows(samples.X, rows), self.network
         first, *others = network.arrays
-        if self.is_sparse:
+        if self._of_features is not None:
             features, X = _occurring(X)
             network = network.with_arrays([first[features], *others])
         values = network.layers(X)
@@ -319,18 +315,15 @@ class Adam:
         slopes *= (shares * (samples.n_rows / len(rows))).astype(slopes.dtype)[:, None]
         gradient = network.gradient(values, slopes)
         factors = [alpha for _ in network.weights]
-        if self.is_sparse:
+        if self._of_features is not None:
             factors[0] = self._penalty(features, len(rows), alpha)
-        for slope, factor, weights in zip(
-            gradient.weights, factors, network.weights, strict=True
-        ):
+        for slope, factor, weights in zip(gradient.weights, factors, network.weights, strict=True):
             slope += factor * weights
-        first_slope, *slopes_of_others = gradient.arrays
-        if self.is_sparse:
-            first[features] -= self._of_features.step(features, first_slope, rate)
-        else:
-            first -= self._of_features.step(first_slope, rate)
-        for array, moments, slope in zip(others, self._of_others, slopes_of_others, strict=True):
+        arrays, whole = self.network.arrays, gradient.arrays
+        if self._of_features is not None:
+            arrays, whole = arrays[1:], whole[1:]
+            first[features] -= self._of_features.step(features, gradient.weights[0], rate)
+        for array, moments, slope in zip(arrays, self._of_others, whole, strict=True):
             array -= moments.step(slope, rate)
         return float(shares @ losses)
 
