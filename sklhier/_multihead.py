@@ -39,7 +39,153 @@ _TABLES = 6  # of all columns that are held at the same time for a block of rows
 
 
 class MultiHeadClassifier(PathPredictor, JointModel):
-    r"""DOCSTRING"""
+    r"""One model for a whole taxonomy, a head for each node, fitted by one objective.
+
+    Where :class:`HierarchicalClassifier` fits many models, this one fits all nodes together: the score
+    of a label is the sum of the scores of the nodes on its path, a softmax over all labels makes it
+    a probability, and the loss counts every level of the taxonomy,
+
+    .. math::
+
+        \min_{U, b} \; \frac{1}{\sum_i s_i} \sum_i s_i \sum_{l} w_l \,
+        {-\log M_{i, y_i(l)}} + \frac{\alpha}{2} \lVert U \rVert^2, \qquad
+        P_i = \operatorname{softmax}\big((x_i U + b) A^\top\big), \quad M_i = P_i A,
+
+    where `A` marks the nodes on the path to each label, `M` are the probabilities of nodes,
+    :math:`y_i(l)` is the node of the true path at level `l` and :math:`s_i` the weight of a sample. A
+    sample counts at the levels that its path reaches. The penalty draws a node's total weights
+    towards those of its parent, as recursive regularisation [1]_ does.
+
+    Parameters
+    ----------
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels. If None, it is inferred from `y` where that holds paths; 1-D labels
+        are then all children of the root, and the model is multinomial logistic regression.
+    loss : {"level", "hxe", "soft_labels"}, default="level"
+        ``"level"`` is that above. ``"hxe"``, hierarchical cross-entropy [2]_, weighs each step down
+        the path by ``exp(-hxe_alpha * level)``. ``"soft_labels"`` [2]_ gives a part of each label to
+        others near it, ``exp(-soft_label_beta * d)``, `d` being the height of their lowest common
+        ancestor over that of the root.
+    level_weights : array-like of float, shape (n_levels,), default=None
+        The weight of each level from the first, 0 or more; None is 1 each. ``"soft_labels"`` does not
+        use them, ``"hxe"`` multiplies by them.
+    hxe_alpha : float, default=0.1
+        The larger, the less the lower levels count.
+    soft_label_beta : float, default=10.0
+        Positive; the larger, the more of a label stays with itself.
+    coupling : {"additive", "none"}, default="additive"
+        ``"none"`` fits a softmax for each level, and multiplies them along the paths as
+        :class:`~sklhier.strategies.PerLevel` does. Without hidden layers the heads then share
+        nothing: the objective is a sum of theirs, and gives what separate fits give.
+    alpha : float, default=1e-5
+        Strength of the penalty; 0 or more. With weights of 1 it is ``1 / (n_samples * C)`` of
+        ``LogisticRegression``. Intercepts are not penalised.
+    hidden_layer_sizes : int or sequence of int, default=()
+        Widths of hidden layers that all nodes share. Empty: the model is linear.
+    activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
+        Of the hidden layers.
+    solver : {"auto", "lbfgs", "adam"}, default="auto"
+        ``"lbfgs"`` works on all samples at once and on about two dozen copies of all weights,
+        ``"adam"`` on mini-batches. ``"auto"`` is L-BFGS for a linear model of at most 2,000,000
+        weights without `early_stopping`, and Adam for any other.
+    learning_rate : {"adaptive", "constant"}, default="adaptive"
+        What Adam does when the loss has not gone down by `tol` for `n_iter_no_change` passes:
+        ``"adaptive"`` divides its rate by 5 and stops after the third time; ``"constant"`` stops.
+    learning_rate_init : float, default=0.01
+        First learning rate of Adam.
+    batch_size : int or "auto", default="auto"
+        Samples of a mini-batch; ``"auto"`` is 128, or all if there are fewer.
+    max_iter : int, default=200
+        Most iterations of L-BFGS, or passes of Adam through the samples.
+    tol : float, default=1e-4
+        L-BFGS stops when no derivative is larger; for Adam see `learning_rate`.
+    early_stopping : bool, default=False
+        Whether Adam watches the loss of samples that it does not learn from, and ends with the
+        weights for which that was the lowest.
+    validation_fraction : float, default=0.1
+        About which part of the samples is set aside for that, in (0, 0.5]; stratified, and
+        without those that alone have a label.
+    n_iter_no_change : int, default=5
+        See `learning_rate`.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, by label; ``"balanced"`` gives all classes the same total.
+    init : {"zeros", "per_level"}, default="zeros"
+        Where the last layer starts: at 0, or at the weights of separate heads of the levels, which are
+        fitted first.
+    warm_start : bool, default=False
+        Whether to start from the weights of the last fit; labels and features must be the same.
+    decoder : str or Decoder, default="best_path"
+        How node probabilities become answers, as in :class:`HierarchicalClassifier`.
+    classes : array-like, default=None
+        What integer codes in `y` stand for, as in :class:`HierarchicalClassifier`.
+    verbose : int, default=0
+        If positive, the loss of every iteration is printed.
+    random_state : int, RandomState instance or None, default=None
+        For first weights of hidden layers, the order of mini-batches and the validation part.
+        L-BFGS without hidden layers does not use it.
+
+    Attributes
+    ----------
+    taxonomy_ : Taxonomy
+        The taxonomy in use.
+    classes_ : ndarray, shape (n_classes,)
+        The distinct labels of `y`, sorted (names of nodes if `y` held paths).
+    coef_ : ndarray, shape (n_features, n_columns)
+        Weights of a model without hidden layers, of the dtype of X (float32 or float64). Columns as
+        in ``columns_``.
+    intercept_ : ndarray, shape (n_columns,)
+        Its intercepts.
+    coefs_, intercepts_ : list of ndarray
+        Those of all layers, from the features on.
+    columns_ : tuple
+        Names of the nodes that the columns of the last layer score; ``("stop", name)`` for a label
+        that ends at a node with labels below it.
+    n_iter_ : int
+        Iterations, or passes through the samples, of the last fit; those of partial_fit are added.
+    loss_curve_ : list of float
+        The objective after each of them; with Adam its mean during the pass.
+    validation_loss_curve_ : list of float or None
+        With `early_stopping` the loss of the validation part after each pass.
+    unseen_nodes_ : tuple
+        Names of the nodes without a training sample at or below them; never predicted.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Names of the features, where X has them and all are strings.
+
+    See Also
+    --------
+    HierarchicalClassifier : Local models of any kind.
+    MultiHeadMultiLabelClassifier : Several labels for each sample, in a tree or a DAG.
+
+    Notes
+    -----
+    A label that is an inner node with other labels below it is an answer of its own, with a column
+    beside the node's children; it counts at the level of these.
+
+    Adam takes steps for the weights of a sparse feature only in the batches in which the feature
+    occurs, and then counts the penalty as often as it was left out, on average.
+
+    References
+    ----------
+    .. [1] S. Gopal, Y. Yang. Recursive regularization for large-scale classification with
+       hierarchical and graphical dependencies. KDD (2013).
+    .. [2] L. Bertinetto, R. Mueller, K. Tertikas, S. Samangooei, N. A. Lord. Making better mistakes:
+       leveraging class hierarchies with deep networks. CVPR (2020).
+
+    Examples
+    --------
+    >>> from sklhier import MultiHeadClassifier
+    >>> from sklhier.datasets import make_hierarchical_classification
+    >>> X, y, taxonomy = make_hierarchical_classification(
+    ...     300, 8, branching=(3, 2), class_sep=2.0, random_state=0
+    ... )
+    >>> model = MultiHeadClassifier(taxonomy, alpha=0.01).fit(X, y)
+    >>> model.coef_.shape, model.columns_[:4]
+    ((8, 9), ('n1', 'n2', 'n3', 'n1.1'))
+    >>> model.predict_levels(X[:1])
+    array([['n2', 'n2.1']], dtype=object)
+    """
 
     _outcomes: Outcomes  # of the labels seen so far
     _trained: Outcomes  # of all labels that the columns are for

@@ -38,7 +38,130 @@ COUPLINGS = ("max", "none")
 
 
 class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
-    r"""DOCSTRING"""
+    r"""One model for several labels: a logistic head for each node, kept consistent by a maximum.
+
+    Each node has a score; what the model says of a node is the largest answer at or below it, so
+    that no node is less probable than a descendant. With ``coupling="max"`` it is trained for just that, by
+    the max-constraint loss MCLoss [1]_; with ``"none"`` each head learns alone.
+
+    Parameters
+    ----------
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        Tree or DAG of the labels. If None, it is inferred from `y` where that holds paths; the
+        columns of an indicator are then all children of the root.
+    coupling : {"max", "none"}, default="max"
+        The loss of a node that a sample does not belong to is taken of the largest score at or
+        below it, that of another of the largest among the nodes below it that the sample belongs to.
+        ``"none"``: of its own score; without hidden layers that is a logistic regression for each
+        node.
+    level_weights : array-like of float, shape (n_levels,), default=None
+        The weight of the nodes of each level in the sum of losses, from the first; None is 1 each.
+    alpha : float, default=1e-5
+        Strength of the penalty; 0 or more. With weights of 1 it is ``1 / (n_samples * C)`` of
+        ``LogisticRegression``. Intercepts are not penalised.
+    hidden_layer_sizes : int or sequence of int, default=()
+        Widths of hidden layers that all nodes share. Empty: the model is linear.
+    activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
+        Of the hidden layers.
+    solver : {"auto", "lbfgs", "adam"}, default="auto"
+        ``"lbfgs"`` works on all samples at once and on about two dozen copies of all weights,
+        ``"adam"`` on mini-batches. ``"auto"`` is L-BFGS for a linear model of at most 2,000,000
+        weights without `early_stopping`, and Adam for any other.
+    learning_rate : {"adaptive", "constant"}, default="adaptive"
+        What Adam does when the loss has not gone down by `tol` for `n_iter_no_change` passes:
+        ``"adaptive"`` divides its rate by 5 and stops after the third time; ``"constant"`` stops.
+    learning_rate_init : float, default=0.01
+        First learning rate of Adam.
+    batch_size : int or "auto", default="auto"
+        Samples of a mini-batch; ``"auto"`` is 128, or all if there are fewer.
+    max_iter : int, default=200
+        Most iterations of L-BFGS, or passes of Adam through the samples.
+    tol : float, default=1e-4
+        L-BFGS stops when no derivative is larger; for Adam see `learning_rate`.
+    early_stopping : bool, default=False
+        Whether Adam watches the loss of samples that it does not learn from, and ends with the
+        weights for which that was the lowest.
+    validation_fraction : float, default=0.1
+        About which part of the samples is set aside for that, in (0, 0.5]; stratified, and
+        without those that alone have a label.
+    n_iter_no_change : int, default=5
+        See `learning_rate`.
+    warm_start : bool, default=False
+        Whether to start from the weights of the last fit; nodes with samples and features must be
+        the same.
+    decoder : str or SetDecoder, default="threshold"
+        How probabilities become sets, as in :class:`HierarchicalMultiLabelClassifier`.
+    cv : int, splitter or iterable, default=None
+        Folds for thresholds that are learnt from out-of-fold predictions; the model is fitted once
+        more for each. A number, None for 3, means that many folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
+    classes : array-like, default=None
+        Names of nodes for the columns of an indicator; by default those of all nodes
+        (``taxonomy.nodes[1:]``) or of all leaves, by the number of columns.
+    verbose : int, default=0
+        If positive, the loss of every iteration is printed.
+    random_state : int, RandomState instance or None, default=None
+        For first weights of hidden layers, the order of mini-batches and the validation part.
+        L-BFGS without hidden layers does not use it.
+
+    Attributes
+    ----------
+    taxonomy_ : Taxonomy
+        The taxonomy in use.
+    classes_ : ndarray, shape (n_classes,)
+        Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
+    decoder_ : SetDecoder
+        The decoder in use, with thresholds that are given or learnt.
+    coef_ : ndarray, shape (n_features, n_columns)
+        Weights of a model without hidden layers, of the dtype of X (float32 or float64). Columns as
+        in ``columns_``.
+    intercept_ : ndarray, shape (n_columns,)
+        Its intercepts.
+    coefs_, intercepts_ : list of ndarray
+        Those of all layers, from the features on.
+    columns_ : tuple
+        Names of the nodes that the columns of the last layer score: those with a sample.
+    n_iter_ : int
+        Iterations, or passes through the samples, of the last fit; those of partial_fit are added.
+    loss_curve_ : list of float
+        The objective after each of them; with Adam its mean during the pass.
+    validation_loss_curve_ : list of float or None
+        With `early_stopping` the loss of the validation part after each pass.
+    unseen_nodes_ : tuple
+        Names of the nodes without a training sample at or below them; never predicted.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Names of the features, where X has them and all are strings.
+
+    See Also
+    --------
+    HierarchicalMultiLabelClassifier : Local models of any kind.
+    MultiHeadClassifier : One path for each sample, in a tree.
+
+    Notes
+    -----
+    The max-constraint loss has kinks and, with ``"max"``, more than one minimum: where L-BFGS ends
+    depends on rounding in the last digits, so that fits of the same samples in another order, or with
+    repeats in place of weights, agree only nearly.
+
+    References
+    ----------
+    .. [1] E. Giunchiglia, T. Lukasiewicz. Coherent hierarchical multi-label classification
+       networks. NeurIPS (2020).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import MultiHeadMultiLabelClassifier, Taxonomy
+    >>> from sklhier.decoders import SetThreshold
+    >>> taxonomy = Taxonomy.from_dict({"animal": ["bird", "fish"], "place": ["sea", "forest"]})
+    >>> X = np.array([[1, 0, 0, 1], [1, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
+    >>> y = [["bird", "forest"], ["bird"], ["fish", "sea"], ["fish"], ["sea"]]
+    >>> model = MultiHeadMultiLabelClassifier(taxonomy, alpha=0.001, decoder=SetThreshold(0.5))
+    >>> model.fit(X, y).predict([[1, 0, 1, 0]])
+    [['bird', 'sea']]
+    """
 
     _columns: NodeIds  # the node of each column that is trained
 

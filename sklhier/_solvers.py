@@ -259,11 +259,11 @@ def _mix(mean: Any, value: Any, decay: float) -> None:
 class Adam:
     """Adam [1]_ on mini-batches, which touches only those weights of sparse features that occur.
 
-    The weights of a sparse feature, a row of the first layer, take a step only in the batches in which
-    the feature occurs. What the penalty adds to their gradient is divided by how probable that is,
-    so that on average it is the whole penalty's. Running mean squares are kept for each column of that
-    layer rather than for each weight, as in [2]_: with one for each, a word that occurs once would move
-    as far as a common one, which costs accuracy, and memory.
+    The weights of a sparse feature, a row of the first layer, take a step only in the batches in
+    which the feature occurs. What the penalty adds to their gradient is divided by how probable that
+    is, so that on average it is the whole penalty's. Running mean squares are kept for each column
+    of that layer rather than for each weight, as in [2]_: with one for each, a word that occurs
+    once would move as far as a common one, which costs accuracy, and memory.
 
     Parameters
     ----------

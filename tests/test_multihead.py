@@ -447,7 +447,9 @@ def test_a_warm_start_goes_on(make):
 def test_partial_fit(make, container):
     y = Y if make is joint else SETS
     data = container(X)
-    model = make(alpha=3e-2, coupling="none", random_state=0, batch_size=30)
+    model = make(
+        alpha=3e-2, coupling="none", random_state=0, batch_size=30, learning_rate_init=0.03
+    )
     for _ in range(30):
         for start in (0, 90):
             model.partial_fit(data[start : start + 90], y[start : start + 90])
