@@ -30,6 +30,7 @@ _DTYPES = (np.float64, np.float32)
 # L-BFGS keeps about two dozen float64 copies of all weights: 400 MB for so many.
 _MOST_WEIGHTS = 2_000_000
 _BATCH = 128
+_RATE_OF_SPARSE, _RATE_OF_DENSE = 0.03, 0.003
 
 
 def has_batches(model: Any) -> bool:
@@ -55,7 +56,7 @@ class JointModel(ClassifierMixin, BaseEstimator):
     activation: str
     solver: str
     learning_rate: str
-    learning_rate_init: float
+    learning_rate_init: Any
     batch_size: Any
     max_iter: int
     tol: float
@@ -97,14 +98,17 @@ class JointModel(ClassifierMixin, BaseEstimator):
         """Return rows whose number of features has been checked."""
         return check_array(X, accept_sparse="csr", dtype=_DTYPES, order="C", estimator=self)
 
-    def _settings(self, n_samples: int) -> Settings:
+    def _settings(self, X: Any) -> Settings:
         """Return the parameters of the solvers, checked."""
         check_choice("solver", self.solver, SOLVERS)
         check_choice("activation", self.activation, ACTIVATIONS)
         check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
         check_scalar(self.alpha, "alpha", Real, min_val=0)
         check_scalar(self.tol, "tol", Real, min_val=0)
-        check_number("learning_rate_init", self.learning_rate_init, above=0)
+        rate = self.learning_rate_init
+        if isinstance(rate, str) and rate == "auto":
+            rate = _RATE_OF_SPARSE if sparse.issparse(X) else _RATE_OF_DENSE
+        check_number("learning_rate_init", rate, above=0)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=0)
         check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
         if self.batch_size != "auto":
@@ -131,8 +135,8 @@ class JointModel(ClassifierMixin, BaseEstimator):
             int(self.max_iter),
             float(self.tol),
             self.learning_rate,
-            float(self.learning_rate_init),
-            max(1, min(batch, n_samples)),
+            float(rate),
+            min(batch, X.shape[0]),
             int(self.n_iter_no_change),
             int(self.verbose),
         )

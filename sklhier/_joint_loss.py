@@ -7,9 +7,9 @@ turns the sums into probabilities. Split at each node, this is a softmax among t
     \log p(c \mid \text{above}) = L_c - \log \sum_{d \text{ beside } c} e^{L_d},
 
 so that one sweep up the levels gives everything in logarithms, however far scores lie apart, and a
-sweep down gives the gradient. Every loss here is :math:`-\sum_c R_{yc} \log p(c \mid \text{above})`, with a
-table `R` of weights by answer and column; :func:`conditional_weights` turns weights of the marginals
-:math:`-\sum_c T_{yc} \log P(c)` into such.
+sweep down gives the gradient. Every loss here is
+:math:`-\sum_c R_{yc} \log p(c \mid \text{above})`, with a table `R` of weights by answer and column;
+:func:`conditional_weights` turns weights of the marginals :math:`-\sum_c T_{yc} \log P(c)` into such.
 """
 
 from __future__ import annotations

@@ -319,7 +319,7 @@ def test_both_solvers_reach_the_same_optimum(make, container):
     exact = make(solver="lbfgs", coupling="none", **EXACT).fit(data, y)
     steps = make(
         solver="adam", coupling="none", alpha=3e-2, tol=1e-5, max_iter=1000, batch_size=60,
-        n_iter_no_change=20, random_state=0,
+        n_iter_no_change=20, learning_rate_init=0.03, random_state=0,
     ).fit(data, y)  # fmt: skip
     assert_allclose(steps.predict_node_proba(data), exact.predict_node_proba(data), atol=0.03)
 
