@@ -290,7 +290,8 @@ class MultiHeadClassifier(PathPredictor, JointModel):
             X, nodes, weights = take_rows(X, counted), nodes[counted], weights[counted]
         seen = form.class_ids[np.isin(form.class_ids, nodes)]
         self._random_state = check_random_state(self.random_state)
-        before = self._heads if self.warm_start and hasattr(self, "_heads") else None
+        goes_on = self.warm_start and hasattr(self, "taxonomy_")
+        before = (self.taxonomy_, self._trained.answers) if goes_on else None
         self._start(taxonomy, form, seen)
         shares = self._shares(nodes, weights)
         samples = self._samples(X, nodes, shares, taxonomy, self._heads_of_levels)
@@ -298,7 +299,7 @@ class MultiHeadClassifier(PathPredictor, JointModel):
         held_out = self._held_out(labels, closed, taxonomy)
         minimise = partial(self._minimise, settings=settings, held_out=held_out)
         if before is not None:
-            self._refuse_other_columns(before)
+            self._refuse_other_labels(taxonomy, *before)
             network = self._kept_network(self._trained_columns(), X.dtype)
         elif self.init == "per_level":
             network = self._started_per_level(X, nodes, shares, taxonomy, minimise)
@@ -418,11 +419,8 @@ class MultiHeadClassifier(PathPredictor, JointModel):
         heads = self._heads_of_levels
         return self._heads.n_columns if heads is None else heads.n_columns
 
-    def _refuse_other_columns(self, before: Heads) -> None:
-        same = np.array_equal(before.nodes, self._heads.nodes) and np.array_equal(
-            before.stops, self._heads.stops
-        )
-        if not same:
+    def _refuse_other_labels(self, taxonomy: Taxonomy, known: Taxonomy, answers: NodeIds) -> None:
+        if taxonomy != known or not np.array_equal(answers, self._trained.answers):
             raise ValueError(
                 "warm_start=True goes on from the last fit, which saw other labels. Fit with the "
                 "same labels, or set warm_start=False."

@@ -257,13 +257,14 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         weights = np.ones(len(counted)) if weights is None else weights[counted]
         folds = self._folds(closed[counted], taxonomy, counted)
         X, closed = take_rows(X, counted), closed[counted]
-        before = self._columns if self.warm_start and hasattr(self, "_columns") else None
+        goes_on = self.warm_start and hasattr(self, "taxonomy_")
+        before = (self.taxonomy_, self._columns) if goes_on else None
         self._start(taxonomy, form, np.unique(closed.indices).astype(np.int32))
         self._random_state = check_random_state(self.random_state)
         if before is None:
             network = self._first_network(len(self._columns), X.dtype)
         else:
-            if not np.array_equal(before, self._columns):
+            if taxonomy != before[0] or not np.array_equal(before[1], self._columns):
                 raise ValueError(
                     "warm_start=True goes on from the last fit, in which other nodes had samples. "
                     "Fit with the same labels, or set warm_start=False."

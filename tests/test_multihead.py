@@ -289,11 +289,6 @@ def test_a_start_from_the_levels_ends_at_the_same_optimum():
     started = joint(init="per_level", **EXACT).fit(X, Y)
     assert started.loss_curve_[-1] == pytest.approx(plain.loss_curve_[-1], abs=1e-6)
     assert_allclose(started.predict_proba(X), plain.predict_proba(X), atol=1e-3)
-    separate = joint(coupling="none", **EXACT).fit(X, Y)
-    first = joint(init="per_level", max_iter=1, alpha=1e-2)
-    with pytest.warns(ConvergenceWarning):
-        first.fit(X, Y)
-    assert separate.loss_curve_[-1] != pytest.approx(plain.loss_curve_[-1], abs=1e-3)
 
 
 def test_uncoupled_heads_of_sets_are_one_against_the_rest():
@@ -438,7 +433,7 @@ def test_a_warm_start_goes_on(make):
     fitted = make(warm_start=True, coupling="none", **EXACT).fit(X, y)
     first = fitted.n_iter_
     assert fitted.fit(X, y).n_iter_ < first / 2
-    with pytest.raises(ValueError, match="warm_start"):
+    with pytest.raises(ValueError, match="warm_start=True goes on"):
         fitted.fit(X, ["n1.1"] * len(Y) if make is joint else [["n1.1"]] * len(Y))
 
 
