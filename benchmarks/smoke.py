@@ -11,6 +11,7 @@ import traceback
 from benchmarks import (
     common,
     decision_scores,
+    joint,
     label_sets,
     overhead,
     real_text,
@@ -19,7 +20,16 @@ from benchmarks import (
 )
 from benchmarks.peers import hiclass
 
-_MODULES = (workloads, real_text, decision_scores, overhead, strategies, label_sets, hiclass)
+_MODULES = (
+    workloads,
+    real_text,
+    decision_scores,
+    overhead,
+    strategies,
+    label_sets,
+    joint,
+    hiclass,
+)
 
 
 def main() -> int:

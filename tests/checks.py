@@ -1,7 +1,7 @@
 """scikit-learn's common checks see flat labels only: here they see a hierarchy.
 
-`OnTree` puts whatever labels it is given into a tree of two levels, so that every
-check runs through local models, products and branch and bound.
+Classes here put whatever labels they are given into a tree of two levels, so that every check runs
+through local models, products and branch and bound, or through one joint model.
 """
 
 import numpy as np
@@ -10,7 +10,14 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
+from sklhier import (
+    HierarchicalClassifier,
+    HierarchicalMultiLabelClassifier,
+    MultiHeadClassifier,
+    MultiHeadMultiLabelClassifier,
+    Taxonomy,
+)
+from sklhier._joint import has_batches
 from sklhier._meta import bases_have
 from sklhier._validation import checked_weights
 
@@ -46,8 +53,29 @@ class OnTree(HierarchicalClassifier):
         return self._tree
 
 
-class OnSets(HierarchicalMultiLabelClassifier):
-    """A HierarchicalMultiLabelClassifier that gives every sample a set of one label of a tree.
+class JointOnTree(MultiHeadClassifier):
+    """A MultiHeadClassifier whose taxonomy follows from the labels."""
+
+    def fit(self, X, y, sample_weight=None):
+        self._tree = tree_of(y)
+        return super().fit(X, y, sample_weight)
+
+    @available_if(has_batches)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        if classes is not None:
+            self._tree = tree_of(classes)
+        return super().partial_fit(X, y, classes, sample_weight)
+
+    def _given_taxonomy(self):
+        return self._tree
+
+
+def _gives_probabilities(estimator):
+    return estimator._gives_probabilities()
+
+
+class OneLabelEach:
+    """Makes an estimator of label sets give every sample a set of one label of a tree.
 
     scikit-learn's checks then run through binary models, products and thresholds.
     """
@@ -78,7 +106,7 @@ class OnSets(HierarchicalMultiLabelClassifier):
         proba = self.predict_node_proba(X)
         return proba[:, self.taxonomy_.ids(self.labels_.tolist())]
 
-    @available_if(bases_have("predict_proba"))
+    @available_if(_gives_probabilities)
     def predict_proba(self, X):
         proba = self._by_label(X) + 1e-9
         return proba / proba.sum(axis=1, keepdims=True)
@@ -89,3 +117,13 @@ class OnSets(HierarchicalMultiLabelClassifier):
 
     def score(self, X, y, sample_weight=None):
         return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
+
+
+class OnSets(OneLabelEach, HierarchicalMultiLabelClassifier):
+    """A HierarchicalMultiLabelClassifier of one label for each sample."""
+
+
+class JointOnSets(OneLabelEach, MultiHeadMultiLabelClassifier):
+    """A MultiHeadMultiLabelClassifier of one label for each sample."""
+
+    partial_fit = property()  # the sets of a batch do not tell the tree

@@ -5,11 +5,25 @@ import json
 import numpy as np
 import pytest
 from conftest import shared_data
+from scipy.special import logit, softmax
 
 from sklhier import Taxonomy
 from sklhier._closed_sets import best_closed_sets
 from sklhier._consistency import make_consistent
+from sklhier._joint_loss import (
+    Heads,
+    HeadsOfLevels,
+    conditional_weights,
+    hierarchical_weights,
+    level_table,
+    log_marginals,
+    path_loss,
+    soft_labels,
+)
 from sklhier._marginals import AnswerMarginals, DenseMarginals, Outcomes
+from sklhier._network import Network
+from sklhier._set_loss import MaxConstraint
+from sklhier._solvers import Samples, half_square, objective
 from sklhier.decoders import (
     Beam,
     BestPath,
@@ -516,3 +530,146 @@ def test_the_best_threshold_is_half_of_the_best_f1(cases):
     assert best == pytest.approx(expected["expected_F"], abs=1e-4)
     assert tau == pytest.approx(expected["tau"], abs=5 / _N_BINS)  # F1 is flat there
     assert tau == pytest.approx(best / 2, abs=5 / _N_BINS)
+
+
+# -- joint models -------------------------------------------------------------------------
+
+
+def heads_of(case, names):
+    """Return the columns of a joint model over a case's leaves, and where these leaves are."""
+    taxonomy = taxonomy_of(case)
+    outcomes = Outcomes.of(taxonomy, np.sort(taxonomy.ids(names)), stops=False)
+    heads = Heads.of(taxonomy, outcomes)
+    return taxonomy, heads, np.searchsorted(outcomes.answers, taxonomy.ids(names))
+
+
+def columns_of(heads, taxonomy, names):
+    position = {taxonomy.nodes[node]: i for i, node in enumerate(heads.nodes.tolist())}
+    return [position[name] for name in names]
+
+
+def of_leaf_scores(case, table_of):
+    """Return mean loss and gradient by scores of the leaves; nodes above them have score 0."""
+    names = case["input"]["leaf_order"]
+    taxonomy, heads, position = heads_of(case, names)
+    given = np.array(case["input"]["scores"])
+    scores = np.zeros((len(given), heads.n_columns))
+    scores[:, heads.ends[position]] = given
+    codes = position[[names.index(label) for label in case["input"]["y"]]]
+    weights = table_of(taxonomy, heads).toarray()[codes]
+    losses, gradient = path_loss(scores, weights, heads.levels)
+    return losses.mean(), gradient[:, heads.ends[position]] / len(given)
+
+
+def test_level_weighted_cross_entropy(cases):
+    case = cases["level-weighted-ce-1_1_1"]
+    weights = np.array([float(w) for _, w in sorted(case["input"]["level_weights"].items())])
+    loss, gradient = of_leaf_scores(
+        case, lambda _, heads: conditional_weights(level_table(weights, heads), heads)
+    )
+    assert loss == pytest.approx(case["expected"]["loss"], abs=case["tol"])
+    np.testing.assert_allclose(gradient, case["expected"]["grad"], atol=case["tol"])
+    for level, expected in case["expected"]["per_level"].items():
+        only = (np.arange(1, 4) == int(level)).astype(float)
+        loss, _ = of_leaf_scores(
+            case,
+            lambda _, heads, only=only: conditional_weights(level_table(only, heads), heads),
+        )
+        assert loss == pytest.approx(expected, abs=case["tol"])
+
+
+def test_joint_objective(cases):
+    case = cases["joint-objective"]
+    given, expected = case["input"], case["expected"]
+    taxonomy, heads, position = heads_of(case, given["leaf_order"])
+    order = columns_of(heads, taxonomy, given["node_order"])
+    X, U = np.array(given["X"]), np.zeros((3, heads.n_columns))
+    U[:, order] = given["U"]
+    levels = np.array([float(w) for _, w in sorted(given["level_weights"].items())])
+    table = conditional_weights(level_table(levels, heads), heads).toarray()
+    weights = table[position[[given["leaf_order"].index(label) for label in given["y"]]]]
+
+    def loss(scores, rows):
+        return path_loss(scores, weights[rows], heads.levels)
+
+    network = Network([U], [np.zeros(heads.n_columns)], "relu")
+    samples = Samples(X, np.full(3, 1 / 3), loss)
+    value, gradient = objective(network, samples, given["lam"])
+    assert value == pytest.approx(expected["objective"], abs=case["tol"])
+    np.testing.assert_allclose(gradient.weights[0][:, order], expected["grad"], atol=case["tol"])
+    closure = np.array(given["ancestor_matrix"])
+    logs = log_marginals(X @ U, heads)[:, heads.ends[position]]
+    np.testing.assert_allclose(np.exp(logs), softmax(X @ given["U"] @ closure.T, axis=1))
+
+
+def test_penalty_of_steps_is_recursive_regularisation(cases):
+    """The root has no weights here: they would be the same for all answers."""
+    case = cases["recursive-regularisation"]
+    taxonomy = taxonomy_of(case)
+    given = np.array([case["input"]["W"][name] for name in taxonomy.nodes])
+    steps = given[1:] - given[taxonomy.parent_ids[1:]]
+    closure = taxonomy.ancestor_closure[1:, 1:]
+    np.testing.assert_allclose(closure @ steps, given[1:] - given[0], atol=1e-12)
+    penalty = half_square(Network([steps.T], [np.zeros(len(steps))], "relu"))
+    assert penalty == pytest.approx(case["expected"]["without_root"], abs=case["tol"])
+
+
+def test_hierarchical_cross_entropy(cases):
+    case = cases["hxe"]
+    expected, tol = case["expected"], case["tol"]
+
+    def loss(weight_of):
+        return of_leaf_scores(
+            case, lambda taxonomy, heads: hierarchical_weights(weight_of(taxonomy, heads), heads)
+        )[0]
+
+    flat = loss(lambda _, heads: np.ones(heads.n_columns))
+    assert flat == pytest.approx(expected["flat_ce"], abs=tol)
+    by_depth = loss(lambda _, heads: np.exp(-0.4 * heads.depths))
+    assert by_depth == pytest.approx(expected["code_alpha0_4"], abs=tol)
+    by_height = loss(lambda taxonomy, heads: np.exp(-0.4 * taxonomy.heights[heads.nodes]))
+    assert by_height == pytest.approx(expected["height_alpha0_4"], abs=tol)
+
+
+@pytest.mark.parametrize("beta", ["4.0", "10.0"])
+def test_soft_labels(cases, beta):
+    case = cases["soft-labels"]
+    taxonomy, heads, position = heads_of(case, case["input"]["leaf_order"])
+    answers = taxonomy.leaf_ids
+    found = soft_labels(float(beta), heads, taxonomy, answers)[np.ix_(position, position)]
+    np.testing.assert_allclose(found.T, case["expected"][beta], atol=case["tol"])
+
+
+def test_heads_of_levels_are_the_joint_model(cases):
+    case = cases["lcl-product"]
+    given, expected = case["input"], case["expected"]
+    names = list(given["paths"])
+    taxonomy, heads, position = heads_of(case, names)
+    split = HeadsOfLevels.of(heads)
+    logits = np.zeros((1, split.n_columns))
+    for i, name in enumerate(names):
+        for head, step in enumerate(given["paths"][name]):
+            column = split.of_answer[position[i], head]
+            logits[0, column] = given["head_logits"][str(head + 1)][step]
+    marginals = np.exp(log_marginals(split.joined(logits, heads.n_columns), heads))[0]
+    of_answers = marginals[heads.ends[position]]
+    wanted = [expected["leaf_probs_beta1"][name] for name in names]
+    np.testing.assert_allclose(of_answers, wanted, atol=case["tol"])
+    nodes = list(expected["marginals_beta1"])
+    found = marginals[columns_of(heads, taxonomy, nodes)]
+    np.testing.assert_allclose(found, list(expected["marginals_beta1"].values()), atol=case["tol"])
+
+
+def test_max_constraint_loss(cases):
+    case = cases["mcloss"]
+    taxonomy = taxonomy_of(case)
+    given = case["input"]
+    nodes = np.arange(1, taxonomy.n_nodes, dtype=np.int32)
+    order = taxonomy.ids(given["nodes"]) - 1
+    scores = np.empty((len(given["h"]), len(nodes)))
+    scores[:, order] = logit(given["h"])
+    members = taxonomy.binarize(given["y_true"]).toarray() > 0
+    members = (members @ taxonomy.ancestor_closure[1:, 1:].toarray()) > 0
+    losses, _ = MaxConstraint.of(taxonomy, nodes)(scores, members, np.ones(len(nodes)))
+    wanted = case["expected"]["per_row"]
+    np.testing.assert_allclose(losses / len(nodes), wanted, atol=case["tol"])
