@@ -405,7 +405,8 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         if isinstance(cv, Integral):
             splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
             return list(splitter.split(samples, closed[:, 1:]))
-        return folds_among(cv, counted, samples, closed[:, 1:].astype(np.int8).toarray())
+        indicator = closed[:, 1:].astype(np.int8).toarray()
+        return folds_among(cv, counted, int(counted[-1]) + 1, indicator, {})
 
     def _predicted_folds(
         self,
