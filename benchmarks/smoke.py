@@ -15,6 +15,7 @@ from benchmarks import (
     label_sets,
     overhead,
     real_text,
+    staged,
     strategies,
     workloads,
 )
@@ -28,6 +29,7 @@ _MODULES = (
     strategies,
     label_sets,
     joint,
+    staged,
     hiclass,
 )
 

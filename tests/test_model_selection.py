@@ -60,7 +60,7 @@ from sklhier.model_selection import (
     tune_decoder,
 )
 from sklhier.model_selection import _compare as compare_module
-from sklhier.model_selection._compare import _contributions
+from sklhier.model_selection._compare import contributions
 
 X, Y, TREE = make_hierarchical_classification(
     180, 6, branching=(2, 3), class_sep=2.0, random_state=0
@@ -624,7 +624,7 @@ def test_what_each_row_adds_makes_the_scores(case, data):
     weights = np.random.default_rng(seed).integers(1, 4, len(y)).astype(float)
     nodes = taxonomy.ids(y.tolist()), taxonomy.ids(predicted.tolist())
     above, below = (
-        weights @ table for table in _contributions(*nodes, taxonomy, np.arange(taxonomy.n_levels))
+        weights @ table for table in contributions(*nodes, taxonomy, np.arange(taxonomy.n_levels))
     )
     common = {"taxonomy": taxonomy, "sample_weight": weights}
     with np.errstate(invalid="ignore"):
