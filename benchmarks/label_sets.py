@@ -289,7 +289,7 @@ def _pairs(y: np.ndarray) -> list[list[str]]:
     return [sorted({str(a), str(b)}) for a, b in zip(y, np.roll(y, 1), strict=True)]
 
 
-def _generated() -> Iterator[Sets]:
+def generated() -> Iterator[Sets]:
     """Yield a table and texts, for smoke runs where there are no data sets."""
     X, y, taxonomy = make_hierarchical_classification(
         300, 10, branching=(3, 2), noise=2.0, random_state=0
@@ -544,7 +544,7 @@ def _data(options: argparse.Namespace) -> Iterator[Sets]:
         if data is not None:
             yield data.sample(150, 80) if options.smoke else data
     if options.smoke:
-        yield from _generated()
+        yield from generated()
 
 
 def _smaller(run: Run) -> Run:
