@@ -22,10 +22,10 @@ from sklhier._marginals import (
     Marginals,
     Outcomes,
 )
-from sklhier._meta import HierarchicalMeta, bases_have, folds_among
+from sklhier._meta import HierarchicalMeta, folds_among, learns_in_batches
 from sklhier._predictions import PathPredictor
 from sklhier._stages import Staging
-from sklhier._typing import NodeIds, Rows
+from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import (
     check_choice,
     checked_weights,
@@ -241,7 +241,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         self._start(taxonomy, form, seen)
         self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
         split = self._splitter(nodes, taxonomy, self._split_params(weights, fit_params))
-        staging = self._staging(split)
+        staging = self._staging(split, weights)
         if weights is None and self.routing == "weight":
             weights = np.ones(len(nodes))
         trainer = self._trainer("fit", taxonomy, weights, fit_params, staging)
@@ -262,14 +262,15 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         self.taxonomy_ = taxonomy
         return self
 
-    @available_if(bases_have("partial_fit"))
+    @available_if(learns_in_batches)
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, **fit_params: Any
     ) -> Self:
         """Fit incrementally on a batch of samples.
 
-        Available if the base estimators have ``partial_fit``. The estimator of a parent node decides
-        among all its children from the start; those without a sample so far are not predicted.
+        Available if the base estimators have ``partial_fit``, without `chain` or `routing`. The
+        estimator of a parent node decides among all its children from the start; those without a
+        sample so far are not predicted.
 
         Parameters
         ----------
@@ -318,13 +319,12 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
             )
         weights = checked_weights(sample_weight, len(nodes))
         counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
-        learns = self.chain or (self._strategy if self._strategy.needs_held_out else None)
-        if learns or self.routing != "filter":
+        if self._strategy.needs_held_out:
             raise IncompatiblePartsError.needs(
-                learns or f"routing={self.routing!r}",
+                self._strategy,
                 "all samples at once, to learn from out-of-fold predictions",
                 "partial_fit sees them in batches",
-                "Use fit, or chain=None, routing='filter' and a strategy without such a parameter.",
+                "Use fit, or a strategy without such a parameter.",
             )
         self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
         trainer = self._trainer("partial_fit", taxonomy, weights, fit_params)
@@ -378,7 +378,9 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         names = taxonomy.node_names[nodes]
         return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
 
-    def _staging(self, split: Callable[[Rows], list[tuple[Rows, Rows]]]) -> Staging | None:
+    def _staging(
+        self, split: Callable[[Rows], list[tuple[Rows, Rows]]], weights: Floats | None
+    ) -> Staging | None:
         """Return how models depend on those above them, the parts checked against each other."""
         chain = resolve_chain(self.chain)
         check_choice("routing", self.routing, ROUTINGS)
@@ -393,7 +395,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
             )
         if chain is not None:
             self._refuse_chain(chain)
-        return Staging(chain, self.routing, split)
+        return Staging(chain, self.routing, split, weights)
 
     def _refuse_mismatch(self, decoder: Decoder, estimators: Iterable[Any]) -> None:
         if not decoder.needs_probabilities:

@@ -27,7 +27,7 @@ from sklhier.staging import Chain
 from sklhier.strategies import Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["HierarchicalMeta", "bases_have", "folds_among"]
+__all__ = ["HierarchicalMeta", "bases_have", "folds_among", "learns_in_batches"]
 
 
 def bases_have(method: str) -> Callable[[Any], bool]:
@@ -39,6 +39,18 @@ def bases_have(method: str) -> Callable[[Any], bool]:
         return True
 
     return check
+
+
+def learns_in_batches(model: HierarchicalMeta) -> bool:
+    """Whether a model can learn from batches; raise an AttributeError if not."""
+    for name, without in (("chain", None), ("routing", "filter")):
+        value = getattr(model, name, without)
+        if value != without:
+            raise AttributeError(
+                f"partial_fit sees samples in batches; {name}={value!r} needs all of them "
+                f"at once. Use fit, or {name}={without!r}."
+            )
+    return bases_have("partial_fit")(model)
 
 
 def folds_among(

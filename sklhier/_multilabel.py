@@ -19,7 +19,7 @@ from sklhier._blocks import row_blocks
 from sklhier._consistency import METHODS
 from sklhier._label_sets import read_label_sets
 from sklhier._local import LocalScores
-from sklhier._meta import HierarchicalMeta, bases_have, folds_among
+from sklhier._meta import HierarchicalMeta, folds_among, learns_in_batches
 from sklhier._places import place_of
 from sklhier._predictions import TABLES, SetPredictor
 from sklhier._stages import Staging
@@ -234,7 +234,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         chain = resolve_chain(self.chain)
         if chain is not None:
             self._refuse_chain(chain)
-        staging = None if chain is None else Staging(chain, "filter", split)
+        staging = None if chain is None else Staging(chain, "filter", split, weights)
         trainer = self._trainer("fit", taxonomy, weights, fit_params, staging)
         members = Memberships(closed[counted], taxonomy)
         is_joint = partial(_learns_jointly, trainer)
@@ -253,14 +253,14 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         self.taxonomy_ = taxonomy
         return self
 
-    @available_if(bases_have("partial_fit"))
+    @available_if(learns_in_batches)
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, **fit_params: Any
     ) -> Self:
         """Fit incrementally on a batch of samples.
 
-        Available if the base estimators have ``partial_fit``; every node has a model of its own then.
-        Thresholds cannot be learnt from batches: give them as numbers.
+        Available if the base estimators have ``partial_fit``, without `chain`; every node has a
+        model of its own then. Thresholds cannot be learnt from batches: give them as numbers.
 
         Parameters
         ----------
@@ -283,7 +283,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         Raises
         ------
         IncompatiblePartsError
-            If there is a threshold or a chain to learn.
+            If there is a threshold to learn.
         TargetError
             For labels that are not in the taxonomy, and for other columns than known.
         LocalFitError
@@ -301,13 +301,12 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         else:
             taxonomy = self.taxonomy_
             closed = self._format.read(required_target(self, y), taxonomy)
-        learns = self.chain or (self.decoder_ if self.decoder_.needs_held_out else None)
-        if learns:
+        if self.decoder_.needs_held_out:
             raise IncompatiblePartsError.needs(
-                learns,
+                self.decoder_,
                 "all samples at once, to learn from out-of-fold predictions",
                 "partial_fit sees them in batches",
-                "Use fit, or chain=None and a threshold that is a number.",
+                "Use fit, or a threshold that is a number.",
             )
         check_consistent_length(X, closed)
         weights = checked_weights(sample_weight, closed.shape[0])

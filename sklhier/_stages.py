@@ -44,11 +44,14 @@ class Staging:
         Which samples a model learns from, of :data:`sklhier.staging.ROUTINGS`.
     split : callable
         ``split(rows)`` returns the folds of some samples, as positions within `rows`.
+    weights : ndarray of float64, shape (n_samples,), or None
+        Weights of all samples.
     """
 
     chain: Chain | None
     routing: str
     split: Callable[[Rows], Splits]
+    weights: Floats | None = None
 
     @property
     def needs_held_out(self) -> bool:
@@ -301,11 +304,14 @@ def _truth(problem: LocalProblem, rows: Rows) -> Floats:
     return table
 
 
-def _share_here(problem: LocalProblem) -> float:
+def _share_here(problem: LocalProblem, weights: Floats) -> float:
     """Return the share of samples, by weight, whose outcome is not "not here"."""
     if problem.outcomes[0] != ELSEWHERE:
         return 1.0
-    return float(np.average(problem.codes != 0, weights=problem.weights))
+    own = weights[problem.rows]
+    if problem.weights is not None:
+        own = own * problem.weights
+    return float(np.average(problem.codes != 0, weights=own))
 
 
 class _Stages:
@@ -323,6 +329,7 @@ class _Stages:
         self._trainer = trainer
         self._X = X
         self._rows = rows
+        self._weights = np.ones(len(rows)) if staging.weights is None else staging.weights[rows]
         self._chain = staging.chain
         self._sends = staging.routing in ("predicted", "weight")
         self._arrivals = arrivals
@@ -388,7 +395,7 @@ class _Stages:
         for problem, (model, seconds) in zip(problems, fitted, strict=True):
             owners = self._views(problem)
             view = View(owners, self._chain) if self._chain and owners else None
-            share = _share_here(problem) if self._arrivals else 1.0
+            share = _share_here(problem, self._weights) if self._arrivals else 1.0
             self.models[model.owner] = replace(model, view=view, share_here=share)
             self.seconds[model.owner] = seconds
 
@@ -425,7 +432,8 @@ class _Stages:
             if chain is not None and owner in self._below:
                 if chain.training == "out_of_fold":
                     self._shown[owner] = Stored(rows, tables[owner, chain.method])
-                unit = chain.unit_of(chain.shown(self._shown[owner].table))
+                shown = chain.shown(self._shown[owner].table)
+                unit = chain.unit_of(shown, self._weights[rows])
                 self.models[owner] = replace(self.models[owner], unit=unit)
 
     def _of_seen(self, problem: LocalProblem, rows: Rows) -> Stored:

@@ -106,11 +106,24 @@ class Chain(BaseEstimator):
             outputs = outputs[:, 1:]
         return np.log(np.maximum(outputs, _LEAST)) if self.output == "log_proba" else outputs
 
-    def unit_of(self, shown: Floats) -> float:
-        """Return what the outputs of a model are divided by, given those of training."""
+    def unit_of(self, shown: Floats, weights: Floats | None = None) -> float:
+        """Return what the outputs of a model are divided by, given those of training.
+
+        Parameters
+        ----------
+        shown : ndarray of float64, shape (n_samples, k)
+            What is shown of the model.
+        weights : ndarray of float64, shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        unit : float
+            The root mean square of the length of a row; 1 for probabilities.
+        """
         if self.output == "proba" or not shown.size:
             return 1.0
-        return float(np.sqrt(np.mean(np.sum(np.square(shown), axis=1)))) or 1.0
+        return float(np.sqrt(np.average(np.sum(np.square(shown), axis=1), weights=weights))) or 1.0
 
 
 def resolve_chain(chain: Any) -> Chain | None:

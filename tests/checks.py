@@ -18,7 +18,7 @@ from sklhier import (
     Taxonomy,
 )
 from sklhier._joint import has_batches
-from sklhier._meta import bases_have
+from sklhier._meta import learns_in_batches
 from sklhier._validation import checked_weights
 
 
@@ -43,7 +43,7 @@ class OnTree(HierarchicalClassifier):
         self._tree = tree_of(y)
         return super().fit(X, y, sample_weight, **params)
 
-    @available_if(bases_have("partial_fit"))
+    @available_if(learns_in_batches)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         if classes is not None:
             self._tree = tree_of(classes)

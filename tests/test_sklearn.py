@@ -63,6 +63,13 @@ BASES = [
         for strategy in ("flat", "per_node", "per_level", "ensemble")
     ]
     + [OnTree(LogisticRegression(), strategy="per_node")]
+    + [
+        OnTree(LogisticRegression(), chain="proba"),
+        OnTree(GaussianNB(), routing="predicted"),
+        OnTree(LogisticRegression(), routing="weight", chain="decision"),
+        OnTree(GaussianNB(), routing="none"),
+        OnSets(LogisticRegression(), decoder=SetThreshold(0.5), chain="proba"),
+    ]
     + [OnSets(base, decoder=SetThreshold(0.5)) for base in (LogisticRegression(), GaussianNB())]
     + [OnSets(GaussianNB(), decoder=SetThreshold(0.5), strategy="flat")]
 )
