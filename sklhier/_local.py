@@ -20,8 +20,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
-from sklhier import _compat
+from sklhier import _compat, _linear
 from sklhier._columns import Columns, answered_beside, shown_beside
+from sklhier._linear import Packing
 from sklhier._places import Place, member_offset, place_of
 from sklhier._typing import Bools, Floats, NodeIds, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
@@ -95,6 +96,8 @@ class LocalModel:
         What its outputs are divided by when other models see them.
     share_here : float, default=1.0
         The share of its training samples, by weight, that were not "not here".
+    packing : Packing, default=None
+        How the estimator is stored, if not as scikit-learn does.
     """
 
     owner: int
@@ -104,6 +107,12 @@ class LocalModel:
     view: View | None = None
     unit: float = 1.0
     share_here: float = 1.0
+    packing: Packing | None = None
+
+    @property
+    def whole(self) -> Any:
+        """The fitted estimator, as scikit-learn stores it."""
+        return _linear.whole(self.estimator, self.packing)
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,15 @@ def take_rows(X: Any, rows: Rows) -> Any:
 # -- fitting ------------------------------------------------------------------------------
 
 
+def _taught(job: Job, method: str, X: Any) -> Packing | None:
+    """Fit an estimator to the rows of X that are its own; return how it is stored."""
+    # In later calls of partial_fit there may be other columns.
+    if method == "fit" and job.columns is None:
+        return _linear.fit_packed(job.estimator, X, job.problem.codes, job.params)
+    shown_beside(job.estimator, job.columns)(method, X, job.problem.codes, **job.params)
+    return None
+
+
 def _fit_one(
     job: Job, method: str, X: Any, rows: Rows | None, place: Place
 ) -> tuple[LocalModel, float]:
@@ -187,11 +205,13 @@ def _fit_one(
     problem = job.problem
     try:
         X = X if rows is None else take_rows(X, rows)
-        shown_beside(job.estimator, job.columns)(method, X, problem.codes, **job.params)
+        packing = _taught(job, method, X)
     except Exception as error:
         raise LocalFitError.at(error, job.estimator, place, len(problem.codes)) from error
     is_joint = problem.codes.ndim == 2
-    model = LocalModel(problem.owner, problem.outcomes, job.estimator, is_joint)
+    model = LocalModel(
+        problem.owner, problem.outcomes, job.estimator, is_joint, packing=packing
+    )
     return model, time.perf_counter() - started
 
 
@@ -378,7 +398,14 @@ def _joint_table(answer: Any, method: str, n_outcomes: int) -> Floats:
 
 def outputs_of(model: LocalModel, X: Any, columns: Columns | None, method: str) -> Floats:
     """Return a number for each sample and outcome of a model, ndarray of float64."""
-    answer = answered_beside(model.estimator, method, X, columns)
+    if model.packing is None:
+        answer = answered_beside(model.estimator, method, X, columns)
+    else:
+        answer = _linear.answer(model.estimator, model.packing, method, X)
+    return _read(answer, model, method)
+
+
+def _read(answer: Any, model: LocalModel, method: str) -> Floats:
     read = _joint_table if model.is_joint else _table
     return read(answer, method, len(model.outcomes))
 
@@ -464,6 +491,7 @@ class LocalScores:
         # Models that others see are asked only once about a sample.
         self._seen = {o for model in models.values() if model.view for o in model.view.owners}
         self._known: dict[tuple[int, str], tuple[Floats, Bools]] = {}
+        self._sparse = _linear.csr_of(X)
 
     def of_member(self, member: int) -> LocalScores:
         """Return the scores of one strategy of an ensemble."""
@@ -621,9 +649,13 @@ class LocalScores:
 
     def _fresh(self, number: int, method: str, rows: Rows | None) -> Floats:
         model = self._models[number]
-        X = self._X if rows is None else take_rows(self._X, rows)
         columns = self._columns(model.view, rows) if model.view else None
         try:
+            if self._sparse is not None and _linear.takes(model.estimator, model.packing, self._sparse):
+                at = self._sparse if rows is None else self._sparse.at(rows)
+                answer = _linear.answer_rows(model.estimator, model.packing, method, at)
+                return _read(answer, model, method)
+            X = self._X if rows is None else take_rows(self._X, rows)
             return outputs_of(model, X, columns, method)
         except Exception as error:
             place = place_of(number, self._taxonomy)

@@ -1,0 +1,352 @@
+"""Linear base estimators on sparse X: fitted to the columns that occur, asked as arrays.
+
+A linear model that starts at zero, or has a penalty on its weights, gives a column without a non-zero
+entry in training the weight 0. So it is fitted to the other columns alone, which is the same model in
+less time and memory. That holds for the types and parameters listed here; all other estimators
+are fitted and asked as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit, softmax
+from sklearn.linear_model import (
+    LogisticRegression,
+    PassiveAggressiveClassifier,
+    Perceptron,
+    RidgeClassifier,
+    SGDClassifier,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
+
+from sklhier import _compat
+from sklhier._columns import last_step_replaced
+from sklhier._typing import Floats, Rows
+
+__all__ = ["CSR", "Packing", "answer", "answer_rows", "csr_of", "fit_packed", "takes", "whole"]
+
+_MOST_USED = 0.5  # share of the columns above which they are not worth sorting out
+_COEFFICIENTS = ("coef_", "_standard_coef", "_average_coef")
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a fitted linear estimator is stored: what :func:`whole` undoes.
+
+    Attributes
+    ----------
+    columns : ndarray of int32, shape (n_used,), or None
+        The columns of its X to which it was fitted, ascending; None: all.
+    n_features : int
+        Number of all columns.
+    given : dict
+        Parameters that were set for the fit, with the values that were given.
+    """
+
+    columns: Any
+    n_features: int
+    given: dict[str, Any]
+
+
+# -- which estimators ---------------------------------------------------------------------
+
+# For each type: what parameters have to be set so that fitting to `n_used` columns gives the
+# coefficients of all columns, or None if there is no such promise.
+
+
+def _of_linear_svc(svc: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
+    if svc.penalty != "l2" or svc.multi_class != "ovr":
+        return None
+    if svc.dual != "auto":
+        return {}
+    return {"dual": n_rows < n_features or svc.loss == "hinge"}  # as it would choose itself
+
+
+_SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
+
+
+def _of_logistic(model: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
+    has_l2 = model.penalty in ("l2", "deprecated") and not model.l1_ratio and np.isfinite(model.C)
+    return {} if has_l2 and model.solver in _SOLVERS else None
+
+
+def _of_ridge(ridge: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
+    # With more columns than rows conjugate gradients run over rows, otherwise over columns.
+    same_way = not ridge.positive and ridge.solver in ("auto", "sparse_cg") and n_used > n_rows
+    return {} if same_way else None
+
+
+def _of_gradients(model: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any]:  # noqa: ARG001
+    return {}  # weights start at 0, and rows change only those of their own columns
+
+
+_EXACT: dict[type, Callable[[Any, int, int, int], dict[str, Any] | None]] = {
+    LinearSVC: _of_linear_svc,
+    LogisticRegression: _of_logistic,
+    RidgeClassifier: _of_ridge,
+    SGDClassifier: _of_gradients,
+    Perceptron: _of_gradients,
+    PassiveAggressiveClassifier: _of_gradients,
+}
+
+
+def _last_step(estimator: Any) -> Any:
+    """Return the estimator itself, or what is behind the transformers of a Pipeline."""
+    return estimator.steps[-1][1] if type(estimator) is Pipeline else estimator
+
+
+# -- fitting ------------------------------------------------------------------------------
+
+
+class _PackedStep:
+    """The last step of a Pipeline during a fit, which remembers how it was packed."""
+
+    def __init__(self, step: Any) -> None:
+        self._step = step
+        self.packing: Packing | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._step, name)
+
+    def fit(self, X: Any, y: Any, **params: Any) -> Self:
+        self.packing = _fit_step(self._step, X, y, params)
+        return self
+
+
+def fit_packed(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing | None:
+    """Fit an estimator; a linear one, or one at the end of a Pipeline, to the columns that occur.
+
+    Parameters
+    ----------
+    estimator : object
+        Changed in place.
+    X : array-like
+        Samples.
+    y : ndarray
+        Targets.
+    params : dict
+        Fit parameters.
+
+    Returns
+    -------
+    packing : Packing or None
+        How it is stored, if not as scikit-learn does.
+    """
+    last = _last_step(estimator)
+    if type(last) not in _EXACT:
+        estimator.fit(X, y, **params)
+        return None
+    if last is estimator:
+        return _fit_step(estimator, X, y, params)
+    step = _PackedStep(last)
+    with last_step_replaced(estimator, step):
+        estimator.fit(X, y, **params)
+    return step.packing
+
+
+def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing | None:
+    is_plain = sparse.issparse(X) and X.format == "csr" and set(params) <= {"sample_weight"}
+    if not is_plain:
+        estimator.fit(X, y, **params)
+        return None
+    n_features = X.shape[1]
+    columns, changes = None, {}
+    used, positions = _used_columns(X.indices, n_features)
+    if 0 < len(used) <= _MOST_USED * n_features:
+        exact = _EXACT[type(estimator)](estimator, X.shape[0], n_features, len(used))
+        if exact is not None:
+            columns, changes = used, exact
+            X = type(X)((X.data, positions, X.indptr), shape=(X.shape[0], len(used)))
+    given = {name: getattr(estimator, name) for name in changes}
+    estimator.set_params(**changes).fit(X, y, **params)
+    # Predictions read the weights column by column.
+    estimator.coef_ = np.asfortranarray(estimator.coef_)
+    return Packing(columns, n_features, given)
+
+
+def _used_columns(indices: Rows, n_features: int) -> tuple[Rows, Rows]:
+    """Return the columns that occur, ascending, and the position of each index among them."""
+    if 20 * len(indices) < n_features:  # sorting a few costs less than a pass over all columns
+        used, positions = np.unique(indices, return_inverse=True)
+    else:
+        is_used = np.zeros(n_features, dtype=bool)
+        is_used[indices] = True
+        used = np.flatnonzero(is_used)
+        position = np.empty(n_features, dtype=indices.dtype)
+        position[used] = np.arange(len(used), dtype=indices.dtype)
+        positions = position[indices]
+    return used.astype(indices.dtype, copy=False), positions.astype(indices.dtype, copy=False)
+
+
+def whole(estimator: Any, packing: Packing | None) -> Any:
+    """Return a fitted estimator as it would be if it had been fitted to all columns.
+
+    Parameters
+    ----------
+    estimator : object
+        As :func:`fit_packed` left it.
+    packing : Packing or None
+        What it returned.
+
+    Returns
+    -------
+    estimator : object
+        A copy, unless nothing was packed.
+    """
+    if packing is None:
+        return estimator
+    if type(estimator) is Pipeline:
+        unpacked = copy(estimator)
+        name, last = estimator.steps[-1]
+        unpacked.steps = [*estimator.steps[:-1], (name, whole(last, packing))]
+        return unpacked
+    unpacked = copy(estimator)
+    for name in _COEFFICIENTS:
+        values = getattr(estimator, name, None)
+        if isinstance(values, np.ndarray):
+            setattr(unpacked, name, _spread(values, packing))
+    unpacked.n_features_in_ = packing.n_features
+    for name, value in packing.given.items():
+        setattr(unpacked, name, value)
+    return unpacked
+
+
+def _spread(values: Floats, packing: Packing) -> Floats:
+    """Return coefficients of all columns, row by row."""
+    if packing.columns is None:
+        return np.ascontiguousarray(values)
+    spread = np.zeros((*values.shape[:-1], packing.n_features), dtype=values.dtype)
+    spread[..., packing.columns] = values
+    return spread
+
+
+# -- asking -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CSR:
+    """The arrays of a sparse X.
+
+    Attributes
+    ----------
+    data : ndarray, shape (n_entries,)
+    indices : ndarray of int32 or int64, shape (n_entries,)
+    indptr : ndarray of the type of `indices`, shape (n_rows + 1,)
+        Row ``i`` has the entries ``[indptr[i], indptr[i + 1])``.
+    n_columns : int
+    """
+
+    data: Any
+    indices: Rows
+    indptr: Rows
+    n_columns: int
+
+    def at(self, rows: Rows) -> CSR:
+        """Return some rows."""
+        return CSR(*_compat.csr_rows(self.data, self.indices, self.indptr, rows), self.n_columns)
+
+    def among(self, columns: Rows) -> CSR:
+        """Return some columns, given in ascending order."""
+        if 8 * len(self.indices) < len(columns):
+            positions = np.searchsorted(columns, self.indices)
+            positions[positions == len(columns)] = 0
+            is_known = columns[positions] == self.indices
+        else:
+            place = np.full(self.n_columns, -1, dtype=self.indices.dtype)
+            place[columns] = np.arange(len(columns), dtype=self.indices.dtype)
+            positions = place[self.indices]
+            is_known = positions >= 0
+        before = np.zeros(len(is_known) + 1, dtype=self.indptr.dtype)
+        np.cumsum(is_known, out=before[1:])
+        kept = positions[is_known].astype(self.indices.dtype, copy=False)
+        return CSR(self.data[is_known], kept, before[self.indptr], len(columns))
+
+
+def csr_of(X: Any) -> CSR | None:
+    """Return the arrays of a sparse X of finite numbers; None for anything else."""
+    if not (sparse.issparse(X) and X.format == "csr" and X.dtype.kind in "fiub"):
+        return None
+    if X.dtype.kind == "f" and not np.isfinite(X.data).all():
+        return None  # for the estimator to refuse
+    return CSR(X.data, X.indices, X.indptr, X.shape[1])
+
+
+def answer(estimator: Any, packing: Packing, method: str, X: Any) -> Any:
+    """Return what a method of a packed estimator says of X."""
+    if type(estimator) is Pipeline:
+        if len(estimator.steps) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator.steps[-1][1]
+    rows = csr_of(X)
+    if rows is None or not takes(estimator, packing, rows):
+        return getattr(whole(estimator, packing), method)(X)
+    return answer_rows(estimator, packing, method, rows)
+
+
+def takes(estimator: Any, packing: Packing | None, rows: CSR) -> bool:
+    """Whether :func:`answer_rows` knows what a fitted estimator says of sparse rows."""
+    if packing is None or type(estimator) is Pipeline:
+        return False
+    return rows.n_columns == packing.n_features
+
+
+def answer_rows(estimator: Any, packing: Packing, method: str, rows: CSR) -> Any:
+    """Return what a method of a packed estimator that is no Pipeline says of sparse rows.
+
+    The same numbers as from the method itself, which checks its input again for each node.
+    """
+    if packing.columns is not None:
+        rows = rows.among(packing.columns)
+    link = _link(estimator, method)
+    coefficients = estimator.coef_
+    if link is None or not rows.data.dtype == coefficients.dtype == np.float64:
+        shape = (len(rows.indptr) - 1, rows.n_columns)
+        X = sparse.csr_matrix((rows.data, rows.indices, rows.indptr), shape=shape)
+        return getattr(estimator, method)(X)
+    scores = _compat.csr_product(rows.data, rows.indices, rows.indptr, coefficients.T)
+    scores += estimator.intercept_
+    return link(scores)
+
+
+def _margins(scores: Floats) -> Floats:
+    return scores[:, 0] if scores.shape[1] == 1 else scores
+
+
+def _shares(scores: Floats) -> Floats:
+    """Return the probabilities of one-vs-rest classifiers, or of a binary one."""
+    proba: Floats = expit(scores)
+    if proba.shape[1] == 1:
+        return np.hstack([1 - proba, proba])
+    totals = proba.sum(axis=1, keepdims=True)
+    lost = totals[:, 0] == 0
+    if lost.any():
+        proba[lost], totals[lost] = 1.0, proba.shape[1]
+    proba /= totals
+    return proba
+
+
+def _softmax(scores: Floats) -> Floats:
+    proba: Floats = softmax(scores, axis=1)
+    return proba
+
+
+def _link(estimator: Any, method: str) -> Callable[[Floats], Floats] | None:
+    """Return how decision scores become the answer; None where that is not known here."""
+    if method == "decision_function":
+        return _margins
+    if method == "predict_proba" and type(estimator) is SGDClassifier:
+        return _shares if estimator.loss == "log_loss" else None
+    if method == "predict_proba" and type(estimator) is LogisticRegression:
+        # scikit-learn before 1.8 has this parameter.
+        if getattr(estimator, "multi_class", "auto") not in ("auto", "deprecated"):
+            return None
+        ovr = len(estimator.classes_) == 2 or estimator.solver == "liblinear"
+        return _shares if ovr else _softmax
+    return None
