@@ -111,10 +111,11 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         The taxonomy in use.
     classes_ : ndarray, shape (n_classes,)
         The distinct labels of `y`, sorted (names of nodes if `y` held paths).
-    estimators_ : dict
+    estimators_ : mapping
         The fitted base estimators by the name of the node that decides, ``"level:k"`` for a level,
         ``("stop", name)`` for a binary decision to stop at a node. Within an ensemble keys are pairs
-        of the member's position and this name.
+        of the member's position and this name. Linear models of sparse X are stored without the
+        weights that are 0; looking one up makes a copy of full width.
     strategy_ : Strategy
         The strategy in use, with what it has learnt.
     unseen_nodes_ : tuple

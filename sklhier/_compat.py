@@ -16,7 +16,7 @@ except ModuleNotFoundError:  # scikit-learn 1.6
 try:  # the loops behind the products of sparse matrices, without their checks
     from scipy.sparse import _sparsetools
 except ImportError:  # pragma: no cover
-    _sparsetools = None
+    _sparsetools = None  # type: ignore[assignment]
 
 __all__ = ["csr_product", "csr_rows", "params_of_rows", "visual_block"]
 

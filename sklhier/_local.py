@@ -209,9 +209,7 @@ def _fit_one(
     except Exception as error:
         raise LocalFitError.at(error, job.estimator, place, len(problem.codes)) from error
     is_joint = problem.codes.ndim == 2
-    model = LocalModel(
-        problem.owner, problem.outcomes, job.estimator, is_joint, packing=packing
-    )
+    model = LocalModel(problem.owner, problem.outcomes, job.estimator, is_joint, packing=packing)
     return model, time.perf_counter() - started
 
 
@@ -651,10 +649,13 @@ class LocalScores:
         model = self._models[number]
         columns = self._columns(model.view, rows) if model.view else None
         try:
-            if self._sparse is not None and _linear.takes(model.estimator, model.packing, self._sparse):
-                at = self._sparse if rows is None else self._sparse.at(rows)
-                answer = _linear.answer_rows(model.estimator, model.packing, method, at)
-                return _read(answer, model, method)
+            if self._sparse is not None and model.packing is not None:
+                estimator, packing = model.estimator, model.packing
+                if _linear.takes(estimator, packing, self._sparse):
+                    at = self._sparse if rows is None else self._sparse.at(rows)
+                    return _read(
+                        _linear.answer_rows(estimator, packing, method, at), model, method
+                    )
             X = self._X if rows is None else take_rows(self._X, rows)
             return outputs_of(model, X, columns, method)
         except Exception as error:
