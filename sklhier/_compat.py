@@ -18,7 +18,7 @@ try:  # the loops behind the products of sparse matrices, without their checks
 except ImportError:  # pragma: no cover
     _sparsetools = None  # type: ignore[assignment]
 
-__all__ = ["csr_product", "csr_rows", "params_of_rows", "visual_block"]
+__all__ = ["add_csr_product", "csr_rows", "params_of_rows", "visual_block"]
 
 
 def visual_block(parts: list[Any], names: list[str]) -> Any:
@@ -41,18 +41,20 @@ def csr_rows(data: Any, indices: Any, indptr: Any, rows: Any) -> tuple[Any, Any,
     return data[flat], indices[flat], bounds
 
 
-def csr_product(data: Any, indices: Any, indptr: Any, dense: Any) -> Any:
-    """Return the product of a CSR matrix and a dense one, all numbers float64.
+def add_csr_product(data: Any, indices: Any, indptr: Any, dense: Any, out: Any) -> None:
+    """Add the product of a CSR matrix and a dense one to `out`, all numbers float64.
 
-    Without a copy of the dense one if it is stored row by row.
+    `indptr` need not begin with 0. The dense one is not copied if it is stored row by row; `out`
+    has to be.
     """
     shape = (len(indptr) - 1, len(dense))
     if _sparsetools is None:
-        return np.asarray(sparse.csr_matrix((data, indices, indptr), shape=shape) @ dense)
-    product = np.zeros((shape[0], dense.shape[1]))
-    arrays = (indptr, indices, data, dense.ravel(), product.ravel())
+        own = slice(indptr[0], indptr[-1])
+        parts = (data[own], indices[own], indptr - indptr[0])
+        out += sparse.csr_matrix(parts, shape=shape) @ dense
+        return
+    arrays = (indptr, indices, data, dense.ravel(), out.ravel())
     if dense.shape[1] == 1:
         _sparsetools.csr_matvec(*shape, *arrays)
     else:
         _sparsetools.csr_matvecs(*shape, dense.shape[1], *arrays)
-    return product

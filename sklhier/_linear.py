@@ -8,7 +8,7 @@ are fitted and asked as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
@@ -30,7 +30,17 @@ from sklhier import _compat
 from sklhier._columns import last_step_replaced
 from sklhier._typing import Floats, Rows
 
-__all__ = ["CSR", "Packing", "answer", "answer_rows", "csr_of", "fit_packed", "takes", "whole"]
+__all__ = [
+    "Packing",
+    "SparseRows",
+    "answer",
+    "answer_rows",
+    "fit_packed",
+    "link_of",
+    "scores_of",
+    "takes",
+    "whole",
+]
 
 # Share of the columns above which they are not sorted out: it would save little memory. Time does not
 # decide about it: with 0.98 fits and predictions take the same.
@@ -231,56 +241,80 @@ def _spread(values: Floats, packing: Packing) -> Floats:
 # -- asking -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class CSR:
-    """The arrays of a sparse X.
+class SparseRows:
+    """Rows of a sparse X of finite numbers, with room to look their columns up.
 
-    Attributes
+    Parameters
     ----------
     data : ndarray, shape (n_entries,)
     indices : ndarray of int32 or int64, shape (n_entries,)
+        Columns of the entries.
     indptr : ndarray of the type of `indices`, shape (n_rows + 1,)
         Row ``i`` has the entries ``[indptr[i], indptr[i + 1])``.
     n_columns : int
     """
 
-    data: Any
-    indices: Rows
-    indptr: Rows
-    n_columns: int
+    def __init__(self, data: Any, indices: Rows, indptr: Rows, n_columns: int) -> None:
+        self.data = data
+        self.indices = indices
+        self.indptr = indptr
+        self.n_columns = n_columns
+        self._place: Rows | None = None  # of each column; -1 but for those of the moment
 
-    def at(self, rows: Rows) -> CSR:
+    @classmethod
+    def of(cls, X: Any) -> Self | None:
+        """Return the rows of a sparse X of finite numbers; None for anything else."""
+        if not (_is_csr(X) and X.dtype.kind in "fiub"):
+            return None
+        if X.dtype.kind == "f" and not np.isfinite(X.data).all():
+            return None  # for the estimator to refuse
+        return cls(X.data, X.indices, X.indptr, X.shape[1])
+
+    def at(self, rows: Rows) -> SparseRows:
         """Return some rows."""
-        return CSR(*_compat.csr_rows(self.data, self.indices, self.indptr, rows), self.n_columns)
+        found = _compat.csr_rows(self.data, self.indices, self.indptr, rows)
+        chosen = SparseRows(*found, self.n_columns)
+        chosen._place = self._room()
+        return chosen
 
-    def among(self, columns: Rows) -> CSR:
-        """Return some columns, given in ascending order."""
-        if 8 * len(self.indices) < len(columns):
-            positions = np.searchsorted(columns, self.indices)
-            positions[positions == len(columns)] = 0
-            is_known = columns[positions] == self.indices
-        else:
-            place = np.full(self.n_columns, -1, dtype=self.indices.dtype)
-            place[columns] = np.arange(len(columns), dtype=self.indices.dtype)
-            positions = place[self.indices]
-            is_known = positions >= 0
+    def _room(self) -> Rows:
+        if self._place is None:
+            self._place = np.full(self.n_columns, -1, dtype=self.indices.dtype)
+        return self._place
+
+    def among(self, columns: Sequence[Rows | None], bounds: Sequence[int]) -> tuple[Any, Any, Any]:
+        """Return ``data, indices, indptr`` of the entries in some columns.
+
+        Rows ``[bounds[i], bounds[i + 1])`` keep the columns ``columns[i]`` (None: all), which are
+        ascending and numbered by their position there.
+        """
+        positions = np.empty_like(self.indices)
+        ends = self.indptr[np.asarray(bounds)].tolist()
+        for chosen, start, stop in zip(columns, ends, ends[1:], strict=False):
+            here = self.indices[start:stop]
+            positions[start:stop] = here if chosen is None else self._positions(here, chosen)
+        is_known = positions >= 0
+        if is_known.all():
+            return self.data, positions, self.indptr
         before = np.zeros(len(is_known) + 1, dtype=self.indptr.dtype)
         np.cumsum(is_known, out=before[1:])
-        kept = positions[is_known].astype(self.indices.dtype, copy=False)
-        return CSR(self.data[is_known], kept, before[self.indptr], len(columns))
+        return self.data[is_known], positions[is_known], before[self.indptr]
+
+    def _positions(self, indices: Rows, columns: Rows) -> Rows:
+        """Return where indices are among some columns, -1 for those that are not."""
+        if 8 * len(indices) < len(columns):
+            found = np.searchsorted(columns, indices)
+            found[found == len(columns)] = 0
+            return np.where(columns[found] == indices, found, -1)
+        place = self._room()
+        place[columns] = np.arange(len(columns), dtype=place.dtype)
+        found = place[indices]
+        place[columns] = -1
+        return found
 
 
 def _is_csr(X: Any) -> bool:
     return sparse.issparse(X) and X.format == "csr"  # type: ignore[attr-defined]
-
-
-def csr_of(X: Any) -> CSR | None:
-    """Return the arrays of a sparse X of finite numbers; None for anything else."""
-    if not (_is_csr(X) and X.dtype.kind in "fiub"):
-        return None
-    if X.dtype.kind == "f" and not np.isfinite(X.data).all():
-        return None  # for the estimator to refuse
-    return CSR(X.data, X.indices, X.indptr, X.shape[1])
 
 
 def answer(estimator: Any, packing: Packing, method: str, X: Any) -> Any:
@@ -289,33 +323,59 @@ def answer(estimator: Any, packing: Packing, method: str, X: Any) -> Any:
         if len(estimator.steps) > 1:
             X = estimator[:-1].transform(X)
         estimator = estimator.steps[-1][1]
-    rows = csr_of(X)
+    rows = SparseRows.of(X)
     if rows is None or not takes(estimator, packing, rows):
         return getattr(whole(estimator, packing), method)(X)
     return answer_rows(estimator, packing, method, rows)
 
 
-def takes(estimator: Any, packing: Packing, rows: CSR) -> bool:
+def takes(estimator: Any, packing: Packing, rows: SparseRows) -> bool:
     """Whether :func:`answer_rows` knows what a fitted estimator says of sparse rows."""
     return type(estimator) is not Pipeline and rows.n_columns == packing.n_features
 
 
-def answer_rows(estimator: Any, packing: Packing, method: str, rows: CSR) -> Any:
+def answer_rows(estimator: Any, packing: Packing, method: str, rows: SparseRows) -> Any:
     """Return what a method of a packed estimator that is no Pipeline says of sparse rows.
 
     The same numbers as from the method itself, which checks its input again for each node.
     """
-    if packing.columns is not None:
-        rows = rows.among(packing.columns)
-    link = _link(estimator, method)
-    coefficients = np.atleast_2d(estimator.coef_)  # RidgeClassifier has one row as a vector
-    if link is None or not rows.data.dtype == coefficients.dtype == np.float64:
-        shape = (len(rows.indptr) - 1, rows.n_columns)
-        X = sparse.csr_matrix((rows.data, rows.indices, rows.indptr), shape=shape)
-        return getattr(estimator, method)(X)
-    scores = _compat.csr_product(rows.data, rows.indices, rows.indptr, coefficients.T)
-    scores += estimator.intercept_
-    return link(scores)
+    link = link_of(estimator, method, rows)
+    n_rows = len(rows.indptr) - 1
+    if link is not None:
+        return link(scores_of([(estimator, packing)], rows, [0, n_rows]))
+    data, indices, indptr = rows.among([packing.columns], [0, n_rows])
+    n_columns = rows.n_columns if packing.columns is None else len(packing.columns)
+    X = sparse.csr_matrix((data, indices, indptr), shape=(n_rows, n_columns))
+    return getattr(estimator, method)(X)
+
+
+def scores_of(
+    models: Sequence[tuple[Any, Packing]], rows: SparseRows, bounds: Sequence[int]
+) -> Floats:
+    """Return the decision scores of packed estimators that have equally many of them.
+
+    Parameters
+    ----------
+    models : sequence of (estimator, Packing)
+        With links, as :func:`link_of` finds them.
+    rows : SparseRows
+        Samples.
+    bounds : sequence of int
+        ``models[i]`` is asked about the rows ``[bounds[i], bounds[i + 1])``.
+
+    Returns
+    -------
+    scores : ndarray of float64, shape (n_rows, n_scores)
+        One column for two classes.
+    """
+    data, indices, indptr = rows.among([packing.columns for _, packing in models], bounds)
+    scores = np.zeros((len(indptr) - 1, np.atleast_2d(models[0][0].coef_).shape[0]))
+    for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
+        weights = np.atleast_2d(estimator.coef_).T  # RidgeClassifier has one row as a vector
+        own = scores[start:stop]
+        _compat.add_csr_product(data, indices, indptr[start : stop + 1], weights, own)
+        own += estimator.intercept_
+    return scores
 
 
 def _margins(scores: Floats) -> Floats:
@@ -340,8 +400,10 @@ def _softmax(scores: Floats) -> Floats:
     return proba
 
 
-def _link(estimator: Any, method: str) -> Callable[[Floats], Floats] | None:
+def link_of(estimator: Any, method: str, rows: SparseRows) -> Callable[[Floats], Floats] | None:
     """Return how decision scores become the answer; None where that is not known here."""
+    if not rows.data.dtype == estimator.coef_.dtype == np.float64:
+        return None
     if method == "decision_function":
         return _margins
     if method == "predict_proba" and type(estimator) is SGDClassifier:

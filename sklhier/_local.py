@@ -489,7 +489,7 @@ class LocalScores:
         # Models that others see are asked only once about a sample.
         self._seen = {o for model in models.values() if model.view for o in model.view.owners}
         self._known: dict[tuple[int, str], tuple[Floats, Bools]] = {}
-        self._sparse = _linear.csr_of(X)
+        self._sparse = _linear.SparseRows.of(X)
 
     def of_member(self, member: int) -> LocalScores:
         """Return the scores of one strategy of an ensemble."""

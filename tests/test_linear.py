@@ -288,9 +288,8 @@ def test_products_without_private_names(monkeypatch):
 def test_rows_and_columns(rows):
     X = sparse_rows(40, 50, 3)
     columns = np.array([0, 3, 20, 21, 49], dtype=np.int32)
-    found = linear.csr_of(X).at(np.array(rows)).among(columns)
-    shape = (len(rows), len(columns))
-    table = sparse.csr_matrix((found.data, found.indices, found.indptr), shape=shape)
+    found = linear.SparseRows.of(X).at(np.array(rows)).among([columns], [0, len(rows)])
+    table = sparse.csr_matrix(found, shape=(len(rows), len(columns)))
     assert_array_equal(table.toarray(), X.toarray()[rows][:, columns])
 
 
