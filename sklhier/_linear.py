@@ -37,6 +37,7 @@ __all__ = [
     "answer_rows",
     "fit_packed",
     "link_of",
+    "n_scores_of",
     "scores_of",
     "takes",
     "whole",
@@ -241,6 +242,27 @@ def _spread(values: Floats, packing: Packing) -> Floats:
 # -- asking -------------------------------------------------------------------------------
 
 
+class _Places:
+    """Looks indices up among columns."""
+
+    def __init__(self, n_columns: int) -> None:
+        self._n_columns = n_columns
+        self._place: Rows | None = None  # of each column; -1 but for those of the moment
+
+    def of(self, indices: Rows, columns: Rows) -> Rows:
+        """Return where indices are among some ascending columns, -1 for those that are not."""
+        if 8 * len(indices) < len(columns):
+            found = np.searchsorted(columns, indices)
+            found[found == len(columns)] = 0
+            return np.where(columns[found] == indices, found, -1)
+        if self._place is None:
+            self._place = np.full(self._n_columns, -1, dtype=indices.dtype)
+        self._place[columns] = np.arange(len(columns), dtype=indices.dtype)
+        found = self._place[indices]
+        self._place[columns] = -1
+        return found
+
+
 class SparseRows:
     """Rows of a sparse X of finite numbers, with room to look their columns up.
 
@@ -252,14 +274,23 @@ class SparseRows:
     indptr : ndarray of the type of `indices`, shape (n_rows + 1,)
         Row ``i`` has the entries ``[indptr[i], indptr[i + 1])``.
     n_columns : int
+    places : _Places, default=None
+        Shared with other rows of the same X.
     """
 
-    def __init__(self, data: Any, indices: Rows, indptr: Rows, n_columns: int) -> None:
+    def __init__(
+        self,
+        data: Any,
+        indices: Rows,
+        indptr: Rows,
+        n_columns: int,
+        places: _Places | None = None,
+    ) -> None:
         self.data = data
         self.indices = indices
         self.indptr = indptr
         self.n_columns = n_columns
-        self._place: Rows | None = None  # of each column; -1 but for those of the moment
+        self._places = _Places(n_columns) if places is None else places
 
     @classmethod
     def of(cls, X: Any) -> Self | None:
@@ -273,14 +304,7 @@ class SparseRows:
     def at(self, rows: Rows) -> SparseRows:
         """Return some rows."""
         found = _compat.csr_rows(self.data, self.indices, self.indptr, rows)
-        chosen = SparseRows(*found, self.n_columns)
-        chosen._place = self._room()
-        return chosen
-
-    def _room(self) -> Rows:
-        if self._place is None:
-            self._place = np.full(self.n_columns, -1, dtype=self.indices.dtype)
-        return self._place
+        return SparseRows(*found, self.n_columns, self._places)
 
     def among(self, columns: Sequence[Rows | None], bounds: Sequence[int]) -> tuple[Any, Any, Any]:
         """Return ``data, indices, indptr`` of the entries in some columns.
@@ -292,25 +316,13 @@ class SparseRows:
         ends = self.indptr[np.asarray(bounds)].tolist()
         for chosen, start, stop in zip(columns, ends, ends[1:], strict=False):
             here = self.indices[start:stop]
-            positions[start:stop] = here if chosen is None else self._positions(here, chosen)
+            positions[start:stop] = here if chosen is None else self._places.of(here, chosen)
         is_known = positions >= 0
         if is_known.all():
             return self.data, positions, self.indptr
         before = np.zeros(len(is_known) + 1, dtype=self.indptr.dtype)
         np.cumsum(is_known, out=before[1:])
         return self.data[is_known], positions[is_known], before[self.indptr]
-
-    def _positions(self, indices: Rows, columns: Rows) -> Rows:
-        """Return where indices are among some columns, -1 for those that are not."""
-        if 8 * len(indices) < len(columns):
-            found = np.searchsorted(columns, indices)
-            found[found == len(columns)] = 0
-            return np.where(columns[found] == indices, found, -1)
-        place = self._room()
-        place[columns] = np.arange(len(columns), dtype=place.dtype)
-        found = place[indices]
-        place[columns] = -1
-        return found
 
 
 def _is_csr(X: Any) -> bool:
@@ -349,6 +361,11 @@ def answer_rows(estimator: Any, packing: Packing, method: str, rows: SparseRows)
     return getattr(estimator, method)(X)
 
 
+def n_scores_of(estimator: Any) -> int:
+    """Return how many decision scores a fitted linear estimator has for a sample."""
+    return int(np.atleast_2d(estimator.coef_).shape[0])
+
+
 def scores_of(
     models: Sequence[tuple[Any, Packing]], rows: SparseRows, bounds: Sequence[int]
 ) -> Floats:
@@ -369,7 +386,7 @@ def scores_of(
         One column for two classes.
     """
     data, indices, indptr = rows.among([packing.columns for _, packing in models], bounds)
-    scores = np.zeros((len(indptr) - 1, np.atleast_2d(models[0][0].coef_).shape[0]))
+    scores = np.zeros((len(indptr) - 1, n_scores_of(models[0][0])))
     for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
         weights = np.atleast_2d(estimator.coef_).T  # RidgeClassifier has one row as a vector
         own = scores[start:stop]

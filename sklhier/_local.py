@@ -21,8 +21,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
 from sklhier import _compat, _linear
+from sklhier import _node_ops as ops
 from sklhier._columns import Columns, answered_beside, shown_beside
 from sklhier._linear import Packing
+from sklhier._marginals import Outcomes
 from sklhier._places import Place, member_offset, place_of
 from sklhier._typing import Bools, Floats, NodeIds, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
@@ -463,6 +465,25 @@ def conditional(scores: Floats, outcomes: NodeIds, asked: NodeIds) -> Floats:
     return proba
 
 
+@dataclass(frozen=True)
+class _Together:
+    """What linear models have in common that are asked in one go.
+
+    Attributes
+    ----------
+    method : str
+        The prediction method that stands for their answers.
+    link : callable
+        How decision scores become the answer.
+    n_outcomes : int
+        Number of outcomes of each.
+    """
+
+    method: str
+    link: Callable[[Floats], Floats]
+    n_outcomes: int
+
+
 class LocalScores:
     """The local models' probabilities for some samples.
 
@@ -529,6 +550,79 @@ class LocalScores:
                 f"for {int(strange.sum())} of them all probabilities are zero or NaN",
             )
         return proba
+
+    def of_pairs(self, owners: NodeIds, rows: Rows, outcomes: Outcomes) -> Floats:
+        """Return what :meth:`of` does for many pairs of a node and a sample.
+
+        Linear models that have equally many outcomes are asked together.
+
+        Parameters
+        ----------
+        owners : ndarray of int32, shape (n_pairs,)
+            Nodes that decide, ascending.
+        rows : ndarray of intp, shape (n_pairs,)
+            Positions of samples, ascending for each node.
+        outcomes : Outcomes
+            Those of each node.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n,)
+            The probabilities of each pair's outcomes, one pair after the other.
+        """
+        counts = outcomes.counts[owners]
+        offsets = ops.offsets_of(counts)
+        proba = np.ones(offsets[-1])
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        bounds = [*starts.tolist(), len(owners)]
+        groups: dict[_Together, list[tuple[int, int, int]]] = {}
+        for owner, start, stop in zip(owners[starts].tolist(), bounds, bounds[1:], strict=False):
+            if counts[start] < 2:
+                continue
+            group = self._together(owner, int(counts[start]))
+            if group is None:
+                table = self.of(owner, outcomes.of_node(owner), rows[start:stop])
+                proba[offsets[start] : offsets[stop]] = table.ravel()
+            else:
+                groups.setdefault(group, []).append((owner, start, stop))
+        for group, segments in groups.items():
+            pairs = np.concatenate([np.arange(start, stop) for _, start, stop in segments])
+            table = self._of_group(group, segments, rows[pairs])
+            if not np.isfinite(table).all():  # for `of` to refuse
+                parts = [self.of(v, outcomes.of_node(v), rows[i:j]) for v, i, j in segments]
+                table = np.concatenate(parts)
+            proba[offsets[pairs][:, None] + np.arange(group.n_outcomes)] = table
+        return proba
+
+    def _together(self, owner: int, n_outcomes: int) -> _Together | None:
+        """Return what models have in common that are asked together; None for others."""
+        number = owner + self._offset
+        model = self._models[number]
+        outcomes, packing = model.outcomes, model.packing
+        if packing is None or self._sparse is None or number in self._seen:
+            return None
+        if model.is_joint or len(outcomes) != n_outcomes or outcomes[0] == ELSEWHERE:
+            return None
+        if not _linear.takes(model.estimator, packing, self._sparse):
+            return None
+        method = scoring_method(model.estimator)
+        link = _linear.link_of(model.estimator, method, self._sparse)
+        n_scores = _linear.n_scores_of(model.estimator)
+        if link is None or n_scores != (1 if n_outcomes == 2 else n_outcomes):
+            return None
+        return _Together(method, link, n_outcomes)
+
+    def _of_group(
+        self, group: _Together, segments: list[tuple[int, int, int]], rows: Rows
+    ) -> Floats:
+        """Return the probabilities of outcomes from models that are asked together."""
+        models = [self._models[owner + self._offset] for owner, _, _ in segments]
+        bounds = ops.offsets_of([stop - start for _, start, stop in segments]).tolist()
+        asked: Any = [(model.estimator, model.packing) for model in models]
+        scores = _linear.scores_of(asked, self._sparse.at(rows), bounds)  # type: ignore[union-attr]
+        table = _table(group.link(scores), group.method, group.n_outcomes)
+        shares = normalised(table, group.method == "decision_function")
+        return conditional(shares, models[0].outcomes, models[0].outcomes)
 
     @property
     def knows_elsewhere(self) -> bool:
