@@ -291,6 +291,7 @@ class SparseRows:
         self.indptr = indptr
         self.n_columns = n_columns
         self._places = _Places(n_columns) if places is None else places
+        self._last: tuple[Rows, SparseRows] | None = None
 
     @classmethod
     def of(cls, X: Any) -> Self | None:
@@ -303,8 +304,11 @@ class SparseRows:
 
     def at(self, rows: Rows) -> SparseRows:
         """Return some rows."""
-        found = _compat.csr_rows(self.data, self.indices, self.indptr, rows)
-        return SparseRows(*found, self.n_columns, self._places)
+        # All binary models of siblings are asked about the same.
+        if self._last is None or self._last[0] is not rows:
+            found = _compat.csr_rows(self.data, self.indices, self.indptr, rows)
+            self._last = rows, SparseRows(*found, self.n_columns, self._places)
+        return self._last[1]
 
     def among(self, columns: Sequence[Rows | None], bounds: Sequence[int]) -> tuple[Any, Any, Any]:
         """Return ``data, indices, indptr`` of the entries in some columns.

@@ -407,6 +407,20 @@ def test_random_problems(problem, base, strategy, most_used):
     assert_allclose(tables[0], tables[1], rtol=1e-7, atol=1e-10)
     alone = [next(fitted._marginals(row, all_nodes=True)).dense().node_proba for row in asked]
     assert_allclose(np.vstack(alone), tables[0], rtol=1e-12, atol=1e-300)
+    inner = fitted._outcomes.inner
+    if inner.size:
+        rows, nodes = np.repeat(np.arange(8), len(inner)), np.tile(inner, 8)
+        all_pairs = expanded(fitted, asked, rows, nodes)
+        assert_allclose(all_pairs, expanded(plain, asked, rows, nodes), rtol=1e-7, atol=1e-10)
+        one_row = [expanded(fitted, row, np.zeros_like(inner), inner) for row in asked]
+        assert_allclose(np.concatenate(one_row), all_pairs, rtol=1e-12, atol=1e-300)
+
+
+def expanded(model, X, rows, nodes):
+    """Return the probabilities of the outcomes of some pairs, in the order of the pairs."""
+    found = next(model._marginals(X, all_nodes=False)).expand(rows, nodes, np.ones(len(rows)))
+    pairs = np.repeat(found.order, np.diff(found.offsets))
+    return found.mass[np.argsort(pairs, kind="stable")]
 
 
 @given(trees(), st.integers(0, 99))
