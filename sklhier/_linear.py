@@ -86,7 +86,8 @@ _SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 
 
 def _of_logistic(model: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
-    has_l2 = model.penalty in ("l2", "deprecated") and not model.l1_ratio and np.isfinite(model.C)
+    # Since scikit-learn 1.8 `l1_ratio` and `C` say which penalty there is.
+    has_l2 = model.penalty in ("l2", "deprecated") and not model.l1_ratio and np.inf != model.C
     return {} if has_l2 and model.solver in _SOLVERS else None
 
 
@@ -175,7 +176,9 @@ def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing
         exact = _EXACT[type(estimator)](estimator, X.shape[0], n_features, len(used))
         if exact is not None:
             columns, changes = used, exact
-            X = type(X)((X.data, positions, X.indptr), shape=(X.shape[0], len(used)))
+            # Were it sorted in place, the entries of the given X would be, without their columns.
+            data = X.data if X.has_canonical_format else X.data.copy()
+            X = type(X)((data, positions, X.indptr), shape=(X.shape[0], len(used)))
     given = {name: getattr(estimator, name) for name in changes}
     estimator.set_params(**changes).fit(X, y, **params)
     # Predictions read the weights column by column.
@@ -358,7 +361,9 @@ def answer_rows(estimator: Any, packing: Packing, method: str, rows: SparseRows)
     link = link_of(estimator, method, rows)
     n_rows = len(rows.indptr) - 1
     if link is not None:
-        return link(scores_of([(estimator, packing)], rows, [0, n_rows]))
+        found = link(scores_of([(estimator, packing)], rows, [0, n_rows]))
+        if np.isfinite(found).all():  # if not, versions of scikit-learn differ
+            return found
     data, indices, indptr = rows.among([packing.columns], [0, n_rows])
     n_columns = rows.n_columns if packing.columns is None else len(packing.columns)
     X = sparse.csr_matrix((data, indices, indptr), shape=(n_rows, n_columns))
@@ -408,12 +413,9 @@ def _shares(scores: Floats) -> Floats:
     proba: Floats = expit(scores)
     if proba.shape[1] == 1:
         return np.hstack([1 - proba, proba])
-    totals = proba.sum(axis=1, keepdims=True)
-    lost = totals[:, 0] == 0
-    if lost.any():
-        proba[lost], totals[lost] = 1.0, proba.shape[1]
-    proba /= totals
-    return proba
+    with np.errstate(invalid="ignore"):
+        proba /= proba.sum(axis=1, keepdims=True)
+    return proba  # NaN where all are 0
 
 
 def _softmax(scores: Floats) -> Floats:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +24,7 @@ from sklearn.utils.validation import _num_samples
 from sklhier import _compat, _linear
 from sklhier import _node_ops as ops
 from sklhier._columns import Columns, answered_beside, shown_beside
-from sklhier._linear import Packing
+from sklhier._linear import Packing, SparseRows
 from sklhier._marginals import Outcomes
 from sklhier._places import Place, member_offset, place_of
 from sklhier._typing import Bools, Floats, NodeIds, Rows
@@ -510,7 +511,11 @@ class LocalScores:
         # Models that others see are asked only once about a sample.
         self._seen = {o for model in models.values() if model.view for o in model.view.owners}
         self._known: dict[tuple[int, str], tuple[Floats, Bools]] = {}
-        self._sparse = _linear.SparseRows.of(X)
+
+    @cached_property
+    def _sparse(self) -> SparseRows | None:
+        """The samples as linear models are asked about them, if they can be."""
+        return SparseRows.of(self._X)
 
     def of_member(self, member: int) -> LocalScores:
         """Return the scores of one strategy of an ensemble."""
@@ -743,7 +748,7 @@ class LocalScores:
         model = self._models[number]
         columns = self._columns(model.view, rows) if model.view else None
         try:
-            if self._sparse is not None and model.packing is not None:
+            if model.packing is not None and self._sparse is not None:
                 estimator, packing = model.estimator, model.packing
                 if _linear.takes(estimator, packing, self._sparse):
                     at = self._sparse if rows is None else self._sparse.at(rows)
