@@ -485,6 +485,16 @@ class _Together:
     n_outcomes: int
 
 
+def seen_by_others(models: dict[int, LocalModel]) -> set[int]:
+    """Return the numbers of the places whose models others see."""
+    return {owner for model in models.values() if model.view for owner in model.view.owners}
+
+
+def know_elsewhere(models: dict[int, LocalModel]) -> bool:
+    """Whether samples of other nodes were sent to some model, which learnt to tell them."""
+    return any(model.share_here < 1 for model in models.values())
+
+
 class LocalScores:
     """The local models' probabilities for some samples.
 
@@ -498,18 +508,27 @@ class LocalScores:
         For error messages, and the numbers of places.
     offset : int, default=0
         What is added to the numbers of places that are asked for.
+    staged : bool, default=True
+        Whether to look for models that see others, or that were shown samples of other nodes.
     """
 
     def __init__(
-        self, models: dict[int, LocalModel], X: Any, taxonomy: Taxonomy, offset: int = 0
+        self,
+        models: dict[int, LocalModel],
+        X: Any,
+        taxonomy: Taxonomy,
+        offset: int = 0,
+        *,
+        staged: bool = True,
     ) -> None:
         self.n_rows = _num_samples(X)
         self._models = models
         self._X = X
         self._taxonomy = taxonomy
         self._offset = offset
+        self._staged = staged
         # Models that others see are asked only once about a sample.
-        self._seen = {o for model in models.values() if model.view for o in model.view.owners}
+        self._seen = seen_by_others(models) if staged else set()
         self._known: dict[tuple[int, str], tuple[Floats, Bools]] = {}
 
     @cached_property
@@ -632,7 +651,7 @@ class LocalScores:
     @property
     def knows_elsewhere(self) -> bool:
         """Whether samples of other nodes were sent to some model, which learnt to tell them."""
-        return any(model.share_here < 1 for model in self._models.values())
+        return self._staged and know_elsewhere(self._models)
 
     def log_evidence(self, owner: int, outcomes: NodeIds) -> Floats:
         """Return how much a place's model speaks for each outcome, "not here" being one more.
