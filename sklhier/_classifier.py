@@ -111,10 +111,11 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         The taxonomy in use.
     classes_ : ndarray, shape (n_classes,)
         The distinct labels of `y`, sorted (names of nodes if `y` held paths).
-    estimators_ : dict
+    estimators_ : mapping
         The fitted base estimators by the name of the node that decides, ``"level:k"`` for a level,
         ``("stop", name)`` for a binary decision to stop at a node. Within an ensemble keys are pairs
-        of the member's position and this name.
+        of the member's position and this name. Linear models of sparse X are stored without the
+        weights that are 0; looking one up makes a copy of full width.
     strategy_ : Strategy
         The strategy in use, with what it has learnt.
     unseen_nodes_ : tuple
@@ -170,6 +171,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
     }
 
     _trained: Outcomes  # what the local models decide about
+    _staged: bool = True  # whether models may see others, or know samples of other nodes
 
     def __init__(
         self,
@@ -256,7 +258,9 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         problems = self._strategy.plan(taxonomy, self._trained, nodes[counted])
         arrivals = trainer.arrivals(self._strategy, self._trained, nodes[counted])
         self._models, self._fits = trainer.train(X, problems, counted, arrivals=arrivals)
-        if not self._models:
+        models = self._models
+        self._staged = bool(_local.seen_by_others(models)) or _local.know_elsewhere(models)
+        if not models:
             allow_nan = get_tags(self._base()).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
         self.taxonomy_ = taxonomy
@@ -366,6 +370,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         self._trained = self._outcomes = self._strategy.outcomes(taxonomy, seen)
         self._seen = seen
         self._models = {}
+        self._staged = False
         self._seed = self._drawn_seed()
 
     def _splitter(
@@ -421,7 +426,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         columns = strategy.columns_per_row(taxonomy, outcomes, all_nodes=all_nodes)
         for block in row_blocks(_num_samples(X), columns):
             rows = _local.take_rows(X, np.arange(block.start, block.stop))
-            scores = LocalScores(self._models, rows, taxonomy)
+            scores = LocalScores(self._models, rows, taxonomy, staged=self._staged)
             yield strategy.marginals(taxonomy, outcomes, scores)
 
     def _fitted_decoder(self) -> Decoder:

@@ -13,7 +13,7 @@ from scipy import sparse
 from sklhier._typing import Floats, Rows
 from sklhier.exceptions import IncompatiblePartsError
 
-__all__ = ["Columns", "answered_beside", "beside", "shown_beside"]
+__all__ = ["Columns", "answered_beside", "beside", "last_step_replaced", "shown_beside"]
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,10 @@ def _has_steps(estimator: Any) -> bool:
 
 
 @contextmanager
-def _last_step_shown(pipeline: Any, columns: Columns) -> Iterator[None]:
+def last_step_replaced(pipeline: Any, replacement: Any) -> Iterator[None]:
+    """Let another object stand for the last step of a Pipeline for a while."""
     name, step = pipeline.steps[-1]
-    pipeline.steps[-1] = (name, _LastStep(step, columns))
+    pipeline.steps[-1] = (name, replacement)
     try:
         yield
     finally:
@@ -126,7 +127,7 @@ def shown_beside(estimator: Any, columns: Columns | None) -> Callable[..., Any]:
         if columns is None:
             getattr(estimator, method)(X, y, **params)
         elif columns.before_last_step and _has_steps(estimator):
-            with _last_step_shown(estimator, columns):
+            with last_step_replaced(estimator, _LastStep(estimator.steps[-1][1], columns)):
                 getattr(estimator, method)(X, y, **params)
         else:
             getattr(estimator, method)(beside(X, columns), y, **params)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -20,8 +21,11 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
-from sklhier import _compat
+from sklhier import _compat, _linear
+from sklhier import _node_ops as ops
 from sklhier._columns import Columns, answered_beside, shown_beside
+from sklhier._linear import Packing, SparseRows
+from sklhier._marginals import Outcomes
 from sklhier._places import Place, member_offset, place_of
 from sklhier._typing import Bools, Floats, NodeIds, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
@@ -95,6 +99,8 @@ class LocalModel:
         What its outputs are divided by when other models see them.
     share_here : float, default=1.0
         The share of its training samples, by weight, that were not "not here".
+    packing : Packing, default=None
+        How the estimator is stored, if not as scikit-learn does.
     """
 
     owner: int
@@ -104,6 +110,12 @@ class LocalModel:
     view: View | None = None
     unit: float = 1.0
     share_here: float = 1.0
+    packing: Packing | None = None
+
+    @property
+    def whole(self) -> Any:
+        """The fitted estimator, as scikit-learn stores it."""
+        return _linear.whole(self.estimator, self.packing)
 
 
 @dataclass(frozen=True)
@@ -179,6 +191,15 @@ def take_rows(X: Any, rows: Rows) -> Any:
 # -- fitting ------------------------------------------------------------------------------
 
 
+def _taught(job: Job, method: str, X: Any) -> Packing | None:
+    """Fit an estimator to the rows of X that are its own; return how it is stored."""
+    # In later calls of partial_fit there may be other columns.
+    if method == "fit" and job.columns is None:
+        return _linear.fit_packed(job.estimator, X, job.problem.codes, job.params)
+    shown_beside(job.estimator, job.columns)(method, X, job.problem.codes, **job.params)
+    return None
+
+
 def _fit_one(
     job: Job, method: str, X: Any, rows: Rows | None, place: Place
 ) -> tuple[LocalModel, float]:
@@ -187,11 +208,11 @@ def _fit_one(
     problem = job.problem
     try:
         X = X if rows is None else take_rows(X, rows)
-        shown_beside(job.estimator, job.columns)(method, X, problem.codes, **job.params)
+        packing = _taught(job, method, X)
     except Exception as error:
         raise LocalFitError.at(error, job.estimator, place, len(problem.codes)) from error
     is_joint = problem.codes.ndim == 2
-    model = LocalModel(problem.owner, problem.outcomes, job.estimator, is_joint)
+    model = LocalModel(problem.owner, problem.outcomes, job.estimator, is_joint, packing=packing)
     return model, time.perf_counter() - started
 
 
@@ -378,7 +399,14 @@ def _joint_table(answer: Any, method: str, n_outcomes: int) -> Floats:
 
 def outputs_of(model: LocalModel, X: Any, columns: Columns | None, method: str) -> Floats:
     """Return a number for each sample and outcome of a model, ndarray of float64."""
-    answer = answered_beside(model.estimator, method, X, columns)
+    if model.packing is None:
+        answer = answered_beside(model.estimator, method, X, columns)
+    else:
+        answer = _linear.answer(model.estimator, model.packing, method, X)
+    return _read(answer, model, method)
+
+
+def _read(answer: Any, model: LocalModel, method: str) -> Floats:
     read = _joint_table if model.is_joint else _table
     return read(answer, method, len(model.outcomes))
 
@@ -438,6 +466,35 @@ def conditional(scores: Floats, outcomes: NodeIds, asked: NodeIds) -> Floats:
     return proba
 
 
+@dataclass(frozen=True)
+class _Together:
+    """What linear models have in common that are asked in one go.
+
+    Attributes
+    ----------
+    method : str
+        The prediction method that stands for their answers.
+    link : callable
+        How decision scores become the answer.
+    n_outcomes : int
+        Number of outcomes of each.
+    """
+
+    method: str
+    link: Callable[[Floats], Floats]
+    n_outcomes: int
+
+
+def seen_by_others(models: dict[int, LocalModel]) -> set[int]:
+    """Return the numbers of the places whose models others see."""
+    return {owner for model in models.values() if model.view for owner in model.view.owners}
+
+
+def know_elsewhere(models: dict[int, LocalModel]) -> bool:
+    """Whether samples of other nodes were sent to some model, which learnt to tell them."""
+    return any(model.share_here < 1 for model in models.values())
+
+
 class LocalScores:
     """The local models' probabilities for some samples.
 
@@ -451,19 +508,33 @@ class LocalScores:
         For error messages, and the numbers of places.
     offset : int, default=0
         What is added to the numbers of places that are asked for.
+    staged : bool, default=True
+        Whether to look for models that see others, or that were shown samples of other nodes.
     """
 
     def __init__(
-        self, models: dict[int, LocalModel], X: Any, taxonomy: Taxonomy, offset: int = 0
+        self,
+        models: dict[int, LocalModel],
+        X: Any,
+        taxonomy: Taxonomy,
+        offset: int = 0,
+        *,
+        staged: bool = True,
     ) -> None:
         self.n_rows = _num_samples(X)
         self._models = models
         self._X = X
         self._taxonomy = taxonomy
         self._offset = offset
+        self._staged = staged
         # Models that others see are asked only once about a sample.
-        self._seen = {o for model in models.values() if model.view for o in model.view.owners}
+        self._seen = seen_by_others(models) if staged else set()
         self._known: dict[tuple[int, str], tuple[Floats, Bools]] = {}
+
+    @cached_property
+    def _sparse(self) -> SparseRows | None:
+        """The samples as linear models are asked about them, if they can be."""
+        return SparseRows.of(self._X)
 
     def of_member(self, member: int) -> LocalScores:
         """Return the scores of one strategy of an ensemble."""
@@ -504,10 +575,83 @@ class LocalScores:
             )
         return proba
 
+    def of_pairs(self, owners: NodeIds, rows: Rows, outcomes: Outcomes) -> Floats:
+        """Return what :meth:`of` does for many pairs of a node and a sample.
+
+        Linear models that have equally many outcomes are asked together.
+
+        Parameters
+        ----------
+        owners : ndarray of int32, shape (n_pairs,)
+            Nodes that decide, ascending.
+        rows : ndarray of intp, shape (n_pairs,)
+            Positions of samples, ascending for each node.
+        outcomes : Outcomes
+            Those of each node.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n,)
+            The probabilities of each pair's outcomes, one pair after the other.
+        """
+        counts = outcomes.counts[owners]
+        offsets = ops.offsets_of(counts)
+        proba = np.ones(offsets[-1])
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        bounds = [*starts.tolist(), len(owners)]
+        groups: dict[_Together, list[tuple[int, int, int]]] = {}
+        for owner, start, stop in zip(owners[starts].tolist(), bounds, bounds[1:], strict=False):
+            if counts[start] < 2:
+                continue
+            group = self._together(owner, int(counts[start]))
+            if group is None:
+                table = self.of(owner, outcomes.of_node(owner), rows[start:stop])
+                proba[offsets[start] : offsets[stop]] = table.ravel()
+            else:
+                groups.setdefault(group, []).append((owner, start, stop))
+        for group, segments in groups.items():
+            pairs = np.concatenate([np.arange(start, stop) for _, start, stop in segments])
+            table = self._of_group(group, segments, rows[pairs])
+            if not np.isfinite(table).all():  # for `of` to refuse
+                parts = [self.of(v, outcomes.of_node(v), rows[i:j]) for v, i, j in segments]
+                table = np.concatenate(parts)
+            proba[offsets[pairs][:, None] + np.arange(group.n_outcomes)] = table
+        return proba
+
+    def _together(self, owner: int, n_outcomes: int) -> _Together | None:
+        """Return what models have in common that are asked together; None for others."""
+        number = owner + self._offset
+        model = self._models[number]
+        outcomes, packing = model.outcomes, model.packing
+        if packing is None or self._sparse is None or number in self._seen:
+            return None
+        if model.is_joint or len(outcomes) != n_outcomes or outcomes[0] == ELSEWHERE:
+            return None
+        if not _linear.takes(model.estimator, packing, self._sparse):
+            return None
+        method = scoring_method(model.estimator)
+        link = _linear.link_of(model.estimator, method, self._sparse)
+        n_scores = _linear.n_scores_of(model.estimator)
+        if link is None or n_scores != (1 if n_outcomes == 2 else n_outcomes):
+            return None
+        return _Together(method, link, n_outcomes)
+
+    def _of_group(
+        self, group: _Together, segments: list[tuple[int, int, int]], rows: Rows
+    ) -> Floats:
+        """Return the probabilities of outcomes from models that are asked together."""
+        models = [self._models[owner + self._offset] for owner, _, _ in segments]
+        bounds = ops.offsets_of([stop - start for _, start, stop in segments]).tolist()
+        asked: Any = [(model.estimator, model.packing) for model in models]
+        scores = _linear.scores_of(asked, self._sparse.at(rows), bounds)  # type: ignore[union-attr]
+        table = _table(group.link(scores), group.method, group.n_outcomes)
+        shares = normalised(table, group.method == "decision_function")
+        return conditional(shares, models[0].outcomes, models[0].outcomes)
+
     @property
     def knows_elsewhere(self) -> bool:
         """Whether samples of other nodes were sent to some model, which learnt to tell them."""
-        return any(model.share_here < 1 for model in self._models.values())
+        return self._staged and know_elsewhere(self._models)
 
     def log_evidence(self, owner: int, outcomes: NodeIds) -> Floats:
         """Return how much a place's model speaks for each outcome, "not here" being one more.
@@ -621,9 +765,16 @@ class LocalScores:
 
     def _fresh(self, number: int, method: str, rows: Rows | None) -> Floats:
         model = self._models[number]
-        X = self._X if rows is None else take_rows(self._X, rows)
         columns = self._columns(model.view, rows) if model.view else None
         try:
+            if model.packing is not None and self._sparse is not None:
+                estimator, packing = model.estimator, model.packing
+                if _linear.takes(estimator, packing, self._sparse):
+                    at = self._sparse if rows is None else self._sparse.at(rows)
+                    return _read(
+                        _linear.answer_rows(estimator, packing, method, at), model, method
+                    )
+            X = self._X if rows is None else take_rows(self._X, rows)
             return outputs_of(model, X, columns, method)
         except Exception as error:
             place = place_of(number, self._taxonomy)

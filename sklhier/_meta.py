@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -68,6 +68,26 @@ def folds_among(
         tuple(np.flatnonzero(np.isin(rows, part)) for part in fold)  # type: ignore[misc]
         for fold in cv
     ]
+
+
+class FittedEstimators(Mapping[Hashable, Any]):
+    """Fitted local estimators by name, brought to their full width when they are looked up."""
+
+    def __init__(self, models: dict[Hashable, LocalModel]) -> None:
+        self._models = models
+
+    def __getitem__(self, name: Hashable) -> Any:
+        return self._models[name].whole
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __repr__(self) -> str:
+        names = {name: type(model.estimator).__name__ for name, model in self._models.items()}
+        return f"{type(self).__name__}({names})"
 
 
 class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -255,10 +275,17 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return (place.member, place.key) if self._strategy.has_members else place.key
 
     @property
-    def estimators_(self) -> dict[Hashable, Any]:
-        """Fitted base estimators by the name of the node, or ``"level:k"``, that decides."""
+    def estimators_(self) -> Mapping[Hashable, Any]:
+        """Fitted base estimators by the name of the node, or ``"level:k"``, that decides.
+
+        A mapping that cannot be changed. Linear estimators that were fitted to sparse X are stored
+        with the coefficients of their own columns; each is copied to its full width when it is
+        looked up.
+        """
         check_is_fitted(self, "taxonomy_")
-        return {self._key(owner): self._models[owner].estimator for owner in sorted(self._models)}
+        return FittedEstimators(
+            {self._key(owner): self._models[owner] for owner in sorted(self._models)}
+        )
 
     @property
     def fit_report_(self) -> np.ndarray[Any, Any]:

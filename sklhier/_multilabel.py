@@ -100,7 +100,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         The taxonomy in use.
     classes_ : ndarray, shape (n_classes,)
         Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
-    estimators_ : dict
+    estimators_ : mapping
         The fitted base estimators by the name of the node that they decide about, or, where they
         decide about several, by that of the parent or by ``"level:k"`` (those that share several
         parents: by that of the first of them). In an ensemble, by the member's position and name.

@@ -23,6 +23,7 @@ from sklhier._typing import Bools, Floats, NodeIds, Rows
 from sklhier.exceptions import RareClassWarning
 from sklhier.staging import Chain
 from sklhier.strategies import Strategy
+from sklhier.strategies._products import one_by_one
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Arrivals", "Staging", "train_in_stages"]
@@ -144,6 +145,10 @@ class StoredScores:
         scores = self._read(owner, rows, _local.normalised)
         proba = _local.conditional(scores, self._models[owner].outcomes, outcomes)
         return np.nan_to_num(proba, nan=1 / len(outcomes))
+
+    def of_pairs(self, owners: NodeIds, rows: Rows, outcomes: Outcomes) -> Floats:
+        """Return what :meth:`of` does for pairs that are ascending by place and row, flat."""
+        return one_by_one(self.of, outcomes, owners, rows)
 
     knows_elsewhere = False  # samples are sent on by what children have among themselves
 

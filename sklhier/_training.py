@@ -183,7 +183,7 @@ class Trainer:
         """
         name, base = self.chosen.at(place_of(problem.owner, self.taxonomy))
         if known is not None:
-            estimator = known.estimator
+            estimator = known.whole
         else:
             estimator = _local.seeded_clone(base, problem.owner, self.seed)
         return Job(estimator, problem, self.params[name], columns)

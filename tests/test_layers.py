@@ -13,7 +13,7 @@ PACKAGE = Path(sklhier.__file__).parent
 LAYERS = [
     ["_version", "_typing", "_compat", "exceptions"],
     ["_validation", "_versions", "_unwrap", "_columns"],
-    ["staging"],
+    ["_linear", "staging"],
     ["_node_ops", "_blocks", "_outline"],
     ["_cells"],
     ["_builders"],

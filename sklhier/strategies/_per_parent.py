@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -91,7 +92,8 @@ class PerParent(Strategy):
         """
         if scores.knows_elsewhere:
             return normalised_products(taxonomy, outcomes, scores.n_rows, scores.log_evidence)
-        return ProductMarginals(taxonomy, outcomes, scores.n_rows, scores.of)
+        pairs = partial(scores.of_pairs, outcomes=outcomes)
+        return ProductMarginals(taxonomy, outcomes, scores.n_rows, scores.of, pairs)
 
     def plan_sets(
         self, members: Memberships, is_joint: Callable[[int], bool]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklhier._marginals import AnswerMarginals, DenseMarginals, Expansion, Outco
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["ProductMarginals", "normalised_products"]
+__all__ = ["ProductMarginals", "normalised_products", "one_by_one"]
 
 
 def normalised_products(
@@ -50,6 +51,18 @@ def normalised_products(
     return AnswerMarginals(taxonomy, outcomes, answers, softmax(ends, axis=1))
 
 
+def one_by_one(
+    decide: Callable[[int, NodeIds, Rows], Floats], outcomes: Outcomes, nodes: NodeIds, rows: Rows
+) -> Floats:
+    """Decide about pairs that are ascending by node and row; return one flat array."""
+    starts = np.flatnonzero(np.diff(nodes, prepend=-1))
+    tables = []
+    for start, stop in pairwise([*starts.tolist(), len(nodes)]):
+        node = int(nodes[start])
+        tables.append(decide(node, outcomes.of_node(node), rows[start:stop]).ravel())
+    return np.concatenate(tables)
+
+
 class ProductMarginals:
     """Products of decisions down the paths, taken only where they are asked for.
 
@@ -64,6 +77,9 @@ class ProductMarginals:
     decide : callable
         ``decide(node, members, rows)`` returns the probability of each outcome of a node given the
         node, shape ``(len(rows), len(members))``; rows of None are all.
+    decide_pairs : callable, default=None
+        ``decide_pairs(nodes, rows)`` returns the same for many pairs, ascending by node and row, one
+        after the other in a flat array. By default nodes are asked one by one.
     """
 
     is_lazy = True
@@ -74,26 +90,22 @@ class ProductMarginals:
         outcomes: Outcomes,
         n_rows: int,
         decide: Callable[[int, NodeIds, Rows | None], Floats],
+        decide_pairs: Callable[[NodeIds, Rows], Floats] | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.outcomes = outcomes
         self.n_rows = n_rows
         self._decide = decide
+        self._decide_pairs = decide_pairs or partial(one_by_one, decide, outcomes)
 
     def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
         """Ask each node among the pairs once, for all its rows together."""
         order = np.lexsort((rows, nodes))
         rows, nodes, mass = rows[order], nodes[order], mass[order]
-        starts = np.flatnonzero(np.diff(nodes, prepend=-1))
-        bounds = [*starts.tolist(), len(nodes)]
-        tables = []
-        for start, stop in pairwise(bounds):
-            owner = int(nodes[start])
-            local = self._decide(owner, self.outcomes.of_node(owner), rows[start:stop])
-            tables.append((mass[start:stop, None] * local).ravel())
         counts = self.outcomes.counts[nodes]
         found = self.outcomes.nodes[ops.concatenated_ranges(self.outcomes.offsets[nodes], counts)]
-        return Expansion(order, ops.offsets_of(counts), found, np.concatenate(tables))
+        masses = np.repeat(mass, counts) * self._decide_pairs(nodes, rows)
+        return Expansion(order, ops.offsets_of(counts), found, masses)
 
     def dense(self) -> DenseMarginals:
         """Ask every node about every row."""

@@ -1,0 +1,131 @@
+"""Linear bases on sparse X: fitted to their own columns and asked together, against one by one.
+
+"plain" is the same classifier over a subclass of the same base, to which the shortcuts for linear
+models do not apply: they are for scikit-learn's own types alone. Both sides take turns. Predictions
+are of 2,000 rows together, and of single rows one after the other, by the default decoder
+(``best_path``) and by ``top_down``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import SGDClassifier
+from sklearn.svm import LinearSVC
+
+from benchmarks import common, workloads
+from benchmarks.workloads import Workload
+from sklhier import HierarchicalClassifier
+
+_DATA = "onet_titles"
+_WORKLOADS = ("W0", "W1", "W2")
+_DECODERS = ("best_path", "top_down")
+
+
+class PlainLinearSVC(LinearSVC):
+    """To the library a base like any other."""
+
+
+class PlainSGDClassifier(SGDClassifier):
+    """To the library a base like any other."""
+
+
+_BASES: dict[str, tuple[Callable[[], Any], type]] = {
+    "LinearSVC": (common.linear_svc, PlainLinearSVC),
+    "SGD log_loss": (common.sgd_log_loss, PlainSGDClassifier),
+}
+
+
+def _real(data: common.TextData) -> Workload:
+    X_train, X_test = data.tfidf()
+    return Workload(data.name, X_train, data.y_train, X_test, data.y_test, data.taxonomy)
+
+
+def _sources(options: Any) -> Iterator[Workload]:
+    for name in ["W0"] if options.smoke else options.workloads:
+        yield workloads.make(name, options.cache)
+    yield from map(_real, common.load_texts([_DATA], smoke=options.smoke))
+
+
+def _one_by_one(model: Any, rows: list[Any]) -> np.ndarray:
+    return np.concatenate([model.predict(row) for row in rows])
+
+
+def _measure(workload: Workload, base: str, options: Any) -> dict[str, Any]:
+    repetitions = 1 if options.smoke else options.repetitions
+    make, plain = _BASES[base]
+    fast = make()
+    sides = {"fast": fast, "plain": plain(**fast.get_params(deep=False))}
+    models = {
+        side: HierarchicalClassifier(local, taxonomy=workload.taxonomy, random_state=0)
+        for side, local in sides.items()
+    }
+    _, fits = common.interleaved(
+        {
+            side: lambda model=model: model.fit(workload.X_train, workload.y_train)
+            for side, model in models.items()
+        },
+        repetitions,
+    )
+    row: dict[str, Any] = {"data": workload.name, "base": base}
+    row |= _columns("fit s", fits)
+    X = workload.X_test[:2000]
+    single = [X[i] for i in range(20 if options.smoke else 200)]
+    for decoder in _DECODERS:
+        for model in models.values():
+            model.set_params(decoder=decoder).predict(X[:1])
+        answers, batches = common.interleaved(
+            {side: lambda m=model: m.predict(X) for side, model in models.items()}, repetitions
+        )
+        _, ones = common.interleaved(
+            {side: lambda m=model: _one_by_one(m, single) for side, model in models.items()},
+            repetitions,
+        )
+        row |= _columns(f"{decoder} ms", batches, 1000)
+        row |= _columns(f"{decoder} one row ms", ones, 1000 / len(single))
+        row[f"{decoder} same"] = float(np.mean(answers["fast"] == answers["plain"]))
+    sizes = {side: common.pickled_mb(model) for side, model in models.items()}
+    row |= {
+        "MB": sizes["fast"],
+        "plain MB": sizes["plain"],
+        "MB ratio": sizes["plain"] / sizes["fast"],
+    }
+    return row
+
+
+def _columns(name: str, timings: dict[str, common.Timing], factor: float = 1) -> dict[str, float]:
+    fast, plain = timings["fast"], timings["plain"]
+    ratios = np.array(plain.seconds) / np.array(fast.seconds)
+    return {
+        name: fast.median * factor,
+        f"plain {name}": plain.median * factor,
+        f"{name.rsplit(' ', 1)[0]} ratio": float(np.median(ratios)),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument(
+        "--workloads", nargs="*", default=list(_WORKLOADS), choices=workloads.NAMES, metavar="NAME"
+    )
+    parser.add_argument("--cache", metavar="FOLDER", help="keep generated data there")
+    options = parser.parse_args(arguments)
+    rows = []
+    for workload in _sources(options):
+        for base in _BASES:
+            common.note(f"{workload.name}: {base}")
+            rows.append(_measure(workload, base, options))
+    common.report(
+        "speed",
+        {"linear bases on sparse X": rows},
+        options,
+        data=[_DATA],
+        repetitions=options.repetitions,
+    )
+
+
+if __name__ == "__main__":
+    main()

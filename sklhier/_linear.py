@@ -1,0 +1,440 @@
+"""Linear base estimators on sparse X: fitted to the columns that occur, asked as arrays.
+
+A linear model that starts at zero, or has a penalty on its weights, gives a column without a non-zero
+entry in training the weight 0. So it is fitted to the other columns alone, which is the same model in
+less time and memory. That holds for the types and parameters listed here; all other estimators
+are fitted and asked as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit, softmax
+from sklearn.linear_model import (
+    LogisticRegression,
+    PassiveAggressiveClassifier,
+    Perceptron,
+    RidgeClassifier,
+    SGDClassifier,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
+
+from sklhier import _compat
+from sklhier._columns import last_step_replaced
+from sklhier._typing import Floats, Rows
+
+__all__ = [
+    "Packing",
+    "SparseRows",
+    "answer",
+    "answer_rows",
+    "fit_packed",
+    "link_of",
+    "n_scores_of",
+    "scores_of",
+    "takes",
+    "whole",
+]
+
+# Share of the columns above which they are not sorted out: it would save little memory. Time does not
+# decide about it: with 0.98 fits and predictions take the same.
+_MOST_USED = 0.5
+_COEFFICIENTS = ("coef_", "_standard_coef", "_average_coef")
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a fitted linear estimator is stored: what :func:`whole` undoes.
+
+    Attributes
+    ----------
+    columns : ndarray of int32, shape (n_used,), or None
+        The columns of its X to which it was fitted, ascending; None: all.
+    n_features : int
+        Number of all columns.
+    given : dict
+        Parameters that were set for the fit, with the values that were given.
+    """
+
+    columns: Any
+    n_features: int
+    given: dict[str, Any]
+
+
+# -- which estimators ---------------------------------------------------------------------
+
+# For each type: what parameters have to be set so that fitting to `n_used` columns gives the
+# coefficients of all columns, or None if there is no such promise.
+
+
+def _of_linear_svc(svc: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
+    if svc.penalty != "l2" or svc.multi_class != "ovr":
+        return None
+    if svc.dual != "auto":
+        return {}
+    return {"dual": n_rows < n_features or svc.loss == "hinge"}  # as it would choose itself
+
+
+_SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
+
+
+def _of_logistic(model: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
+    # Since scikit-learn 1.8 `l1_ratio` and `C` say which penalty there is.
+    has_l2 = model.penalty in ("l2", "deprecated") and not model.l1_ratio and np.inf != model.C
+    return {} if has_l2 and model.solver in _SOLVERS else None
+
+
+def _of_ridge(ridge: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
+    # With more columns than rows conjugate gradients run over rows, otherwise over columns.
+    same_way = not ridge.positive and ridge.solver in ("auto", "sparse_cg") and n_used > n_rows
+    return {} if same_way else None
+
+
+def _of_gradients(model: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any]:  # noqa: ARG001
+    return {}  # weights start at 0, and rows change only those of their own columns
+
+
+_EXACT: dict[type, Callable[[Any, int, int, int], dict[str, Any] | None]] = {
+    LinearSVC: _of_linear_svc,
+    LogisticRegression: _of_logistic,
+    RidgeClassifier: _of_ridge,
+    SGDClassifier: _of_gradients,
+    Perceptron: _of_gradients,
+    PassiveAggressiveClassifier: _of_gradients,
+}
+
+
+def _last_step(estimator: Any) -> Any:
+    """Return the estimator itself, or what is behind the transformers of a Pipeline."""
+    return estimator.steps[-1][1] if type(estimator) is Pipeline else estimator
+
+
+# -- fitting ------------------------------------------------------------------------------
+
+
+class _PackedStep:
+    """The last step of a Pipeline during a fit, which remembers how it was packed."""
+
+    def __init__(self, step: Any) -> None:
+        self._step = step
+        self.packing: Packing | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._step, name)
+
+    def fit(self, X: Any, y: Any, **params: Any) -> Self:
+        self.packing = _fit_step(self._step, X, y, params)
+        return self
+
+
+def fit_packed(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing | None:
+    """Fit an estimator; a linear one, or one at the end of a Pipeline, to the columns that occur.
+
+    Parameters
+    ----------
+    estimator : object
+        Changed in place.
+    X : array-like
+        Samples.
+    y : ndarray
+        Targets.
+    params : dict
+        Fit parameters.
+
+    Returns
+    -------
+    packing : Packing or None
+        How it is stored, if not as scikit-learn does.
+    """
+    last = _last_step(estimator)
+    if type(last) not in _EXACT:
+        estimator.fit(X, y, **params)
+        return None
+    if last is estimator:
+        return _fit_step(estimator, X, y, params)
+    step = _PackedStep(last)
+    with last_step_replaced(estimator, step):
+        estimator.fit(X, y, **params)
+    return step.packing
+
+
+def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing | None:
+    if not (_is_csr(X) and set(params) <= {"sample_weight"}):
+        estimator.fit(X, y, **params)
+        return None
+    n_features = X.shape[1]
+    columns, changes = None, {}
+    used, positions = _used_columns(X.indices, n_features)
+    if 0 < len(used) <= _MOST_USED * n_features:
+        exact = _EXACT[type(estimator)](estimator, X.shape[0], n_features, len(used))
+        if exact is not None:
+            columns, changes = used, exact
+            # Were it sorted in place, the entries of the given X would be, without their columns.
+            data = X.data if X.has_canonical_format else X.data.copy()
+            X = type(X)((data, positions, X.indptr), shape=(X.shape[0], len(used)))
+    given = {name: getattr(estimator, name) for name in changes}
+    estimator.set_params(**changes).fit(X, y, **params)
+    # Predictions read the weights column by column.
+    estimator.coef_ = np.asfortranarray(estimator.coef_)
+    return Packing(columns, n_features, given)
+
+
+def _used_columns(indices: Rows, n_features: int) -> tuple[Rows, Rows]:
+    """Return the columns that occur, ascending, and the position of each index among them."""
+    if 20 * len(indices) < n_features:  # sorting a few costs less than a pass over all columns
+        used, positions = np.unique(indices, return_inverse=True)
+    else:
+        is_used = np.zeros(n_features, dtype=bool)
+        is_used[indices] = True
+        used = np.flatnonzero(is_used)
+        position = np.empty(n_features, dtype=indices.dtype)
+        position[used] = np.arange(len(used), dtype=indices.dtype)
+        positions = position[indices]
+    return used.astype(indices.dtype, copy=False), positions.astype(indices.dtype, copy=False)
+
+
+def whole(estimator: Any, packing: Packing | None) -> Any:
+    """Return a fitted estimator as it would be if it had been fitted to all columns.
+
+    Parameters
+    ----------
+    estimator : object
+        As :func:`fit_packed` left it.
+    packing : Packing or None
+        What it returned.
+
+    Returns
+    -------
+    estimator : object
+        A copy, unless nothing was packed.
+    """
+    if packing is None:
+        return estimator
+    if type(estimator) is Pipeline:
+        unpacked = copy(estimator)
+        name, last = estimator.steps[-1]
+        unpacked.steps = [*estimator.steps[:-1], (name, whole(last, packing))]
+        return unpacked
+    unpacked = copy(estimator)
+    for name in _COEFFICIENTS:
+        values = getattr(estimator, name, None)
+        if isinstance(values, np.ndarray):
+            setattr(unpacked, name, _spread(values, packing))
+    unpacked.n_features_in_ = packing.n_features
+    for name, value in packing.given.items():
+        setattr(unpacked, name, value)
+    return unpacked
+
+
+def _spread(values: Floats, packing: Packing) -> Floats:
+    """Return coefficients of all columns, row by row."""
+    if packing.columns is None:
+        return np.ascontiguousarray(values)
+    spread = np.zeros((*values.shape[:-1], packing.n_features), dtype=values.dtype)
+    spread[..., packing.columns] = values
+    return spread
+
+
+# -- asking -------------------------------------------------------------------------------
+
+
+class _Places:
+    """Looks indices up among columns."""
+
+    def __init__(self, n_columns: int) -> None:
+        self._n_columns = n_columns
+        self._place: Rows | None = None  # of each column; -1 but for those of the moment
+
+    def of(self, indices: Rows, columns: Rows) -> Rows:
+        """Return where indices are among some ascending columns, -1 for those that are not."""
+        if 8 * len(indices) < len(columns):
+            found = np.searchsorted(columns, indices)
+            found[found == len(columns)] = 0
+            return np.where(columns[found] == indices, found, -1)
+        if self._place is None:
+            self._place = np.full(self._n_columns, -1, dtype=indices.dtype)
+        self._place[columns] = np.arange(len(columns), dtype=indices.dtype)
+        found = self._place[indices]
+        self._place[columns] = -1
+        return found
+
+
+class SparseRows:
+    """Rows of a sparse X of finite numbers, with room to look their columns up.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_entries,)
+    indices : ndarray of int32 or int64, shape (n_entries,)
+        Columns of the entries.
+    indptr : ndarray of the type of `indices`, shape (n_rows + 1,)
+        Row ``i`` has the entries ``[indptr[i], indptr[i + 1])``.
+    n_columns : int
+    places : _Places, default=None
+        Shared with other rows of the same X.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        indices: Rows,
+        indptr: Rows,
+        n_columns: int,
+        places: _Places | None = None,
+    ) -> None:
+        self.data = data
+        self.indices = indices
+        self.indptr = indptr
+        self.n_columns = n_columns
+        self._places = _Places(n_columns) if places is None else places
+        self._last: tuple[Rows, SparseRows] | None = None
+
+    @classmethod
+    def of(cls, X: Any) -> Self | None:
+        """Return the rows of a sparse X of finite numbers; None for anything else."""
+        if not (_is_csr(X) and X.dtype.kind in "fiub"):
+            return None
+        if X.dtype.kind == "f" and not np.isfinite(X.data).all():
+            return None  # for the estimator to refuse
+        return cls(X.data, X.indices, X.indptr, X.shape[1])
+
+    def at(self, rows: Rows) -> SparseRows:
+        """Return some rows."""
+        # All binary models of siblings are asked about the same.
+        if self._last is None or self._last[0] is not rows:
+            found = _compat.csr_rows(self.data, self.indices, self.indptr, rows)
+            self._last = rows, SparseRows(*found, self.n_columns, self._places)
+        return self._last[1]
+
+    def among(self, columns: Sequence[Rows | None], bounds: Sequence[int]) -> tuple[Any, Any, Any]:
+        """Return ``data, indices, indptr`` of the entries in some columns.
+
+        Rows ``[bounds[i], bounds[i + 1])`` keep the columns ``columns[i]`` (None: all), which are
+        ascending and numbered by their position there.
+        """
+        positions = np.empty_like(self.indices)
+        ends = self.indptr[np.asarray(bounds)].tolist()
+        for chosen, start, stop in zip(columns, ends, ends[1:], strict=False):
+            here = self.indices[start:stop]
+            positions[start:stop] = here if chosen is None else self._places.of(here, chosen)
+        is_known = positions >= 0
+        if is_known.all():
+            return self.data, positions, self.indptr
+        before = np.zeros(len(is_known) + 1, dtype=self.indptr.dtype)
+        np.cumsum(is_known, out=before[1:])
+        return self.data[is_known], positions[is_known], before[self.indptr]
+
+
+def _is_csr(X: Any) -> bool:
+    return sparse.issparse(X) and X.format == "csr"  # type: ignore[attr-defined]
+
+
+def answer(estimator: Any, packing: Packing, method: str, X: Any) -> Any:
+    """Return what a method of a packed estimator says of X."""
+    if type(estimator) is Pipeline:
+        if len(estimator.steps) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator.steps[-1][1]
+    rows = SparseRows.of(X)
+    if rows is None or not takes(estimator, packing, rows):
+        return getattr(whole(estimator, packing), method)(X)
+    return answer_rows(estimator, packing, method, rows)
+
+
+def takes(estimator: Any, packing: Packing, rows: SparseRows) -> bool:
+    """Whether :func:`answer_rows` knows what a fitted estimator says of sparse rows."""
+    return type(estimator) is not Pipeline and rows.n_columns == packing.n_features
+
+
+def answer_rows(estimator: Any, packing: Packing, method: str, rows: SparseRows) -> Any:
+    """Return what a method of a packed estimator that is no Pipeline says of sparse rows.
+
+    The same numbers as from the method itself, which checks its input again for each node.
+    """
+    link = link_of(estimator, method, rows)
+    n_rows = len(rows.indptr) - 1
+    if link is not None:
+        found = link(scores_of([(estimator, packing)], rows, [0, n_rows]))
+        if np.isfinite(found).all():  # if not, versions of scikit-learn differ
+            return found
+    data, indices, indptr = rows.among([packing.columns], [0, n_rows])
+    n_columns = rows.n_columns if packing.columns is None else len(packing.columns)
+    X = sparse.csr_matrix((data, indices, indptr), shape=(n_rows, n_columns))
+    return getattr(estimator, method)(X)
+
+
+def n_scores_of(estimator: Any) -> int:
+    """Return how many decision scores a fitted linear estimator has for a sample."""
+    return int(np.atleast_2d(estimator.coef_).shape[0])
+
+
+def scores_of(
+    models: Sequence[tuple[Any, Packing]], rows: SparseRows, bounds: Sequence[int]
+) -> Floats:
+    """Return the decision scores of packed estimators that have equally many of them.
+
+    Parameters
+    ----------
+    models : sequence of (estimator, Packing)
+        With links, as :func:`link_of` finds them.
+    rows : SparseRows
+        Samples.
+    bounds : sequence of int
+        ``models[i]`` is asked about the rows ``[bounds[i], bounds[i + 1])``.
+
+    Returns
+    -------
+    scores : ndarray of float64, shape (n_rows, n_scores)
+        One column for two classes.
+    """
+    data, indices, indptr = rows.among([packing.columns for _, packing in models], bounds)
+    scores = np.zeros((len(indptr) - 1, n_scores_of(models[0][0])))
+    for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
+        weights = np.atleast_2d(estimator.coef_).T  # RidgeClassifier has one row as a vector
+        own = scores[start:stop]
+        _compat.add_csr_product(data, indices, indptr[start : stop + 1], weights, own)
+        own += estimator.intercept_
+    return scores
+
+
+def _margins(scores: Floats) -> Floats:
+    return scores[:, 0] if scores.shape[1] == 1 else scores
+
+
+def _shares(scores: Floats) -> Floats:
+    """Return the probabilities of one-vs-rest classifiers, or of a binary one."""
+    proba: Floats = expit(scores)
+    if proba.shape[1] == 1:
+        return np.hstack([1 - proba, proba])
+    with np.errstate(invalid="ignore"):
+        proba /= proba.sum(axis=1, keepdims=True)
+    return proba  # NaN where all are 0
+
+
+def _softmax(scores: Floats) -> Floats:
+    proba: Floats = softmax(scores, axis=1)
+    return proba
+
+
+def link_of(estimator: Any, method: str, rows: SparseRows) -> Callable[[Floats], Floats] | None:
+    """Return how decision scores become the answer; None where that is not known here."""
+    if not rows.data.dtype == estimator.coef_.dtype == np.float64:
+        return None
+    if method == "decision_function":
+        return _margins
+    if method == "predict_proba" and type(estimator) is SGDClassifier:
+        return _shares if estimator.loss == "log_loss" else None
+    if method == "predict_proba" and type(estimator) is LogisticRegression:
+        # scikit-learn before 1.8 has this parameter.
+        if getattr(estimator, "multi_class", "auto") not in ("auto", "deprecated"):
+            return None
+        ovr = len(estimator.classes_) == 2 or estimator.solver == "liblinear"
+        return _shares if ovr else _softmax
+    return None

@@ -1,0 +1,565 @@
+"""Linear bases on sparse X: the same models and answers as scikit-learn's own, in less space."""
+
+import pickle
+import warnings
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.linear_model import (
+    LogisticRegression,
+    PassiveAggressiveClassifier,
+    Perceptron,
+    RidgeClassifier,
+    SGDClassifier,
+)
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
+from sklearn.svm import LinearSVC
+from strategies import labelled_trees, trees
+
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy, _compat
+from sklhier import _linear as linear
+from sklhier.exceptions import LocalFitError, LocalPredictError
+from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Class PassiveAggressiveClassifier is deprecated"),
+    pytest.mark.filterwarnings(
+        "ignore:.*(max_iter|Maximum number of iteration|failed to converge)"
+    ),
+]
+
+
+def sparse_rows(n_rows, n_features, seed, n_used=None, dtype=np.float64):
+    """Rows of a few numbers in some of the columns."""
+    rng = np.random.default_rng(seed)
+    used = np.sort(rng.permutation(n_features)[: n_used or n_features])
+    dense = np.zeros((n_rows, n_features), dtype=dtype)
+    dense[:, used] = (rng.random((n_rows, len(used))) < 0.3) * rng.normal(size=(n_rows, len(used)))
+    return sparse.csr_matrix(dense)
+
+
+def passive_aggressive():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return PassiveAggressiveClassifier(random_state=0)
+
+
+def tight(estimator):
+    """Set the tolerance so low that two fits agree as far as rounding lets them."""
+    return estimator.set_params(tol=1e-12, max_iter=20_000)
+
+
+EXACT = {
+    "LinearSVC": tight(LinearSVC(random_state=0)),
+    "LinearSVC dual": tight(LinearSVC(random_state=0, dual=True, class_weight="balanced")),
+    "LinearSVC primal": tight(LinearSVC(random_state=0, dual=False)),
+    "LinearSVC hinge": tight(LinearSVC(random_state=0, loss="hinge", fit_intercept=False)),
+    **{
+        f"LogisticRegression {solver}": tight(
+            LogisticRegression(solver=solver, C=3.0, random_state=0)
+        )
+        for solver in ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
+    },
+    "LogisticRegression liblinear": tight(
+        LogisticRegression(solver="liblinear", intercept_scaling=2.0, random_state=0)
+    ),
+    "LogisticRegression liblinear dual": tight(
+        LogisticRegression(solver="liblinear", dual=True, random_state=0)
+    ),
+    "RidgeClassifier": RidgeClassifier(tol=1e-13),
+    "RidgeClassifier no intercept": RidgeClassifier(tol=1e-13, fit_intercept=False),
+    "SGD": SGDClassifier(random_state=0),
+    "SGD log_loss": SGDClassifier(loss="log_loss", random_state=0),
+    "SGD modified_huber": SGDClassifier(loss="modified_huber", random_state=0),
+    "SGD averaged": SGDClassifier(loss="log_loss", average=7, random_state=0),
+    "SGD elasticnet": SGDClassifier(penalty="elasticnet", random_state=0),
+    "SGD l1": SGDClassifier(penalty="l1", alpha=0.01, random_state=0),
+    "SGD without penalty": SGDClassifier(penalty=None, random_state=0),
+    "SGD early stopping": SGDClassifier(
+        early_stopping=True, learning_rate="adaptive", eta0=0.1, random_state=0
+    ),
+    "Perceptron": Perceptron(random_state=0),
+    "Perceptron l2": Perceptron(penalty="l2", random_state=0),
+    "PassiveAggressive": passive_aggressive(),
+}
+BINARY_ONLY = {name for name in EXACT if "liblinear" in name}
+
+HAS_RATIO = LogisticRegression().penalty == "deprecated"  # scikit-learn 1.8 and later
+L1 = {"l1_ratio": 1.0} if HAS_RATIO else {"penalty": "l1"}
+NOT_EXACT = {
+    "l1 shuffles columns": LinearSVC(penalty="l1", dual=False, random_state=0),
+    "crammer_singer": LinearSVC(multi_class="crammer_singer", random_state=0),
+    "no penalty": LogisticRegression(C=np.inf),
+    "liblinear l1": LogisticRegression(solver="liblinear", random_state=0, **L1),
+    "saga l1": LogisticRegression(solver="saga", random_state=0, **L1),
+    "a limit that follows columns": RidgeClassifier(solver="lsqr"),
+    "smoothing": MultinomialNB(),
+    "not our type": type("Mine", (LinearSVC,), {})(random_state=0),
+}
+
+
+def problem(name, n_classes, seed=0):
+    n_classes = 2 if name in BINARY_ONLY else n_classes
+    X = sparse_rows(40, 200, seed, n_used=60)
+    rng = np.random.default_rng(seed)
+    y = np.resize(np.arange(n_classes), 40)
+    return X, rng.permutation(y)
+
+
+def packed(estimator, X, y, **params):
+    fitted = clone(estimator)
+    return fitted, linear.fit_packed(fitted, X, y, params)
+
+
+def same_state(one, other, rtol):
+    assert vars(one).keys() == vars(other).keys()
+    for name, value in vars(one).items():
+        theirs = vars(other)[name]
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            assert value.shape == theirs.shape, name
+            assert_allclose(value, theirs, rtol=rtol, atol=rtol, err_msg=name)
+        elif isinstance(value, str | int | float | dict | None):
+            assert value == theirs or name == "n_iter_", name
+
+
+# -- fitting ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("name", EXACT)
+def test_own_columns_give_the_same_model(name, n_classes):
+    X, y = problem(name, n_classes)
+    plain = clone(EXACT[name]).fit(X, y)
+    fitted, packing = packed(EXACT[name], X, y)
+    assert_array_equal(packing.columns, np.flatnonzero(X.getnnz(axis=0)))
+    assert fitted.coef_.shape == (*plain.coef_.shape[:-1], len(packing.columns))
+    assert fitted.coef_.T.flags.c_contiguous
+    whole = linear.whole(fitted, packing)
+    same_state(plain, whole, rtol=1e-9)
+    assert whole.coef_.flags.c_contiguous
+    assert (whole.coef_[..., X.getnnz(axis=0) == 0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["LinearSVC", "LogisticRegression lbfgs", "SGD", "RidgeClassifier"]
+)
+def test_weights_of_samples(name):
+    X, y = problem(name, 3)
+    weights = np.random.default_rng(1).random(len(y))
+    plain = clone(EXACT[name]).fit(X, y, sample_weight=weights)
+    fitted, packing = packed(EXACT[name], X, y, sample_weight=weights)
+    assert packing.columns is not None
+    same_state(plain, linear.whole(fitted, packing), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", NOT_EXACT)
+def test_no_promise_no_restriction(name):
+    X, y = problem(name, 2)
+    X = abs(X)
+    y[:3] = [0, 1, 0]
+    plain = clone(NOT_EXACT[name]).fit(X, y)
+    fitted, packing = packed(NOT_EXACT[name], X, y)
+    assert packing is None or packing.columns is None
+    whole = linear.whole(fitted, packing)
+    assert_allclose(plain.predict(X), whole.predict(X))
+    if hasattr(plain, "coef_"):
+        same_state(plain, whole, rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["squared_hinge", "hinge"])
+@pytest.mark.parametrize("n_rows", [30, 90, 250])
+def test_svc_chooses_its_problem_by_all_columns(n_rows, loss):
+    """It goes by whether there are more rows (30, 90 or 250) than columns: all 200 or the 60 used."""
+    X, y = sparse_rows(n_rows, 200, 0, n_used=60), np.resize([0, 1, 2], n_rows)
+    base = LinearSVC(loss=loss, random_state=0, max_iter=100_000)  # far from its optimum
+    fitted, packing = packed(base, X, y)
+    whole = linear.whole(fitted, packing)
+    assert packing.columns is not None
+    assert whole.dual == "auto"
+    assert_allclose(clone(base).fit(X, y).coef_, whole.coef_, rtol=1e-12, atol=1e-12)
+
+
+def test_ridge_goes_by_rows_or_not_at_all():
+    for n_rows, narrow in ((40, True), (90, False), (250, False)):
+        X, y = sparse_rows(n_rows, 200, 0, n_used=60), np.resize([0, 1, 2], n_rows)
+        fitted, packing = packed(RidgeClassifier(), X, y)
+        assert (packing.columns is not None) == narrow
+        assert_allclose(
+            RidgeClassifier().fit(X, y).coef_, linear.whole(fitted, packing).coef_, rtol=1e-9
+        )
+
+
+@pytest.mark.parametrize("kind", ["dense", "csc", "many columns", "empty", "other parameters"])
+def test_what_is_left_as_it_is(kind):
+    X, y = problem("SGD", 3)
+    params = {}
+    if kind == "dense":
+        X = X.toarray()
+    elif kind == "csc":
+        X = X.tocsc()
+    elif kind == "many columns":
+        X = sparse_rows(40, 60, 0)
+    elif kind == "empty":
+        X = sparse.csr_matrix(X.shape)
+    else:
+        params = {"coef_init": np.ones((3, X.shape[1]))}
+    plain = clone(EXACT["SGD"]).fit(X, y, **deepcopy(params))  # which overwrites them
+    fitted, packing = packed(EXACT["SGD"], X, y, **params)
+    assert packing is None or packing.columns is None
+    same_state(plain, linear.whole(fitted, packing), rtol=0)
+
+
+def test_entries_out_of_order():
+    X, y = problem("SVC", 3)
+    arrays = (X.data[::-1].copy(), X.indices[::-1].copy(), X.nnz - X.indptr[::-1])
+    X = sparse.csr_matrix(arrays, X.shape)
+    before = X.toarray()
+    assert not X.has_sorted_indices
+    fitted, packing = packed(EXACT["LinearSVC"], X, y)
+    assert packing.columns is not None
+    assert_array_equal(X.toarray(), before)
+    plain = clone(EXACT["LinearSVC"]).fit(X, y)
+    assert_allclose(linear.whole(fitted, packing).coef_, plain.coef_, rtol=1e-9, atol=1e-12)
+    found = linear.answer(fitted, packing, "decision_function", X)
+    assert_allclose(found, plain.decision_function(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "base", [LogisticRegression(C="much"), LinearSVC(loss="none"), SGDClassifier(alpha=-1)]
+)
+def test_parameters_are_refused_by_scikit_learn(base):
+    X, y = data()
+    with pytest.raises(LocalFitError, match=r"parameter of .* must be"):
+        HierarchicalClassifier(base, taxonomy=TREE).fit(X, y)
+
+
+def test_few_entries_among_many_columns():
+    X = sparse.csr_array(([1.0, 2.0, 3.0], ([0, 1, 2], [7, 70_000, 7])), shape=(3, 100_000))
+    used, positions = linear._used_columns(X.indices, X.shape[1])
+    assert_array_equal(used, [7, 70_000])
+    assert_array_equal(positions, [0, 1, 0])
+    assert used.dtype == positions.dtype == X.indices.dtype
+
+
+# -- asking -------------------------------------------------------------------------------
+
+METHODS = ("decision_function", "predict_proba")
+
+
+@pytest.mark.parametrize("n_used", [60, 180])
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("name", EXACT)
+def test_answers_are_those_of_scikit_learn(name, n_classes, n_used):
+    _, y = problem(name, n_classes)
+    X = sparse_rows(40, 200, 0, n_used=n_used)
+    asked = sparse_rows(30, 200, 5)  # columns that training has not seen
+    asked.data[:4] *= 1e3  # probabilities that round to 0 and 1
+    fitted, packing = packed(EXACT[name], X, y)
+    whole = linear.whole(fitted, packing)
+    for method in METHODS:
+        if not hasattr(whole, method):
+            continue
+        expected = getattr(whole, method)(asked)
+        found = linear.answer(fitted, packing, method, asked)
+        assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+        alone = [linear.answer(fitted, packing, method, row) for row in asked]
+        assert_array_equal(np.concatenate(alone), found)
+
+
+def test_all_scores_so_low_that_nothing_is_left():
+    X, y = problem("SGD log_loss", 3)
+    fitted, packing = packed(EXACT["SGD log_loss"], X, y)
+    fitted.intercept_ -= 1e4
+    with np.errstate(invalid="ignore"):  # scikit-learn 1.6 has NaN
+        expected = linear.whole(fitted, packing).predict_proba(X)
+        assert_array_equal(linear.answer(fitted, packing, "predict_proba", X), expected)
+
+
+@pytest.mark.parametrize("kind", ["float32", "int", "dense", "csc"])
+@pytest.mark.parametrize("name", ["LinearSVC", "LogisticRegression lbfgs"])
+def test_other_kinds_of_samples(name, kind):
+    X, y = problem(name, 3)
+    asked = sparse_rows(30, 200, 5)
+    if kind == "float32":
+        X, asked = X.astype(np.float32), asked.astype(np.float32)
+    elif kind == "int":
+        asked = (3 * asked).astype(np.int64)
+    else:
+        asked = asked.toarray() if kind == "dense" else asked.tocsc()
+    fitted, packing = packed(clone(EXACT[name]).set_params(tol=1e-4), X, y)
+    expected = linear.whole(fitted, packing).decision_function(asked)
+    found = linear.answer(fitted, packing, "decision_function", asked)
+    assert found.dtype == expected.dtype
+    assert_allclose(found, expected, rtol=1e-5 if kind == "float32" else 1e-12)
+
+
+def test_products_without_private_names(monkeypatch):
+    X, y = problem("LinearSVC", 3)
+    fitted, packing = packed(EXACT["LinearSVC"], X, y)
+    found = linear.answer(fitted, packing, "decision_function", X)
+    monkeypatch.setattr(_compat, "_sparsetools", None)
+    assert_array_equal(linear.answer(fitted, packing, "decision_function", X), found)
+
+
+@pytest.mark.parametrize("rows", [[0], [3, 4, 5], [1, 7, 30], list(range(40))])
+def test_rows_and_columns(rows):
+    X = sparse_rows(40, 50, 3)
+    columns = np.array([0, 3, 20, 21, 49], dtype=np.int32)
+    found = linear.SparseRows.of(X).at(np.array(rows)).among([columns], [0, len(rows)])
+    table = sparse.csr_matrix(found, shape=(len(rows), len(columns)))
+    assert_array_equal(table.toarray(), X.toarray()[rows][:, columns])
+
+
+# -- in Pipelines -------------------------------------------------------------------------
+
+PIPELINES = {
+    "scaled": make_pipeline(MaxAbsScaler(), StandardScaler(with_mean=False), LinearSVC()),
+    "norms of all columns": make_pipeline(TfidfTransformer(), Normalizer("l1"), SGDClassifier()),
+    "nothing before": make_pipeline(LogisticRegression()),
+    "passed through": make_pipeline("passthrough", LogisticRegression()),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_last_step_of_a_pipeline(name):
+    base = PIPELINES[name]
+    base = clone(base).set_params(**{f"{base.steps[-1][0]}__random_state": 0})
+    X, y = problem(name, 3)
+    X, asked = abs(X), abs(sparse_rows(30, 200, 5))
+    plain = clone(base).fit(X, y)
+    fitted, packing = packed(base, X, y)
+    assert type(fitted.steps[-1][1]) is type(plain.steps[-1][1])
+    assert packing.columns is not None
+    whole = linear.whole(fitted, packing)
+    for (_, one), (_, other) in zip(plain.steps, whole.steps, strict=True):
+        if one != "passthrough":
+            same_state(one, other, rtol=1e-9)
+    expected = plain.decision_function(asked)
+    assert_allclose(whole.decision_function(asked), expected, rtol=1e-9)
+    found = linear.answer(fitted, packing, "decision_function", asked)
+    assert_allclose(found, expected, rtol=1e-9)
+
+
+# -- in classifiers -----------------------------------------------------------------------
+
+TREE = Taxonomy.from_dict({"A": ["a1", "a2", "a3"], "B": {"B1": ["b1", "b2"], "B2": None}})
+LABELS = np.array(["a1", "a2", "a3", "b1", "b2", "B2"])
+BASES = {
+    "svc": LinearSVC(random_state=0),
+    "logistic": LogisticRegression(),
+    "sgd": SGDClassifier(loss="log_loss", random_state=0),
+    "huber": SGDClassifier(loss="modified_huber", random_state=0),
+    "pipeline": make_pipeline(TfidfTransformer(), SGDClassifier(loss="log_loss", random_state=0)),
+    "ridge": RidgeClassifier(tol=1e-12),
+}
+
+
+def data(n_rows=60, n_features=300, seed=0):
+    """Words of which each class has its own, and some that all share."""
+    rng = np.random.default_rng(seed)
+    y = np.resize(LABELS, n_rows)
+    own = {label: rng.choice(n_features, 12) for label in LABELS}
+    dense = np.zeros((n_rows, n_features))
+    for row, label in zip(dense, y.tolist(), strict=True):
+        row[rng.choice(own[label], 5)] += 1
+        row[rng.choice(n_features, 2)] += 1
+    return sparse.csr_matrix(dense), y
+
+
+def plainly(monkeypatch, model, X, y):
+    """Return a model fitted without any of this."""
+    with monkeypatch.context() as context:
+        context.setattr(linear, "_EXACT", {})
+        fitted = clone(model).fit(X, y)
+    assert all(m.packing is None for m in fitted._models.values())
+    return fitted
+
+
+@pytest.mark.parametrize("strategy", ["per_parent", PerNode(), PerLevel(), "flat", Ensemble()])
+@pytest.mark.parametrize("base", BASES)
+def test_classifiers_are_the_same(base, strategy, monkeypatch):
+    X, y = data()
+    asked, _ = data(40, seed=1)
+    model = HierarchicalClassifier(BASES[base], taxonomy=TREE, strategy=strategy, random_state=0)
+    fitted, plain = clone(model).fit(X, y), plainly(monkeypatch, model, X, y)
+    assert all(m.packing is not None for m in fitted._models.values())
+    for decoder in ("best_path", "top_down"):
+        fitted.set_params(decoder=decoder)
+        plain.set_params(decoder=decoder)
+        predicted = fitted.predict(asked)
+        assert_array_equal(predicted, plain.predict(asked))
+        assert_array_equal(np.concatenate([fitted.predict(row) for row in asked]), predicted)
+    if hasattr(plain, "predict_proba"):
+        expected = plain.predict_node_proba(asked)
+        assert_allclose(fitted.predict_node_proba(asked), expected, rtol=1e-9, atol=1e-12)
+    for name, local in plain.estimators_.items():
+        mine = getattr(fitted.estimators_[name], "steps", [[0, fitted.estimators_[name]]])[-1][1]
+        local = getattr(local, "steps", [[0, local]])[-1][1]
+        assert mine.n_features_in_ == local.n_features_in_ == X.shape[1]
+        assert_allclose(mine.coef_, local.coef_, rtol=1e-9, atol=1e-10)
+
+
+@given(
+    labelled_trees(),
+    st.sampled_from(["svc", "sgd", "huber", "logistic"]),
+    st.sampled_from([PerParent(), PerParent(stop="learn"), PerNode()]),
+    st.sampled_from([0.5, 1.0]),
+)
+def test_random_problems(problem, base, strategy, most_used):
+    taxonomy, y, seed = problem
+    X, asked = sparse_rows(len(y), 60, seed, n_used=35), sparse_rows(8, 60, seed + 1)
+    model = HierarchicalClassifier(
+        BASES[base], taxonomy=taxonomy, strategy=strategy, random_state=0
+    )
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(linear, "_MOST_USED", most_used)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted, plain = clone(model).fit(X, y), plainly(monkeypatch, model, X, y)
+    top = [(m._models.keys(), m._outcomes.answers.tolist()) for m in (fitted, plain)]
+    assert top[0] == top[1]
+    tables = [
+        next(m._marginals(asked, all_nodes=True)).dense().node_proba for m in (fitted, plain)
+    ]
+    assert_allclose(tables[0], tables[1], rtol=1e-7, atol=1e-10)
+    alone = [next(fitted._marginals(row, all_nodes=True)).dense().node_proba for row in asked]
+    assert_allclose(np.vstack(alone), tables[0], rtol=1e-12, atol=1e-300)
+    inner = fitted._outcomes.inner
+    if inner.size:
+        rows, nodes = np.repeat(np.arange(8), len(inner)), np.tile(inner, 8)
+        all_pairs = expanded(fitted, asked, rows, nodes)
+        assert_allclose(all_pairs, expanded(plain, asked, rows, nodes), rtol=1e-7, atol=1e-10)
+        one_row = [expanded(fitted, row, np.zeros_like(inner), inner) for row in asked]
+        assert_allclose(np.concatenate(one_row), all_pairs, rtol=1e-12, atol=1e-300)
+
+
+def expanded(model, X, rows, nodes):
+    """Return the probabilities of the outcomes of some pairs, in the order of the pairs."""
+    found = next(model._marginals(X, all_nodes=False)).expand(rows, nodes, np.ones(len(rows)))
+    pairs = np.repeat(found.order, np.diff(found.offsets))
+    return found.mass[np.argsort(pairs, kind="stable")]
+
+
+@given(trees(), st.integers(0, 99))
+def test_label_sets(taxonomy, seed):
+    X, asked = sparse_rows(30, 60, seed, n_used=25), sparse_rows(8, 60, seed + 1)
+    rng = np.random.default_rng(seed)
+    y = [list(rng.choice(taxonomy.nodes[1:], 2)) for _ in range(30)]
+    model = HierarchicalMultiLabelClassifier(LogisticRegression(), taxonomy=taxonomy)
+    fitted = clone(model).fit(X, y)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(linear, "_EXACT", {})
+        plain = clone(model).fit(X, y)
+    expected = plain.predict_node_proba(asked)
+    assert_allclose(fitted.predict_node_proba(asked), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_several_outputs_at_once(monkeypatch):
+    X, y = data()
+    model = HierarchicalMultiLabelClassifier(RidgeClassifier(tol=1e-12), taxonomy=TREE)
+    y = [[label, "a1"] for label in y]
+    plain = plainly(monkeypatch, model, X, y)
+    fitted = clone(model).fit(X, y)
+    asked, _ = data(40, seed=1)
+    assert any(m.packing for m in fitted._models.values())
+    assert fitted.predict(asked) == plain.predict(asked)
+
+
+def test_chains_see_their_columns(monkeypatch):
+    X, y = data()
+    model = HierarchicalClassifier(
+        SGDClassifier(loss="log_loss", random_state=0), taxonomy=TREE, chain="proba", cv=3
+    )
+    fitted, plain = clone(model).fit(X, y), plainly(monkeypatch, model, X, y)
+    assert {m.packing is None for m in fitted._models.values() if m.view} == {True}
+    assert fitted._models[0].packing is not None
+    asked, _ = data(40, seed=1)
+    assert_allclose(
+        fitted.predict_node_proba(asked), plain.predict_node_proba(asked), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_local_estimators_are_a_mapping():
+    X, y = data()
+    fitted = HierarchicalClassifier(BASES["svc"], taxonomy=TREE).fit(X, y)
+    mapping = fitted.estimators_
+    assert [str(name) for name in mapping] == ["<root>", "A", "B", "B1"]
+    assert len(mapping) == 4
+    assert "A" in mapping
+    assert "a1" not in mapping
+    with pytest.raises(KeyError):
+        mapping["a1"]
+    with pytest.raises(TypeError):
+        mapping["A"] = None
+    assert "'A': 'LinearSVC'" in repr(mapping)
+    by_hand = clone(fitted._models[TREE.id("A")].whole).fit(
+        X[np.isin(y, ["a1", "a2", "a3"])], np.resize([0, 1, 2], 30)
+    )
+    assert_array_equal(mapping["A"].coef_, by_hand.coef_)
+    mapping["A"].coef_[:] = 0  # a copy
+    assert mapping["A"].coef_.any()
+
+
+def test_less_is_kept():
+    X, y = data(n_features=3000)
+    fitted = HierarchicalClassifier(BASES["svc"], taxonomy=TREE).fit(X, y)
+    whole = sum(local.coef_.nbytes for local in fitted.estimators_.values())
+    assert len(pickle.dumps(fitted)) < whole / 2
+    again = pickle.loads(pickle.dumps(fitted))
+    assert all(m.estimator.coef_.T.flags.c_contiguous for m in again._models.values())
+    assert_array_equal(again.predict(X), fitted.predict(X))
+
+
+def test_more_to_learn_later():
+    """What was fitted to some columns goes on learning with all."""
+    X, y = data()
+    more, labels = data(40, seed=1)
+    model = HierarchicalClassifier(BASES["sgd"], taxonomy=TREE).fit(X, y)
+    by_hand = deepcopy(model.estimators_["B1"])
+    model.partial_fit(more, labels)
+    rows = np.isin(labels, ["b1", "b2"])
+    by_hand.partial_fit(more[rows], (labels[rows] == "b2").astype(int))
+    assert_array_equal(model.estimators_["B1"].coef_, by_hand.coef_)
+    first = HierarchicalClassifier(BASES["sgd"], taxonomy=TREE).partial_fit(X, y)
+    assert all(m.packing is None for m in first._models.values())
+    first.partial_fit(more, labels)
+
+
+def test_numbers_that_are_not_finite():
+    """Also those in columns that no model has seen."""
+    X, y = data()
+    model = HierarchicalClassifier(BASES["svc"], taxonomy=TREE)
+    wide = sparse.hstack([X, sparse.csr_matrix((X.shape[0], 500))], format="csr")
+    fitted = clone(model).fit(wide, y)
+    asked = wide[:3].copy().tolil()
+    asked[1, 700] = np.nan
+    with pytest.raises(LocalPredictError, match=r"node.*NaN"):
+        fitted.predict(asked.tocsr())
+    wide.data[5] = np.inf
+    with pytest.raises(LocalFitError, match=r"node .*infinity"):
+        clone(model).fit(wide, y)
+
+
+def test_any_number_of_workers():
+    X, y = data()
+    asked, _ = data(40, seed=1)
+    runs = [
+        HierarchicalClassifier(BASES["sgd"], taxonomy=TREE, random_state=1, n_jobs=n).fit(X, y)
+        for n in (1, 2)
+    ]
+    assert_array_equal(runs[0].predict_proba(asked), runs[1].predict_proba(asked))
+
+
+def test_dense_samples_for_a_model_of_sparse_ones():
+    X, y = data()
+    fitted = HierarchicalClassifier(BASES["logistic"], taxonomy=TREE).fit(X, y)
+    assert_allclose(fitted.predict_proba(X.toarray()), fitted.predict_proba(X), rtol=1e-10)
