@@ -18,7 +18,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
@@ -338,6 +342,7 @@ class Setting:
     n_rounds: int
     n_leaves: int
     l2: float
+    extra: tuple[int, int, float] = (100, 2, 1.0)  # trees, rows of a leaf, share of the features
     tunes_forest: bool = True
     tunes: bool = True
 
@@ -345,6 +350,12 @@ class Setting:
         # A leaf of a tree holds two numbers for each output: for 4,120 nodes, 20 trees take 1 GB.
         return RandomForestClassifier(
             self.n_trees, min_samples_leaf=self.min_samples_leaf, random_state=0
+        )
+
+    def extra_trees(self) -> ExtraTreesClassifier:
+        trees, leaf, share = self.extra
+        return ExtraTreesClassifier(
+            trees, min_samples_leaf=leaf, max_features=share, random_state=0
         )
 
     def logistic(self) -> LogisticRegression:
@@ -363,10 +374,31 @@ class Setting:
 
 
 _SETTINGS = {
-    "imclef": Setting(50, 2, C=0.1, alpha=0.01, n_epochs=40, n_rounds=100, n_leaves=31, l2=1),
-    "enron": Setting(100, 2, C=0.01, alpha=10.0, n_epochs=40, n_rounds=100, n_leaves=8, l2=10),
+    "imclef": Setting(
+        50, 2, C=0.1, alpha=0.01, n_epochs=40, n_rounds=100, n_leaves=31, l2=1, extra=(50, 2, 1.0)
+    ),
+    "enron": Setting(
+        100,
+        2,
+        C=0.01,
+        alpha=10.0,
+        n_epochs=40,
+        n_rounds=100,
+        n_leaves=8,
+        l2=10,
+        extra=(100, 5, 0.3),
+    ),
     "funcat": Setting(
-        150, 5, C=0.01, alpha=1.0, n_epochs=40, n_rounds=60, n_leaves=4, l2=10, tunes_forest=False
+        150,
+        5,
+        C=0.01,
+        alpha=1.0,
+        n_epochs=40,
+        n_rounds=60,
+        n_leaves=4,
+        l2=10,
+        extra=(100, 3, 1.0),
+        tunes_forest=False,
     ),
     "go": Setting(
         60,
@@ -381,7 +413,7 @@ _SETTINGS = {
         tunes=False,
     ),
 }
-_CHOSEN_ON = ("imclef07d", "enron_corr", "cellcycle_FUN")
+_CHOSEN_ON = ("imclef07d", "enron_corr", "cellcycle_FUN", "seq_FUN")
 _FIXED = 0.25  # a threshold for data sets on which tuning one would take too long
 
 
@@ -407,6 +439,7 @@ def _table_runs(kind: str) -> Iterator[Run]:
     yield Run("RF", setting.forest, "flat", of_forest)
     if kind != "go":
         yield Run("RF", setting.forest, "per_parent", of_forest)
+        yield Run("ET", setting.extra_trees, "flat", of_forest)
     # A boosted model for each node: with three folds more, thousands of fits.
     yield Run("HGB", setting.boosted, "per_parent", of_forest)
 
@@ -507,6 +540,7 @@ _CANDIDATES: dict[str, tuple[dict[str, Any], ...]] = {
         for rounds, leaves in ((60, 4), (100, 8), (100, 31))
         for l2 in (1.0, 10.0)
     ),
+    "ET": tuple({"extra": (100, leaf, share)} for leaf in (2, 3, 5) for share in (0.1, 0.3, 1.0)),
 }
 
 
@@ -527,8 +561,9 @@ def _choices(name: str, data: Sets) -> Iterator[dict[str, Any]]:
                 "LR": (setting.logistic, "flat"),
                 "MLP": (setting.perceptron, "flat"),
                 "HGB": (setting.boosted, "per_parent"),
+                "ET": (setting.extra_trees, "flat"),
             }[base]
-            run = Run(base, make, strategy, SetThreshold(_FIXED), scaled=base != "HGB")
+            run = Run(base, make, strategy, SetThreshold(_FIXED), scaled=base in ("LR", "MLP"))
             model, X_test, _ = _fitted(inner, run)
             found = _area(inner, model.predict_node_proba(X_test))
             yield {"data": name, "base": base} | candidate | {"AU(PRC)": found}
@@ -550,7 +585,7 @@ def _data(options: argparse.Namespace) -> Iterator[Sets]:
 def _smaller(run: Run) -> Run:
     """Return the run with few trees and epochs."""
     base = run.make()
-    few = {"n_estimators": 3, "max_iter": 5} if run.base == "RF" else {"max_iter": 5}
+    few = {"n_estimators": 3, "max_iter": 5} if run.base in ("RF", "ET") else {"max_iter": 5}
     known = {key: value for key, value in few.items() if key in base.get_params()}
     return replace(run, make=lambda: base.set_params(**known))
 
@@ -561,7 +596,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--choose",
         action="store_true",
-        help="instead: how C, alpha and the number of epochs do on a third of training parts",
+        help="instead: how the settings do on a third of training parts",
     )
     options = parser.parse_args(arguments)
     if options.choose:
