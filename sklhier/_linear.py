@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -295,6 +296,7 @@ class SparseRows:
         self.n_columns = n_columns
         self._places = _Places(n_columns) if places is None else places
         self._last: tuple[Rows, SparseRows] | None = None
+        self._last_chosen: tuple[Rows, tuple[Any, Any, Any]] | None = None
 
     @classmethod
     def of(cls, X: Any) -> Self | None:
@@ -312,6 +314,22 @@ class SparseRows:
             found = _compat.csr_rows(self.data, self.indices, self.indptr, rows)
             self._last = rows, SparseRows(*found, self.n_columns, self._places)
         return self._last[1]
+
+    def chosen(self, columns: Rows) -> tuple[Any, Any, Any] | None:
+        """Return ``data, indices, indptr`` of some columns, column by column.
+
+        None for few rows, where that is not worth the while; products add up in the same order.
+        """
+        if len(self.indices) < self.n_columns or self._by_column is None:
+            return None
+        # Those of siblings are often the same.
+        if self._last_chosen is None or not np.array_equal(self._last_chosen[0], columns):
+            self._last_chosen = columns, _compat.csr_rows(*self._by_column, columns)
+        return self._last_chosen[1]
+
+    @cached_property
+    def _by_column(self) -> tuple[Any, Any, Any] | None:
+        return _compat.by_column(self.data, self.indices, self.indptr, self.n_columns)
 
     def among(self, columns: Sequence[Rows | None], bounds: Sequence[int]) -> tuple[Any, Any, Any]:
         """Return ``data, indices, indptr`` of the entries in some columns.
@@ -394,8 +412,15 @@ def scores_of(
     scores : ndarray of float64, shape (n_rows, n_scores)
         One column for two classes.
     """
+    scores = np.zeros((bounds[-1], n_scores_of(models[0][0])))
+    columns = models[0][1].columns
+    chosen = rows.chosen(columns) if len(models) == 1 and columns is not None else None
+    if chosen is not None:
+        estimator = models[0][0]
+        _compat.add_csc_product(*chosen, np.atleast_2d(estimator.coef_).T, scores)
+        scores += estimator.intercept_
+        return scores
     data, indices, indptr = rows.among([packing.columns for _, packing in models], bounds)
-    scores = np.zeros((len(indptr) - 1, n_scores_of(models[0][0])))
     for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
         weights = np.atleast_2d(estimator.coef_).T  # RidgeClassifier has one row as a vector
         own = scores[start:stop]
