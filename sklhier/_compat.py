@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn import linear_model
 from sklearn.utils.validation import _check_method_params
 
 try:  # scikit-learn >= 1.7
@@ -18,7 +19,11 @@ try:  # the loops behind the products of sparse matrices, without their checks
 except ImportError:  # pragma: no cover
     _sparsetools = None  # type: ignore[assignment]
 
+_passive = getattr(linear_model, "PassiveAggressiveClassifier", None)
+PASSIVE_AGGRESSIVE = () if _passive is None else (_passive,)  # deprecated in scikit-learn 1.8
+
 __all__ = [
+    "PASSIVE_AGGRESSIVE",
     "add_csc_product",
     "add_csr_product",
     "by_column",

@@ -1,9 +1,9 @@
 """Linear base estimators on sparse X: fitted to the columns that occur, asked as arrays.
 
-A linear model that starts at zero, or has a penalty on its weights, gives a column without a non-zero
-entry in training the weight 0. So it is fitted to the other columns alone, which is the same model in
-less time and memory. That holds for the types and parameters listed here; all other estimators
-are fitted and asked as they are.
+A linear model with an L2 penalty, or whose weights start at 0 and follow the samples, gives a column
+without an entry in training the weight 0. So it is fitted to the other columns alone, which is
+the same model in less time and memory. That holds for the types and parameters listed here; all other
+estimators are fitted and asked as they are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.linear_model import (
     LogisticRegression,
-    PassiveAggressiveClassifier,
     Perceptron,
     RidgeClassifier,
     SGDClassifier,
@@ -108,7 +107,7 @@ _EXACT: dict[type, Callable[[Any, int, int, int], dict[str, Any] | None]] = {
     RidgeClassifier: _of_ridge,
     SGDClassifier: _of_gradients,
     Perceptron: _of_gradients,
-    PassiveAggressiveClassifier: _of_gradients,
+    **dict.fromkeys(_compat.PASSIVE_AGGRESSIVE, _of_gradients),
 }
 
 
@@ -182,7 +181,7 @@ def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing
             X = type(X)((data, positions, X.indptr), shape=(X.shape[0], len(used)))
     given = {name: getattr(estimator, name) for name in changes}
     estimator.set_params(**changes).fit(X, y, **params)
-    # Predictions read the weights column by column.
+    # Predictions read the weights feature by feature.
     estimator.coef_ = np.asfortranarray(estimator.coef_)
     return Packing(columns, n_features, given)
 
