@@ -86,6 +86,12 @@ def _measure(workload: Workload, base: str, options: Any) -> dict[str, Any]:
         row |= _columns(f"{decoder} ms", batches, 1000)
         row |= _columns(f"{decoder} one row ms", ones, 1000 / len(single))
         row[f"{decoder} same"] = float(np.mean(answers["fast"] == answers["plain"]))
+    if base.startswith("SGD"):
+        _, tables = common.interleaved(
+            {side: lambda m=model: m.predict_proba(X) for side, model in models.items()},
+            repetitions,
+        )
+        row |= _columns("predict_proba ms", tables, 1000)
     sizes = {side: common.pickled_mb(model) for side, model in models.items()}
     row |= {
         "MB": sizes["fast"],

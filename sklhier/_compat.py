@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn import linear_model
 from sklearn.utils.validation import _check_method_params
 
 try:  # scikit-learn >= 1.7
@@ -18,7 +19,18 @@ try:  # the loops behind the products of sparse matrices, without their checks
 except ImportError:  # pragma: no cover
     _sparsetools = None  # type: ignore[assignment]
 
-__all__ = ["add_csr_product", "csr_rows", "params_of_rows", "visual_block"]
+_passive = getattr(linear_model, "PassiveAggressiveClassifier", None)
+PASSIVE_AGGRESSIVE = () if _passive is None else (_passive,)  # deprecated in scikit-learn 1.8
+
+__all__ = [
+    "PASSIVE_AGGRESSIVE",
+    "add_csc_product",
+    "add_csr_product",
+    "by_column",
+    "csr_rows",
+    "params_of_rows",
+    "visual_block",
+]
 
 
 def visual_block(parts: list[Any], names: list[str]) -> Any:
@@ -41,20 +53,41 @@ def csr_rows(data: Any, indices: Any, indptr: Any, rows: Any) -> tuple[Any, Any,
     return data[flat], indices[flat], bounds
 
 
+def by_column(data: Any, indices: Any, indptr: Any, n_columns: int) -> tuple[Any, Any, Any] | None:
+    """Return the arrays of the CSC form of a CSR matrix; None if rows are not in order."""
+    table = sparse.csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, n_columns))
+    if not table.has_sorted_indices:
+        return None
+    turned = table.tocsc()
+    return turned.data, turned.indices, turned.indptr
+
+
 def add_csr_product(data: Any, indices: Any, indptr: Any, dense: Any, out: Any) -> None:
     """Add the product of a CSR matrix and a dense one to `out`, all numbers float64.
 
     `indptr` need not begin with 0. The dense one is not copied if it is stored row by row; `out`
     has to be.
     """
-    shape = (len(indptr) - 1, len(dense))
+    _add_product(
+        sparse.csr_matrix, data, indices, indptr, (len(indptr) - 1, len(dense)), dense, out
+    )
+
+
+def add_csc_product(data: Any, indices: Any, indptr: Any, dense: Any, out: Any) -> None:
+    """Add the product of a CSC matrix and a dense one to `out`, as :func:`add_csr_product` does."""
+    _add_product(sparse.csc_matrix, data, indices, indptr, (len(out), len(dense)), dense, out)
+
+
+def _add_product(
+    kind: Any, data: Any, indices: Any, indptr: Any, shape: Any, dense: Any, out: Any
+) -> None:
     if _sparsetools is None:
         own = slice(indptr[0], indptr[-1])
-        parts = (data[own], indices[own], indptr - indptr[0])
-        out += sparse.csr_matrix(parts, shape=shape) @ dense
+        out += kind((data[own], indices[own], indptr - indptr[0]), shape=shape) @ dense
         return
     arrays = (indptr, indices, data, dense.ravel(), out.ravel())
+    name = "csr" if kind is sparse.csr_matrix else "csc"
     if dense.shape[1] == 1:
-        _sparsetools.csr_matvec(*shape, *arrays)
+        getattr(_sparsetools, f"{name}_matvec")(*shape, *arrays)
     else:
-        _sparsetools.csr_matvecs(*shape, dense.shape[1], *arrays)
+        getattr(_sparsetools, f"{name}_matvecs")(*shape, dense.shape[1], *arrays)

@@ -1,9 +1,9 @@
 """Linear base estimators on sparse X: fitted to the columns that occur, asked as arrays.
 
-A linear model that starts at zero, or has a penalty on its weights, gives a column without a non-zero
-entry in training the weight 0. So it is fitted to the other columns alone, which is the same model in
-less time and memory. That holds for the types and parameters listed here; all other estimators
-are fitted and asked as they are.
+A linear model with an L2 penalty, or whose weights start at 0 and follow the samples, gives a column
+without an entry in training the weight 0. So it is fitted to the other columns alone, which is
+the same model in less time and memory. That holds for the types and parameters listed here; all other
+estimators are fitted and asked as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +19,6 @@ from scipy import sparse
 from scipy.special import expit, softmax
 from sklearn.linear_model import (
     LogisticRegression,
-    PassiveAggressiveClassifier,
     Perceptron,
     RidgeClassifier,
     SGDClassifier,
@@ -107,7 +107,7 @@ _EXACT: dict[type, Callable[[Any, int, int, int], dict[str, Any] | None]] = {
     RidgeClassifier: _of_ridge,
     SGDClassifier: _of_gradients,
     Perceptron: _of_gradients,
-    PassiveAggressiveClassifier: _of_gradients,
+    **dict.fromkeys(_compat.PASSIVE_AGGRESSIVE, _of_gradients),
 }
 
 
@@ -181,7 +181,7 @@ def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing
             X = type(X)((data, positions, X.indptr), shape=(X.shape[0], len(used)))
     given = {name: getattr(estimator, name) for name in changes}
     estimator.set_params(**changes).fit(X, y, **params)
-    # Predictions read the weights column by column.
+    # Predictions read the weights feature by feature.
     estimator.coef_ = np.asfortranarray(estimator.coef_)
     return Packing(columns, n_features, given)
 
@@ -295,6 +295,7 @@ class SparseRows:
         self.n_columns = n_columns
         self._places = _Places(n_columns) if places is None else places
         self._last: tuple[Rows, SparseRows] | None = None
+        self._last_chosen: tuple[Rows, tuple[Any, Any, Any]] | None = None
 
     @classmethod
     def of(cls, X: Any) -> Self | None:
@@ -312,6 +313,22 @@ class SparseRows:
             found = _compat.csr_rows(self.data, self.indices, self.indptr, rows)
             self._last = rows, SparseRows(*found, self.n_columns, self._places)
         return self._last[1]
+
+    def chosen(self, columns: Rows) -> tuple[Any, Any, Any] | None:
+        """Return ``data, indices, indptr`` of some columns, column by column.
+
+        None for few rows, where that is not worth the while; products add up in the same order.
+        """
+        if len(self.indices) < self.n_columns or self._by_column is None:
+            return None
+        # Those of siblings are often the same.
+        if self._last_chosen is None or not np.array_equal(self._last_chosen[0], columns):
+            self._last_chosen = columns, _compat.csr_rows(*self._by_column, columns)
+        return self._last_chosen[1]
+
+    @cached_property
+    def _by_column(self) -> tuple[Any, Any, Any] | None:
+        return _compat.by_column(self.data, self.indices, self.indptr, self.n_columns)
 
     def among(self, columns: Sequence[Rows | None], bounds: Sequence[int]) -> tuple[Any, Any, Any]:
         """Return ``data, indices, indptr`` of the entries in some columns.
@@ -394,8 +411,15 @@ def scores_of(
     scores : ndarray of float64, shape (n_rows, n_scores)
         One column for two classes.
     """
+    scores = np.zeros((bounds[-1], n_scores_of(models[0][0])))
+    columns = models[0][1].columns
+    chosen = rows.chosen(columns) if len(models) == 1 and columns is not None else None
+    if chosen is not None:
+        estimator = models[0][0]
+        _compat.add_csc_product(*chosen, np.atleast_2d(estimator.coef_).T, scores)
+        scores += estimator.intercept_
+        return scores
     data, indices, indptr = rows.among([packing.columns for _, packing in models], bounds)
-    scores = np.zeros((len(indptr) - 1, n_scores_of(models[0][0])))
     for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
         weights = np.atleast_2d(estimator.coef_).T  # RidgeClassifier has one row as a vector
         own = scores[start:stop]

@@ -14,7 +14,6 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import (
     LogisticRegression,
-    PassiveAggressiveClassifier,
     Perceptron,
     RidgeClassifier,
     SGDClassifier,
@@ -50,7 +49,11 @@ def sparse_rows(n_rows, n_features, seed, n_used=None, dtype=np.float64):
 def passive_aggressive():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return PassiveAggressiveClassifier(random_state=0)
+        return {
+            f"{kind.__name__} {loss}": kind(random_state=0, loss=loss)
+            for kind in _compat.PASSIVE_AGGRESSIVE
+            for loss in ("hinge", "squared_hinge")
+        }
 
 
 def tight(estimator):
@@ -89,7 +92,7 @@ EXACT = {
     ),
     "Perceptron": Perceptron(random_state=0),
     "Perceptron l2": Perceptron(penalty="l2", random_state=0),
-    "PassiveAggressive": passive_aggressive(),
+    **passive_aggressive(),
 }
 BINARY_ONLY = {name for name in EXACT if "liblinear" in name}
 
@@ -305,9 +308,11 @@ def test_other_kinds_of_samples(name, kind):
 def test_products_without_private_names(monkeypatch):
     X, y = problem("LinearSVC", 3)
     fitted, packing = packed(EXACT["LinearSVC"], X, y)
-    found = linear.answer(fitted, packing, "decision_function", X)
+    asked = [X, X[:1], X[5:7]]  # many entries are read column by column
+    found = [linear.answer(fitted, packing, "decision_function", rows) for rows in asked]
     monkeypatch.setattr(_compat, "_sparsetools", None)
-    assert_array_equal(linear.answer(fitted, packing, "decision_function", X), found)
+    for rows, expected in zip(asked, found, strict=True):
+        assert_array_equal(linear.answer(fitted, packing, "decision_function", rows), expected)
 
 
 @pytest.mark.parametrize("rows", [[0], [3, 4, 5], [1, 7, 30], list(range(40))])
