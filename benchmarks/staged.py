@@ -33,6 +33,7 @@ TABLES = ("imclef07a",)
 SETS = ("goemotions",)
 _CUT = {"onet_titles": 3}  # levels that are kept
 _MOST_JOINT = 40_000_000  # features times nodes of the largest joint model that is fitted
+_MOST_FEATURES = 100_000  # for hidden layers: a million words would take gigabytes
 
 Rows = np.ndarray
 Measures = Callable[[Any, Any], dict[str, float]]
@@ -83,7 +84,10 @@ def _models(data: tables.Folds, kind: str) -> dict[str, Callable[[], Any]]:
 
     models = {name: local(params) for name, params in _stages().items()}
     if data.X.shape[1] * data.taxonomy.n_nodes <= _MOST_JOINT:
-        models |= _joint(data.taxonomy, kind)
+        joint = _joint(data.taxonomy, kind)
+        if data.X.shape[1] > _MOST_FEATURES:
+            del joint["joint, 200 hidden"]
+        models |= joint
     return models
 
 
