@@ -218,11 +218,12 @@ def _data(options: Any) -> Iterator[_Data]:
     if options.smoke:
         yield _of_paths(tables.generated(), "table")
         yield from map(_of_sets, list(label_sets.generated())[1:])
+        return
     for name in options.data:
         if name in SETS:
             sets = label_sets.load(name)
             if sets is not None:
-                yield _of_sets(sets.sample(300, 100) if options.smoke else sets)
+                yield _of_sets(sets)
 
 
 def main(arguments: list[str] | None = None) -> None:
