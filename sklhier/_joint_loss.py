@@ -233,7 +233,7 @@ def level_table(level_weights: Floats, heads: Heads) -> sparse.csr_array:
         As :func:`conditional_weights` takes it.
     """
     paths = heads.closure[heads.ends]
-    weights = sparse.diags_array(level_weights[heads.depths - 1])
+    weights = sparse.dia_array(sparse.diags(level_weights[heads.depths - 1]))
     return sparse.csr_array(paths @ weights)
 
 
@@ -263,7 +263,7 @@ def hierarchical_weights(step_weights: Floats, heads: Heads) -> sparse.csr_array
     heads : Heads
         The columns.
     """
-    return sparse.csr_array(heads.closure[heads.ends] @ sparse.diags_array(step_weights))
+    return sparse.csr_array(heads.closure[heads.ends] @ sparse.dia_array(sparse.diags(step_weights)))
 
 
 def soft_labels(beta: float, heads: Heads, taxonomy: Taxonomy, answers: NodeIds) -> Floats:
