@@ -21,7 +21,9 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import RidgeClassifier
 
 from benchmarks import common
-from sklhier import HierarchicalClassifier, _local
+from sklhier import HierarchicalClassifier
+from sklhier._scores import LocalScores
+from sklhier.strategies._products import one_by_one
 
 _BASES = {"LinearSVC": common.linear_svc, "RidgeClassifier": RidgeClassifier}
 _DATA = ("trec", "clinc150", "newsgroups20", "onet_titles")
@@ -64,15 +66,14 @@ def _linked(link: Link) -> Iterator[None]:
     """Let local models answer with the link's weights of their margins."""
 
     def of(self: Any, owner: int, outcomes: Any, rows: Any = None) -> np.ndarray:
-        X = self._X if rows is None else _local.take_rows(self._X, rows)
         if len(outcomes) == 1:
-            return np.ones((X.shape[0], 1))
-        margins = self._models[owner].estimator.decision_function(X)
-        if margins.ndim == 1:
-            margins = np.column_stack([-margins, margins])
-        return link(margins)
+            return np.ones((self._n_asked(rows), 1))
+        return link(self._outputs(owner, "decision_function", rows))
 
-    with mock.patch.object(_local.LocalScores, "of", of):
+    def of_pairs(self: Any, owners: Any, rows: Any, outcomes: Any) -> np.ndarray:
+        return one_by_one(self.of, outcomes, owners, rows)
+
+    with mock.patch.multiple(LocalScores, of=of, of_pairs=of_pairs):
         yield
 
 

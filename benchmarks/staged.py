@@ -62,9 +62,12 @@ def _stages() -> dict[str, dict[str, Any]]:
     return ways
 
 
-def _joint(taxonomy: Any, kind: str) -> dict[str, Callable[[], Any]]:
+def _top_heavy(taxonomy: Taxonomy) -> np.ndarray:
+    return np.arange(taxonomy.n_levels, 0, -1.0) ** 2
+
+
+def _joint(taxonomy: Taxonomy, kind: str) -> dict[str, Callable[[], Any]]:
     penalty = {"alpha": 1e-6, "early_stopping": True} if kind == "text" else {"alpha": 1e-2}
-    top = np.arange(taxonomy.n_levels, 0, -1.0) ** 2
     hidden = {"hidden_layer_sizes": (200,), "early_stopping": True, "alpha": 1e-6}
 
     def make(**params: Any) -> Callable[[], Any]:
@@ -72,7 +75,7 @@ def _joint(taxonomy: Any, kind: str) -> dict[str, Callable[[], Any]]:
 
     return {
         "joint": make(**penalty),
-        "joint, top-heavy": make(level_weights=top, **penalty),
+        "joint, top-heavy": make(level_weights=_top_heavy(taxonomy), **penalty),
         "joint, 200 hidden": make(**hidden),
     }
 
@@ -106,10 +109,9 @@ def _set_models(taxonomy: Taxonomy) -> dict[str, Callable[[], Any]]:
             taxonomy, alpha=1e-6, early_stopping=True, random_state=0, **params
         )
 
-    top = np.arange(taxonomy.n_levels, 0, -1.0) ** 2
     return models | {
         "joint": joint(),
-        "joint, top-heavy": joint(level_weights=top),
+        "joint, top-heavy": joint(level_weights=_top_heavy(taxonomy)),
         "joint, 200 hidden": joint(hidden_layer_sizes=(200,)),
     }
 

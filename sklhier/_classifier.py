@@ -17,13 +17,13 @@ from sklearn.utils.validation import (
 
 from sklhier import _local, _targets
 from sklhier._blocks import row_blocks
-from sklhier._local import LocalScores
 from sklhier._marginals import (
     Marginals,
     Outcomes,
 )
 from sklhier._meta import HierarchicalMeta, folds_among, learns_in_batches
 from sklhier._predictions import PathPredictor
+from sklhier._scores import LocalScores
 from sklhier._stages import Staging
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import (
@@ -171,7 +171,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
     }
 
     _trained: Outcomes  # what the local models decide about
-    _staged: bool = True  # whether models may see others, or know samples of other nodes
+    _staged: bool  # whether models may see others, or know samples of other nodes
 
     def __init__(
         self,
@@ -258,9 +258,8 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         problems = self._strategy.plan(taxonomy, self._trained, nodes[counted])
         arrivals = trainer.arrivals(self._strategy, self._trained, nodes[counted])
         self._models, self._fits = trainer.train(X, problems, counted, arrivals=arrivals)
-        models = self._models
-        self._staged = bool(_local.seen_by_others(models)) or _local.know_elsewhere(models)
-        if not models:
+        self._staged = staging is not None
+        if not self._models:
             allow_nan = get_tags(self._base()).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
         self.taxonomy_ = taxonomy

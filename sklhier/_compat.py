@@ -16,7 +16,7 @@ except ModuleNotFoundError:  # scikit-learn 1.6
 
 try:  # the loops behind the products of sparse matrices, without their checks
     from scipy.sparse import _sparsetools
-except ImportError:  # pragma: no cover
+except ImportError:  # a later SciPy may move them: its public products give the same numbers
     _sparsetools = None  # type: ignore[assignment]
 
 _passive = getattr(linear_model, "PassiveAggressiveClassifier", None)

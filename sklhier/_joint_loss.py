@@ -263,7 +263,9 @@ def hierarchical_weights(step_weights: Floats, heads: Heads) -> sparse.csr_array
     heads : Heads
         The columns.
     """
-    return sparse.csr_array(heads.closure[heads.ends] @ sparse.dia_array(sparse.diags(step_weights)))
+    return sparse.csr_array(
+        heads.closure[heads.ends] @ sparse.dia_array(sparse.diags(step_weights))
+    )
 
 
 def soft_labels(beta: float, heads: Heads, taxonomy: Taxonomy, answers: NodeIds) -> Floats:

@@ -18,10 +18,10 @@ from sklhier import _local, _targets
 from sklhier._blocks import row_blocks
 from sklhier._consistency import METHODS
 from sklhier._label_sets import read_label_sets
-from sklhier._local import LocalScores
 from sklhier._meta import HierarchicalMeta, folds_among, learns_in_batches
 from sklhier._places import place_of
 from sklhier._predictions import TABLES, SetPredictor
+from sklhier._scores import LocalScores
 from sklhier._stages import Staging
 from sklhier._training import Models, Trainer
 from sklhier._typing import Floats, NodeIds, Rows

@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from sklhier import _local
+from sklhier import _fitting, _local
+from sklhier._arrivals import Arrivals
 from sklhier._blocks import row_blocks
 from sklhier._columns import Columns
-from sklhier._local import Job, LocalModel, LocalProblem, LocalScores
+from sklhier._fitting import Job
+from sklhier._local import LocalModel, LocalProblem
 from sklhier._marginals import Outcomes
 from sklhier._node_estimators import NodeEstimators
 from sklhier._places import place_of
-from sklhier._stages import Arrivals, Staging, train_in_stages
+from sklhier._scores import LocalScores
+from sklhier._stages import Staging, train_in_stages
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier.strategies import HeldOut, Strategy
 from sklhier.taxonomy import Taxonomy
@@ -158,7 +161,7 @@ class Trainer:
                     job = replace(job, params=job.params | classes)
                 yield job
 
-        fitted = _local.fit_problems(
+        fitted = _fitting.fit_problems(
             X, jobs(), self.taxonomy, method=method, n_jobs=self.n_jobs, verbose=self.verbose
         )
         models = known | {model.owner: model for model, _ in fitted}
@@ -185,7 +188,7 @@ class Trainer:
         if known is not None:
             estimator = known.whole
         else:
-            estimator = _local.seeded_clone(base, problem.owner, self.seed)
+            estimator = _fitting.seeded_clone(base, problem.owner, self.seed)
         return Job(estimator, problem, self.params[name], columns)
 
     def arrivals(self, strategy: Strategy, outcomes: Outcomes, nodes: NodeIds) -> Arrivals | None:

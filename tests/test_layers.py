@@ -23,8 +23,10 @@ LAYERS = [
     ["_places", "_node_weights", "_marginals", "_targets", "_consistency", "_network"],
     ["_label_sets", "_joint_loss", "_set_loss"],
     ["decoders", "_local", "_node_estimators"],
+    ["_fitting", "_scores"],
     ["strategies", "metrics", "datasets"],
     ["model_selection"],
+    ["_arrivals"],
     ["_stages"],
     ["_training", "_predictions", "_solvers"],
     ["_meta", "_joint"],
@@ -35,10 +37,26 @@ LAYERS = [
 ]
 # Stricter than the order: decoders, metrics and searches know no estimator.
 FORBIDDEN = {
-    "decoders": {"_local", "_targets", "_label_sets", "strategies"},
-    "metrics": {"_local", "_marginals", "strategies", "decoders", "_classifier"},
-    "model_selection": {"_local", "strategies", "_classifier"},
-    "datasets": {"_local", "_marginals", "strategies", "decoders", "_classifier"},
+    "decoders": {"_local", "_fitting", "_scores", "_targets", "_label_sets", "strategies"},
+    "metrics": {
+        "_local",
+        "_fitting",
+        "_scores",
+        "_marginals",
+        "strategies",
+        "decoders",
+        "_classifier",
+    },
+    "model_selection": {"_local", "_fitting", "_scores", "strategies", "_classifier"},
+    "datasets": {
+        "_local",
+        "_fitting",
+        "_scores",
+        "_marginals",
+        "strategies",
+        "decoders",
+        "_classifier",
+    },
 }
 
 

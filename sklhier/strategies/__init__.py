@@ -4,9 +4,10 @@ A strategy is a small object without state; give it to a classifier as ``strateg
 an object. The other names here are what a strategy of your own works with.
 """
 
-from sklhier._local import LocalProblem, LocalScores
+from sklhier._local import LocalProblem
 from sklhier._marginals import AnswerMarginals, DenseMarginals, Expansion, Marginals, Outcomes
 from sklhier._places import Kind, owner_of
+from sklhier._scores import LocalScores
 from sklhier.strategies._base import HeldOut, Strategy, resolve_strategy
 from sklhier.strategies._ensemble import Ensemble
 from sklhier.strategies._flat import Flat

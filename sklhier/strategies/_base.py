@@ -9,8 +9,9 @@ from typing import ClassVar, Self, TypeAlias
 from sklearn.base import BaseEstimator
 
 from sklhier._consistency import make_consistent
-from sklhier._local import LocalProblem, LocalScores
+from sklhier._local import LocalProblem
 from sklhier._marginals import Marginals, Outcomes
+from sklhier._scores import LocalScores
 from sklhier._typing import Floats, NodeIds
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.strategies._memberships import Memberships

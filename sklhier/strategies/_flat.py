@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from sklhier._local import LocalProblem, LocalScores
+from sklhier._local import LocalProblem
 from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._scores import LocalScores
 from sklhier._typing import NodeIds
 from sklhier.strategies._base import Strategy, named
 from sklhier.strategies._memberships import Memberships, group_problems

@@ -8,9 +8,10 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from sklhier._local import LocalProblem, LocalScores
+from sklhier._local import LocalProblem
 from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
 from sklhier._places import Kind, owner_of
+from sklhier._scores import LocalScores
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import check_number
 from sklhier.strategies._base import HoldOut, Strategy, named

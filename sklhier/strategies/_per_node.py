@@ -10,9 +10,10 @@ import numpy as np
 from scipy.special import softmax
 
 from sklhier import _node_ops as ops
-from sklhier._local import ELSEWHERE, LocalProblem, LocalScores
+from sklhier._local import ELSEWHERE, LocalProblem
 from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
 from sklhier._places import Kind, owner_of
+from sklhier._scores import LocalScores
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import check_choice
 from sklhier.exceptions import IncompatiblePartsError

@@ -7,9 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from sklhier._local import LocalProblem, LocalScores
+from sklhier._local import LocalProblem
 from sklhier._marginals import Marginals, Outcomes
 from sklhier._places import Kind, owner_of
+from sklhier._scores import LocalScores
 from sklhier._typing import NodeIds
 from sklhier._validation import check_choice
 from sklhier.strategies._base import STOPS, Strategy, named

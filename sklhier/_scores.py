@@ -1,0 +1,345 @@
+"""What all local models together say of some samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _num_samples
+
+from sklhier import _linear, _local
+from sklhier import _node_ops as ops
+from sklhier._columns import Columns
+from sklhier._linear import SparseRows
+from sklhier._local import ELSEWHERE, LocalModel, View
+from sklhier._marginals import Outcomes
+from sklhier._places import member_offset, place_of
+from sklhier._typing import Bools, Floats, NodeIds, Rows
+from sklhier.exceptions import LocalPredictError
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["LocalScores"]
+
+
+@dataclass(frozen=True)
+class _Together:
+    """What linear models have in common that are asked in one go.
+
+    Attributes
+    ----------
+    method : str
+        The prediction method that stands for their answers.
+    link : callable
+        How decision scores become the answer.
+    n_outcomes : int
+        Number of outcomes of each.
+    """
+
+    method: str
+    link: Callable[[Floats], Floats]
+    n_outcomes: int
+
+
+class LocalScores:
+    """The local models' probabilities for some samples.
+
+    Parameters
+    ----------
+    models : mapping of int to LocalModel
+        By number of the place that decides.
+    X : array-like
+        Samples.
+    taxonomy : Taxonomy
+        For error messages, and the numbers of places.
+    offset : int, default=0
+        What is added to the numbers of places that are asked for.
+    staged : bool, default=True
+        Whether to look for models that see others, or that were shown samples of other nodes.
+    """
+
+    def __init__(
+        self,
+        models: dict[int, LocalModel],
+        X: Any,
+        taxonomy: Taxonomy,
+        offset: int = 0,
+        *,
+        staged: bool = True,
+    ) -> None:
+        self.n_rows = _num_samples(X)
+        self._models = models
+        self._X = X
+        self._taxonomy = taxonomy
+        self._offset = offset
+        self._staged = staged
+        # Models that others see are asked only once about a sample.
+        self._seen = (
+            {owner for model in models.values() if model.view for owner in model.view.owners}
+            if staged
+            else set()
+        )
+        self._known: dict[tuple[int, str], tuple[Floats, Bools]] = {}
+
+    @cached_property
+    def _sparse(self) -> SparseRows | None:
+        """The samples as linear models are asked about them, if they can be."""
+        return SparseRows.of(self._X)
+
+    def of_member(self, member: int) -> LocalScores:
+        """Return the scores of one strategy of an ensemble."""
+        scores = copy(self)
+        scores._offset += member_offset(member, self._taxonomy)
+        return scores
+
+    def of(self, owner: int, outcomes: NodeIds, rows: Rows | None = None) -> Floats:
+        """Return the probability of each outcome of a place, given that one of them is right.
+
+        Parameters
+        ----------
+        owner : int
+            Number of the place.
+        outcomes : ndarray of int32, shape (k,)
+            The outcomes asked about: those that the place's model decides about, or some of them
+            in the same order.
+        rows : ndarray of intp, shape (n,), default=None
+            Positions of samples, ascending; all by default.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n, k)
+            Rows sum to 1.
+        """
+        if len(outcomes) == 1:
+            return np.ones((self._n_asked(rows), 1))
+        scores = self._ask(owner, rows, _local.normalised)
+        model = self._models[owner + self._offset]
+        proba = _local.conditional(scores, model.outcomes, outcomes)
+        strange = ~np.isfinite(proba).all(axis=1)
+        if strange.any():
+            raise LocalPredictError.not_a_distribution(
+                model.estimator,
+                place_of(owner + self._offset, self._taxonomy),
+                len(scores),
+                f"for {int(strange.sum())} of them all probabilities are zero or NaN",
+            )
+        return proba
+
+    def of_pairs(self, owners: NodeIds, rows: Rows, outcomes: Outcomes) -> Floats:
+        """Return what :meth:`of` does for many pairs of a node and a sample.
+
+        Linear models that have equally many outcomes are asked together.
+
+        Parameters
+        ----------
+        owners : ndarray of int32, shape (n_pairs,)
+            Nodes that decide, ascending.
+        rows : ndarray of intp, shape (n_pairs,)
+            Positions of samples, ascending for each node.
+        outcomes : Outcomes
+            Those of each node.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n,)
+            The probabilities of each pair's outcomes, one pair after the other.
+        """
+        counts = outcomes.counts[owners]
+        offsets = ops.offsets_of(counts)
+        proba = np.ones(offsets[-1])
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        bounds = [*starts.tolist(), len(owners)]
+        groups: dict[_Together, list[tuple[int, int, int]]] = {}
+        for owner, start, stop in zip(owners[starts].tolist(), bounds, bounds[1:], strict=False):
+            if counts[start] < 2:
+                continue
+            group = self._together(owner, int(counts[start]))
+            if group is None:
+                table = self.of(owner, outcomes.of_node(owner), rows[start:stop])
+                proba[offsets[start] : offsets[stop]] = table.ravel()
+            else:
+                groups.setdefault(group, []).append((owner, start, stop))
+        for group, segments in groups.items():
+            pairs = np.concatenate([np.arange(start, stop) for _, start, stop in segments])
+            table = self._of_group(group, segments, rows[pairs])
+            if not np.isfinite(table).all():  # for `of` to refuse
+                parts = [self.of(v, outcomes.of_node(v), rows[i:j]) for v, i, j in segments]
+                table = np.concatenate(parts)
+            proba[offsets[pairs][:, None] + np.arange(group.n_outcomes)] = table
+        return proba
+
+    def _together(self, owner: int, n_outcomes: int) -> _Together | None:
+        """Return what models have in common that are asked together; None for others."""
+        number = owner + self._offset
+        model = self._models[number]
+        outcomes, packing = model.outcomes, model.packing
+        if packing is None or self._sparse is None or number in self._seen:
+            return None
+        if model.is_joint or len(outcomes) != n_outcomes or outcomes[0] == ELSEWHERE:
+            return None
+        if not _linear.takes(model.estimator, packing, self._sparse):
+            return None
+        method = _local.scoring_method(model.estimator)
+        link = _linear.link_of(model.estimator, method, self._sparse)
+        n_scores = _linear.n_scores_of(model.estimator)
+        if link is None or n_scores != (1 if n_outcomes == 2 else n_outcomes):
+            return None
+        return _Together(method, link, n_outcomes)
+
+    def _of_group(
+        self, group: _Together, segments: list[tuple[int, int, int]], rows: Rows
+    ) -> Floats:
+        """Return the probabilities of outcomes from models that are asked together."""
+        models = [self._models[owner + self._offset] for owner, _, _ in segments]
+        bounds = ops.offsets_of([stop - start for _, start, stop in segments]).tolist()
+        asked: Any = [(model.estimator, model.packing) for model in models]
+        scores = _linear.scores_of(asked, self._sparse.at(rows), bounds)  # type: ignore[union-attr]
+        table = _local.table_of(group.link(scores), group.method, group.n_outcomes)
+        shares = _local.normalised(table, group.method == "decision_function")
+        return _local.conditional(shares, models[0].outcomes, models[0].outcomes)
+
+    @property
+    def knows_elsewhere(self) -> bool:
+        """Whether samples of other nodes were sent to some model, which learnt to tell them."""
+        return self._staged and any(model.share_here < 1 for model in self._models.values())
+
+    def log_evidence(self, owner: int, outcomes: NodeIds) -> Floats:
+        """Return how much a place's model speaks for each outcome, "not here" being one more.
+
+        Parameters
+        ----------
+        owner : int
+            Number of the place.
+        outcomes : ndarray of int32, shape (k,)
+            The outcomes asked about.
+
+        Returns
+        -------
+        log_evidence : ndarray of float64, shape (n_samples, k)
+            The logarithm of the probability of each outcome, less that of the share of the model's
+            training samples that were not "not here": what is as probable here as these were has
+            outcomes whose evidence sums to 1. 0 where there is no model, and never minus infinity.
+        """
+        model = self._models.get(owner + self._offset)
+        if model is None:
+            return np.zeros((self.n_rows, len(outcomes)))
+        scores = self._ask(owner, None, _local.normalised)
+        proba = _local.conditional(scores, model.outcomes, model.outcomes)
+        own = proba[:, np.isin(model.outcomes, outcomes)] / model.share_here
+        return np.log(np.maximum(own, np.finfo(np.float64).tiny))
+
+    def log_weight(self, owner: int, rows: Rows | None = None) -> Floats:
+        """Return the logarithm of how much a place's model is for its node.
+
+        The model decides between "not here" (code 0) and its node (code 1). Weights of several
+        places can be compared: they are probabilities, or decision scores on a common scale.
+
+        Parameters
+        ----------
+        owner : int
+            Number of the place. Without a model there its node has the weight 1.
+        rows : ndarray of intp, shape (n,), default=None
+            Positions of samples, ascending; all by default.
+
+        Returns
+        -------
+        log_weight : ndarray of float64, shape (n,)
+            Minus infinity where the model rules its node out.
+        """
+        if owner + self._offset not in self._models:
+            return np.zeros(self._n_asked(rows))
+        weights = self._ask(owner, rows, _local.last_log_weight)
+        if np.isnan(weights).any() or np.isposinf(weights).any():
+            number = owner + self._offset
+            raise LocalPredictError.not_a_distribution(
+                self._models[number].estimator,
+                place_of(number, self._taxonomy),
+                len(weights),
+                "some of its scores are NaN or infinite",
+            )
+        return weights
+
+    def of_nodes(self, nodes: NodeIds) -> Floats:
+        """Return the probability of each node, from all models that decide about it alone.
+
+        Parameters
+        ----------
+        nodes : ndarray of int32
+            Ids of the nodes asked about. Those without a model are constants: 1.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n_samples, n_nodes)
+            The root has 1, and nodes not asked about 0.
+        """
+        table = np.zeros((self.n_rows, self._taxonomy.n_nodes))
+        table[:, nodes] = 1.0
+        table[:, 0] = 1.0
+        is_asked = np.zeros(self._taxonomy.n_nodes, dtype=bool)
+        is_asked[nodes] = True
+        last = self._offset + member_offset(1, self._taxonomy)
+        for number in sorted(n for n in self._models if self._offset <= n < last):
+            model, owner = self._models[number], number - self._offset
+            outcomes = model.outcomes
+            if not is_asked[outcomes[outcomes > 0]].any():
+                continue  # a model of nodes without a sample so far
+            if model.is_joint:
+                table[:, outcomes] = self._ask(owner, None, _local.memberships)
+            else:
+                table[:, outcomes[1]] = self.of(owner, outcomes)[:, 1]
+        return table
+
+    def _n_asked(self, rows: Rows | None) -> int:
+        return self.n_rows if rows is None else len(rows)
+
+    def _ask(
+        self, owner: int, rows: Rows | None, read: Callable[[Floats, bool], Floats]
+    ) -> Floats:
+        number = owner + self._offset
+        method = _local.scoring_method(self._models[number].estimator)
+        return read(self._outputs(number, method, rows), method == "decision_function")
+
+    def _outputs(self, number: int, method: str, rows: Rows | None) -> Floats:
+        """Return what a model says of some samples, that of known ones as it was."""
+        if number not in self._seen:
+            return self._fresh(number, method, rows)
+        if (number, method) not in self._known:
+            shape = (self.n_rows, len(self._models[number].outcomes))
+            self._known[number, method] = np.zeros(shape), np.zeros(self.n_rows, dtype=bool)
+        table, is_known = self._known[number, method]
+        asked = np.arange(self.n_rows) if rows is None else rows
+        missing = asked[~is_known[asked]]
+        if missing.size:
+            table[missing] = self._fresh(number, method, missing)
+            is_known[missing] = True
+        return table[asked]
+
+    def _fresh(self, number: int, method: str, rows: Rows | None) -> Floats:
+        model = self._models[number]
+        columns = self._columns(model.view, rows) if model.view else None
+        try:
+            if model.packing is not None and self._sparse is not None:
+                estimator, packing = model.estimator, model.packing
+                if _linear.takes(estimator, packing, self._sparse):
+                    at = self._sparse if rows is None else self._sparse.at(rows)
+                    return _local.read_answer(
+                        _linear.answer_rows(estimator, packing, method, at), model, method
+                    )
+            X = self._X if rows is None else _local.take_rows(self._X, rows)
+            return _local.outputs_of(model, X, columns, method)
+        except Exception as error:
+            place = place_of(number, self._taxonomy)
+            raise LocalPredictError.at(
+                error, model.estimator, place, self._n_asked(rows)
+            ) from error
+
+    def _columns(self, view: View, rows: Rows | None) -> Columns:
+        """Return what a model sees beside X."""
+        shown = [
+            (self._models[owner], self._outputs(owner, view.chain.method, rows))
+            for owner in view.owners
+        ]
+        return _local.columns_of(view.chain, shown, self._taxonomy)
