@@ -386,7 +386,7 @@ _SETTINGS = {
         n_rounds=100,
         n_leaves=8,
         l2=10,
-        extra=(100, 5, 0.3),
+        extra=(100, 5, 0.1),
     ),
     "funcat": Setting(
         150,
