@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _num_samples
 
 from sklhier import _compat, _linear
 from sklhier._columns import Columns, shown_beside
@@ -23,6 +24,11 @@ from sklhier._places import Place, place_of
 from sklhier._typing import Floats, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
 from sklhier.taxonomy import Taxonomy
+
+# Small problems are handed to workers together: at least so many rows of all problems in one go, and
+# a level of the taxonomy in about so many parts.
+_LEAST_ROWS = 500
+_BATCHES_OF_ALL = 32
 
 __all__ = ["Job", "Question", "fit_problems", "hold_out_problems", "seeded_clone"]
 
@@ -77,42 +83,69 @@ def _taught(job: Job, method: str, X: Any) -> Packing | None:
     return None
 
 
-def _fit_one(
-    job: Job, method: str, X: Any, rows: Rows | None, place: Place
-) -> tuple[LocalModel, float]:
-    """Fit an estimator to the given rows of X (None: all of them), and time it."""
+@dataclass(frozen=True)
+class _Task:
+    """A job as a worker gets it.
+
+    Attributes
+    ----------
+    job : Job
+    place : Place
+        For error messages.
+    question : Question or None
+        What the model is asked; the model is forgotten then.
+    X, X_asked : array-like, default=None
+        Rows of the job and of the question, of an X that is not shared between workers.
+    """
+
+    job: Job
+    place: Place
+    question: Question | None
+    X: Any = None
+    X_asked: Any = None
+
+
+def _fit_one(task: _Task, method: str, X: Any) -> tuple[LocalModel, float]:
+    """Fit an estimator to its rows of X, and time it."""
     started = time.perf_counter()
-    problem = job.problem
+    job, problem = task.job, task.job.problem
     try:
-        X = X if rows is None else take_rows(X, rows)
-        packing = _taught(job, method, X)
+        own = take_rows(X, problem.rows) if task.X is None else task.X
+        packing = _taught(job, method, own)
     except Exception as error:
-        raise LocalFitError.at(error, job.estimator, place, len(problem.codes)) from error
+        raise LocalFitError.at(error, job.estimator, task.place, len(problem.codes)) from error
     is_joint = problem.codes.ndim == 2
     model = LocalModel(problem.owner, problem.outcomes, job.estimator, is_joint, packing=packing)
     return model, time.perf_counter() - started
 
 
 def _hold_out_one(
-    job: Job,
-    X: Any,
-    rows: Rows | None,
-    question: Question,
-    X_asked: Any,
-    place: Place,
+    task: _Task, question: Question, method: str, X: Any
 ) -> tuple[dict[str, Floats], float]:
     """Fit an estimator, ask it about other samples, and forget it."""
-    model, seconds = _fit_one(job, "fit", X, rows, place)
+    model, seconds = _fit_one(task, method, X)
     started = time.perf_counter()
     try:
-        X_asked = take_rows(X, question.rows) if X_asked is None else X_asked
+        asked = take_rows(X, question.rows) if task.X_asked is None else task.X_asked
         answers = {
-            method: outputs_of(model, X_asked, question.columns, method)
-            for method in question.methods
+            asked_for: outputs_of(model, asked, question.columns, asked_for)
+            for asked_for in question.methods
         }
     except Exception as error:
-        raise LocalPredictError.at(error, job.estimator, place, len(question.rows)) from error
+        raise LocalPredictError.at(
+            error, model.estimator, task.place, len(question.rows)
+        ) from error
     return answers, seconds + time.perf_counter() - started
+
+
+def _run(tasks: list[_Task], method: str, X: Any) -> list[Any]:
+    """Do some tasks, one after the other."""
+    return [
+        _fit_one(task, method, X)
+        if task.question is None
+        else _hold_out_one(task, task.question, method, X)
+        for task in tasks
+    ]
 
 
 def _can_be_mapped(X: Any) -> bool:
@@ -129,19 +162,51 @@ def _own_params(X: Any, job: Job) -> dict[str, Any]:
     return own
 
 
-def _ready(X: Any, job: Job, travels_whole: bool) -> tuple[Job, Any, Rows | None]:
-    """Return a job as a worker gets it, with X and the rows to take, or these rows alone."""
-    rows = job.problem.rows
-    ready = replace(job, params=_own_params(X, job))
-    return (ready, X, rows) if travels_whole else (ready, take_rows(X, rows), None)
+def _batches(X: Any, tasks: Iterable[_Task]) -> Iterator[list[_Task]]:
+    """Gather tasks until they have so many rows that handing them out one by one costs little."""
+    enough = max(_LEAST_ROWS, _num_samples(X) // _BATCHES_OF_ALL)
+    batch: list[_Task] = []
+    n_rows = 0
+    for task in tasks:
+        batch.append(task)
+        n_rows += len(task.job.problem.rows)
+        if n_rows >= enough:
+            yield batch
+            batch, n_rows = [], 0
+    if batch:
+        yield batch
 
 
-def _in_parallel(tasks: Iterable[Any], n_jobs: int | None, verbose: int) -> Any:
+def _in_parallel(
+    X: Any,
+    jobs: Iterable[tuple[Job, Question | None]],
+    taxonomy: Taxonomy,
+    method: str,
+    n_jobs: int | None,
+    verbose: int,
+) -> list[Any]:
+    # Rows of what cannot be mapped are taken here: only they travel to a worker.
+    travels_whole = _can_be_mapped(X)
+
+    def tasks() -> Iterator[_Task]:
+        for job, question in jobs:
+            place = place_of(job.problem.owner, taxonomy)
+            ready = replace(job, params=_own_params(X, job))
+            if travels_whole:
+                yield _Task(ready, place, question)
+            else:
+                asked = None if question is None else take_rows(X, question.rows)
+                yield _Task(ready, place, question, take_rows(X, job.problem.rows), asked)
+
+    shared = X if travels_whole else None
     try:
-        return Parallel(n_jobs=n_jobs, verbose=verbose)(tasks)
+        done = Parallel(n_jobs=n_jobs, verbose=verbose)(
+            delayed(_run)(batch, method, shared) for batch in _batches(X, tasks())
+        )
     except LocalFitError as error:
         # On its way from another process the error has lost its cause.
         raise error from error.original
+    return [one for batch in done for one in batch]
 
 
 def fit_problems(
@@ -171,17 +236,10 @@ def fit_problems(
     fitted : list of (LocalModel, seconds)
         In the order of `jobs`.
     """
-    # Rows of what cannot be mapped are taken here: only they travel to a worker.
-    travels_whole = _can_be_mapped(X)
-
-    def tasks() -> Iterator[Any]:
-        for job in jobs:
-            ready, data, rows = _ready(X, job, travels_whole)
-            yield delayed(_fit_one)(
-                ready, method, data, rows, place_of(job.problem.owner, taxonomy)
-            )
-
-    fitted: list[tuple[LocalModel, float]] = _in_parallel(tasks(), n_jobs, verbose)
+    pairs = ((job, None) for job in jobs)
+    fitted: list[tuple[LocalModel, float]] = _in_parallel(
+        X, pairs, taxonomy, method, n_jobs, verbose
+    )
     return fitted
 
 
@@ -207,16 +265,9 @@ def hold_out_problems(
     answers : list of (dict, seconds)
         By method, for each row of a question: a number for each outcome. In the order of `jobs`.
     """
-    travels_whole = _can_be_mapped(X)
-
-    def tasks() -> Iterator[Any]:
-        for job, question in jobs:
-            ready, data, rows = _ready(X, job, travels_whole)
-            asked = None if travels_whole else take_rows(X, question.rows)
-            place = place_of(job.problem.owner, taxonomy)
-            yield delayed(_hold_out_one)(ready, data, rows, question, asked, place)
-
-    answers: list[tuple[dict[str, Floats], float]] = _in_parallel(tasks(), n_jobs, verbose)
+    answers: list[tuple[dict[str, Floats], float]] = _in_parallel(
+        X, jobs, taxonomy, "fit", n_jobs, verbose
+    )
     return answers
 
 
@@ -231,5 +282,7 @@ def seeded_clone(estimator: Any, owner: int, seed: int | None) -> Any:
         if key == "random_state" or key.endswith("__random_state")
     )
     draws = np.random.SeedSequence([seed, owner]).generate_state(len(keys))
-    states = (draws % np.iinfo(np.int32).max).tolist()
-    return estimator.set_params(**dict(zip(keys, states, strict=True))) if keys else estimator
+    states = dict(zip(keys, (draws % np.iinfo(np.int32).max).tolist(), strict=True))
+    if "random_state" in states:  # as set_params would, which collects all parameters again
+        estimator.random_state = states.pop("random_state")
+    return estimator.set_params(**states) if states else estimator

@@ -144,6 +144,8 @@ def take_rows(X: Any, rows: Rows) -> Any:
     n_rows = len(rows)
     if n_rows == _num_samples(X):
         return X
+    if _linear.is_csr(X):
+        return _linear.rows_of(X, rows)
     if n_rows and rows[-1] - rows[0] + 1 == n_rows:
         window = slice(int(rows[0]), int(rows[-1]) + 1)
         if isinstance(X, np.ndarray | list):
