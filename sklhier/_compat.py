@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,8 @@ def csr_rows(data: Any, indices: Any, indptr: Any, rows: Any) -> tuple[Any, Any,
     return *taken, bounds
 
 
+# All dual fits of a process draw from the same random numbers, each after it has seeded them.
+_LIBLINEAR_DRAWS = threading.Lock()
 _SOLVERS = {("squared_hinge", True): 1, ("squared_hinge", False): 2, ("hinge", True): 3}
 
 
@@ -92,7 +96,7 @@ def solved_by_liblinear(
         Which form is solved.
     """
     _liblinear.set_verbosity_wrap(0)
-    raw, n_iter = _liblinear.train_wrap(
+    arguments = (
         X,
         codes.astype(np.float64),
         True,
@@ -106,6 +110,8 @@ def solved_by_liblinear(
         0.1,  # of another loss
         weights,
     )
+    with _LIBLINEAR_DRAWS if dual else nullcontext():
+        raw, n_iter = _liblinear.train_wrap(*arguments)
     if not svc.fit_intercept:
         return raw, 0.0, int(n_iter.max())
     return raw[:, :-1], svc.intercept_scaling * raw[:, -1], int(n_iter.max())

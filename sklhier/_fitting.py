@@ -6,14 +6,16 @@ Workers are module-level functions over arrays.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.linear_model import Perceptron, SGDClassifier
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from sklearn.utils.validation import _num_samples
 
 from sklhier import _compat, _linear
@@ -22,13 +24,22 @@ from sklhier._linear import Packing
 from sklhier._local import LocalModel, LocalProblem, outputs_of, take_rows
 from sklhier._places import Place, place_of
 from sklhier._typing import Floats, Rows
+from sklhier._workers import in_parallel
 from sklhier.exceptions import LocalFitError, LocalPredictError
 from sklhier.taxonomy import Taxonomy
 
 # Small problems are handed to workers together: at least so many rows of all problems in one go, and
 # a level of the taxonomy in about so many parts.
 _LEAST_ROWS = 500
-_BATCHES_OF_ALL = 32
+_PARTS_OF_LEVEL = 32
+
+# With `n_jobs` these fit their parts in threads, and are the same for any number of them. All other
+# work at their nodes is little.
+_FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
+_ONE_VS_REST = (SGDClassifier, Perceptron, *_compat.PASSIVE_AGGRESSIVE)
+# These compute without Python's lock most of the time, and share nothing. Not LinearSVC, all fits of
+# which draw from the same random numbers: beside others it would not be the same.
+_IN_THREADS = (*_FORESTS, DecisionTreeClassifier, ExtraTreeClassifier)
 
 __all__ = ["Job", "Question", "fit_problems", "hold_out_problems", "seeded_clone"]
 
@@ -85,33 +96,81 @@ def _taught(job: Job, method: str, X: Any) -> Packing | None:
 
 @dataclass(frozen=True)
 class _Task:
-    """A job as a worker gets it.
+    """A job with what is needed to do it.
 
     Attributes
     ----------
     job : Job
-    place : Place
-        For error messages.
     question : Question or None
         What the model is asked; the model is forgotten then.
-    X, X_asked : array-like, default=None
-        Rows of the job and of the question, of an X that is not shared between workers.
+    method : {"fit", "partial_fit"}
+        What is called.
+    place : Place
+        For error messages.
+    X : array-like
+        All samples, or those of the problem alone.
+    X_asked : array-like, default=None
+        The samples of the question, if X has those of the problem alone.
+    has_own : bool, default=False
+        Whether X has the samples of the problem alone.
+    n_threads : int, default=None
+        Number of threads of the estimator itself.
     """
 
     job: Job
-    place: Place
     question: Question | None
-    X: Any = None
+    method: str
+    place: Place
+    X: Any
     X_asked: Any = None
+    has_own: bool = False
+    n_threads: int | None = None
+
+    @property
+    def size(self) -> float:
+        return float(len(self.job.problem.rows))
+
+    @property
+    def in_threads(self) -> bool:
+        return type(self.job.estimator) in _IN_THREADS
+
+    def ready(self) -> Self:
+        """Return the task with fit parameters of its own rows, and what is to travel of X."""
+        job, question, X = self.job, self.question, self.X
+        ready = replace(self, job=replace(job, params=_own_params(X, job)))
+        if _can_be_mapped(X):
+            return ready
+        asked = None if question is None else take_rows(X, question.rows)
+        return replace(ready, X=take_rows(X, job.problem.rows), X_asked=asked, has_own=True)
+
+    def for_all(self, n_workers: int) -> Self | None:
+        """Return the task with threads of its own, if there may be too few others beside it."""
+        estimator, n_outcomes = self.job.estimator, len(self.job.problem.outcomes)
+        few = 2 * n_workers * self.size > _num_samples(self.X)
+        if few and _splits_itself(estimator, n_outcomes) and estimator.n_jobs is None:
+            return replace(self, n_threads=n_workers)
+        return None
 
 
-def _fit_one(task: _Task, method: str, X: Any) -> tuple[LocalModel, float]:
+def _splits_itself(estimator: Any, n_outcomes: int) -> bool:
+    """Whether an estimator fits parts of itself in threads, the same for any number of them."""
+    if type(estimator) in _FORESTS:
+        return True
+    return type(estimator) in _ONE_VS_REST and n_outcomes > 2
+
+
+def _fit_one(task: _Task) -> tuple[LocalModel, float]:
     """Fit an estimator to its rows of X, and time it."""
     started = time.perf_counter()
     job, problem = task.job, task.job.problem
     try:
-        own = take_rows(X, problem.rows) if task.X is None else task.X
-        packing = _taught(job, method, own)
+        own = task.X if task.has_own else take_rows(task.X, problem.rows)
+        if task.n_threads is None:
+            packing = _taught(job, task.method, own)
+        else:
+            job.estimator.n_jobs = task.n_threads
+            packing = _taught(job, task.method, own)
+            job.estimator.n_jobs = None
     except Exception as error:
         raise LocalFitError.at(error, job.estimator, task.place, len(problem.codes)) from error
     is_joint = problem.codes.ndim == 2
@@ -119,17 +178,15 @@ def _fit_one(task: _Task, method: str, X: Any) -> tuple[LocalModel, float]:
     return model, time.perf_counter() - started
 
 
-def _hold_out_one(
-    task: _Task, question: Question, method: str, X: Any
-) -> tuple[dict[str, Floats], float]:
+def _hold_out_one(task: _Task, question: Question) -> tuple[dict[str, Floats], float]:
     """Fit an estimator, ask it about other samples, and forget it."""
-    model, seconds = _fit_one(task, method, X)
+    model, seconds = _fit_one(task)
     started = time.perf_counter()
     try:
-        asked = take_rows(X, question.rows) if task.X_asked is None else task.X_asked
+        asked = task.X_asked if task.has_own else take_rows(task.X, question.rows)
         answers = {
-            asked_for: outputs_of(model, asked, question.columns, asked_for)
-            for asked_for in question.methods
+            method: outputs_of(model, asked, question.columns, method)
+            for method in question.methods
         }
     except Exception as error:
         raise LocalPredictError.at(
@@ -138,12 +195,10 @@ def _hold_out_one(
     return answers, seconds + time.perf_counter() - started
 
 
-def _run(tasks: list[_Task], method: str, X: Any) -> list[Any]:
+def _run(tasks: list[_Task]) -> list[Any]:
     """Do some tasks, one after the other."""
     return [
-        _fit_one(task, method, X)
-        if task.question is None
-        else _hold_out_one(task, task.question, method, X)
+        _fit_one(task) if task.question is None else _hold_out_one(task, task.question)
         for task in tasks
     ]
 
@@ -162,21 +217,6 @@ def _own_params(X: Any, job: Job) -> dict[str, Any]:
     return own
 
 
-def _batches(X: Any, tasks: Iterable[_Task]) -> Iterator[list[_Task]]:
-    """Gather tasks until they have so many rows that handing them out one by one costs little."""
-    enough = max(_LEAST_ROWS, _num_samples(X) // _BATCHES_OF_ALL)
-    batch: list[_Task] = []
-    n_rows = 0
-    for task in tasks:
-        batch.append(task)
-        n_rows += len(task.job.problem.rows)
-        if n_rows >= enough:
-            yield batch
-            batch, n_rows = [], 0
-    if batch:
-        yield batch
-
-
 def _in_parallel(
     X: Any,
     jobs: Iterable[tuple[Job, Question | None]],
@@ -185,28 +225,21 @@ def _in_parallel(
     n_jobs: int | None,
     verbose: int,
 ) -> list[Any]:
-    # Rows of what cannot be mapped are taken here: only they travel to a worker.
-    travels_whole = _can_be_mapped(X)
-
-    def tasks() -> Iterator[_Task]:
-        for job, question in jobs:
-            place = place_of(job.problem.owner, taxonomy)
-            ready = replace(job, params=_own_params(X, job))
-            if travels_whole:
-                yield _Task(ready, place, question)
-            else:
-                asked = None if question is None else take_rows(X, question.rows)
-                yield _Task(ready, place, question, take_rows(X, job.problem.rows), asked)
-
-    shared = X if travels_whole else None
+    tasks = (
+        _Task(job, question, method, place_of(job.problem.owner, taxonomy), X)
+        for job, question in jobs
+    )
     try:
-        done = Parallel(n_jobs=n_jobs, verbose=verbose)(
-            delayed(_run)(batch, method, shared) for batch in _batches(X, tasks())
+        return in_parallel(
+            _run,
+            tasks,
+            least=max(_LEAST_ROWS, _num_samples(X) / _PARTS_OF_LEVEL),
+            n_jobs=n_jobs,
+            verbose=verbose,
         )
     except LocalFitError as error:
         # On its way from another process the error has lost its cause.
         raise error from error.original
-    return [one for batch in done for one in batch]
 
 
 def fit_problems(
