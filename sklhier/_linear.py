@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit, softmax
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
     LogisticRegression,
@@ -43,6 +43,7 @@ __all__ = [
     "n_scores_of",
     "rows_of",
     "scores_of",
+    "softmax",
     "takes",
     "whole",
 ]
@@ -515,8 +516,10 @@ def _shares(scores: Floats) -> Floats:
     return proba  # NaN where all are 0
 
 
-def _softmax(scores: Floats) -> Floats:
-    proba: Floats = softmax(scores, axis=1)
+def softmax(scores: Floats) -> Floats:
+    """Return the softmax of each row, as SciPy computes it, without its checks."""
+    proba: Floats = np.exp(scores - scores.max(axis=1, keepdims=True))
+    proba /= proba.sum(axis=1, keepdims=True)
     return proba
 
 
@@ -533,5 +536,5 @@ def link_of(estimator: Any, method: str, rows: SparseRows) -> Callable[[Floats],
         if getattr(estimator, "multi_class", "auto") not in ("auto", "deprecated"):
             return None
         ovr = len(estimator.classes_) == 2 or estimator.solver == "liblinear"
-        return _shares if ovr else _softmax
+        return _shares if ovr else softmax
     return None

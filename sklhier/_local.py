@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
@@ -212,7 +212,7 @@ def read_answer(answer: Any, model: LocalModel, method: str) -> Floats:
 
 def normalised(scores: Floats, decides: bool) -> Floats:
     """Return one non-negative score for each outcome, those of a row summing to about 1."""
-    return softmax(_SHARPNESS * scores, axis=1) if decides else scores
+    return _linear.softmax(_SHARPNESS * scores) if decides else scores
 
 
 def last_log_weight(scores: Floats, decides: bool) -> Floats:
