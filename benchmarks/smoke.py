@@ -11,13 +11,16 @@ import traceback
 from benchmarks import (
     common,
     decision_scores,
+    grids,
     joint,
     label_sets,
     overhead,
     real_text,
+    scale,
     speed,
     staged,
     strategies,
+    workers,
     workloads,
 )
 from benchmarks.peers import hiclass
@@ -28,6 +31,9 @@ _MODULES = (
     decision_scores,
     overhead,
     speed,
+    grids,
+    workers,
+    scale,
     strategies,
     label_sets,
     joint,

@@ -151,7 +151,7 @@ def take_rows(X: Any, rows: Rows) -> Any:
         if isinstance(X, np.ndarray | list):
             return X[window]
         return _safe_indexing(X, window)
-    return _safe_indexing(X, rows)
+    return X.take(rows, axis=0) if type(X) is np.ndarray else _safe_indexing(X, rows)
 
 
 # -- what a model says --------------------------------------------------------------------

@@ -118,8 +118,8 @@ class LocalScores:
         scores = self._ask(owner, rows, _local.normalised)
         model = self._models[owner + self._offset]
         proba = _local.conditional(scores, model.outcomes, outcomes)
-        strange = ~np.isfinite(proba).all(axis=1)
-        if strange.any():
+        if not np.isfinite(proba).all():
+            strange = ~np.isfinite(proba).all(axis=1)
             raise LocalPredictError.not_a_distribution(
                 model.estimator,
                 place_of(owner + self._offset, self._taxonomy),
