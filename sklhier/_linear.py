@@ -369,6 +369,8 @@ class SparseRows:
         """Return some rows."""
         # All binary models of siblings are asked about the same.
         if self._last is None or self._last[0] is not rows:
+            if len(rows) == len(self.indptr) - 1 and (rows[1:] > rows[:-1]).all():
+                return self
             found = _compat.csr_rows(self.data, self.indices, self.indptr, rows)
             self._last = rows, SparseRows(*found, self.n_columns, self._places)
         return self._last[1]
@@ -395,17 +397,18 @@ class SparseRows:
         Rows ``[bounds[i], bounds[i + 1])`` keep the columns ``columns[i]`` (None: all), which are
         ascending and numbered by their position there.
         """
+        if all(chosen is None for chosen in columns):
+            return self.data, self.indices, self.indptr
         positions = np.empty_like(self.indices)
         ends = self.indptr[np.asarray(bounds)].tolist()
         for chosen, start, stop in zip(columns, ends, ends[1:], strict=False):
             here = self.indices[start:stop]
             positions[start:stop] = here if chosen is None else self._places.of(here, chosen)
-        is_known = positions >= 0
-        if is_known.all():
+        if positions.min(initial=0) == 0:
             return self.data, positions, self.indptr
-        before = np.zeros(len(is_known) + 1, dtype=self.indptr.dtype)
-        np.cumsum(is_known, out=before[1:])
-        return self.data[is_known], positions[is_known], before[self.indptr]
+        known = (positions >= 0).nonzero()[0]  # to take entries by a mask is slower
+        bounds_of_rows = np.searchsorted(known, self.indptr).astype(self.indptr.dtype)
+        return self.data[known], positions[known], bounds_of_rows
 
 
 def is_csr(X: Any) -> bool:
