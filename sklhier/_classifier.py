@@ -97,8 +97,9 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         ``ensemble=False``, ``cross_val_predict`` with ``method="predict_proba"``) need
         ``classes=np.unique(y)``.
     n_jobs : int, default=None
-        Nodes fitted at the same time, on the active joblib backend; None is 1 unless in a
-        :obj:`joblib.parallel_config` context.
+        Nodes fitted at the same time: in threads where the base estimator allows it, else in
+        processes if there are seconds of work for them, or as a :obj:`joblib.parallel_config`
+        context says. None is 1 unless in such a context. The result does not depend on it.
     verbose : int, default=0
         If positive, joblib reports progress of fitting.
     random_state : int, RandomState instance or None, default=None

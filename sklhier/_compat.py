@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn import linear_model
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_method_params
+
+try:  # the solver behind LinearSVC, without the checks around it
+    from sklearn.svm import _liblinear
+except ImportError:  # a later scikit-learn may move it: LinearSVC.fit gives the same numbers
+    _liblinear = None
 
 try:  # scikit-learn >= 1.7
     from sklearn.utils._repr_html.estimator import _VisualBlock
@@ -28,7 +36,9 @@ __all__ = [
     "add_csr_product",
     "by_column",
     "csr_rows",
+    "has_liblinear",
     "params_of_rows",
+    "solved_by_liblinear",
     "visual_block",
 ]
 
@@ -48,9 +58,63 @@ def csr_rows(data: Any, indices: Any, indptr: Any, rows: Any) -> tuple[Any, Any,
     starts, counts = indptr[rows], indptr[rows + 1] - indptr[rows]
     bounds = np.zeros(len(rows) + 1, dtype=indptr.dtype)
     np.cumsum(counts, out=bounds[1:])
-    flat = np.repeat(starts - bounds[:-1], counts)
-    flat += np.arange(len(flat), dtype=flat.dtype)
-    return data[flat], indices[flat], bounds
+    if _sparsetools is None:
+        flat = np.repeat(starts - bounds[:-1], counts)
+        flat += np.arange(len(flat), dtype=flat.dtype)
+        return data[flat], indices[flat], bounds
+    taken = np.empty(bounds[-1], dtype=data.dtype), np.empty(bounds[-1], dtype=indices.dtype)
+    at = rows.astype(indptr.dtype, copy=False)
+    _sparsetools.csr_row_index(len(rows), at, indptr, indices, data, taken[1], taken[0])
+    return *taken, bounds
+
+
+# All dual fits of a process draw from the same random numbers, each after it has seeded them.
+_LIBLINEAR_DRAWS = threading.Lock()
+_SOLVERS = {("squared_hinge", True): 1, ("squared_hinge", False): 2, ("hinge", True): 3}
+
+
+def has_liblinear(loss: str, dual: bool) -> bool:
+    """Whether :func:`solved_by_liblinear` can be called for a loss."""
+    return _liblinear is not None and (loss, dual) in _SOLVERS
+
+
+def solved_by_liblinear(
+    X: Any, codes: Any, weights: Any, svc: Any, dual: bool
+) -> tuple[Any, Any, int]:
+    """Return coefficients, intercepts and iterations, as ``LinearSVC.fit`` finds them.
+
+    Parameters
+    ----------
+    X : CSR matrix, shape (n, n_columns)
+        Finite floats; indices of 32 bits.
+    codes : ndarray of int, shape (n,)
+        Classes ``0..k-1``, all there.
+    weights : ndarray of float64, shape (n,)
+    svc : LinearSVC
+        Of one-vs-rest problems with an L2 penalty, its parameters in range, without class weights.
+    dual : bool
+        Which form is solved.
+    """
+    _liblinear.set_verbosity_wrap(0)
+    arguments = (
+        X,
+        codes.astype(np.float64),
+        True,
+        _SOLVERS[svc.loss, dual],
+        svc.tol,
+        svc.intercept_scaling if svc.fit_intercept else -1.0,
+        svc.C,
+        np.ones(int(codes.max()) + 1),
+        svc.max_iter,
+        check_random_state(svc.random_state).randint(np.iinfo("i").max),
+        0.1,  # of another loss
+        weights,
+    )
+    with _LIBLINEAR_DRAWS if dual else nullcontext():
+        raw, n_iter = _liblinear.train_wrap(*arguments)
+    if not svc.fit_intercept:
+        return raw, 0.0, int(n_iter.max())
+    return raw[:, :-1], svc.intercept_scaling * raw[:, -1], int(n_iter.max())
 
 
 def by_column(data: Any, indices: Any, indptr: Any, n_columns: int) -> tuple[Any, Any, Any] | None:

@@ -6,14 +6,17 @@ Workers are module-level functions over arrays.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.linear_model import Perceptron, SGDClassifier
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+from sklearn.utils.validation import _num_samples
 
 from sklhier import _compat, _linear
 from sklhier._columns import Columns, shown_beside
@@ -21,8 +24,22 @@ from sklhier._linear import Packing
 from sklhier._local import LocalModel, LocalProblem, outputs_of, take_rows
 from sklhier._places import Place, place_of
 from sklhier._typing import Floats, Rows
+from sklhier._workers import in_parallel
 from sklhier.exceptions import LocalFitError, LocalPredictError
 from sklhier.taxonomy import Taxonomy
+
+# Small problems are handed to workers together: at least so many rows of all problems in one go, and
+# a level of the taxonomy in about so many parts.
+_LEAST_ROWS = 500
+_PARTS_OF_LEVEL = 32
+
+# With `n_jobs` these fit their parts in threads, and are the same for any number of them. All other
+# work at their nodes is little.
+_FORESTS = (RandomForestClassifier, ExtraTreesClassifier)
+_ONE_VS_REST = (SGDClassifier, Perceptron, *_compat.PASSIVE_AGGRESSIVE)
+# These compute without Python's lock most of the time, and share nothing. Not LinearSVC, all fits of
+# which draw from the same random numbers: beside others it would not be the same.
+_IN_THREADS = (*_FORESTS, DecisionTreeClassifier, ExtraTreeClassifier)
 
 __all__ = ["Job", "Question", "fit_problems", "hold_out_problems", "seeded_clone"]
 
@@ -77,42 +94,113 @@ def _taught(job: Job, method: str, X: Any) -> Packing | None:
     return None
 
 
-def _fit_one(
-    job: Job, method: str, X: Any, rows: Rows | None, place: Place
-) -> tuple[LocalModel, float]:
-    """Fit an estimator to the given rows of X (None: all of them), and time it."""
+@dataclass(frozen=True)
+class _Task:
+    """A job with what is needed to do it.
+
+    Attributes
+    ----------
+    job : Job
+    question : Question or None
+        What the model is asked; the model is forgotten then.
+    method : {"fit", "partial_fit"}
+        What is called.
+    place : Place
+        For error messages.
+    X : array-like
+        All samples, or those of the problem alone.
+    X_asked : array-like, default=None
+        The samples of the question, if X has those of the problem alone.
+    has_own : bool, default=False
+        Whether X has the samples of the problem alone.
+    n_threads : int, default=None
+        Number of threads of the estimator itself.
+    """
+
+    job: Job
+    question: Question | None
+    method: str
+    place: Place
+    X: Any
+    X_asked: Any = None
+    has_own: bool = False
+    n_threads: int | None = None
+
+    @property
+    def size(self) -> float:
+        return float(len(self.job.problem.rows))
+
+    @property
+    def in_threads(self) -> bool:
+        return type(self.job.estimator) in _IN_THREADS
+
+    def ready(self) -> Self:
+        """Return the task with fit parameters of its own rows, and what is to travel of X."""
+        job, question, X = self.job, self.question, self.X
+        ready = replace(self, job=replace(job, params=_own_params(X, job)))
+        if _can_be_mapped(X):
+            return ready
+        asked = None if question is None else take_rows(X, question.rows)
+        return replace(ready, X=take_rows(X, job.problem.rows), X_asked=asked, has_own=True)
+
+    def for_all(self, n_workers: int) -> Self | None:
+        """Return the task with threads of its own, if there may be too few others beside it."""
+        estimator, n_outcomes = self.job.estimator, len(self.job.problem.outcomes)
+        few = 2 * n_workers * self.size > _num_samples(self.X)
+        if few and _splits_itself(estimator, n_outcomes) and estimator.n_jobs is None:
+            return replace(self, n_threads=n_workers)
+        return None
+
+
+def _splits_itself(estimator: Any, n_outcomes: int) -> bool:
+    """Whether an estimator fits parts of itself in threads, the same for any number of them."""
+    if type(estimator) in _FORESTS:
+        return True
+    return type(estimator) in _ONE_VS_REST and n_outcomes > 2
+
+
+def _fit_one(task: _Task) -> tuple[LocalModel, float]:
+    """Fit an estimator to its rows of X, and time it."""
     started = time.perf_counter()
-    problem = job.problem
+    job, problem = task.job, task.job.problem
     try:
-        X = X if rows is None else take_rows(X, rows)
-        packing = _taught(job, method, X)
+        own = task.X if task.has_own else take_rows(task.X, problem.rows)
+        if task.n_threads is None:
+            packing = _taught(job, task.method, own)
+        else:
+            job.estimator.n_jobs = task.n_threads
+            packing = _taught(job, task.method, own)
+            job.estimator.n_jobs = None
     except Exception as error:
-        raise LocalFitError.at(error, job.estimator, place, len(problem.codes)) from error
+        raise LocalFitError.at(error, job.estimator, task.place, len(problem.codes)) from error
     is_joint = problem.codes.ndim == 2
     model = LocalModel(problem.owner, problem.outcomes, job.estimator, is_joint, packing=packing)
     return model, time.perf_counter() - started
 
 
-def _hold_out_one(
-    job: Job,
-    X: Any,
-    rows: Rows | None,
-    question: Question,
-    X_asked: Any,
-    place: Place,
-) -> tuple[dict[str, Floats], float]:
+def _hold_out_one(task: _Task, question: Question) -> tuple[dict[str, Floats], float]:
     """Fit an estimator, ask it about other samples, and forget it."""
-    model, seconds = _fit_one(job, "fit", X, rows, place)
+    model, seconds = _fit_one(task)
     started = time.perf_counter()
     try:
-        X_asked = take_rows(X, question.rows) if X_asked is None else X_asked
+        asked = task.X_asked if task.has_own else take_rows(task.X, question.rows)
         answers = {
-            method: outputs_of(model, X_asked, question.columns, method)
+            method: outputs_of(model, asked, question.columns, method)
             for method in question.methods
         }
     except Exception as error:
-        raise LocalPredictError.at(error, job.estimator, place, len(question.rows)) from error
+        raise LocalPredictError.at(
+            error, model.estimator, task.place, len(question.rows)
+        ) from error
     return answers, seconds + time.perf_counter() - started
+
+
+def _run(tasks: list[_Task]) -> list[Any]:
+    """Do some tasks, one after the other."""
+    return [
+        _fit_one(task) if task.question is None else _hold_out_one(task, task.question)
+        for task in tasks
+    ]
 
 
 def _can_be_mapped(X: Any) -> bool:
@@ -129,16 +217,26 @@ def _own_params(X: Any, job: Job) -> dict[str, Any]:
     return own
 
 
-def _ready(X: Any, job: Job, travels_whole: bool) -> tuple[Job, Any, Rows | None]:
-    """Return a job as a worker gets it, with X and the rows to take, or these rows alone."""
-    rows = job.problem.rows
-    ready = replace(job, params=_own_params(X, job))
-    return (ready, X, rows) if travels_whole else (ready, take_rows(X, rows), None)
-
-
-def _in_parallel(tasks: Iterable[Any], n_jobs: int | None, verbose: int) -> Any:
+def _in_parallel(
+    X: Any,
+    jobs: Iterable[tuple[Job, Question | None]],
+    taxonomy: Taxonomy,
+    method: str,
+    n_jobs: int | None,
+    verbose: int,
+) -> list[Any]:
+    tasks = (
+        _Task(job, question, method, place_of(job.problem.owner, taxonomy), X)
+        for job, question in jobs
+    )
     try:
-        return Parallel(n_jobs=n_jobs, verbose=verbose)(tasks)
+        return in_parallel(
+            _run,
+            tasks,
+            least=max(_LEAST_ROWS, _num_samples(X) / _PARTS_OF_LEVEL),
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
     except LocalFitError as error:
         # On its way from another process the error has lost its cause.
         raise error from error.original
@@ -171,17 +269,10 @@ def fit_problems(
     fitted : list of (LocalModel, seconds)
         In the order of `jobs`.
     """
-    # Rows of what cannot be mapped are taken here: only they travel to a worker.
-    travels_whole = _can_be_mapped(X)
-
-    def tasks() -> Iterator[Any]:
-        for job in jobs:
-            ready, data, rows = _ready(X, job, travels_whole)
-            yield delayed(_fit_one)(
-                ready, method, data, rows, place_of(job.problem.owner, taxonomy)
-            )
-
-    fitted: list[tuple[LocalModel, float]] = _in_parallel(tasks(), n_jobs, verbose)
+    pairs = ((job, None) for job in jobs)
+    fitted: list[tuple[LocalModel, float]] = _in_parallel(
+        X, pairs, taxonomy, method, n_jobs, verbose
+    )
     return fitted
 
 
@@ -207,16 +298,9 @@ def hold_out_problems(
     answers : list of (dict, seconds)
         By method, for each row of a question: a number for each outcome. In the order of `jobs`.
     """
-    travels_whole = _can_be_mapped(X)
-
-    def tasks() -> Iterator[Any]:
-        for job, question in jobs:
-            ready, data, rows = _ready(X, job, travels_whole)
-            asked = None if travels_whole else take_rows(X, question.rows)
-            place = place_of(job.problem.owner, taxonomy)
-            yield delayed(_hold_out_one)(ready, data, rows, question, asked, place)
-
-    answers: list[tuple[dict[str, Floats], float]] = _in_parallel(tasks(), n_jobs, verbose)
+    answers: list[tuple[dict[str, Floats], float]] = _in_parallel(
+        X, jobs, taxonomy, "fit", n_jobs, verbose
+    )
     return answers
 
 
@@ -231,5 +315,7 @@ def seeded_clone(estimator: Any, owner: int, seed: int | None) -> Any:
         if key == "random_state" or key.endswith("__random_state")
     )
     draws = np.random.SeedSequence([seed, owner]).generate_state(len(keys))
-    states = (draws % np.iinfo(np.int32).max).tolist()
-    return estimator.set_params(**dict(zip(keys, states, strict=True))) if keys else estimator
+    states = dict(zip(keys, (draws % np.iinfo(np.int32).max).tolist(), strict=True))
+    if "random_state" in states:  # as set_params would, which collects all parameters again
+        estimator.random_state = states.pop("random_state")
+    return estimator.set_params(**states) if states else estimator

@@ -8,6 +8,7 @@ estimators are fitted and asked as they are.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit, softmax
+from scipy.special import expit
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
     LogisticRegression,
     Perceptron,
@@ -37,12 +39,15 @@ __all__ = [
     "answer_rows",
     "compressed",
     "fit_packed",
+    "is_csr",
     "is_linear",
     "link_of",
     "n_bytes_of",
     "n_columns_of",
     "n_scores_of",
+    "rows_of",
     "scores_of",
+    "softmax",
     "takes",
     "whole",
 ]
@@ -82,9 +87,12 @@ class Packing:
 def _of_linear_svc(svc: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
     if svc.penalty != "l2" or svc.multi_class != "ovr":
         return None
-    if svc.dual != "auto":
-        return {}
-    return {"dual": n_rows < n_features or svc.loss == "hinge"}  # as it would choose itself
+    return {"dual": _is_dual(svc, n_rows, n_features)} if svc.dual == "auto" else {}
+
+
+def _is_dual(svc: Any, n_rows: int, n_features: int) -> bool:
+    """Return what ``dual="auto"`` stands for."""
+    return n_rows < n_features or svc.loss == "hinge"
 
 
 _SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
@@ -171,7 +179,7 @@ def fit_packed(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packin
 
 
 def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing | None:
-    if not (_is_csr(X) and set(params) <= {"sample_weight"}):
+    if not (is_csr(X) and set(params) <= {"sample_weight"}):
         estimator.fit(X, y, **params)
         return None
     n_features = X.shape[1]
@@ -185,10 +193,61 @@ def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing
             data = X.data if X.has_canonical_format else X.data.copy()
             X = type(X)((data, positions, X.indptr), shape=(X.shape[0], len(used)))
     given = {name: getattr(estimator, name) for name in changes}
-    estimator.set_params(**changes).fit(X, y, **params)
+    vars(estimator).update(changes)
+    if not _solved(estimator, X, y, **params):
+        estimator.fit(X, y, **params)
     # Predictions read the weights feature by feature.
     estimator.coef_ = np.asfortranarray(estimator.coef_)
     return Packing(columns, n_features, given)
+
+
+def _solved(svc: Any, X: Any, y: Any, sample_weight: Any = None) -> bool:
+    """Fit a LinearSVC as its own ``fit`` does, without what that checks anew at each node.
+
+    Return False, with nothing done, for what is left to ``fit``: other estimators, parameters and
+    data that may be out of range, class weights.
+    """
+    if type(svc) is not LinearSVC or not _is_ordinary(svc) or not _is_ordinary_csr(X):
+        return False
+    dual = _is_dual(svc, *X.shape) if svc.dual == "auto" else svc.dual
+    classes, codes = np.unique(y, return_inverse=True)
+    weights = np.ones(X.shape[0]) if sample_weight is None else np.asarray(sample_weight)
+    if weights.dtype != np.float64 or weights.shape != y.shape or not np.isfinite(weights).all():
+        return False
+    if len(classes) < 2 or not _compat.has_liblinear(svc.loss, dual):
+        return False
+    coef, intercept, n_iter = _compat.solved_by_liblinear(X, codes, weights, svc, dual)
+    if n_iter >= svc.max_iter:
+        warnings.warn(
+            "Liblinear failed to converge, increase the number of iterations.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    svc.classes_, svc.coef_, svc.intercept_, svc.n_iter_ = classes, coef, intercept, n_iter
+    svc.n_features_in_ = X.shape[1]
+    return True
+
+
+def _is_ordinary(svc: Any) -> bool:
+    """Whether parameters of a LinearSVC are certainly in range, and none of the rare ones."""
+    return (
+        (svc.penalty, svc.multi_class, svc.class_weight, svc.verbose) == ("l2", "ovr", None, 0)
+        and all(
+            type(number) in (int, float) and 0 < number < np.inf
+            for number in (svc.C, svc.tol, svc.intercept_scaling, svc.max_iter)
+        )
+        and type(svc.max_iter) is int
+        and type(svc.fit_intercept) is bool
+        and (svc.dual == "auto" or type(svc.dual) is bool)
+        and type(svc.random_state) in (int, type(None), np.random.RandomState)
+    )
+
+
+def _is_ordinary_csr(X: Any) -> bool:
+    small = X.indices.dtype == np.int32 == X.indptr.dtype
+    return (
+        small and X.dtype in (np.float32, np.float64) and X.nnz > 0 and np.isfinite(X.data).all()
+    )
 
 
 def _used_columns(indices: Rows, n_features: int) -> tuple[Rows, Rows]:
@@ -392,7 +451,7 @@ class SparseRows:
     @classmethod
     def of(cls, X: Any) -> Self | None:
         """Return the rows of a sparse X of finite numbers; None for anything else."""
-        if not (_is_csr(X) and X.dtype.kind in "fiub"):
+        if not (is_csr(X) and X.dtype.kind in "fiub"):
             return None
         if X.dtype.kind == "f" and not np.isfinite(X.data).all():
             return None  # for the estimator to refuse
@@ -441,8 +500,23 @@ class SparseRows:
         return self.data[is_known], positions[is_known], before[self.indptr]
 
 
-def _is_csr(X: Any) -> bool:
+def is_csr(X: Any) -> bool:
+    """Whether X is a sparse matrix or array in rows."""
     return sparse.issparse(X) and X.format == "csr"  # type: ignore[attr-defined]
+
+
+def rows_of(X: Any, rows: Rows) -> Any:
+    """Return rows of a CSR matrix at ascending positions, without a copy if they are side by side."""
+    if not len(rows) or X.dtype.kind not in "fiub":
+        return X[rows]
+    first, stop = int(rows[0]), int(rows[-1]) + 1
+    if stop - first == len(rows) and X.has_canonical_format:
+        own = slice(X.indptr[first], X.indptr[stop])
+        bounds = X.indptr[first : stop + 1] - X.indptr[first]
+        taken = X.data[own], X.indices[own], bounds
+    else:
+        taken = _compat.csr_rows(X.data, X.indices, X.indptr, rows)
+    return type(X)(taken, shape=(len(rows), X.shape[1]))
 
 
 def answer(estimator: Any, packing: Packing, method: str, X: Any) -> Any:
@@ -540,8 +614,10 @@ def _shares(scores: Floats) -> Floats:
     return proba  # NaN where all are 0
 
 
-def _softmax(scores: Floats) -> Floats:
-    proba: Floats = softmax(scores, axis=1)
+def softmax(scores: Floats) -> Floats:
+    """Return the softmax of each row, as SciPy computes it, without its checks."""
+    proba: Floats = np.exp(scores - scores.max(axis=1, keepdims=True))
+    proba /= proba.sum(axis=1, keepdims=True)
     return proba
 
 
@@ -558,5 +634,5 @@ def link_of(estimator: Any, method: str, rows: SparseRows) -> Callable[[Floats],
         if getattr(estimator, "multi_class", "auto") not in ("auto", "deprecated"):
             return None
         ovr = len(estimator.classes_) == 2 or estimator.solver == "liblinear"
-        return _shares if ovr else _softmax
+        return _shares if ovr else softmax
     return None

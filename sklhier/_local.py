@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
@@ -161,6 +161,8 @@ def take_rows(X: Any, rows: Rows) -> Any:
     n_rows = len(rows)
     if n_rows == _num_samples(X):
         return X
+    if _linear.is_csr(X):
+        return _linear.rows_of(X, rows)
     if n_rows and rows[-1] - rows[0] + 1 == n_rows:
         window = slice(int(rows[0]), int(rows[-1]) + 1)
         if isinstance(X, np.ndarray | list):
@@ -227,7 +229,7 @@ def read_answer(answer: Any, model: LocalModel, method: str) -> Floats:
 
 def normalised(scores: Floats, decides: bool) -> Floats:
     """Return one non-negative score for each outcome, those of a row summing to about 1."""
-    return softmax(_SHARPNESS * scores, axis=1) if decides else scores
+    return _linear.softmax(_SHARPNESS * scores) if decides else scores
 
 
 def last_log_weight(scores: Floats, decides: bool) -> Floats:

@@ -224,7 +224,7 @@ class DenseMarginals:
             return self._given_stop_proba
         below = np.zeros_like(self.node_proba)
         parents = self.taxonomy.edge_parents
-        first = np.flatnonzero(np.diff(parents, prepend=-1))
+        first = ops.run_starts(parents)
         children = self.node_proba[:, self.taxonomy.edge_children]
         below[:, parents[first]] = np.add.reduceat(children, first, axis=1)
         # Rounding may leave the children a little more than their parent.

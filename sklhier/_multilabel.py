@@ -87,7 +87,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         Names of nodes for the columns of an indicator; by default those of all nodes
         (``taxonomy.nodes[1:]``) or of all leaves, by the number of columns.
     n_jobs : int, default=None
-        Models fitted at the same time, on the active joblib backend.
+        Models fitted at the same time: in threads where the base estimator allows it, else in
+        processes if there are seconds of work for them, or as a :obj:`joblib.parallel_config`
+        context says. None is 1 unless in such a context. The result does not depend on it.
     verbose : int, default=0
         If positive, joblib reports progress of fitting.
     random_state : int, RandomState instance or None, default=None

@@ -27,6 +27,7 @@ __all__ = [
     "most_specific",
     "offsets_of",
     "preorder",
+    "run_starts",
     "segment_argmax",
     "with_columns",
 ]
@@ -35,8 +36,15 @@ __all__ = [
 def offsets_of(counts: Any) -> Offsets:
     """Return the offsets of consecutive segments of the given lengths."""
     offsets = np.zeros(len(counts) + 1, dtype=np.intp)
-    np.cumsum(counts, out=offsets[1:])
+    np.add.accumulate(counts, out=offsets[1:])
     return offsets
+
+
+def run_starts(keys: Any) -> Rows:
+    """Return where each run of equal keys begins."""
+    is_first = np.ones(len(keys), dtype=bool)
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    return is_first.nonzero()[0]
 
 
 def concatenated_ranges(starts: Any, counts: Any) -> Rows:
@@ -51,7 +59,7 @@ def segment_argmax(values: Floats, offsets: Offsets) -> Rows:
 
     No segment may be empty: ``reduceat`` would return a neighbour's value for it.
     """
-    counts = np.diff(offsets)
+    counts = offsets[1:] - offsets[:-1]
     best = np.repeat(np.maximum.reduceat(values, offsets[:-1]), counts)
     hits = np.flatnonzero(values == best)
     first = np.searchsorted(hits, offsets[:-1])

@@ -48,6 +48,38 @@ def _joined(parts: list[Any]) -> Any:
     return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
 
 
+def _table_for(n_rows: int, n_columns: int, dtype: Any, out: Any) -> Floats:
+    """Return an array for probabilities: `out` if it is given, else a new one of a dtype."""
+    if out is None:
+        wanted = np.dtype(np.float64 if dtype is None else dtype)
+        if wanted not in (np.float32, np.float64):
+            raise ValueError(f"`dtype` is float32 or float64; {dtype!r} was given.")
+        return np.empty((n_rows, n_columns), dtype=wanted)
+    if not isinstance(out, np.ndarray) or out.dtype not in (np.float32, np.float64):
+        kind = f"an array of {out.dtype}" if hasattr(out, "dtype") else f"a {type(out).__name__}"
+        raise TypeError(f"`out` is an array of float32 or float64; {kind} was given.")
+    if out.shape != (n_rows, n_columns) or not out.flags.writeable:
+        lock = "" if out.flags.writeable else ", read-only,"
+        raise ValueError(
+            f"`out` has a row for each sample and a column for each node, here "
+            f"{(n_rows, n_columns)}, and can be written to; one of shape {out.shape}{lock} was given."
+        )
+    if dtype is not None and out.dtype != dtype:
+        raise ValueError(
+            f"`out` is of {out.dtype}, `dtype` says {np.dtype(dtype)}. Give one of them."
+        )
+    return out
+
+
+def _fill(table: Floats, parts: Iterator[Floats]) -> Floats:
+    """Write blocks of rows, one after the other, as they come."""
+    start = 0
+    for part in parts:
+        table[start : start + len(part)] = part
+        start += len(part)
+    return table
+
+
 class PathPredictor:
     """What an estimator that gives one path to each sample can be asked.
 
@@ -187,7 +219,12 @@ class PathPredictor:
             probability that the label stops there: 0 where labels below it were seen, unless the
             strategy learns stops, as ``PerParent(stop="learn")`` and ``"flat"`` do.
         """
-        return self._by_block(X, lambda marginals: marginals.answer_proba(self._format.class_ids))
+        check_is_fitted(self, "taxonomy_")
+        classes = self._format.class_ids
+        parts = (
+            marginals.answer_proba(classes) for marginals in self._marginals(X, all_nodes=True)
+        )
+        return _fill(_table_for(_num_samples(X), len(classes), None, None), parts)
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X: Any) -> Floats:
@@ -196,21 +233,35 @@ class PathPredictor:
             return np.log(self.predict_proba(X))
 
     @available_if(_gives_probabilities)
-    def predict_node_proba(self, X: Any) -> Floats:
+    def predict_node_proba(self, X: Any, *, dtype: Any = None, out: Any = None) -> Floats:
         """Return the probability of every node of the taxonomy.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
+        dtype : {np.float32, np.float64}, default=None
+            Of the result; None is float64. Probabilities are computed in float64, block by block.
+        out : ndarray of float32 or float64, shape (n_samples, n_nodes), default=None
+            Where to write them, such as a :class:`numpy.memmap` for a table that is larger than
+            memory.
 
         Returns
         -------
-        node_proba : ndarray of float64, shape (n_samples, n_nodes)
+        node_proba : ndarray of float64 or float32, shape (n_samples, n_nodes)
             Columns as in ``taxonomy_.nodes``, the root (always 1) first. Each node has what its
-            children have together, and the probability that the label stops there.
+            children have together, and the probability that the label stops there; in float32 up to
+            rounding.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another dtype, and an `out` of another shape or kind.
         """
-        return self._by_block(X, lambda marginals: marginals.dense().node_proba)
+        check_is_fitted(self, "taxonomy_")
+        table = _table_for(_num_samples(X), self.taxonomy_.n_nodes, dtype, out)
+        parts = (m.dense().node_proba for m in self._marginals(X, all_nodes=True))
+        return _fill(table, parts)
 
     def decode(self, node_proba: Any, decoder: str | Decoder | None = None) -> Any:
         """Turn node probabilities into labels, without fitting or asking the models again.
@@ -295,15 +346,17 @@ class SetPredictor:
         unseen[self._live] = False
         return tuple(self.taxonomy_.nodes[node] for node in np.flatnonzero(unseen))
 
-    def _by_block(self, X: Any, read: Callable[[SetMarginals], Any]) -> Any:
-        """Return what is read from the probabilities of blocks of rows that fit in memory, joined."""
+    def _blocks(self, X: Any) -> Iterator[SetMarginals]:
+        """Yield the probabilities of blocks of rows that fit in memory."""
         check_is_fitted(self, "taxonomy_")
         X = prepare_features(self, X, reset=False)
-        parts = []
         for block in row_blocks(_num_samples(X), TABLES * self.taxonomy_.n_nodes):
             rows = _local.take_rows(X, np.arange(block.start, block.stop))
-            parts.append(read(self._set_marginals(rows)))
-        return _joined(parts)
+            yield self._set_marginals(rows)
+
+    def _by_block(self, X: Any, read: Callable[[SetMarginals], Any]) -> Any:
+        """Return what is read from the probabilities of each block of rows, joined."""
+        return _joined([read(marginals) for marginals in self._blocks(X)])
 
     def predict(self, X: Any) -> Any:
         """Predict sets of labels.
@@ -347,21 +400,33 @@ class SetPredictor:
         return self._by_block(X, lambda marginals: marginals.node_proba[:, self._format.class_ids])
 
     @available_if(_gives_probabilities)
-    def predict_node_proba(self, X: Any) -> Floats:
+    def predict_node_proba(self, X: Any, *, dtype: Any = None, out: Any = None) -> Floats:
         """Return the probability of every node of the taxonomy.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
+        dtype : {np.float32, np.float64}, default=None
+            Of the result; None is float64. Probabilities are computed in float64, block by block.
+        out : ndarray of float32 or float64, shape (n_samples, n_nodes), default=None
+            Where to write them, such as a :class:`numpy.memmap` for a table that is larger than
+            memory.
 
         Returns
         -------
-        node_proba : ndarray of float64, shape (n_samples, n_nodes)
+        node_proba : ndarray of float64 or float32, shape (n_samples, n_nodes)
             Columns as in ``taxonomy_.nodes``, the root (always 1) first. No node is more probable
             than one of its parents.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another dtype, and an `out` of another shape or kind.
         """
-        return self._by_block(X, lambda marginals: marginals.node_proba)
+        check_is_fitted(self, "taxonomy_")
+        table = _table_for(_num_samples(X), self.taxonomy_.n_nodes, dtype, out)
+        return _fill(table, (marginals.node_proba for marginals in self._blocks(X)))
 
     def decode(self, node_proba: Any, decoder: str | SetDecoder | None = None) -> Any:
         """Turn node probabilities into sets of labels, without fitting or asking the models again.

@@ -151,9 +151,11 @@ class LocalScores:
             The probabilities of each pair's outcomes, one pair after the other.
         """
         counts = outcomes.counts[owners]
+        starts = ops.run_starts(owners)
+        if len(starts) == 1:
+            return self._of_one(int(owners[0]), outcomes, rows).ravel()
         offsets = ops.offsets_of(counts)
         proba = np.ones(offsets[-1])
-        starts = np.flatnonzero(np.diff(owners, prepend=-1))
         bounds = [*starts.tolist(), len(owners)]
         groups: dict[_Together, list[tuple[int, int, int]]] = {}
         for owner, start, stop in zip(owners[starts].tolist(), bounds, bounds[1:], strict=False):
@@ -173,6 +175,15 @@ class LocalScores:
                 table = np.concatenate(parts)
             proba[offsets[pairs][:, None] + np.arange(group.n_outcomes)] = table
         return proba
+
+    def _of_one(self, owner: int, outcomes: Outcomes, rows: Rows) -> Floats:
+        members = outcomes.of_node(owner)
+        group = self._together(owner, len(members)) if len(members) > 1 else None
+        if group is not None:
+            table = self._of_group(group, [(owner, 0, len(rows))], rows)
+            if np.isfinite(table).all():
+                return table
+        return self.of(owner, members, rows)
 
     def _together(self, owner: int, n_outcomes: int) -> _Together | None:
         """Return what models have in common that are asked together; None for others."""

@@ -45,6 +45,9 @@ def prepare_features(estimator: Any, X: Any, *, reset: bool) -> Any:
         )
     if sparse.issparse(X):
         X = _indexable_sparse(X)
+        known = not reset and not hasattr(estimator, "feature_names_in_")
+        if known and X.shape[0] and X.shape[1] == getattr(estimator, "n_features_in_", None):
+            return X  # as validate_data would, which costs more than a decision
     if _num_samples(X) == 0:
         shape = getattr(X, "shape", (0,))
         raise ValueError(

@@ -12,7 +12,7 @@ PACKAGE = Path(sklhier.__file__).parent
 # From the top: a module may import what stands in an earlier line, or in its own package.
 LAYERS = [
     ["_version", "_typing", "_compat", "exceptions"],
-    ["_validation", "_versions", "_unwrap", "_columns"],
+    ["_validation", "_versions", "_unwrap", "_columns", "_workers"],
     ["_linear", "staging"],
     ["_node_ops", "_blocks", "_outline"],
     ["_cells"],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import (
     LogisticRegression,
@@ -28,6 +28,7 @@ from strategies import labelled_trees, trees
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy, _compat
 from sklhier import _linear as linear
+from sklhier._local import take_rows
 from sklhier.decoders import SetThreshold
 from sklhier.exceptions import IncompatiblePartsError, LocalFitError, LocalPredictError
 from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
@@ -237,6 +238,78 @@ def test_entries_out_of_order():
     assert_allclose(linear.whole(fitted, packing).coef_, plain.coef_, rtol=1e-9, atol=1e-12)
     found = linear.answer(fitted, packing, "decision_function", X)
     assert_allclose(found, plain.decision_function(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"dual": True, "C": 0.3, "tol": 0.01},
+        {"dual": False, "fit_intercept": False},
+        {"loss": "hinge", "intercept_scaling": 2.5},
+        {"class_weight": "balanced"},
+        {"random_state": None, "dual": False},
+        {"random_state": np.random.RandomState(3), "C": 2},
+        {"C": np.float32(2)},
+    ],
+)
+@pytest.mark.parametrize("private", [True, False])
+def test_svc_without_its_checks_is_the_same(
+    params, n_classes, weighted, dtype, private, monkeypatch
+):
+    """All numbers and attributes, with the private solver and without it."""
+    if not private:
+        monkeypatch.setattr(_compat, "_liblinear", None)
+    X = sparse_rows(40, 30, 1, dtype=dtype)
+    y = np.resize(np.arange(n_classes), 40) * 3
+    weight = {"sample_weight": np.linspace(0, 2, 40)} if weighted else {}
+    base = LinearSVC(**{"random_state": 0} | params)
+    plain, fitted = deepcopy(base).fit(X, y, **weight), deepcopy(base)
+    linear.fit_packed(fitted, X, y, weight)
+    same_state(plain, fitted, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "params", [{"C": -1.0}, {"tol": 0}, {"max_iter": "all"}, {"loss": "hinge", "dual": False}]
+)
+def test_what_svc_refuses(params):
+    X, y = sparse_rows(40, 30, 1), np.resize(np.arange(3), 40)
+    errors = []
+    for fit in (LinearSVC.fit, lambda svc, X, y: linear.fit_packed(svc, X, y, {})):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            fit(LinearSVC(**params), X, y)
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1]
+
+
+@pytest.mark.filterwarnings("default:.*failed to converge")
+def test_svc_tells_when_it_does_not_converge():
+    X, y = problem("LinearSVC", 3)
+    with pytest.warns(ConvergenceWarning, match="increase the number of iterations"):
+        linear.fit_packed(LinearSVC(max_iter=1, random_state=0), X, y, {})
+
+
+@pytest.mark.parametrize("rows", [[], [4], [3, 4, 5], [0, 2, 39], list(range(40))])
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.float32, np.float64])
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csr_array])
+@pytest.mark.parametrize("canonical", [True, False])
+def test_rows_of_sparse_matrices(rows, dtype, kind, canonical):
+    X = kind(sparse_rows(40, 30, 1).astype(dtype))
+    if not canonical:
+        X.indices, X.data = X.indices[::-1].copy(), X.data[::-1].copy()
+        X.indptr = X.nnz - X.indptr[::-1]
+        X.has_sorted_indices = X.has_canonical_format = False
+    rows = np.array(rows, dtype=np.intp)
+    before = X.toarray()
+    found = take_rows(X, rows)
+    assert type(found) is kind
+    assert found.dtype == dtype
+    found.sum_duplicates()  # in place: must not reach X
+    assert_array_equal(found.toarray(), before[rows])
+    assert_array_equal(X.toarray(), before)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import numpy as np
 
 from sklhier._blocks import most_numbers
 from sklhier._marginals import Marginals, Outcomes
+from sklhier._node_ops import run_starts
 from sklhier._typing import Bools, Floats, NodeIds, Rows
 
 __all__ = ["BestAnswers", "Objective", "Pairs", "beam_search", "best_answers"]
@@ -85,6 +86,8 @@ class BestAnswers:
 
     def offer(self, found: Pairs) -> None:
         """Take the answers that belong to the best."""
+        if not found.rows.size:
+            return
         least = self.value[:, -1]
         if self.n_best == 1:  # most are sorted out before they are sorted
             least = least.copy()
@@ -106,7 +109,7 @@ class BestAnswers:
 
 def _place_in_row(rows: Rows) -> Rows:
     """Return the position of each entry among those of its row; rows are sorted."""
-    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    starts = run_starts(rows)
     return np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
 
 

@@ -55,7 +55,7 @@ def one_by_one(
     decide: Callable[[int, NodeIds, Rows], Floats], outcomes: Outcomes, nodes: NodeIds, rows: Rows
 ) -> Floats:
     """Decide about pairs that are ascending by node and row; return one flat array."""
-    starts = np.flatnonzero(np.diff(nodes, prepend=-1))
+    starts = ops.run_starts(nodes)
     tables = []
     for start, stop in pairwise([*starts.tolist(), len(nodes)]):
         node = int(nodes[start])
@@ -100,6 +100,10 @@ class ProductMarginals:
 
     def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
         """Ask each node among the pairs once, for all its rows together."""
+        if len(nodes) == 1:  # a single row, on its way down
+            members = self.outcomes.of_node(int(nodes[0]))
+            masses = mass * self._decide_pairs(nodes, rows)
+            return Expansion(np.zeros(1, np.intp), np.array([0, len(members)]), members, masses)
         order = np.lexsort((rows, nodes))
         rows, nodes, mass = rows[order], nodes[order], mass[order]
         counts = self.outcomes.counts[nodes]
