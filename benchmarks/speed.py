@@ -4,13 +4,19 @@
 models do not apply: they are for scikit-learn's own types alone. Both sides take turns. Predictions
 are of 2,000 rows together, and of single rows one after the other, by the default decoder
 (``best_path``) and by ``top_down``.
+
+The second table is of models as fitted and after ``compress``, which take turns as well.
 """
 
 from __future__ import annotations
 
+import copy
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.linear_model import SGDClassifier
 from sklearn.svm import LinearSVC
@@ -22,6 +28,12 @@ from sklhier import HierarchicalClassifier
 _DATA = "onet_titles"
 _WORKLOADS = ("W0", "W1", "W2")
 _DECODERS = ("best_path", "top_down")
+_COMPRESSED = ("W1", _DATA)
+_COMPRESSIONS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "float32, 0.03": {"min_weight": 0.03},
+    "float32, 0.1": {"min_weight": 0.1},
+}
 
 
 class PlainLinearSVC(LinearSVC):
@@ -111,6 +123,46 @@ def _columns(name: str, timings: dict[str, common.Timing], factor: float = 1) ->
     }
 
 
+def _file_mb(model: Any) -> float:
+    """Return the size of a file of joblib that is compressed as well."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.joblib"
+        joblib.dump(model, path, compress=3)
+        return path.stat().st_size / 2**20
+
+
+def _compressions(workload: Workload, options: Any) -> list[dict[str, Any]]:
+    repetitions = 1 if options.smoke else 3 * options.repetitions  # short, hence noisy
+    fitted = HierarchicalClassifier(
+        common.linear_svc(), taxonomy=workload.taxonomy, random_state=0
+    )
+    models = {"as fitted": fitted.fit(workload.X_train, workload.y_train)}
+    for name, params in _COMPRESSIONS.items():
+        models[name] = copy.copy(fitted).compress(**params)
+    X = workload.X_test[:2000]
+    single = [X[i] for i in range(20 if options.smoke else 200)]
+    answers, batches = common.interleaved(
+        {name: lambda m=model: m.predict(X) for name, model in models.items()}, repetitions
+    )
+    _, ones = common.interleaved(
+        {name: lambda m=model: _one_by_one(m, single) for name, model in models.items()},
+        repetitions,
+    )
+    rows = []
+    for name, model in models.items():
+        predicted = model.predict(workload.X_test)
+        found = common.quality(workload.y_test, predicted, workload.taxonomy)
+        row = {"data": workload.name, "weights": name, "MB": common.pickled_mb(model)}
+        row |= {"file MB": _file_mb(model), "leaf": found["leaf"], "hF": found["hF"]}
+        row["same"] = float(np.mean(answers[name] == answers["as fitted"]))
+        row["best_path ms"] = batches[name].median * 1000
+        row |= batches[name].over(batches["as fitted"], "best_path ratio")
+        row["one row ms"] = ones[name].median * 1000 / len(single)
+        row |= ones[name].over(ones["as fitted"], "one row ratio")
+        rows.append(row)
+    return rows
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--repetitions", type=int, default=3)
@@ -119,14 +171,17 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--cache", metavar="FOLDER", help="keep generated data there")
     options = parser.parse_args(arguments)
-    rows = []
+    rows, compressed = [], []
     for workload in _sources(options):
         for base in _BASES:
             common.note(f"{workload.name}: {base}")
             rows.append(_measure(workload, base, options))
+        if options.smoke or workload.name in _COMPRESSED:
+            common.note(f"{workload.name}: compressed")
+            compressed += _compressions(workload, options)
     common.report(
         "speed",
-        {"linear bases on sparse X": rows},
+        {"linear bases on sparse X": rows, "compressed models": compressed},
         options,
         data=[_DATA],
         repetitions=options.repetitions,

@@ -124,6 +124,10 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
     fit_report_ : structured ndarray
         A record for each local problem: ``node``, ``level`` (of its outcomes), ``n_rows``,
         ``n_outcomes``, ``seconds``, ``fitted`` (the estimator, or why a constant took its place).
+    compression_report_ : structured ndarray
+        After :meth:`compress`, a record for each local model: ``node``, ``fitted`` (the estimator,
+        and whether it was left as it is), ``n_columns_before`` and ``n_columns`` (with weights that
+        are stored), ``n_dropped`` (weights that became 0), ``n_bytes_before`` and ``n_bytes``.
     n_features_in_ : int
         Number of features, where X has columns.
     feature_names_in_ : ndarray of str
@@ -303,6 +307,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
             If a base estimator fails; names the node.
         """
         first = not hasattr(self, "taxonomy_")
+        self._refuse_compressed()
         X = prepare_features(self, X, reset=first)
         if first:
             known = self._known_classes(classes)
@@ -364,6 +369,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
     def _start(self, taxonomy: Taxonomy, form: _targets.TargetFormat, seen: NodeIds) -> None:
         """Forget what was fitted before; store what the labels look like."""
         self.__dict__.pop("taxonomy_", None)  # set last: what fails to fit is not fitted
+        self.__dict__.pop("compression_report_", None)
         self.classes_ = form.classes
         self._format = form
         self._strategy = resolve_strategy(self.strategy)

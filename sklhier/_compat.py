@@ -127,7 +127,7 @@ def by_column(data: Any, indices: Any, indptr: Any, n_columns: int) -> tuple[Any
 
 
 def add_csr_product(data: Any, indices: Any, indptr: Any, dense: Any, out: Any) -> None:
-    """Add the product of a CSR matrix and a dense one to `out`, all numbers float64.
+    """Add the product of a CSR matrix and a dense one to `out`, all numbers of the same dtype.
 
     `indptr` need not begin with 0. The dense one is not copied if it is stored row by row; `out`
     has to be.

@@ -182,13 +182,12 @@ class JointModel(ClassifierMixin, BaseEstimator):
         arrays = [array.astype(dtype) for array in self._network.arrays]
         return self._network.with_arrays(arrays)
 
-    def _solver_for(self, network: Network) -> str:
+    def _solver_for(self, n_columns: int) -> str:
+        """Return the solver for a network with so many columns in its last layer."""
         if self.solver != "auto":
             return self.solver
-        small = sum(array.size for array in network.arrays) <= _MOST_WEIGHTS
-        return (
-            "lbfgs" if small and len(network.weights) == 1 and not self.early_stopping else "adam"
-        )
+        small = (self.n_features_in_ + 1) * n_columns <= _MOST_WEIGHTS
+        return "lbfgs" if small and not self._hidden() and not self.early_stopping else "adam"
 
     def _minimise(
         self,
@@ -201,7 +200,7 @@ class JointModel(ClassifierMixin, BaseEstimator):
 
         Rows held out, of which there may be none, tell when to stop and are not learnt from.
         """
-        if self._solver_for(network) == "lbfgs":
+        if self._solver_for(network.intercepts[-1].size) == "lbfgs":
             return minimise_lbfgs(network, samples, settings)
         validation = None
         if held_out.size:

@@ -1,4 +1,4 @@
-"""Linear base estimators on sparse X: fitted to the columns that occur, asked as arrays.
+"""Linear base estimators on sparse X: fitted to the columns that occur, asked as arrays, made small.
 
 A linear model with an L2 penalty, or whose weights start at 0 and follow the samples, gives a column
 without an entry in training the weight 0. So it is fitted to the other columns alone, which is
@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -37,9 +37,13 @@ __all__ = [
     "SparseRows",
     "answer",
     "answer_rows",
+    "compressed",
     "fit_packed",
     "is_csr",
+    "is_linear",
     "link_of",
+    "n_bytes_of",
+    "n_columns_of",
     "n_scores_of",
     "rows_of",
     "scores_of",
@@ -52,6 +56,7 @@ __all__ = [
 # decide about it: with 0.98 fits and predictions take the same.
 _MOST_USED = 0.5
 _COEFFICIENTS = ("coef_", "_standard_coef", "_average_coef")
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # products are taken in that of the weights
 
 
 @dataclass(frozen=True)
@@ -301,6 +306,93 @@ def _spread(values: Floats, packing: Packing) -> Floats:
     return spread
 
 
+# -- taking less space --------------------------------------------------------------------
+
+
+def is_linear(estimator: Any) -> bool:
+    """Whether :func:`compressed` knows a fitted estimator, or the last step of a Pipeline."""
+    last = _last_step(estimator)
+    return type(last) in _EXACT and isinstance(getattr(last, "coef_", None), np.ndarray)
+
+
+def compressed(
+    estimator: Any, packing: Packing | None, dtype: Any, min_weight: float, *, sees_others: bool
+) -> tuple[Any, Packing | None, int]:
+    """Return a fitted linear estimator that takes less space and cannot go on learning.
+
+    Parameters
+    ----------
+    estimator : object
+        For which :func:`is_linear` holds; not changed.
+    packing : Packing or None
+        How it is stored.
+    dtype : dtype or None
+        Of its weights; None: as they are.
+    min_weight : float
+        Weights whose absolute value is lower become 0.
+    sees_others : bool
+        Whether it has columns beside those of X: all are kept then.
+
+    Returns
+    -------
+    estimator : object
+        A copy, which shares what is not weights.
+    packing : Packing or None
+        How it is stored now.
+    n_dropped : int
+        Number of weights other than 0 that became 0.
+    """
+    smaller = copy(estimator)
+    if type(estimator) is Pipeline:
+        name, last = estimator.steps[-1]
+        last, packing, n_dropped = compressed(
+            last, packing, dtype, min_weight, sees_others=sees_others
+        )
+        smaller.steps = [*estimator.steps[:-1], (name, last)]
+        return smaller, packing, n_dropped
+    weights: Any = np.array(estimator.coef_, dtype=dtype, order="F")
+    n_dropped = 0
+    if not sees_others:
+        if packing is None:
+            packing = Packing(None, weights.shape[-1], {})
+        is_low = (np.abs(weights) < min_weight) & (weights != 0)
+        n_dropped = int(is_low.sum())
+        weights[is_low] = 0
+        weights, packing = _without_zeros(weights, packing)
+        smaller.n_features_in_ = weights.shape[-1]
+    for name in _COEFFICIENTS[1:]:  # from which partial_fit goes on
+        smaller.__dict__.pop(name, None)
+    smaller.coef_ = weights
+    return smaller, packing, n_dropped
+
+
+def _without_zeros(weights: Floats, packing: Packing) -> tuple[Floats, Packing]:
+    """Return weights without columns that are 0, unless the numbers of the rest take more space."""
+    is_used = np.asarray(np.atleast_2d(weights).any(axis=0))
+    is_used[0] |= not is_used.any()  # scikit-learn refuses a table without columns
+    if packing.columns is None:
+        columns = np.flatnonzero(is_used).astype(np.int32)
+        kept_bytes = columns.nbytes + weights[..., :1].nbytes * len(columns)
+        if kept_bytes >= weights.nbytes:
+            return weights, packing
+    else:
+        columns = packing.columns[is_used]
+    return np.asfortranarray(weights[..., is_used]), replace(packing, columns=columns)
+
+
+def n_columns_of(estimator: Any) -> int:
+    """Return of how many columns a fitted linear estimator, or a Pipeline's, has weights."""
+    return int(_last_step(estimator).coef_.shape[-1])
+
+
+def n_bytes_of(estimator: Any, packing: Packing | None) -> int:
+    """Return how much space the weights of a fitted linear estimator take."""
+    arrays = [getattr(_last_step(estimator), name, None) for name in _COEFFICIENTS]
+    arrays.append(None if packing is None else packing.columns)
+    own = {id(array): array.nbytes for array in arrays if isinstance(array, np.ndarray)}
+    return sum(own.values())
+
+
 # -- asking -------------------------------------------------------------------------------
 
 
@@ -438,7 +530,8 @@ def answer(estimator: Any, packing: Packing, method: str, X: Any) -> Any:
         estimator = estimator.steps[-1][1]
     rows = SparseRows.of(X)
     if rows is None or not takes(estimator, packing, rows):
-        return getattr(whole(estimator, packing), method)(X)
+        able = estimator if packing.columns is None else whole(estimator, packing)
+        return getattr(able, method)(X)
     return answer_rows(estimator, packing, method, rows)
 
 
@@ -477,7 +570,7 @@ def scores_of(
     Parameters
     ----------
     models : sequence of (estimator, Packing)
-        With links, as :func:`link_of` finds them.
+        With links, as :func:`link_of` finds them; all with weights of the same dtype.
     rows : SparseRows
         Samples.
     bounds : sequence of int
@@ -485,24 +578,29 @@ def scores_of(
 
     Returns
     -------
-    scores : ndarray of float64, shape (n_rows, n_scores)
-        One column for two classes.
+    scores : ndarray of float32 or float64, shape (n_rows, n_scores)
+        One column for two classes. Of float32 only if rows and weights are.
     """
-    scores = np.zeros((bounds[-1], n_scores_of(models[0][0])))
-    columns = models[0][1].columns
-    chosen = rows.chosen(columns) if len(models) == 1 and columns is not None else None
+    first, packing = models[0]
+    dtype = first.coef_.dtype
+    found_dtype = np.result_type(rows.data, dtype)
+    scores = np.zeros((bounds[-1], n_scores_of(first)), dtype=dtype)
+    alone = len(models) == 1 and packing.columns is not None
+    chosen = rows.chosen(packing.columns) if alone else None
     if chosen is not None:
-        estimator = models[0][0]
-        _compat.add_csc_product(*chosen, np.atleast_2d(estimator.coef_).T, scores)
-        scores += estimator.intercept_
-        return scores
+        data, indices, indptr = chosen
+        weights = np.atleast_2d(first.coef_).T
+        _compat.add_csc_product(data.astype(dtype, copy=False), indices, indptr, weights, scores)
+        scores += first.intercept_
+        return scores.astype(found_dtype, copy=False)
     data, indices, indptr = rows.among([packing.columns for _, packing in models], bounds)
+    data = data.astype(dtype, copy=False)
     for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
         weights = np.atleast_2d(estimator.coef_).T  # RidgeClassifier has one row as a vector
         own = scores[start:stop]
         _compat.add_csr_product(data, indices, indptr[start : stop + 1], weights, own)
         own += estimator.intercept_
-    return scores
+    return scores.astype(found_dtype, copy=False)
 
 
 def _margins(scores: Floats) -> Floats:
@@ -528,7 +626,7 @@ def softmax(scores: Floats) -> Floats:
 
 def link_of(estimator: Any, method: str, rows: SparseRows) -> Callable[[Floats], Floats] | None:
     """Return how decision scores become the answer; None where that is not known here."""
-    if not rows.data.dtype == estimator.coef_.dtype == np.float64:
+    if not {rows.data.dtype, estimator.coef_.dtype} <= _FLOATS:
         return None
     if method == "decision_function":
         return _margins

@@ -122,6 +122,23 @@ class LocalModel:
         """The fitted estimator, as scikit-learn stores it."""
         return _linear.whole(self.estimator, self.packing)
 
+    def compressed(self, dtype: Any, min_weight: float) -> tuple[Self, tuple[int, ...]]:
+        """Return the model, a linear one, with fewer and shorter weights, and how it shrank.
+
+        That is the number of columns before and after, of weights that became 0, and of bytes
+        before and after.
+        """
+        estimator, packing, n_dropped = _linear.compressed(
+            self.estimator, self.packing, dtype, min_weight, sees_others=self.view is not None
+        )
+        columns = (_linear.n_columns_of(self.estimator), _linear.n_columns_of(estimator))
+        n_bytes = (
+            _linear.n_bytes_of(self.estimator, self.packing),
+            _linear.n_bytes_of(estimator, packing),
+        )
+        smaller = replace(self, estimator=estimator, packing=packing)
+        return smaller, (*columns, n_dropped, *n_bytes)
+
 
 @dataclass(frozen=True)
 class View:

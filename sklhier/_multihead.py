@@ -23,6 +23,7 @@ from sklhier._local import take_rows
 from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
 from sklhier._network import Network
 from sklhier._predictions import PathPredictor
+from sklhier._repeats import merge_repeats
 from sklhier._solvers import Samples
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier._validation import check_choice, check_number, checked_weights, required_target
@@ -163,6 +164,10 @@ class MultiHeadClassifier(PathPredictor, JointModel):
     A label that is an inner node with other labels below it is an answer of its own, with a column
     beside the node's children; it counts at the level of these.
 
+    L-BFGS works on the different samples, each with the sum of its weights, in an order of their
+    own: weights are the same to the last bit in whatever order samples come, and whether they are
+    repeated or weighted.
+
     Adam takes steps for the weights of a sparse feature only in the batches in which the feature
     occurs, and then counts the penalty as often as it was left out, on average.
 
@@ -293,6 +298,9 @@ class MultiHeadClassifier(PathPredictor, JointModel):
         goes_on = self.warm_start and hasattr(self, "taxonomy_")
         before = (self.taxonomy_, self._trained.answers) if goes_on else None
         self._start(taxonomy, form, seen)
+        if self._solver_for(self._trained_columns()) == "lbfgs":
+            given = np.ones(len(nodes)) if weights is None else weights
+            X, nodes, weights = merge_repeats(X, nodes, given)
         shares = self._shares(nodes, weights)
         samples = self._samples(X, nodes, shares, taxonomy, self._heads_of_levels)
         labels, closed = taxonomy.node_names[nodes], taxonomy.ancestor_closure[nodes]

@@ -23,6 +23,7 @@ from sklhier._local import take_rows
 from sklhier._meta import folds_among
 from sklhier._network import Network
 from sklhier._predictions import TABLES, SetPredictor
+from sklhier._repeats import merge_repeats
 from sklhier._set_loss import MaxConstraint, node_loss
 from sklhier._solvers import Samples
 from sklhier._typing import Floats, NodeIds, Rows
@@ -141,9 +142,11 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
 
     Notes
     -----
-    The max-constraint loss has kinks and, with ``"max"``, more than one minimum: where L-BFGS ends
-    depends on rounding in the last digits, so that fits of the same samples in another order, or with
-    repeats in place of weights, agree only nearly.
+    The max-constraint loss has kinks and more than one minimum, so that the last digit may decide
+    where L-BFGS ends. It therefore works on the different samples, each with the sum of its weights,
+    in an order of their own: weights are the same to the last bit in whatever order samples come, and
+    whether they are repeated or weighted. Thresholds that are learnt out of fold also depend on the
+    folds.
 
     References
     ----------
@@ -390,6 +393,8 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
     ) -> Any:
         """Return a fitted network and how the solver got there."""
         settings = self._settings(X)
+        if self._solver_for(len(self._columns)) == "lbfgs":
+            X, closed, weights = merge_repeats(X, closed, weights)
         samples = self._samples(X, closed, weights, taxonomy)
         held_out = self._held_out(closed[:, 1:], closed, taxonomy)
         return self._minimise(network, samples, settings, held_out)

@@ -114,6 +114,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         Names of the nodes without a training sample at or below them; never predicted.
     fit_report_ : structured ndarray
         A record for each local problem, as in :class:`~sklhier.HierarchicalClassifier`.
+    compression_report_ : structured ndarray
+        After :meth:`compress`, a record for each local model, as there.
     n_features_in_ : int
         Number of features, where X has columns.
     feature_names_in_ : ndarray of str
@@ -292,6 +294,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
             If a base estimator fails; names the node.
         """
         first = not hasattr(self, "taxonomy_")
+        self._refuse_compressed()
         X = prepare_features(self, X, reset=first)
         if first:
             given = self.classes if classes is None else classes
@@ -329,6 +332,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
     def _start(self, taxonomy: Taxonomy, form: Any) -> None:
         """Forget what was fitted before; store what the labels look like."""
         self.__dict__.pop("taxonomy_", None)  # set last: what fails to fit is not fitted
+        self.__dict__.pop("compression_report_", None)
         check_choice("consistency", self.consistency, METHODS)
         self._format = form
         names = taxonomy.node_names[form.class_ids]

@@ -37,11 +37,14 @@ class _Together:
         How decision scores become the answer.
     n_outcomes : int
         Number of outcomes of each.
+    dtype : dtype
+        Of their weights.
     """
 
     method: str
     link: Callable[[Floats], Floats]
     n_outcomes: int
+    dtype: Any
 
 
 class LocalScores:
@@ -198,7 +201,7 @@ class LocalScores:
         n_scores = _linear.n_scores_of(model.estimator)
         if link is None or n_scores != (1 if n_outcomes == 2 else n_outcomes):
             return None
-        return _Together(method, link, n_outcomes)
+        return _Together(method, link, n_outcomes, model.estimator.coef_.dtype)
 
     def _of_group(
         self, group: _Together, segments: list[tuple[int, int, int]], rows: Rows

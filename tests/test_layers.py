@@ -20,7 +20,7 @@ LAYERS = [
     ["taxonomy"],
     ["_sweeps"],
     ["_closed_sets"],
-    ["_places", "_node_weights", "_marginals", "_targets", "_consistency", "_network"],
+    ["_places", "_node_weights", "_marginals", "_targets", "_consistency", "_network", "_repeats"],
     ["_label_sets", "_joint_loss", "_set_loss"],
     ["decoders", "_local", "_node_estimators"],
     ["_fitting", "_scores"],

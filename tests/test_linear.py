@@ -2,7 +2,8 @@
 
 import pickle
 import warnings
-from copy import deepcopy
+from copy import copy, deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import (
     LogisticRegression,
@@ -28,7 +29,8 @@ from strategies import labelled_trees, trees
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy, _compat
 from sklhier import _linear as linear
 from sklhier._local import take_rows
-from sklhier.exceptions import LocalFitError, LocalPredictError
+from sklhier.decoders import SetThreshold
+from sklhier.exceptions import IncompatiblePartsError, LocalFitError, LocalPredictError
 from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
 
 pytestmark = [
@@ -642,3 +644,219 @@ def test_dense_samples_for_a_model_of_sparse_ones():
     X, y = data()
     fitted = HierarchicalClassifier(BASES["logistic"], taxonomy=TREE).fit(X, y)
     assert_allclose(fitted.predict_proba(X.toarray()), fitted.predict_proba(X), rtol=1e-10)
+
+
+# -- taking less space --------------------------------------------------------------------
+
+
+def n_bytes(model):
+    return sum(linear.n_bytes_of(m.estimator, m.packing) for m in model._models.values())
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array, np.asarray])
+@pytest.mark.parametrize("strategy", ["per_parent", PerNode(), PerLevel(), "flat", Ensemble()])
+@pytest.mark.parametrize("base", BASES)
+def test_compressed_models_say_the_same(base, strategy, container):
+    X, y = data()
+    asked, _ = data(40, seed=1)
+    X, asked = (
+        (table.toarray() if container is np.asarray else container(table)) for table in (X, asked)
+    )
+    model = HierarchicalClassifier(BASES[base], taxonomy=TREE, strategy=strategy, random_state=0)
+    model.fit(X, y)
+    small = copy(model)
+    assert small.compress() is small
+    assert {m.estimator.coef_.dtype for m in map(last_step, small._models.values())} == {
+        np.dtype(np.float32)
+    }
+    assert n_bytes(small) < 0.7 * n_bytes(model)
+    for decoder in ("best_path", "top_down"):
+        model.set_params(decoder=decoder)
+        small.set_params(decoder=decoder)
+        assert_array_equal(small.predict(asked), model.predict(asked))
+        if container is not np.asarray:
+            one_by_one = [small.predict(row) for row in sparse.csr_matrix(asked)]
+            assert_array_equal(np.concatenate(one_by_one), small.predict(asked))
+    for rows in (asked, asked.astype(np.float32)):
+        if hasattr(model, "predict_proba"):
+            expected = model.predict_node_proba(rows)
+            assert_allclose(small.predict_node_proba(rows), expected, atol=1e-5)
+    for name, local in model.estimators_.items():
+        mine = getattr(small.estimators_[name], "steps", [[0, small.estimators_[name]]])[-1][1]
+        local = getattr(local, "steps", [[0, local]])[-1][1]
+        assert mine.n_features_in_ == X.shape[1]
+        assert mine.coef_.dtype == np.float32
+        assert local.coef_.dtype == np.float64
+        assert_array_equal(mine.coef_, local.coef_.astype(np.float32))
+    again = pickle.loads(pickle.dumps(small))
+    assert_array_equal(again.predict(asked), small.predict(asked))
+    assert_array_equal(again.compression_report_, small.compression_report_)
+    with pytest.raises(NotFittedError):
+        clone(small).predict(asked)
+
+
+def last_step(model):
+    """Return a local model with the last step of a Pipeline in its place."""
+    return replace(model, estimator=linear._last_step(model.estimator))
+
+
+@given(
+    labelled_trees(),
+    st.sampled_from(["svc", "sgd", "huber", "ridge"]),
+    st.sampled_from([0.0, 0.1, 1.0, 100.0]),
+    st.sampled_from([None, "float32"]),
+)
+def test_low_weights_are_dropped(problem, base, min_weight, dtype):
+    taxonomy, y, seed = problem
+    X, asked = sparse_rows(len(y), 60, seed, n_used=35), sparse_rows(8, 60, seed + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = HierarchicalClassifier(BASES[base], taxonomy=taxonomy, random_state=0).fit(X, y)
+    small = copy(model).compress(min_weight=min_weight, dtype=dtype)
+    expected = copy(model)
+    expected._models = {
+        owner: replace(m, estimator=deepcopy(m.whole), packing=None)
+        for owner, m in model._models.items()
+    }
+    for m in expected._models.values():
+        m.estimator.coef_ = m.estimator.coef_.astype(dtype or np.float64)
+        m.estimator.coef_[np.abs(m.estimator.coef_) < min_weight] = 0
+    assert_allclose(
+        next(small._marginals(asked, all_nodes=True)).dense().node_proba,
+        next(expected._marginals(asked, all_nodes=True)).dense().node_proba,
+        atol=1e-12 if dtype is None else 1e-5,
+    )
+    for name, local in small.estimators_.items():
+        assert_array_equal(local.coef_, expected.estimators_[name].coef_)
+    report = small.compression_report_
+    assert len(report) == len(model.estimators_)
+    assert (report["n_columns"] <= report["n_columns_before"]).all()
+    assert report["n_bytes"].sum() == n_bytes(small)
+    assert report["n_bytes_before"].sum() == n_bytes(model)
+    if min_weight == 100 and len(report):
+        assert (report["n_columns"] == 1).all()
+    once_more = copy(small).compress(min_weight=min_weight, dtype=dtype).compression_report_
+    assert_array_equal(once_more["n_bytes"], report["n_bytes"])
+    assert (once_more["n_dropped"] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["sgd", "averaged"])
+def test_compressed_after_batches(kind):
+    X, y = data(n_features=4000)
+    base = BASES["sgd"] if kind == "sgd" else EXACT["SGD averaged"]
+    model = HierarchicalClassifier(base, taxonomy=TREE, random_state=0)
+    model.partial_fit(X, y, classes=LABELS).partial_fit(X, y)
+    small = copy(model).compress()
+    assert n_bytes(small) < n_bytes(model) / 4
+    assert_allclose(small.predict_proba(X), model.predict_proba(X), atol=1e-5)
+    model.partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"copy\.copy\(model\)\.compress"):
+        small.partial_fit(X, y)
+    assert not hasattr(small.fit(X, y), "compression_report_")
+    assert small.partial_fit(X, y).estimators_["A"].coef_.dtype == np.float64
+
+
+def test_compressed_label_sets():
+    X, y = data()
+    sets = [[label, "a1"] for label in y]
+    for base in (LogisticRegression(), RidgeClassifier()):
+        model = HierarchicalMultiLabelClassifier(base, taxonomy=TREE).fit(X, sets)
+        small = copy(model).compress()
+        assert small.predict(X) == model.predict(X)
+        if hasattr(base, "predict_proba"):
+            expected = model.predict_node_proba(X)
+            assert_allclose(small.predict_node_proba(X), expected, atol=1e-5)
+    online = HierarchicalMultiLabelClassifier(
+        BASES["sgd"], taxonomy=TREE, decoder=SetThreshold(0.5)
+    ).partial_fit(X, sets)
+    with pytest.raises(ValueError, match="after compress"):
+        online.compress().partial_fit(X, sets)
+
+
+def test_compressed_chains_keep_their_columns():
+    X, y = data()
+    model = HierarchicalClassifier(
+        SGDClassifier(loss="log_loss", random_state=0), taxonomy=TREE, chain="proba", cv=3
+    ).fit(X, y)
+    small = copy(model).compress(min_weight=0.01)
+    for owner, local in small._models.items():
+        assert local.estimator.coef_.dtype == np.float32
+        if local.view:
+            before = model._models[owner].estimator.coef_
+            assert_array_equal(local.estimator.coef_, before.astype(np.float32))
+    small = copy(model).compress()
+    assert_allclose(small.predict_node_proba(X), model.predict_node_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("of_rows", [np.float32, np.float64])
+@pytest.mark.parametrize("base", ["svc", "logistic", "sgd"])
+def test_compressed_models_are_asked_as_arrays(base, of_rows, monkeypatch):
+    X, y = data()
+    model = HierarchicalClassifier(BASES[base], taxonomy=TREE).fit(X, y).compress()
+    X = X.astype(of_rows)
+
+    def tables_of(X):
+        return next(model._marginals(X, all_nodes=True)).dense().node_proba
+
+    expected = tables_of(X)
+    for method in METHODS:
+        if hasattr(BASES[base], method):
+            monkeypatch.setattr(type(BASES[base]), method, None)
+    assert_array_equal(tables_of(X), expected)
+    assert_array_equal(np.vstack([tables_of(row) for row in X]), expected)
+
+
+def test_weights_of_several_precisions():
+    """Models that are asked together are those of one precision."""
+    X, y = data()
+    asked, _ = data(40, seed=1)
+    model = HierarchicalClassifier(BASES["sgd"], taxonomy=TREE).fit(X, y)
+    mixed = copy(model)
+    small = copy(model).compress()
+    mixed._models = {
+        owner: (small if i % 2 else model)._models[owner] for i, owner in enumerate(model._models)
+    }
+    assert_allclose(mixed.predict_proba(asked), model.predict_proba(asked), atol=1e-5)
+    assert_array_equal(mixed.predict(asked), model.predict(asked))
+
+
+def test_what_is_not_linear_is_left():
+    X, y = data()
+    model = HierarchicalClassifier(
+        BASES["svc"], taxonomy=TREE, node_estimators={"A": MultinomialNB()}
+    ).fit(X, y)
+    left = model._models[TREE.id("A")]
+    report = model.compress().compression_report_
+    assert [str(name) for name in report["node"]] == ["<root>", "A", "B", "B1"]
+    assert report["fitted"].tolist() == [
+        "LinearSVC",
+        "MultinomialNB: left as it is",
+        "LinearSVC",
+        "LinearSVC",
+    ]
+    assert model._models[TREE.id("A")] is left
+    nothing = HierarchicalClassifier(MultinomialNB(), taxonomy=TREE).fit(X, y)
+    with pytest.raises(IncompatiblePartsError, match="type 'MultinomialNB'"):
+        nothing.compress()
+    assert not hasattr(nothing, "compression_report_")
+    constant = HierarchicalClassifier(BASES["svc"], taxonomy=Taxonomy.flat(["a", "b"]))
+    assert len(constant.fit(X[:3], ["a"] * 3).compress().compression_report_) == 0
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"dtype": "float16"}, "'float32', or None.*'float16' was given"),
+        ({"dtype": "float64"}, "or None"),
+        ({"min_weight": -1}, "min_weight.*-1 was given"),
+        ({"min_weight": np.nan}, "min_weight"),
+        ({"min_weight": "low"}, "min_weight"),
+    ],
+)
+def test_compression_out_of_range(params, message):
+    X, y = data()
+    model = HierarchicalClassifier(BASES["svc"], taxonomy=TREE)
+    with pytest.raises(NotFittedError):
+        model.compress()
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y).compress(**params)

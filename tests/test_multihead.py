@@ -1,6 +1,7 @@
 """The joint models: losses, solvers, and what the estimators promise."""
 
 import pickle
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from checks import JointOnSets, JointOnTree
 from conftest import DIAMOND, TAXONOMIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import approx_fprime
@@ -27,6 +29,7 @@ from sklhier import (
     MultiHeadClassifier,
     MultiHeadMultiLabelClassifier,
     Taxonomy,
+    _repeats,
 )
 from sklhier._joint_loss import (
     Heads,
@@ -40,6 +43,7 @@ from sklhier._joint_loss import (
 )
 from sklhier._marginals import Outcomes
 from sklhier._network import ACTIVATIONS, Network
+from sklhier._repeats import merge_repeats
 from sklhier._set_loss import MaxConstraint, node_loss
 from sklhier._solvers import Samples, objective
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
@@ -341,27 +345,95 @@ def test_mini_batches_in_float32(container):
     assert_allclose(rough.predict_proba(X), exact.predict_proba(X), atol=0.1)
 
 
-def test_the_order_of_rows_does_not_matter():
-    order = np.random.RandomState(0).permutation(len(Y))
-    sets = np.array([set(labels) for labels in SETS], dtype=object)
-    for make, y, coupling in ((joint, Y, "additive"), (joint_sets, sets, "none")):
-        one = make(coupling=coupling, **EXACT).fit(X, y).predict_node_proba(X)
-        other = make(coupling=coupling, **EXACT).fit(X[order], y[order]).predict_node_proba(X)
-        assert_allclose(one, other, atol=1e-4)
+JOINT_MODELS = [
+    lambda tree: MultiHeadClassifier(tree),
+    lambda tree: MultiHeadClassifier(tree, class_weight="balanced", init="per_level"),
+    lambda tree: MultiHeadMultiLabelClassifier(tree, decoder=SetThreshold(0.5)),
+    lambda tree: MultiHeadMultiLabelClassifier(
+        tree, decoder=SetThreshold(0.5), hidden_layer_sizes=3, solver="lbfgs", random_state=0
+    ),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("make", JOINT_MODELS)
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array])
+@settings(max_examples=15)
+@given(labelled_trees(), st.sampled_from([np.float32, np.float64]))
+def test_order_and_repeats_do_not_change_a_bit(make, container, given_labels, dtype):
+    tree, y, seed = given_labels
+    rng = np.random.default_rng(seed)
+    data = features(y, seed).astype(dtype)
+    data[rng.random(data.shape) < 0.4] = 0
+    some = rng.integers(0, len(y), len(y))  # rows and labels that occur several times
+    data, y = data[some], y[rng.integers(0, len(y), len(y))]
+    others = y[np.arange(len(y)) // 2]
+    weights = rng.integers(1, 5, len(y))
+
+    def weights_of(rows, sample_weight=None):
+        model = make(tree).set_params(alpha=1e-2, max_iter=30)
+        of_paths = isinstance(model, MultiHeadClassifier)
+        labels = y[rows] if of_paths else [{y[i], others[i]} for i in rows]
+        model.fit(container(data[rows]), labels, sample_weight)
+        return [*model.coefs_, *model.intercepts_]
+
+    rows = np.arange(len(y))
+    exact = weights_of(rows, weights)
+    repeated = rng.permutation(np.repeat(rows, weights))
+    for array, other in zip(exact, weights_of(repeated), strict=True):
+        assert_array_equal(array, other)
+    fractions = rng.random(len(y)) + 0.1
+    order = rng.permutation(len(y))
+    of_one = weights_of(rows, fractions)
+    for array, other in zip(of_one, weights_of(order, fractions[order]), strict=True):
+        assert_array_equal(array, other)
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {Y[0]: 3.0}])
 def test_a_weight_of_k_is_k_repeats(class_weight):
     weights = np.random.RandomState(0).randint(0, 4, len(Y))
     repeated = np.repeat(np.arange(len(Y)), weights)
-    params = {"class_weight": class_weight, **EXACT}
-    one = joint(**params).fit(X, Y, sample_weight=weights)
-    other = joint(**params).fit(X[repeated], Y[repeated])
-    assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-4)
-    sets = [SETS[i] for i in repeated]
-    one = joint_sets(coupling="none", **EXACT).fit(X, SETS, sample_weight=weights)
-    other = joint_sets(coupling="none", **EXACT).fit(X[repeated], sets)
-    assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-4)
+    one = joint(class_weight=class_weight).fit(X, Y, sample_weight=weights)
+    other = joint(class_weight=class_weight).fit(X[repeated], Y[repeated])
+    assert_array_equal(one.coef_, other.coef_)
+
+
+def test_sparse_rows_are_the_same_however_they_are_stored():
+    rows = sparse.csr_array([[1.0, 2.0, 0.0], [0.0, 0.0, 3.0]])
+    data, columns = [1.5, 2.0, -0.5, 0.0, 3.0], [0, 1, 0, 2, 2]
+    untidy = sparse.csr_array((data, columns, [0, 4, 5]), shape=(2, 3))
+    one, labels, weights = merge_repeats(
+        sparse.vstack([rows, untidy], format="csr"), np.array([3, 4, 3, 4]), np.ones(4)
+    )
+    assert weights.tolist() == [2, 2]
+    assert_array_equal(one.toarray()[np.argsort(labels)], rows.toarray())
+    assert untidy.nnz == 5
+
+
+@given(arrays(np.float64, (12, 2), elements=st.sampled_from([-1.0, -0.0, 0.0, 2.0])))
+def test_repeats_are_merged(data):
+    labels = (np.arange(12) % 2).astype(np.int32)
+    expected = Counter(zip(*data.T.tolist(), labels.tolist(), strict=True))
+    for given_labels in (labels, sparse.csr_array(labels[:, None])):
+        rows, codes, weights = merge_repeats(data, given_labels, np.ones(12))
+        codes = codes.toarray().ravel() if sparse.issparse(codes) else codes
+        keys = zip(*rows.T.tolist(), codes.tolist(), strict=True)
+        assert dict(zip(keys, weights.tolist(), strict=True)) == expected
+
+
+def test_different_rows_with_the_same_hash_are_hashed_anew(monkeypatch):
+    keys = _repeats._keys
+    seeds = []
+
+    def few_keys(table, seed):
+        seeds.append(int(seed))
+        return keys(table, seed) >> np.uint64(61) if seed < 4 else keys(table, seed)
+
+    monkeypatch.setattr(_repeats, "_keys", few_keys)
+    merged, labels, weights = merge_repeats(X[:50], np.zeros(50, dtype=int), np.ones(50))
+    assert seeds == [0, 1, 2, 3, 4, 5]
+    assert len(merged) == len(labels) == 50
+    assert (weights == 1).all()
 
 
 def test_rows_of_weight_0_are_left_out():
@@ -751,17 +823,7 @@ def test_a_large_sparse_problem_takes_mini_batches():
         JointOnTree(hidden_layer_sizes=(8,), solver="lbfgs", alpha=0.01, random_state=0),
         JointOnSets(decoder=SetThreshold(0.5), alpha=0.01),
         JointOnSets(decoder=SetThreshold(0.5), coupling="none"),
-    ],
-    expected_failed_checks=lambda estimator: (
-        {
-            f"check_sample_weight_equivalence_on_{kind}_data": (
-                "the max-constraint loss has kinks, where rounding decides how L-BFGS goes on"
-            )
-            for kind in ("dense", "sparse")
-        }
-        if getattr(estimator, "coupling", None) == "max"
-        else {}
-    ),
+    ]
 )
 def test_common_checks(estimator, check):
     check(estimator)
