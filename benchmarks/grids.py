@@ -1,9 +1,9 @@
 """How time, memory and model size grow with nodes, rows and depth.
 
-One of the three varies, the others stay. "idle" is a base that learns nothing: what is left is the
-work of the library itself, ``fit`` and ``predict`` (``top_down``). SGD logistic regression is a base
-that does learn. Texts are generated. CPU seconds, medians; peak memory is the growth of a fork of
-the process during one fit.
+One of the three varies, the others stay; and taxonomies alone. "idle" is a base that learns nothing:
+what is left is the work of the library itself, ``fit`` and ``predict`` (``top_down``). SGD logistic
+regression is a base that does learn. Texts are generated. CPU seconds, medians; peak memory is the
+growth of a fork of the process during one fit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import SGDClassifier
 
 from benchmarks import common
-from sklhier import HierarchicalClassifier
+from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier.datasets import make_hierarchical_text
 
 _N_TEST = 10_000
@@ -37,6 +37,7 @@ GRIDS = {
     "rows": [Point(10, 3, rows) for rows in (1000, 10_000, 100_000, 400_000)],
     "depth": [Point(*shape, 50_000) for shape in ((64, 2), (16, 3), (8, 4), (4, 6), (2, 12))],
 }
+_SIZES = (1111, 11_111, 111_111, 1_111_111)
 _SMOKE = {"nodes": [Point(3, 2, 200), Point(3, 3, 200)]}
 
 
@@ -97,6 +98,15 @@ def _table(points: list[Point], options: Any) -> Iterator[dict[str, Any]]:
         yield _measured(point, options)
 
 
+def _taxonomy(n_nodes: int, repetitions: int) -> dict[str, Any]:
+    parents = {f"n{i}": f"n{(i - 1) // 10}" for i in range(1, n_nodes)}
+    values, timings = common.interleaved(
+        {"one": lambda: Taxonomy.from_parents(parents)}, repetitions
+    )
+    size = common.pickled_mb(values["one"])
+    return {"nodes": n_nodes, "s": timings["one"].median, "MB": size}
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--repetitions", type=int, default=3)
@@ -104,6 +114,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     grids = _SMOKE if options.smoke else {name: GRIDS[name] for name in options.grids}
     tables = {f"by {name}": list(_table(points, options)) for name, points in grids.items()}
+    sizes = _SIZES[:1] if options.smoke else _SIZES
+    tables["taxonomies"] = [_taxonomy(size, options.repetitions) for size in sizes]
     common.report("grids", tables, options, repetitions=options.repetitions)
 
 
