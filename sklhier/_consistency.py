@@ -86,7 +86,7 @@ def make_consistent(scores: Any, taxonomy: Taxonomy, method: str) -> Floats:
 
 def _multiply_down(values: Floats, taxonomy: Taxonomy) -> None:
     for step in steps_down(taxonomy):
-        values[step.nodes] *= np.minimum.reduceat(values[step.relatives], step.starts, axis=0)
+        values[step.nodes] *= step.reduced(np.minimum, values)
 
 
 def _follow_true_paths(values: Floats, taxonomy: Taxonomy) -> None:

@@ -269,7 +269,7 @@ def conditional(scores: Floats, outcomes: NodeIds, asked: NodeIds) -> Floats:
     """
     if len(asked) < len(outcomes):
         scores = scores[:, np.isin(outcomes, asked)]
-    totals = scores.sum(axis=1, keepdims=True)
+    totals = _linear.across(np.add, scores)
     if outcomes[0] == ELSEWHERE and asked[0] != ELSEWHERE:
         lost = totals[:, 0] == 0
         scores = np.where(lost[:, None], 1.0, scores)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
@@ -14,7 +14,7 @@ from sklearn.utils.validation import _num_samples
 from sklhier import _linear, _local
 from sklhier import _node_ops as ops
 from sklhier._columns import Columns
-from sklhier._linear import SparseRows
+from sklhier._linear import Packing, SparseRows
 from sklhier._local import ELSEWHERE, LocalModel, View
 from sklhier._marginals import Outcomes
 from sklhier._places import member_offset, place_of
@@ -86,6 +86,8 @@ class LocalScores:
             else set()
         )
         self._known: dict[tuple[int, str], tuple[Floats, Bools]] = {}
+        # Decision scores for all rows, of models that were asked together; for one use.
+        self._ready: dict[int, Floats] = {}
 
     @cached_property
     def _sparse(self) -> SparseRows | None:
@@ -295,16 +297,72 @@ class LocalScores:
         is_asked = np.zeros(self._taxonomy.n_nodes, dtype=bool)
         is_asked[nodes] = True
         last = self._offset + member_offset(1, self._taxonomy)
-        for number in sorted(n for n in self._models if self._offset <= n < last):
-            model, owner = self._models[number], number - self._offset
-            outcomes = model.outcomes
-            if not is_asked[outcomes[outcomes > 0]].any():
-                continue  # a model of nodes without a sample so far
-            if model.is_joint:
-                table[:, outcomes] = self._ask(owner, None, _local.memberships)
-            else:
-                table[:, outcomes[1]] = self.of(owner, outcomes)[:, 1]
+        numbers = [
+            number
+            for number in sorted(n for n in self._models if self._offset <= n < last)
+            # Others are models of nodes without a sample so far.
+            if is_asked[self._models[number].outcomes].any(where=self._models[number].outcomes > 0)
+        ]
+        for siblings in self._alike(numbers):
+            self._ask_together(siblings)
+            for number in siblings:
+                owner, outcomes = number - self._offset, self._models[number].outcomes
+                if self._models[number].is_joint:
+                    table[:, outcomes] = self._ask(owner, None, _local.memberships)
+                else:
+                    table[:, outcomes[1]] = self.of(owner, outcomes)[:, 1]
         return table
+
+    def _alike(self, numbers: list[int]) -> Iterator[list[int]]:
+        """Group models, side by side, that are binary linear models of the same columns.
+
+        For few rows it does not pay.
+        """
+        if self._sparse is None or not self._sparse.are_many:
+            yield from ([number] for number in numbers)
+            return
+        group: list[int] = []
+        for number in numbers:
+            model = self._models[number]
+            if group and not self._is_like(model, self._models[group[-1]]):
+                yield group
+                group = []
+            group.append(number)
+        if group:
+            yield group
+
+    def _is_like(self, model: LocalModel, other: LocalModel) -> bool:
+        if not (self._takes(model) and self._takes(other)):
+            return False
+        if type(model.estimator) is not type(other.estimator) or model.is_joint or other.is_joint:
+            return False
+        weights, others = model.estimator.coef_, other.estimator.coef_
+        if len(model.outcomes) != 2 or weights.shape != others.shape:
+            return False
+        columns, other_columns = model.packing.columns, other.packing.columns  # type: ignore[union-attr]
+        if columns is None or other_columns is None:
+            return columns is other_columns and weights.dtype == others.dtype
+        return weights.dtype == others.dtype and np.array_equal(columns, other_columns)
+
+    def _takes(self, model: LocalModel) -> bool:
+        """Whether a model is a linear one, asked without its own methods."""
+        sparse = self._sparse
+        return (
+            model.packing is not None
+            and sparse is not None
+            and _linear.takes(model.estimator, model.packing, sparse)
+        )
+
+    def _ask_together(self, numbers: list[int]) -> None:
+        """Ask models of the same columns for the decision scores of all rows in one go."""
+        if len(numbers) < 2 or not self._seen.isdisjoint(numbers):
+            return
+        models: Any = [(self._models[n].estimator, self._models[n].packing) for n in numbers]
+        method, sparse = _local.scoring_method(models[0][0]), cast(SparseRows, self._sparse)
+        if _linear.link_of(models[0][0], method, sparse) is None:
+            return
+        scores = _linear.scores_side_by_side(models, sparse)
+        self._ready |= {n: scores[:, [i]] for i, n in enumerate(numbers)}
 
     def _n_asked(self, rows: Rows | None) -> int:
         return self.n_rows if rows is None else len(rows)
@@ -335,13 +393,12 @@ class LocalScores:
         model = self._models[number]
         columns = self._columns(model.view, rows) if model.view else None
         try:
-            if model.packing is not None and self._sparse is not None:
-                estimator, packing = model.estimator, model.packing
-                if _linear.takes(estimator, packing, self._sparse):
-                    at = self._sparse if rows is None else self._sparse.at(rows)
-                    return _local.read_answer(
-                        _linear.answer_rows(estimator, packing, method, at), model, method
-                    )
+            if self._takes(model):
+                sparse, packing = cast(SparseRows, self._sparse), cast(Packing, model.packing)
+                known = self._ready.pop(number, None) if rows is None else None
+                at = sparse if rows is None else sparse.at(rows)
+                answer = _linear.answer_rows(model.estimator, packing, method, at, known)
+                return _local.read_answer(answer, model, method)
             X = self._X if rows is None else _local.take_rows(self._X, rows)
             return _local.outputs_of(model, X, columns, method)
         except Exception as error:

@@ -43,6 +43,14 @@ class Step(NamedTuple):
     relatives: NodeIds
     starts: Offsets
 
+    def reduced(self, ufunc: np.ufunc, values: Floats) -> Floats:
+        """Return the extreme, or the sum, of the relatives of each node."""
+        related = values[self.relatives]
+        if len(self.starts) == len(self.relatives):  # one for each, as the parents in a tree
+            return related
+        found: Floats = ufunc.reduceat(related, self.starts, axis=0)
+        return found
+
 
 def inner_edges(taxonomy: Taxonomy) -> tuple[NodeIds, NodeIds]:
     """Return the parents and children of the edges that do not leave the root, by child."""
@@ -84,7 +92,7 @@ def minimum_from_above(values: Floats, taxonomy: Taxonomy) -> None:
         A tree or DAG.
     """
     for step in steps_down(taxonomy):
-        least = np.minimum.reduceat(values[step.relatives], step.starts, axis=0)
+        least = step.reduced(np.minimum, values)
         values[step.nodes] = np.minimum(values[step.nodes], least)
 
 
@@ -99,5 +107,5 @@ def maximum_from_below(values: Floats, taxonomy: Taxonomy) -> None:
         A tree or DAG.
     """
     for step in steps_up(taxonomy):
-        most = np.maximum.reduceat(values[step.relatives], step.starts, axis=0)
+        most = step.reduced(np.maximum, values)
         values[step.nodes] = np.maximum(values[step.nodes], most)

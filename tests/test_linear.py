@@ -544,6 +544,40 @@ def test_label_sets(taxonomy, seed):
     assert_allclose(fitted.predict_node_proba(asked), expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("used", [20, 60])  # of 60 columns: some, or all of them
+@pytest.mark.parametrize("strategy", ["per_parent", "per_node"])
+@pytest.mark.parametrize(
+    "base",
+    [
+        LinearSVC(random_state=0),
+        LinearSVC(random_state=0, fit_intercept=False),
+        SGDClassifier(loss="log_loss", random_state=0),
+        Perceptron(random_state=0),
+    ],
+)
+def test_siblings_asked_side_by_side_are_the_same(base, strategy, used, monkeypatch):
+    taxonomy = Taxonomy.from_dict({"A": ["A1", "A2", "A3"], "B": ["B1", "B2"]})
+    X, asked = sparse_rows(50, 60, 0, n_used=used), sparse_rows(12, 60, 1)
+    rng = np.random.default_rng(0)
+    y = [list(rng.choice(taxonomy.nodes[1:], 2)) for _ in range(50)]
+    model = HierarchicalMultiLabelClassifier(
+        base, taxonomy=taxonomy, strategy=strategy, decoder=SetThreshold(0.5)
+    ).fit(X, y)
+    sizes = []
+    side_by_side = linear.scores_side_by_side
+    monkeypatch.setattr(
+        linear,
+        "scores_side_by_side",
+        lambda models, rows: sizes.append(len(models)) or side_by_side(models, rows),
+    )
+    together = next(iter(model._blocks(asked))).node_proba
+    assert max(sizes) >= 2
+    sizes.clear()
+    alone = [next(iter(model._blocks(asked[i]))).node_proba for i in range(12)]
+    assert not sizes  # it does not pay for single rows
+    assert_array_equal(together, np.vstack(alone))
+
+
 def test_several_outputs_at_once(monkeypatch):
     X, y = data()
     model = HierarchicalMultiLabelClassifier(RidgeClassifier(tol=1e-12), taxonomy=TREE)
