@@ -20,7 +20,7 @@ from benchmarks import (
     strategies,
     workloads,
 )
-from benchmarks.peers import hiclass
+from benchmarks.peers import compare, hiclass
 
 _MODULES = (
     workloads,
@@ -33,6 +33,7 @@ _MODULES = (
     joint,
     staged,
     hiclass,
+    compare,
 )
 
 

@@ -1,0 +1,112 @@
+"""The packages that sklhier is compared with: where they run, how, against which of our models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SGD = {"alpha": 1e-5}
+OURS: dict[str, dict[str, Any]] = {
+    "LinearSVC": {"base": "LinearSVC", "settings": {}},
+    "LinearSVC, tol=0.1": {"base": "LinearSVC", "settings": {"tol": 0.1}},
+    "SGD": {"base": "SGD", "settings": SGD},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model of a peer, and those of ours that are measured in turns with it.
+
+    Attributes
+    ----------
+    name : str
+        What sets this model apart from the peer's others.
+    options : dict
+        What the adapter gets.
+    ours : tuple of str
+        Keys of `OURS`.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    ours: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A package in an environment of its own.
+
+    Attributes
+    ----------
+    requirements : tuple of str
+        What pip installs; empty for the interpreter that runs the benchmark.
+    python : str
+        The version of Python that the environment is made with.
+    runs : tuple of Run
+    decoders : dict of str to str
+        For each of its ways to predict, the decoder of ours that it is compared with.
+    too_long : frozenset of str
+        Workloads that take hours.
+    """
+
+    requirements: tuple[str, ...]
+    python: str
+    runs: tuple[Run, ...]
+    decoders: Mapping[str, str]
+    too_long: frozenset[str] = field(default=frozenset())
+
+
+_DEFAULT: dict[str, Any] = {"settings": {}}
+_SAME_BASES = tuple(Run(name, OURS[name], (name,)) for name in ("LinearSVC", "SGD"))
+_BEAMS = {"beam 1": "top_down", "beam 10": "best_path"}
+
+PEERS = {
+    "flat": Peer(
+        requirements=(),
+        python="",
+        runs=_SAME_BASES[:1],
+        decoders={"predict": "best_path"},
+        too_long=frozenset({"W2", "W4"}),
+    ),
+    "hiclass": Peer(
+        requirements=("hiclass==5.0.8", "scikit-learn==1.9.1", "numpy==2.4.6", "scipy==1.17.1"),
+        python="3.11",
+        runs=_SAME_BASES,
+        decoders={"top-down": "top_down"},
+    ),
+    "shc": Peer(
+        requirements=("sklearn-hierarchical-classification==1.3.2", "scikit-learn==1.3.2"),
+        python="3.8",
+        runs=(Run("SGD", OURS["SGD"], ("SGD",)),),
+        decoders={"top-down": "top_down"},
+    ),
+    "pecos": Peer(
+        requirements=("libpecos==1.2.8", "numpy==1.26.4", "scipy==1.13.1"),
+        python="3.10",
+        runs=(
+            Run("defaults", _DEFAULT, ("LinearSVC", "LinearSVC, tol=0.1")),
+            Run("all weights", {"settings": {"threshold": 0.0}}, ("LinearSVC, tol=0.1",)),
+        ),
+        decoders=_BEAMS
+        | {f"{beam}, reloaded for prediction": decoder for beam, decoder in _BEAMS.items()},
+    ),
+    "napkinxc": Peer(
+        requirements=("napkinxc==0.7.2", "numpy==2.2.6", "scipy==1.15.3"),
+        python="3.10",
+        runs=(Run("HSM", _DEFAULT, ("SGD",)),),
+        decoders={"best path": "best_path"},
+    ),
+    "omikuji": Peer(
+        requirements=("omikuji==0.5.2", "numpy==2.4.6", "scipy==1.17.1"),
+        python="3.11",
+        runs=(Run("own tree", _DEFAULT, ("LinearSVC, tol=0.1",)),),
+        decoders=_BEAMS,
+    ),
+    "libmultilabel": Peer(
+        requirements=("libmultilabel==0.10.0",),
+        python="3.10",
+        runs=(Run("tree", _DEFAULT, ("LinearSVC",)),),
+        decoders=_BEAMS,
+    ),
+}
