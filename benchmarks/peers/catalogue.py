@@ -39,7 +39,7 @@ class Peer:
 
     Attributes
     ----------
-    requirements : tuple of str
+    pip : tuple of str
         What pip installs; empty for the interpreter that runs the benchmark.
     python : str
         The version of Python that the environment is made with.
@@ -50,7 +50,7 @@ class Peer:
         Workloads that take hours.
     """
 
-    requirements: tuple[str, ...]
+    pip: tuple[str, ...]
     python: str
     runs: tuple[Run, ...]
     decoders: Mapping[str, str]
@@ -63,26 +63,40 @@ _BEAMS = {"beam 1": "top_down", "beam 10": "best_path"}
 
 PEERS = {
     "flat": Peer(
-        requirements=(),
+        pip=(),
         python="",
         runs=_SAME_BASES[:1],
         decoders={"predict": "best_path"},
         too_long=frozenset({"W2", "W4"}),
     ),
     "hiclass": Peer(
-        requirements=("hiclass==5.0.8", "scikit-learn==1.9.1", "numpy==2.4.6", "scipy==1.17.1"),
+        pip=("hiclass==5.0.8", "scikit-learn==1.9.1", "numpy==2.4.6", "scipy==1.17.1"),
         python="3.11",
         runs=_SAME_BASES,
         decoders={"top-down": "top_down"},
     ),
     "shc": Peer(
-        requirements=("sklearn-hierarchical-classification==1.3.2", "scikit-learn==1.3.2"),
+        pip=(
+            "sklearn-hierarchical-classification==1.3.2",
+            "scikit-learn==1.3.2",
+            "numpy==1.24.4",
+            "scipy==1.10.1",
+        ),
         python="3.8",
         runs=(Run("SGD", OURS["SGD"], ("SGD",)),),
         decoders={"top-down": "top_down"},
     ),
     "pecos": Peer(
-        requirements=("libpecos==1.2.8", "numpy==1.26.4", "scipy==1.13.1"),
+        pip=(
+            # What it needs for neural models are several GB.
+            "--no-deps",
+            "libpecos==1.2.8",
+            "numpy==1.26.4",
+            "scipy==1.13.1",
+            "scikit-learn==1.7.2",
+            "joblib==1.6.0",
+            "threadpoolctl==3.8.0",
+        ),
         python="3.10",
         runs=(
             Run("defaults", _DEFAULT, ("LinearSVC", "LinearSVC, tol=0.1")),
@@ -92,19 +106,19 @@ PEERS = {
         | {f"{beam}, reloaded for prediction": decoder for beam, decoder in _BEAMS.items()},
     ),
     "napkinxc": Peer(
-        requirements=("napkinxc==0.7.2", "numpy==2.2.6", "scipy==1.15.3"),
+        pip=("napkinxc==0.7.2", "numpy==2.2.6", "scipy==1.15.3"),
         python="3.10",
         runs=(Run("HSM", _DEFAULT, ("SGD",)),),
         decoders={"best path": "best_path"},
     ),
     "omikuji": Peer(
-        requirements=("omikuji==0.5.2", "numpy==2.4.6", "scipy==1.17.1"),
+        pip=("omikuji==0.5.2", "numpy==2.4.6", "scipy==1.17.1"),
         python="3.11",
         runs=(Run("own tree", _DEFAULT, ("LinearSVC, tol=0.1",)),),
         decoders=_BEAMS,
     ),
     "libmultilabel": Peer(
-        requirements=("libmultilabel==0.10.0",),
+        pip=("libmultilabel==0.10.0", "numpy==2.2.6", "scipy==1.15.3", "scikit-learn==1.7.2"),
         python="3.10",
         runs=(Run("tree", _DEFAULT, ("LinearSVC",)),),
         decoders=_BEAMS,

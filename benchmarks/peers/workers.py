@@ -92,17 +92,17 @@ def make_environment(name: str, folder: Path) -> None:
     """Make an environment for a peer, or say why there is none."""
     peer = PEERS[name]
     target = folder / name
-    if not peer.requirements or target.exists():
+    if not peer.pip or target.exists():
         return
     interpreter = _interpreter(peer.python)
     if interpreter is None:
         common.note(f"{name}: needs Python {peer.python}, skipped")
         return
-    common.note(f"{name}: {' '.join(peer.requirements)} for Python {peer.python}")
-    pip = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    common.note(f"{name}: {' '.join(peer.pip)} for Python {peer.python}")
     try:
         subprocess.run([interpreter, "-m", "venv", str(target)], check=True)
-        subprocess.run([*pip, *peer.requirements], check=True)
+        python = str(target / "bin" / "python")
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *peer.pip], check=True)
     except subprocess.CalledProcessError as error:
         common.note(f"{name}: {error}")
         shutil.rmtree(target, ignore_errors=True)
@@ -110,7 +110,7 @@ def make_environment(name: str, folder: Path) -> None:
 
 def environment_of(name: str, peer: Peer, folder: Path | None) -> str | None:
     """Return the interpreter of a peer, None if there is none."""
-    if not peer.requirements:
+    if not peer.pip:
         return sys.executable
     python = folder / name / "bin" / "python" if folder else None
     return str(python) if python and python.exists() else None
