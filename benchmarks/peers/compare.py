@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from benchmarks.peers.workers import (
 )
 from benchmarks.workloads import Workload
 
-WORKLOADS = ("W1", "onet_titles", "W2", "W4")
+WORKLOADS = ("W1", "onet_titles", "W2", "W4", "W5")
+TITLES = ("settings", "fit", "predict", "rank")
 _RESULTS = "peers"
 Tables = dict[str, list[dict[str, Any]]]
 
@@ -76,44 +78,52 @@ def _sizes(theirs: list[Outcome], ours: list[Outcome]) -> dict[str, float]:
     }
 
 
+def _fit(theirs: list[Outcome], ours: list[Outcome]) -> dict[str, float]:
+    our_timing = _timing(ours, None)
+    if not all("model_mb" in outcome.said for outcome in theirs):
+        return {"our s": our_timing.median}
+    return _seconds(_timing(theirs, None), our_timing) | _sizes(theirs, ours)
+
+
+def _predictions(
+    data: Export, theirs: list[Outcome], ours: list[Outcome], decoders: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """Yield what each way to predict took, and how good it was in the first repetition."""
+    for mode in theirs[0].costs:
+        if not all(mode in outcome.costs for outcome in theirs):
+            continue  # some repetition was stopped
+        decoder = "ranking" if data.several else decoders[mode]
+        row = {"prediction": mode, "our decoder": decoder}
+        row |= _seconds(_timing(theirs, mode), _timing(ours, decoder))
+        answers = {"peer": theirs[0].leaves[mode], "our": ours[0].leaves[decoder]}
+        for side, leaves in answers.items():
+            row |= {f"{side} {name}": value for name, value in data.quality(leaves).items()}
+        if not data.several:
+            row["same leaf"] = float(np.mean(answers["peer"] == answers["our"]))
+        yield row
+
+
 def _rows(
-    what: dict[str, Any], run: Run, data: Export, turns: list[dict[str, Outcome]], decoders: Any
+    what: dict[str, Any],
+    run: Run,
+    data: Export,
+    turns: list[dict[str, Outcome]],
+    decoders: Mapping[str, str],
 ) -> Tables:
     """Return the rows of one model of a peer, one for each of ours and each way to predict."""
     theirs = [turn["peer"] for turn in turns]
-    tables: Tables = {"fit": [], "predict": [], "settings": []}
-    failure = next((outcome.failure for outcome in theirs if outcome.failure), None)
-    settings = theirs[0].said.get("settings", {})
-    versions = theirs[0].said.get("versions", {})
-    tables["settings"].append(
-        {"peer": what["peer"], "model": run.name, "versions": versions, "settings": settings}
-    )
-    failed = {"failure": failure} if failure else {}
-    modes = [mode for mode in decoders if all(mode in outcome.costs for outcome in theirs)]
-    fitted = all("model_mb" in outcome.said for outcome in theirs)
+    told = {key: theirs[0].said.get(key, {}) for key in ("versions", "settings")}
+    tables: Tables = {"settings": [{"peer": what["peer"], "model": run.name} | told]}
+    failures = [outcome.failure for outcome in theirs if outcome.failure]
+    failed = {"failure": failures[0]} if failures else {}
+    answers = "rank" if data.several else "predict"
+    tables |= {"fit": [], answers: []}
     for name in run.ours:
         pair = what | {"our base": name, "repetitions": len(turns)}
         ours = [turn[name] for turn in turns]
-        if not fitted:
-            tables["fit"].append(pair | failed)
-            continue
-        times = _seconds(_timing(theirs, None), _timing(ours, None))
-        tables["fit"].append(pair | times | _sizes(theirs, ours) | failed)
-        if not modes:
-            tables["predict"].append(pair | failed)
-        for mode in modes:
-            decoder = decoders[mode]
-            right = data.quality(theirs[0].leaves[mode])
-            our_right = data.quality(ours[0].leaves[decoder])
-            same = float(np.mean(theirs[0].leaves[mode] == ours[0].leaves[decoder]))
-            tables["predict"].append(
-                pair
-                | {"prediction": mode, "our decoder": decoder}
-                | _seconds(_timing(theirs, mode), _timing(ours, decoder))
-                | {f"peer {key}": value for key, value in right.items()}
-                | {f"our {key}": value for key, value in our_right.items()}
-                | {"same leaf": same}
-            )
+        tables["fit"].append(pair | _fit(theirs, ours) | failed)
+        rows = [pair | row for row in _predictions(data, theirs, ours, decoders)]
+        tables[answers] += rows or [pair | failed]
     return tables
 
 
@@ -160,7 +170,8 @@ def _place(row: dict[str, Any]) -> tuple[int, int]:
 def _merge(old: Tables, new: Tables) -> Tables:
     """Replace the rows that were measured again."""
     merged: Tables = {}
-    for title, rows in new.items():
+    for title in TITLES:
+        rows = new.get(title, [])
         again = set(map(_key, rows))
         kept = [row for row in old.get(title, []) if _key(row) not in again]
         merged[title] = sorted(kept + rows, key=_place)
@@ -241,15 +252,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _compare(workload: Workload, data: Export, name: str, python: str, options: Any) -> None:
     """Measure all models of a peer on one workload; save at once, to lose nothing."""
-    if workload.name in PEERS[name].too_long:
-        common.note(f"{workload.name}, {name}: would take hours, left out")
+    reason = PEERS[name].left_out.get(workload.name)
+    if reason:
+        common.note(f"{workload.name}, {name}: {reason}, left out")
         return
-    tables: Tables = {"settings": [], "fit": [], "predict": []}
+    tables: Tables = defaultdict(list)
     for run in PEERS[name].runs:
         common.note(f"{workload.name}, {name}: {run.name}")
         for title, rows in _measure(workload, data, name, python, run, options).items():
             tables[title] += rows
-    for title in ("fit", "predict"):
+    for title in tables.keys() - {"settings"}:
         common.print_table(f"{workload.name}, {name}: {title}", tables[title])
     if not (options.smoke or options.print_only):
         _save(tables)

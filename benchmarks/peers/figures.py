@@ -57,7 +57,7 @@ def _peer(row: dict[str, Any]) -> str:
 def _fit(row: dict[str, Any]) -> list[str]:
     cells = [row["workload"], _peer(row), row["our base"]]
     if "ratio" not in row:
-        return [*cells, row["failure"], "-", "-", "-"]
+        return [*cells, row["failure"], f"- / {_two(row['our s'])}", "-", "-"]
     return [
         *cells,
         _ratio(row),
@@ -65,16 +65,17 @@ def _fit(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _predict(row: dict[str, Any]) -> list[str]:
+def _answers(row: dict[str, Any], qualities: Sequence[str]) -> list[str]:
     if "ratio" not in row:
-        return [row["workload"], _peer(row), row["our base"], row["failure"], "-", "-", "-"]
+        missing = ["-"] * (1 + len(qualities))
+        return [row["workload"], _peer(row), row["our base"], row["failure"], *missing]
     return [
         row["workload"],
         f"{_peer(row)}: {row['prediction']}",
         f"{row['our base']}: {row['our decoder']}",
         _ratio(row),
         _pair(row, "s"),
-        *(_per_cent(row, what) for what in ("leaf", "level 1")),
+        *(_per_cent(row, what) for what in qualities),
     ]
 
 
@@ -89,6 +90,11 @@ def _shown(rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
         seen.add(key)
 
 
+def _answer_table(title: str, qualities: Sequence[str], rows: Sequence[dict[str, Any]]) -> Any:
+    head = ("data", "peer", "ours", "ratio", "CPU s", *(f"{quality} %" for quality in qualities))
+    return _table(title, head, [_answers(row, qualities) for row in _shown(rows)])
+
+
 def text(results: dict[str, Any]) -> str:
     """Return the page's tables in reStructuredText."""
     fit = _table(
@@ -96,12 +102,15 @@ def text(results: dict[str, Any]) -> str:
         ("data", "peer", "ours", "ratio", "CPU s", "peak MB", "model MB"),
         map(_fit, results["fit"]),
     )
-    predict = _table(
-        "Predict the test rows: theirs / ours",
-        ("data", "peer", "ours", "ratio", "CPU s", "leaf %", "level 1 %"),
-        map(_predict, _shown(results["predict"])),
+    predict = _answer_table(
+        "Predict the test rows: theirs / ours", ("leaf", "level 1"), results["predict"]
     )
-    return "\n".join([".. Written by benchmarks.peers.figures.", *fit, *predict, ""])
+    rank = _answer_table(
+        "Rank the five best of several labels: theirs / ours",
+        ("P@1", "P@3", "P@5"),
+        results["rank"],
+    )
+    return "\n".join([".. Written by benchmarks.peers.figures.", *fit, *predict, *rank, ""])
 
 
 def write() -> None:

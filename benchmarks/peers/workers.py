@@ -29,11 +29,21 @@ class Export:
     """A workload in a file that any Python reads, and what answers are compared with."""
 
     path: Path
-    y_test: np.ndarray
+    y_test: Any
     paths: np.ndarray
 
+    @property
+    def several(self) -> bool:
+        return bool(sparse.issparse(self.y_test))
+
     def quality(self, leaves: np.ndarray) -> dict[str, float]:
-        """Return the accuracy of leaves, and of the nodes of level 1 above them; -1 is wrong."""
+        """Return the accuracy of leaves, and of the nodes of level 1 above them; -1 is wrong.
+
+        Of several labels, the share of right ones among the first 1, 3 and 5.
+        """
+        if self.several:
+            right = self.y_test[np.arange(len(leaves))[:, None], leaves].toarray() * (leaves >= 0)
+            return {f"P@{k}": float(right[:, :k].mean()) for k in (1, 3, 5)}
         answered = leaves >= 0
         same_top = self.paths[leaves, 0] == self.paths[self.y_test, 0]
         return {
@@ -42,33 +52,42 @@ class Export:
         }
 
 
-def _arrays(X: Any, part: str) -> dict[str, np.ndarray]:
+def _arrays(X: Any, key: str) -> dict[str, np.ndarray]:
     if not sparse.issparse(X):
-        return {f"X_{part}": X}
+        return {key: X}
     arrays = {name: getattr(X, name) for name in ("data", "indices", "indptr")}
     arrays["shape"] = np.array(X.shape)
-    return {f"X_{part}_{name}": array for name, array in arrays.items()}
+    return {f"{key}_{name}": array for name, array in arrays.items()}
+
+
+def _leaf_numbers(workload: Workload) -> tuple[Any, Any]:
+    """Return labels of training and test rows as leaves counted from 0, indicators as they are."""
+    if sparse.issparse(workload.y_train):
+        return workload.y_train, workload.y_test
+    taxonomy = workload.taxonomy
+    leaf_of = np.full(taxonomy.n_nodes, -1)
+    leaf_of[taxonomy.leaf_ids] = np.arange(len(taxonomy.leaf_ids))
+    y_train, y_test = (
+        leaf_of[taxonomy.ids(labels.tolist())] for labels in (workload.y_train, workload.y_test)
+    )
+    if min(y_train.min(), y_test.min()) < 0:
+        raise ValueError(f"{workload.name}: some labels are inner nodes, peers take leaves only")
+    return y_train, y_test
 
 
 def export(workload: Workload, folder: Path) -> Export:
     """Write a workload with labels as numbers of leaves."""
     taxonomy = workload.taxonomy
     leaves = taxonomy.leaf_ids
-    leaf_of = np.full(taxonomy.n_nodes, -1)
-    leaf_of[leaves] = np.arange(len(leaves))
-    y_train, y_test = (
-        leaf_of[taxonomy.ids(labels.tolist())] for labels in (workload.y_train, workload.y_test)
-    )
-    if min(y_train.min(), y_test.min()) < 0:
-        raise ValueError(f"{workload.name}: some labels are inner nodes, peers take leaves only")
-    paths = taxonomy.path_ids(leaves)[:, : taxonomy.n_levels]
+    y_train, y_test = _leaf_numbers(workload)
+    paths = taxonomy.path_ids(leaves)
     filled = np.where(paths < 0, leaves[:, None], paths)
     path = folder / f"{workload.name}.npz"
     np.savez(
         path,
-        **_arrays(workload.X_train, "train"),
-        **_arrays(workload.X_test, "test"),
-        y_train=y_train,
+        **_arrays(workload.X_train, "X_train"),
+        **_arrays(workload.X_test, "X_test"),
+        **_arrays(y_train, "y_train"),
         parents=taxonomy.parent_ids,
         leaves=leaves,
         names=taxonomy.node_names.astype(str),

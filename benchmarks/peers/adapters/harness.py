@@ -23,11 +23,12 @@ import numpy as np
 import scipy
 from scipy import sparse
 
+TOP = 5  # how many labels are ranked where there are several
 _MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10
 
 
 class Data:
-    """Training and test rows; labels are leaves counted from 0.
+    """Training and test rows; labels are leaves counted from 0, or ``several`` in a CSR indicator.
 
     ``parents`` has the parent of each node (-1 for the root, node 0), ``leaves`` the node of each
     leaf, ``paths`` the nodes from level 1 to each leaf, which fills the levels below it.
@@ -35,9 +36,10 @@ class Data:
 
     def __init__(self, path):
         stored = np.load(path, allow_pickle=False)
-        self.X_train = _matrix(stored, "train")
-        self.X_test = _matrix(stored, "test")
-        self.y_train = stored["y_train"]
+        self.X_train = _matrix(stored, "X_train")
+        self.X_test = _matrix(stored, "X_test")
+        self.y_train = _matrix(stored, "y_train")
+        self.several = sparse.issparse(self.y_train)
         self.parents = stored["parents"]
         self.leaves = stored["leaves"]
         self.names = stored["names"]
@@ -49,6 +51,8 @@ class Data:
 
     def indicator(self, dtype):
         """Return the labels of the training rows as a matrix of rows and leaves."""
+        if self.several:
+            return self.y_train.astype(dtype)
         rows = np.arange(len(self.y_train))
         shape = (len(rows), len(self.leaves))
         return sparse.csr_matrix((np.ones(len(rows), dtype), (rows, self.y_train)), shape=shape)
@@ -62,11 +66,18 @@ class Data:
         return np.where(ordered[places] == names, order[places], -1)
 
 
-def _matrix(stored, part):
-    if f"X_{part}" in stored:
-        return stored[f"X_{part}"]
-    arrays = tuple(stored[f"X_{part}_{name}"] for name in ("data", "indices", "indptr"))
-    return sparse.csr_matrix(arrays, shape=tuple(stored[f"X_{part}_shape"]))
+def _matrix(stored, key):
+    if key in stored:
+        return stored[key]
+    arrays = tuple(stored[f"{key}_{name}"] for name in ("data", "indices", "indptr"))
+    return sparse.csr_matrix(arrays, shape=tuple(stored[f"{key}_shape"]))
+
+
+def highest(scores, n):
+    """Return the columns of the largest scores of each row, the best first."""
+    some = np.argpartition(-scores, n - 1, axis=1)[:, :n]
+    order = np.argsort(-np.take_along_axis(scores, some, axis=1), axis=1)
+    return np.take_along_axis(some, order, axis=1)
 
 
 class Adapter:
@@ -101,7 +112,10 @@ class Adapter:
         raise NotImplementedError
 
     def leaves(self, answer):
-        """Return the leaf of each test row, -1 for none, from what was predicted."""
+        """Return the leaf of each test row from what was predicted, -1 for none.
+
+        Of several labels the `TOP` best, in order.
+        """
         raise NotImplementedError
 
     def model_bytes(self):

@@ -2,10 +2,9 @@
 
 import libmultilabel.linear as linear
 import numpy as np
-from harness import Adapter, run
+from harness import TOP, Adapter, highest, run
 from libmultilabel.linear.tree import Node
 
-_BEAMS = (1, 10)
 _ROWS = 1000  # predict_values returns a dense matrix of rows and leaves
 
 
@@ -26,11 +25,13 @@ class LibMultiLabel(Adapter):
     def _predict(self, beam):
         X = self.data.X_test
         parts = [X[first : first + _ROWS] for first in range(0, X.shape[0], _ROWS)]
-        answers = [self.model.predict_values(part, beam_width=beam) for part in parts]
-        return np.concatenate([np.asarray(answer).argmax(axis=1) for answer in answers])
+        answers = (np.asarray(self.model.predict_values(part, beam_width=beam)) for part in parts)
+        if self.data.several:
+            return np.concatenate([highest(answer, TOP) for answer in answers])
+        return np.concatenate([answer.argmax(axis=1) for answer in answers])
 
     def predictions(self):
-        for beam in _BEAMS:
+        for beam in (10,) if self.data.several else (1, 10):
             yield f"beam {beam}", lambda beam=beam: self._predict(beam)
 
     def leaves(self, answer):

@@ -1,8 +1,11 @@
-"""napkinXC, hierarchical softmax over the taxonomy; fit includes writing the model to disk."""
+"""napkinXC: hierarchical softmax over the taxonomy, of several labels a probabilistic label tree.
+
+Fit includes writing the model to disk.
+"""
 
 import numpy as np
-from harness import Adapter, folder_bytes, run
-from napkinxc.models import HSM
+from harness import TOP, Adapter, folder_bytes, run
+from napkinxc.models import HSM, PLT
 
 
 class NapkinXC(Adapter):
@@ -16,7 +19,11 @@ class NapkinXC(Adapter):
         ]
         self.X_train = data.X_train.astype(np.float32)
         self.X_test = data.X_test.astype(np.float32)
-        self.y = data.y_train.tolist()
+        if data.several:
+            bounds = zip(data.y_train.indptr[:-1], data.y_train.indptr[1:])
+            self.y = [data.y_train.indices[first:end].tolist() for first, end in bounds]
+        else:
+            self.y = data.y_train.tolist()
         # Its defaults.
         self.settings = {
             "optimizer": "liblinear",
@@ -28,7 +35,8 @@ class NapkinXC(Adapter):
         }
 
     def fit(self):
-        self.model = HSM(
+        model = PLT if self.data.several else HSM
+        self.model = model(
             str(self.folder / "model"),
             tree_structure=self.tree,
             threads=1,
@@ -39,10 +47,15 @@ class NapkinXC(Adapter):
 
     def predictions(self):
         self.model.load()
-        yield "best path", lambda: self.model.predict(self.X_test, top_k=1)
+        if self.data.several:
+            yield "ranking", lambda: self.model.predict(self.X_test, top_k=TOP)
+        else:
+            yield "best path", lambda: self.model.predict(self.X_test, top_k=1)
 
     def leaves(self, answer):
-        return np.array([found[0] if len(found) else -1 for found in answer])
+        top = TOP if self.data.several else 1
+        leaves = np.array([[*found, *[-1] * top][:top] for found in answer])
+        return leaves if self.data.several else leaves[:, 0]
 
     def model_bytes(self):
         return folder_bytes(self.folder / "model")

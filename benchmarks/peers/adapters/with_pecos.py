@@ -1,12 +1,10 @@
 """PECOS XR-Linear with the taxonomy as its chain of clusters."""
 
 import numpy as np
-from harness import Adapter, folder_bytes, run
+from harness import TOP, Adapter, folder_bytes, highest, run
 from pecos.utils.cluster_util import ClusterChain
 from pecos.xmc.xlinear.model import XLinearModel
 from scipy import sparse
-
-_BEAMS = (1, 10)
 
 
 class Pecos(Adapter):
@@ -14,6 +12,7 @@ class Pecos(Adapter):
 
     def prepare(self):
         data = self.data
+        self.beams = (10,) if data.several else (1, 10)
         self.X_train = data.X_train.astype(np.float32)
         self.X_test = data.X_test.astype(np.float32)
         self.Y = data.indicator(np.float32)
@@ -34,22 +33,25 @@ class Pecos(Adapter):
         )
 
     def _predict(self, model, beam):
-        return model.predict(self.X_test, beam_size=beam, only_topk=1, threads=1)
+        top = TOP if self.data.several else 1
+        return model.predict(self.X_test, beam_size=beam, only_topk=top, threads=1)
 
     def predictions(self):
-        for beam in _BEAMS:
+        for beam in self.beams:
             yield f"beam {beam}", lambda beam=beam: self._predict(self.model, beam)
         # Hashes are its fastest for rows as sparse as texts.
         reloaded = XLinearModel.load(
             str(self.folder / "model"), is_predict_only=True, weight_matrix_type="HASH_CHUNKED"
         )
-        for beam in _BEAMS:
+        for beam in self.beams:
             yield (
                 f"beam {beam}, reloaded for prediction",
                 lambda beam=beam: self._predict(reloaded, beam),
             )
 
     def leaves(self, answer):
+        if self.data.several:
+            return highest(answer.toarray(), TOP)
         return np.asarray(answer.argmax(axis=1)).ravel()
 
     def model_bytes(self):
