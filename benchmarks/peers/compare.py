@@ -9,6 +9,7 @@ replaced when their workload and peer are measured again.
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -131,17 +132,18 @@ def _measure(
     workload: Workload, data: Export, name: str, python: str, run: Run, options: Any
 ) -> Tables:
     peer = PEERS[name]
-    own = environment_of("", PEERS["flat"], None)
     turns: list[dict[str, Outcome]] = []
     repetitions = 1 if options.smoke else options.repetitions
     while len(turns) < repetitions:
         started = time.perf_counter()
         turn = {"peer": work(python, name, data.path, run.options, options.timeout)}
         for our in run.ours:
-            turn[our] = work(own, "sklhier", data.path, OURS[our], options.timeout)
+            turn[our] = work(sys.executable, "sklhier", data.path, OURS[our], options.timeout)
             if turn[our].failure:
                 raise RuntimeError(f"our side failed: {turn[our].failure}")
         turns.append(turn)
+        if turn["peer"].failure and options.smoke:
+            raise RuntimeError(f"{name} failed: {turn['peer'].failure}")
         if turn["peer"].failure:
             common.note(f"{workload.name}, {name}: {turn['peer'].failure}")
             break
@@ -205,11 +207,11 @@ def _parser() -> Any:
     parser.add_argument(
         "--once-above",
         type=float,
-        default=60,
+        default=40,
         metavar="SECONDS",
         help="measure once what takes longer than this",
     )
-    parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS")
+    parser.add_argument("--timeout", type=float, default=400, metavar="SECONDS")
     return parser
 
 
@@ -261,8 +263,9 @@ def _compare(workload: Workload, data: Export, name: str, python: str, options: 
         common.note(f"{workload.name}, {name}: {run.name}")
         for title, rows in _measure(workload, data, name, python, run, options).items():
             tables[title] += rows
-    for title in tables.keys() - {"settings"}:
-        common.print_table(f"{workload.name}, {name}: {title}", tables[title])
+    for title, rows in tables.items():
+        if title != "settings":
+            common.print_table(f"{workload.name}, {name}: {title}", rows)
     if not (options.smoke or options.print_only):
         _save(tables)
 
