@@ -207,7 +207,7 @@ def _parser() -> Any:
     parser.add_argument(
         "--once-above",
         type=float,
-        default=40,
+        default=60,
         metavar="SECONDS",
         help="measure once what takes longer than this",
     )
