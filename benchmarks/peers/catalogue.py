@@ -68,7 +68,7 @@ PEERS = {
         python="",
         runs=_SAME_BASES[:1],
         decoders={"predict": "best_path"},
-        left_out=dict.fromkeys(("W2", "W4"), "would take hours"),
+        left_out=dict.fromkeys(("W2", "W4"), "many minutes and several GB"),
     ),
     "hiclass": Peer(
         pip=("hiclass==5.0.8", "scikit-learn==1.9.1", "numpy==2.4.6", "scipy==1.17.1"),
