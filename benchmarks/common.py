@@ -219,13 +219,17 @@ def _lines(rows: Sequence[Row]) -> str:
     return "[\n  " + ",\n  ".join(map(json.dumps, rounded)) + "\n ]"
 
 
+def results_path(name: str) -> Path:
+    return _RESULTS / f"{name}.json"
+
+
 def write_results(name: str, tables: Mapping[str, Sequence[Row]], **more: Any) -> None:
     """Write tables and the environment to ``results/<name>.json``, one line for each row."""
     parts = {"environment": json.dumps(environment() | more)}
     parts |= {title: _lines(rows) for title, rows in tables.items()}
     text = ",\n ".join(f"{json.dumps(title)}: {part}" for title, part in parts.items())
     _RESULTS.mkdir(exist_ok=True)
-    (_RESULTS / f"{name}.json").write_text(f"{{\n {text}\n}}\n", encoding="utf-8")
+    results_path(name).write_text(f"{{\n {text}\n}}\n", encoding="utf-8")
 
 
 def _cell(value: Any) -> str:

@@ -24,7 +24,7 @@ from benchmarks import (
     workers,
     workloads,
 )
-from benchmarks.peers import hiclass
+from benchmarks.peers import compare, hiclass
 
 _MODULES = (
     workloads,
@@ -41,6 +41,7 @@ _MODULES = (
     joint,
     staged,
     hiclass,
+    compare,
 )
 
 

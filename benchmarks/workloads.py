@@ -1,4 +1,4 @@
-"""Synthetic workloads W0 to W4, the same for the same version of sklhier.
+"""Synthetic workloads W0 to W5, the same for the same version of sklhier.
 
 ============ ========================== ============== =======================================
 name         tree                       train / test   features
@@ -8,9 +8,11 @@ W1           10 x 10 x 10               20,000 / 20,000 TF-IDF, 50,000 words, un
 W2           10 x 10 x 10 x 10          50,000 / 20,000 TF-IDF, 50,000 words, uneven leaves
 W3           5 x 5 x 5                  50,000 / 20,000 50 dense columns
 W4           20 x 10 x 10 x 10          40,000 / 10,000 TF-IDF, 50,000 words, two rows a leaf
+W5           9 x 10 x 10                20,000 / 20,000 TF-IDF, 50,000 words, about three leaves a row
 ============ ========================== ============== =======================================
 
-Every leaf has a training row. ``python -m benchmarks.workloads`` prints what they look like.
+Every leaf has a training row. The labels of W5 are an indicator with a column for each leaf.
+``python -m benchmarks.workloads`` prints what they look like.
 """
 
 from __future__ import annotations
@@ -95,6 +97,33 @@ def _text(
     return Workload(name, X_train, raw.y_train, X_test, raw.y_test, taxonomy)
 
 
+def _label_sets(
+    name: str, branching: tuple[int, ...], n_train: int, n_test: int, n_words: int, seed: int
+) -> Workload:
+    """Put one to five documents together in every row, with the labels of all."""
+    rng = np.random.RandomState(seed)
+    n_documents = 1 + rng.binomial(4, 0.5, n_train + n_test)
+    row_of = np.repeat(np.arange(len(n_documents)), n_documents)
+    counts, labels, taxonomy = make_hierarchical_text(
+        len(row_of),
+        branching=branching,
+        vocabulary_size=n_words,
+        mean_length=30,
+        words_per_node=80,
+        topic_share=0.4,
+        imbalance=0.5,
+        random_state=seed,
+    )
+    leaves = np.searchsorted(taxonomy.leaf_ids, taxonomy.ids(labels.tolist()))
+    ones, documents = np.ones(len(row_of), dtype=np.int64), np.arange(len(row_of))
+    X = sparse.csr_matrix((ones, (row_of, documents))) @ counts
+    Y = sparse.csr_matrix((ones, (row_of, leaves)), shape=(X.shape[0], len(taxonomy.leaf_ids)))
+    Y.data[:] = 1
+    tfidf = TfidfTransformer(sublinear_tf=True).fit(X[:n_train])
+    X_train, X_test = tfidf.transform(X[:n_train]), tfidf.transform(X[n_train:])
+    return Workload(name, X_train, Y[:n_train], X_test, Y[n_train:], taxonomy)
+
+
 def _dense(
     name: str, branching: tuple[int, ...], n_train: int, n_test: int, n_features: int, seed: int
 ) -> Workload:
@@ -124,6 +153,9 @@ _MAKERS: dict[str, Callable[[str], Workload]] = {
         seed=4,
         imbalance=0.0,
     ),
+    "W5": partial(
+        _label_sets, branching=(9, 10, 10), n_train=20_000, n_test=20_000, n_words=50_000, seed=5
+    ),
 }
 NAMES = tuple(_MAKERS)
 
@@ -146,7 +178,8 @@ def make(name: str, cache: str | None = None) -> Workload:
 
 
 def _summary(workload: Workload) -> common.Row:
-    X, taxonomy = workload.X_train, workload.taxonomy
+    X, y, taxonomy = workload.X_train, workload.y_train, workload.taxonomy
+    rows_of_leaves = y.sum(axis=0) if sparse.issparse(y) else np.unique(y, return_counts=True)[1]
     per_row = X.nnz / X.shape[0] if sparse.issparse(X) else float(X.shape[1])
     return {
         "name": workload.name,
@@ -157,7 +190,7 @@ def _summary(workload: Workload) -> common.Row:
         "test": workload.X_test.shape[0],
         "features": X.shape[1],
         "non-zeros a row": per_row,
-        "largest leaf": int(np.unique(workload.y_train, return_counts=True)[1].max()),
+        "largest leaf": int(rows_of_leaves.max()),
     }
 
 
