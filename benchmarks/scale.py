@@ -2,15 +2,12 @@
 
 Fits ``HierarchicalClassifier`` once for each base, in a process of its own, and predicts a tenth as
 many other texts by both decoders. Times are those of the clock, not of the CPU. Memory is the largest
-resident size of the process so far, and that of its workers where these are processes. Progress goes
-to the standard error.
+resident size of the process so far, without its workers. Progress goes to the standard error.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import resource
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -36,12 +33,6 @@ _BASES: dict[str, Callable[[], Any]] = {
 def _clocked(call: Callable[[], Any]) -> tuple[Any, float]:
     started = time.perf_counter()
     return call(), time.perf_counter() - started
-
-
-def _workers_mb() -> float:
-    """Return the largest resident size of a worker that has ended."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 2**20
 
 
 def _run(base: str, options: Any) -> dict[str, Any]:
@@ -74,7 +65,7 @@ def _run(base: str, options: Any) -> dict[str, Any]:
     before = common.peak_memory_mb()
     _, fitted = _clocked(lambda: model.fit(X_train, y_train))
     peak = common.peak_memory_mb()
-    get_reusable_executor().shutdown(wait=True)  # their memory is known when they have ended
+    get_reusable_executor().shutdown(wait=True)  # this process would wait for them at its end
     common.note(f"fitted in {fitted:,.0f} s, peak {peak:,.0f} MB")
     row: dict[str, Any] = {
         "base": base,
@@ -89,7 +80,6 @@ def _run(base: str, options: Any) -> dict[str, Any]:
         "fit s": fitted,
         "peak MB before fit": before,
         "peak MB": peak,
-        "worker MB": _workers_mb(),
         "model MB": common.pickled_mb(model),
     }
     for decoder in ("top_down", "best_path"):

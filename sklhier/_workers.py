@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklhier._typing import Floats
@@ -83,7 +83,7 @@ def in_parallel(
         results[i] = run([task.ready()])[0]
 
     for i, task in enumerate(todo):
-        whole = task.for_all(n_workers)
+        whole = task.for_all(min(n_workers, cpu_count()))
         if whole is not None:
             do(i, whole)
     rest = [i for i in np.argsort(-sizes, kind="stable").tolist() if i not in results]

@@ -1,13 +1,13 @@
 """Tables of the documentation are those of the results beside the benchmarks."""
 
-import json
 import runpy
 from pathlib import Path
 
-FIGURES = Path(__file__).parents[1] / "benchmarks" / "peers" / "figures.py"
+import pytest
+
+TEXTS = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "figures.py"))["texts"]()
 
 
-def test_the_tables_of_other_packages_are_those_of_the_results():
-    figures = runpy.run_path(str(FIGURES))
-    results = json.loads(figures["RESULTS"].read_text(encoding="utf-8"))
-    assert figures["PAGE"].read_text(encoding="utf-8") == figures["text"](results)
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.stem)
+def test_tables_are_those_of_the_results(page):
+    assert page.read_text(encoding="utf-8") == TEXTS[page]

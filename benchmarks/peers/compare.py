@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import common, workloads
-from benchmarks.peers import figures
+from benchmarks import common, figures, workloads
 from benchmarks.peers.catalogue import OURS, PEERS, Run
 from benchmarks.peers.workers import (
     Export,
@@ -184,7 +183,7 @@ def _save(new: Tables) -> None:
     path = common.results_path(_RESULTS)
     old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     common.write_results(_RESULTS, _merge(old, new))
-    figures.write()
+    figures.main()
 
 
 # -- the command --------------------------------------------------------------------------
