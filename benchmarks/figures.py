@@ -115,6 +115,20 @@ _TABLES: dict[str, tuple[str, str, str, dict[str, Column]]] = {
             "leaf %, top-down": per_cent("top_down leaf"),
         },
     ),
+    "compressed": (
+        "speed",
+        "compressed models",
+        "Compressed models of W1, generated texts with 1,000 leaves, and of O*NET titles",
+        {
+            "data": "data",
+            "weights": "weights",
+            "MB": "MB",
+            "file, MB": "file MB",
+            "leaf %": per_cent("leaf"),
+            "hF %": per_cent("hF"),
+            "time": ratio("best_path ratio"),
+        },
+    ),
     "scale": (
         "scale",
         "one large taxonomy",
