@@ -89,7 +89,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
     n_jobs : int, default=None
         Models fitted at the same time: in threads where the base estimator allows it, else in
         processes if there are seconds of work for them, or as a :obj:`joblib.parallel_config`
-        context says. None is 1 unless in such a context. The result does not depend on it.
+        context says. None is 1 unless in such a context. The result does not depend on it, but
+        for the last digits where BLAS has another number of threads in a worker.
     verbose : int, default=0
         If positive, joblib reports progress of fitting.
     random_state : int, RandomState instance or None, default=None
