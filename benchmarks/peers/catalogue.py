@@ -9,7 +9,7 @@ from typing import Any
 SGD = {"alpha": 1e-5}
 OURS: dict[str, dict[str, Any]] = {
     "LinearSVC": {"base": "LinearSVC", "settings": {}},
-    "LinearSVC, tol=0.1": {"base": "LinearSVC", "settings": {"tol": 0.1}},
+    "LinearSVC, dual, tol=0.1": {"base": "LinearSVC", "settings": {"dual": True, "tol": 0.1}},
     "SGD": {"base": "SGD", "settings": SGD},
 }
 
@@ -103,9 +103,9 @@ PEERS = {
         ),
         python="3.10",
         runs=(
-            Run("defaults", _DEFAULT, ("LinearSVC", "LinearSVC, tol=0.1")),
+            Run("defaults", _DEFAULT, ("LinearSVC", "LinearSVC, dual, tol=0.1")),
             # A threshold of 0 would keep the zeros as well.
-            Run("all weights", {"settings": {"threshold": 1e-9}}, ("LinearSVC, tol=0.1",)),
+            Run("all weights", {"settings": {"threshold": 1e-9}}, ("LinearSVC, dual, tol=0.1",)),
         ),
         decoders=_BEAMS
         | {f"{beam}, reloaded for prediction": decoder for beam, decoder in _BEAMS.items()},
@@ -119,7 +119,7 @@ PEERS = {
     "omikuji": Peer(
         pip=("omikuji==0.5.2", "numpy==2.4.6", "scipy==1.17.1"),
         python="3.11",
-        runs=(Run("own tree", _DEFAULT, ("LinearSVC, tol=0.1",)),),
+        runs=(Run("own tree", _DEFAULT, ("LinearSVC, dual, tol=0.1",)),),
         decoders=_BEAMS,
     ),
     "libmultilabel": Peer(
