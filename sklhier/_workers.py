@@ -93,6 +93,8 @@ def in_parallel(
             if i not in results:
                 do(i, todo[i])
     rest = [i for i in rest if i not in results]
+    if not rest:
+        return [results[i] for i in range(len(todo))]
     least = max(least, float(sizes[rest].sum()) / _PARTS)
     parallel = Parallel(n_jobs=n_jobs, verbose=verbose, prefer="threads" if threads else None)
     done = parallel(
