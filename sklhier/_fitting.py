@@ -165,11 +165,10 @@ def _fit_one(task: _Task) -> tuple[LocalModel, float]:
     job, problem = task.job, task.job.problem
     try:
         own = task.X if task.has_own else take_rows(task.X, problem.rows)
-        if task.n_threads is None:
-            packing = _taught(job, task.method, own)
-        else:
+        if task.n_threads is not None:
             job.estimator.n_jobs = task.n_threads
-            packing = _taught(job, task.method, own)
+        packing = _taught(job, task.method, own)
+        if task.n_threads is not None:
             job.estimator.n_jobs = None
     except Exception as error:
         raise LocalFitError.at(error, job.estimator, task.place, len(problem.codes)) from error

@@ -15,10 +15,11 @@ from scipy.special import expit
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from sklhier import _linear
+from sklhier import _linear, _linear_answers
 from sklhier._columns import Columns, answered_beside
 from sklhier._linear import Packing
 from sklhier._places import member_offset, place_of
+from sklhier._sparse_rows import is_csr, rows_of
 from sklhier._typing import Floats, NodeIds, Rows
 from sklhier.staging import Chain
 from sklhier.taxonomy import Taxonomy
@@ -161,8 +162,8 @@ def take_rows(X: Any, rows: Rows) -> Any:
     n_rows = len(rows)
     if n_rows == _num_samples(X):
         return X
-    if _linear.is_csr(X):
-        return _linear.rows_of(X, rows)
+    if is_csr(X):
+        return rows_of(X, rows)
     if n_rows and rows[-1] - rows[0] + 1 == n_rows:
         window = slice(int(rows[0]), int(rows[-1]) + 1)
         if isinstance(X, np.ndarray | list):
@@ -215,7 +216,7 @@ def outputs_of(model: LocalModel, X: Any, columns: Columns | None, method: str) 
     if model.packing is None:
         answer = answered_beside(model.estimator, method, X, columns)
     else:
-        answer = _linear.answer(model.estimator, model.packing, method, X)
+        answer = _linear_answers.answer(model.estimator, model.packing, method, X)
     return read_answer(answer, model, method)
 
 
@@ -229,7 +230,7 @@ def read_answer(answer: Any, model: LocalModel, method: str) -> Floats:
 
 def normalised(scores: Floats, decides: bool) -> Floats:
     """Return one non-negative score for each outcome, those of a row summing to about 1."""
-    return _linear.softmax(_SHARPNESS * scores) if decides else scores
+    return _linear_answers.softmax(_SHARPNESS * scores) if decides else scores
 
 
 def last_log_weight(scores: Floats, decides: bool) -> Floats:
@@ -269,7 +270,7 @@ def conditional(scores: Floats, outcomes: NodeIds, asked: NodeIds) -> Floats:
     """
     if len(asked) < len(outcomes):
         scores = scores[:, np.isin(outcomes, asked)]
-    totals = _linear.across(np.add, scores)
+    totals = _linear_answers.across(np.add, scores)
     if outcomes[0] == ELSEWHERE and asked[0] != ELSEWHERE:
         lost = totals[:, 0] == 0
         scores = np.where(lost[:, None], 1.0, scores)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+import numpy as np
+
 from sklhier._places import Place
 from sklhier.exceptions import TaxonomyError
 from sklhier.taxonomy import Taxonomy
@@ -60,8 +62,8 @@ class NodeEstimators:
         levels = [f"level:{level}" for level in range(1, taxonomy.n_levels + 1)]
         if key in levels:
             return
-        inner = [name for name in taxonomy.nodes if taxonomy.children_of(taxonomy.id(name)).size]
         if key not in taxonomy:
+            inner = [taxonomy.nodes[node] for node in np.unique(taxonomy.edge_parents)]
             raise TaxonomyError.unknown(key, [*levels, *inner])
         if not (self._leaves_decide or taxonomy.children_of(taxonomy.id(key)).size):
             raise TaxonomyError(

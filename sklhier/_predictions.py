@@ -71,8 +71,11 @@ def _table_for(n_rows: int, n_columns: int, dtype: Any, out: Any) -> Floats:
     return out
 
 
-def _fill(table: Floats, parts: Iterator[Floats]) -> Floats:
-    """Write blocks of rows, one after the other, as they come."""
+def _written(
+    parts: Iterator[Floats], n_rows: int, n_columns: int, dtype: Any = None, out: Any = None
+) -> Floats:
+    """Return blocks of rows, written one after the other as they are computed."""
+    table = _table_for(n_rows, n_columns, dtype, out)
     start = 0
     for part in parts:
         table[start : start + len(part)] = part
@@ -224,7 +227,7 @@ class PathPredictor:
         parts = (
             marginals.answer_proba(classes) for marginals in self._marginals(X, all_nodes=True)
         )
-        return _fill(_table_for(_num_samples(X), len(classes), None, None), parts)
+        return _written(parts, _num_samples(X), len(classes))
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X: Any) -> Floats:
@@ -259,9 +262,8 @@ class PathPredictor:
             For another dtype, and an `out` of another shape or kind.
         """
         check_is_fitted(self, "taxonomy_")
-        table = _table_for(_num_samples(X), self.taxonomy_.n_nodes, dtype, out)
         parts = (m.dense().node_proba for m in self._marginals(X, all_nodes=True))
-        return _fill(table, parts)
+        return _written(parts, _num_samples(X), self.taxonomy_.n_nodes, dtype, out)
 
     def decode(self, node_proba: Any, decoder: str | Decoder | None = None) -> Any:
         """Turn node probabilities into labels, without fitting or asking the models again.
@@ -397,7 +399,10 @@ class SetPredictor:
             Columns as in ``classes_``: the probability that a sample belongs to the node or to one
             below it. Rows do not sum to 1.
         """
-        return self._by_block(X, lambda marginals: marginals.node_proba[:, self._format.class_ids])
+        check_is_fitted(self, "taxonomy_")
+        classes = self._format.class_ids
+        parts = (marginals.node_proba[:, classes] for marginals in self._blocks(X))
+        return _written(parts, _num_samples(X), len(classes))
 
     @available_if(_gives_probabilities)
     def predict_node_proba(self, X: Any, *, dtype: Any = None, out: Any = None) -> Floats:
@@ -425,8 +430,8 @@ class SetPredictor:
             For another dtype, and an `out` of another shape or kind.
         """
         check_is_fitted(self, "taxonomy_")
-        table = _table_for(_num_samples(X), self.taxonomy_.n_nodes, dtype, out)
-        return _fill(table, (marginals.node_proba for marginals in self._blocks(X)))
+        parts = (marginals.node_proba for marginals in self._blocks(X))
+        return _written(parts, _num_samples(X), self.taxonomy_.n_nodes, dtype, out)
 
     def decode(self, node_proba: Any, decoder: str | SetDecoder | None = None) -> Any:
         """Turn node probabilities into sets of labels, without fitting or asking the models again.

@@ -11,13 +11,14 @@ from typing import Any, cast
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from sklhier import _linear, _local
+from sklhier import _linear_answers, _local
 from sklhier import _node_ops as ops
 from sklhier._columns import Columns
-from sklhier._linear import Packing, SparseRows
+from sklhier._linear import Packing
 from sklhier._local import ELSEWHERE, LocalModel, View
 from sklhier._marginals import Outcomes
 from sklhier._places import member_offset, place_of
+from sklhier._sparse_rows import SparseRows
 from sklhier._typing import Bools, Floats, NodeIds, Rows
 from sklhier.exceptions import LocalPredictError
 from sklhier.taxonomy import Taxonomy
@@ -196,11 +197,11 @@ class LocalScores:
             return None
         if model.is_joint or len(outcomes) != n_outcomes or outcomes[0] == ELSEWHERE:
             return None
-        if not _linear.takes(model.estimator, packing, self._sparse):
+        if not _linear_answers.takes(model.estimator, packing, self._sparse):
             return None
         method = _local.scoring_method(model.estimator)
-        link = _linear.link_of(model.estimator, method, self._sparse)
-        n_scores = _linear.n_scores_of(model.estimator)
+        link = _linear_answers.link_of(model.estimator, method, self._sparse)
+        n_scores = _linear_answers.n_scores_of(model.estimator)
         if link is None or n_scores != (1 if n_outcomes == 2 else n_outcomes):
             return None
         return _Together(method, link, n_outcomes, model.estimator.coef_.dtype)
@@ -212,7 +213,7 @@ class LocalScores:
         models = [self._models[owner + self._offset] for owner, _, _ in segments]
         bounds = ops.offsets_of([stop - start for _, start, stop in segments]).tolist()
         asked: Any = [(model.estimator, model.packing) for model in models]
-        scores = _linear.scores_of(asked, self._sparse.at(rows), bounds)  # type: ignore[union-attr]
+        scores = _linear_answers.scores_of(asked, self._sparse.at(rows), bounds)  # type: ignore[union-attr]
         table = _local.table_of(group.link(scores), group.method, group.n_outcomes)
         shares = _local.normalised(table, group.method == "decision_function")
         return _local.conditional(shares, models[0].outcomes, models[0].outcomes)
@@ -334,15 +335,15 @@ class LocalScores:
     def _is_like(self, model: LocalModel, other: LocalModel) -> bool:
         if not (self._takes(model) and self._takes(other)):
             return False
-        if type(model.estimator) is not type(other.estimator) or model.is_joint or other.is_joint:
+        first, second = (
+            (type(m.estimator), m.is_joint, len(m.outcomes), m.estimator.coef_.shape)
+            for m in (model, other)
+        )
+        if first != second or model.is_joint or len(model.outcomes) != 2:
             return False
-        weights, others = model.estimator.coef_, other.estimator.coef_
-        if len(model.outcomes) != 2 or weights.shape != others.shape:
-            return False
-        columns, other_columns = model.packing.columns, other.packing.columns  # type: ignore[union-attr]
-        if columns is None or other_columns is None:
-            return columns is other_columns and weights.dtype == others.dtype
-        return weights.dtype == others.dtype and np.array_equal(columns, other_columns)
+        columns, others = (cast(Packing, m.packing).columns for m in (model, other))
+        same_dtype = model.estimator.coef_.dtype == other.estimator.coef_.dtype
+        return same_dtype and np.array_equal(columns, others)  # None: all columns
 
     def _takes(self, model: LocalModel) -> bool:
         """Whether a model is a linear one, asked without its own methods."""
@@ -350,7 +351,7 @@ class LocalScores:
         return (
             model.packing is not None
             and sparse is not None
-            and _linear.takes(model.estimator, model.packing, sparse)
+            and _linear_answers.takes(model.estimator, model.packing, sparse)
         )
 
     def _ask_together(self, numbers: list[int]) -> None:
@@ -359,9 +360,9 @@ class LocalScores:
             return
         models: Any = [(self._models[n].estimator, self._models[n].packing) for n in numbers]
         method, sparse = _local.scoring_method(models[0][0]), cast(SparseRows, self._sparse)
-        if _linear.link_of(models[0][0], method, sparse) is None:
+        if _linear_answers.link_of(models[0][0], method, sparse) is None:
             return
-        scores = _linear.scores_side_by_side(models, sparse)
+        scores = _linear_answers.scores_side_by_side(models, sparse)
         self._ready |= {n: scores[:, [i]] for i, n in enumerate(numbers)}
 
     def _n_asked(self, rows: Rows | None) -> int:
@@ -397,7 +398,7 @@ class LocalScores:
                 sparse, packing = cast(SparseRows, self._sparse), cast(Packing, model.packing)
                 known = self._ready.pop(number, None) if rows is None else None
                 at = sparse if rows is None else sparse.at(rows)
-                answer = _linear.answer_rows(model.estimator, packing, method, at, known)
+                answer = _linear_answers.answer_rows(model.estimator, packing, method, at, known)
                 return _local.read_answer(answer, model, method)
             X = self._X if rows is None else _local.take_rows(self._X, rows)
             return _local.outputs_of(model, X, columns, method)

@@ -12,8 +12,9 @@ PACKAGE = Path(sklhier.__file__).parent
 # From the top: a module may import what stands in an earlier line, or in its own package.
 LAYERS = [
     ["_version", "_typing", "_compat", "exceptions"],
-    ["_validation", "_versions", "_unwrap", "_columns", "_workers"],
+    ["_validation", "_versions", "_unwrap", "_columns", "_workers", "_sparse_rows"],
     ["_linear", "staging"],
+    ["_linear_answers"],
     ["_node_ops", "_blocks", "_outline"],
     ["_cells"],
     ["_builders"],

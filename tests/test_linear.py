@@ -28,7 +28,9 @@ from strategies import labelled_trees, trees
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy, _compat
 from sklhier import _linear as linear
+from sklhier import _linear_answers as answers
 from sklhier._local import take_rows
+from sklhier._sparse_rows import SparseRows
 from sklhier.decoders import SetThreshold
 from sklhier.exceptions import IncompatiblePartsError, LocalFitError, LocalPredictError
 from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
@@ -236,7 +238,7 @@ def test_entries_out_of_order():
     assert_array_equal(X.toarray(), before)
     plain = clone(EXACT["LinearSVC"]).fit(X, y)
     assert_allclose(linear.whole(fitted, packing).coef_, plain.coef_, rtol=1e-9, atol=1e-12)
-    found = linear.answer(fitted, packing, "decision_function", X)
+    found = answers.answer(fitted, packing, "decision_function", X)
     assert_allclose(found, plain.decision_function(X), rtol=1e-9)
 
 
@@ -348,9 +350,9 @@ def test_answers_are_those_of_scikit_learn(name, n_classes, n_used):
         if not hasattr(whole, method):
             continue
         expected = getattr(whole, method)(asked)
-        found = linear.answer(fitted, packing, method, asked)
+        found = answers.answer(fitted, packing, method, asked)
         assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
-        alone = [linear.answer(fitted, packing, method, row) for row in asked]
+        alone = [answers.answer(fitted, packing, method, row) for row in asked]
         assert_array_equal(np.concatenate(alone), found)
 
 
@@ -360,7 +362,7 @@ def test_all_scores_so_low_that_nothing_is_left():
     fitted.intercept_ -= 1e4
     with np.errstate(invalid="ignore"):  # scikit-learn 1.6 has NaN
         expected = linear.whole(fitted, packing).predict_proba(X)
-        assert_array_equal(linear.answer(fitted, packing, "predict_proba", X), expected)
+        assert_array_equal(answers.answer(fitted, packing, "predict_proba", X), expected)
 
 
 @pytest.mark.parametrize("kind", ["float32", "int", "dense", "csc"])
@@ -376,7 +378,7 @@ def test_other_kinds_of_samples(name, kind):
         asked = asked.toarray() if kind == "dense" else asked.tocsc()
     fitted, packing = packed(clone(EXACT[name]).set_params(tol=1e-4), X, y)
     expected = linear.whole(fitted, packing).decision_function(asked)
-    found = linear.answer(fitted, packing, "decision_function", asked)
+    found = answers.answer(fitted, packing, "decision_function", asked)
     assert found.dtype == expected.dtype
     assert_allclose(found, expected, rtol=1e-5 if kind == "float32" else 1e-12)
 
@@ -385,17 +387,17 @@ def test_products_without_private_names(monkeypatch):
     X, y = problem("LinearSVC", 3)
     fitted, packing = packed(EXACT["LinearSVC"], X, y)
     asked = [X, X[:1], X[5:7]]  # many entries are read column by column
-    found = [linear.answer(fitted, packing, "decision_function", rows) for rows in asked]
+    found = [answers.answer(fitted, packing, "decision_function", rows) for rows in asked]
     monkeypatch.setattr(_compat, "_sparsetools", None)
     for rows, expected in zip(asked, found, strict=True):
-        assert_array_equal(linear.answer(fitted, packing, "decision_function", rows), expected)
+        assert_array_equal(answers.answer(fitted, packing, "decision_function", rows), expected)
 
 
 @pytest.mark.parametrize("rows", [[0], [3, 4, 5], [1, 7, 30], list(range(40))])
 def test_rows_and_columns(rows):
     X = sparse_rows(40, 50, 3)
     columns = np.array([0, 3, 20, 21, 49], dtype=np.int32)
-    found = linear.SparseRows.of(X).at(np.array(rows)).among([columns], [0, len(rows)])
+    found = SparseRows.of(X).at(np.array(rows)).among([columns], [0, len(rows)])
     table = sparse.csr_matrix(found, shape=(len(rows), len(columns)))
     assert_array_equal(table.toarray(), X.toarray()[rows][:, columns])
 
@@ -426,7 +428,7 @@ def test_the_last_step_of_a_pipeline(name):
             same_state(one, other, rtol=1e-9)
     expected = plain.decision_function(asked)
     assert_allclose(whole.decision_function(asked), expected, rtol=1e-9)
-    found = linear.answer(fitted, packing, "decision_function", asked)
+    found = answers.answer(fitted, packing, "decision_function", asked)
     assert_allclose(found, expected, rtol=1e-9)
 
 
@@ -564,9 +566,9 @@ def test_siblings_asked_side_by_side_are_the_same(base, strategy, used, monkeypa
         base, taxonomy=taxonomy, strategy=strategy, decoder=SetThreshold(0.5)
     ).fit(X, y)
     sizes = []
-    side_by_side = linear.scores_side_by_side
+    side_by_side = answers.scores_side_by_side
     monkeypatch.setattr(
-        linear,
+        answers,
         "scores_side_by_side",
         lambda models, rows: sizes.append(len(models)) or side_by_side(models, rows),
     )
