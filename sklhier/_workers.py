@@ -39,7 +39,7 @@ class Task(Protocol):
 T = TypeVar("T", bound=Task)
 
 # To start processes takes about a second: for fewer seconds of work than this it does not pay.
-_WORTH = 3.0
+_WORTH = 2.0
 # Small tasks are handed out together, all of them in about so many parts.
 _PARTS = 100
 
