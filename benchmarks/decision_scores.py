@@ -22,8 +22,8 @@ from sklearn.linear_model import RidgeClassifier
 
 from benchmarks import common
 from sklhier import HierarchicalClassifier
-from sklhier._scores import LocalScores
-from sklhier.strategies._products import one_by_one
+from sklhier._local.scores import LocalScores
+from sklhier._probabilities.products import one_by_one
 
 _BASES = {"LinearSVC": common.linear_svc, "RidgeClassifier": RidgeClassifier}
 _DATA = ("trec", "clinc150", "newsgroups20", "onet_titles")

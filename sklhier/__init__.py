@@ -5,10 +5,10 @@ The main classes are :class:`HierarchicalClassifier`, for one path, and
 are related.
 """
 
-from sklhier._classifier import HierarchicalClassifier
-from sklhier._multihead import MultiHeadClassifier
-from sklhier._multihead_sets import MultiHeadMultiLabelClassifier
-from sklhier._multilabel import HierarchicalMultiLabelClassifier
+from sklhier._classifiers.hierarchical import HierarchicalClassifier
+from sklhier._classifiers.multihead import MultiHeadClassifier
+from sklhier._classifiers.multihead_multilabel import MultiHeadMultiLabelClassifier
+from sklhier._classifiers.multilabel import HierarchicalMultiLabelClassifier
 from sklhier._version import __version__
 from sklhier.taxonomy import Taxonomy
 

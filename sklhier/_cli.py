@@ -22,14 +22,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from sklhier import metrics
-from sklhier._cells import is_padding
-from sklhier._classifier import HierarchicalClassifier
-from sklhier._typing import Labels
+from sklhier._classifiers.hierarchical import HierarchicalClassifier
+from sklhier._utils.typing import Labels
 from sklhier._version import __version__
 from sklhier.datasets import load_docstrings
 from sklhier.exceptions import nearest_names, quoted
 from sklhier.strategies import Flat, PerParent
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._parsing import is_padding
 
 __all__ = ["main"]
 

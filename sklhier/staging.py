@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklhier._typing import Floats
-from sklhier._validation import check_choice, check_number
+from sklhier._utils.typing import Floats
+from sklhier._utils.validation import check_choice, check_number
 
 __all__ = ["ROUTINGS", "Chain", "resolve_chain"]
 

@@ -17,9 +17,9 @@ from sklhier import (
     MultiHeadMultiLabelClassifier,
     Taxonomy,
 )
-from sklhier._joint import has_batches
-from sklhier._meta import learns_in_batches
-from sklhier._validation import checked_weights
+from sklhier._classifiers.joint_base import has_batches
+from sklhier._classifiers.local_base import learns_in_batches
+from sklhier._utils.validation import checked_weights
 
 
 def tree_of(y):

@@ -11,7 +11,7 @@ from sklearn import config_context
 from strategies import dags, trees
 
 from sklhier import Taxonomy
-from sklhier._closed_sets import RowGraphs, best_closed_sets
+from sklhier.taxonomy._max_closure import RowGraphs, best_closed_sets
 
 taxonomies = st.one_of(trees(max_nodes=9), dags(max_nodes=9))
 seeds = st.integers(0, 2**16)

@@ -11,7 +11,7 @@ from sklearn import config_context
 from strategies import dags, trees
 
 from sklhier import Taxonomy
-from sklhier._consistency import METHODS, make_consistent
+from sklhier._probabilities.consistency import METHODS, make_consistent
 
 taxonomies = st.one_of(trees(max_nodes=12), dags(max_nodes=12))
 seeds = st.integers(0, 2**16)

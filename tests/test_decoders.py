@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import trees
 
-from sklhier._marginals import AnswerMarginals, DenseMarginals, Outcomes
+from sklhier._probabilities.marginals import AnswerMarginals, DenseMarginals, Outcomes
 from sklhier.decoders import (
     Beam,
     BestPath,

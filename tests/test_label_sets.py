@@ -15,8 +15,8 @@ from strategies import dags, label_sets, trees
 from test_model_selection import read_table
 
 from sklhier import Taxonomy
-from sklhier._label_sets import gives_label_sets, read_label_sets
-from sklhier._targets import closed_indicator
+from sklhier._targets.label_sets import gives_label_sets, read_label_sets
+from sklhier._targets.paths import closed_indicator
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.model_selection import HierarchicalStratifiedKFold
 

@@ -26,11 +26,12 @@ from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
 from sklearn.svm import LinearSVC
 from strategies import labelled_trees, trees
 
-from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy, _compat
-from sklhier import _linear as linear
-from sklhier import _linear_answers as answers
-from sklhier._local import take_rows
-from sklhier._sparse_rows import SparseRows
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
+from sklhier._local import linear_fit as linear
+from sklhier._local import linear_predict as answers
+from sklhier._local.sparse_rows import SparseRows
+from sklhier._utils import compat
+from sklhier._utils.rows import take_rows
 from sklhier.decoders import SetThreshold
 from sklhier.exceptions import IncompatiblePartsError, LocalFitError, LocalPredictError
 from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
@@ -57,7 +58,7 @@ def passive_aggressive():
         warnings.simplefilter("ignore")
         return {
             f"{kind.__name__} {loss}": kind(random_state=0, loss=loss)
-            for kind in _compat.PASSIVE_AGGRESSIVE
+            for kind in compat.PASSIVE_AGGRESSIVE
             for loss in ("hinge", "squared_hinge")
         }
 
@@ -264,7 +265,7 @@ def test_svc_without_its_checks_is_the_same(
 ):
     """All numbers and attributes, with the private solver and without it."""
     if not private:
-        monkeypatch.setattr(_compat, "_liblinear", None)
+        monkeypatch.setattr(compat, "_liblinear", None)
     X = sparse_rows(40, 30, 1, dtype=dtype)
     y = np.resize(np.arange(n_classes), 40) * 3
     weight = {"sample_weight": np.linspace(0, 2, 40)} if weighted else {}
@@ -388,7 +389,7 @@ def test_products_without_private_names(monkeypatch):
     fitted, packing = packed(EXACT["LinearSVC"], X, y)
     asked = [X, X[:1], X[5:7]]  # many entries are read column by column
     found = [answers.answer(fitted, packing, "decision_function", rows) for rows in asked]
-    monkeypatch.setattr(_compat, "_sparsetools", None)
+    monkeypatch.setattr(compat, "_sparsetools", None)
     for rows, expected in zip(asked, found, strict=True):
         assert_array_equal(answers.answer(fitted, packing, "decision_function", rows), expected)
 

@@ -29,8 +29,7 @@ from sklearn.tree import DecisionTreeClassifier
 from strategies import dags, label_sets, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy, metrics
-from sklhier._node_weights import read_node_weight
-from sklhier._targets import closed_indicator
+from sklhier._targets.paths import closed_indicator
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.metrics import (
@@ -61,6 +60,7 @@ from sklhier.metrics import (
     violation_rate,
 )
 from sklhier.metrics._distances import node_distances
+from sklhier.taxonomy._node_weights import read_node_weight
 
 RAGGED = TAXONOMIES["ragged"]
 

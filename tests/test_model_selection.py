@@ -37,7 +37,7 @@ from sklearn.tree import DecisionTreeClassifier
 from strategies import labelled_trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
-from sklhier._unwrap import classifier_within
+from sklhier._utils.pipelines import classifier_within
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import Threshold
 from sklhier.exceptions import (

@@ -29,9 +29,11 @@ from sklhier import (
     MultiHeadClassifier,
     MultiHeadMultiLabelClassifier,
     Taxonomy,
-    _repeats,
 )
-from sklhier._joint_loss import (
+from sklhier._joint import deduplicate
+from sklhier._joint.deduplicate import merge_repeats
+from sklhier._joint.network import ACTIVATIONS, Network
+from sklhier._joint.path_loss import (
     Heads,
     HeadsOfLevels,
     conditional_weights,
@@ -41,11 +43,9 @@ from sklhier._joint_loss import (
     path_loss,
     soft_labels,
 )
-from sklhier._marginals import Outcomes
-from sklhier._network import ACTIVATIONS, Network
-from sklhier._repeats import merge_repeats
-from sklhier._set_loss import MaxConstraint, node_loss
-from sklhier._solvers import Samples, objective
+from sklhier._joint.set_loss import MaxConstraint, node_loss
+from sklhier._joint.solvers import Samples, objective
+from sklhier._probabilities.marginals import Outcomes
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.decoders import SetThreshold, Threshold
 from sklhier.exceptions import IncompatiblePartsError, TargetError, TaxonomyError
@@ -422,14 +422,14 @@ def test_repeats_are_merged(data):
 
 
 def test_different_rows_with_the_same_hash_are_hashed_anew(monkeypatch):
-    keys = _repeats._keys
+    keys = deduplicate._keys
     seeds = []
 
     def few_keys(table, seed):
         seeds.append(int(seed))
         return keys(table, seed) >> np.uint64(61) if seed < 4 else keys(table, seed)
 
-    monkeypatch.setattr(_repeats, "_keys", few_keys)
+    monkeypatch.setattr(deduplicate, "_keys", few_keys)
     merged, labels, weights = merge_repeats(X[:50], np.zeros(50, dtype=int), np.ones(50))
     assert seeds == [0, 1, 2, 3, 4, 5]
     assert len(merged) == len(labels) == 50

@@ -509,7 +509,7 @@ def marginals(taxonomy, seed, n_rows=4):
     rng = np.random.default_rng(seed)
     raw = rng.random((n_rows, taxonomy.n_nodes))
     raw[:, 0] = 1
-    from sklhier._consistency import make_consistent
+    from sklhier._probabilities.consistency import make_consistent
 
     return SetMarginals(taxonomy, raw, make_consistent(raw, taxonomy, "min"))
 

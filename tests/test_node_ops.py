@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import trees
 
-from sklhier import _node_ops as ops
+from sklhier.taxonomy import _graph as ops
 
 COUNTS = st.lists(st.integers(0, 4), min_size=1, max_size=8)
 

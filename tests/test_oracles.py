@@ -8,9 +8,8 @@ from conftest import shared_data
 from scipy.special import logit, softmax
 
 from sklhier import Taxonomy
-from sklhier._closed_sets import best_closed_sets
-from sklhier._consistency import make_consistent
-from sklhier._joint_loss import (
+from sklhier._joint.network import Network
+from sklhier._joint.path_loss import (
     Heads,
     HeadsOfLevels,
     conditional_weights,
@@ -20,10 +19,10 @@ from sklhier._joint_loss import (
     path_loss,
     soft_labels,
 )
-from sklhier._marginals import AnswerMarginals, DenseMarginals, Outcomes
-from sklhier._network import Network
-from sklhier._set_loss import MaxConstraint
-from sklhier._solvers import Samples, half_square, objective
+from sklhier._joint.set_loss import MaxConstraint
+from sklhier._joint.solvers import Samples, half_square, objective
+from sklhier._probabilities.consistency import make_consistent
+from sklhier._probabilities.marginals import AnswerMarginals, DenseMarginals, Outcomes
 from sklhier.decoders import (
     Beam,
     BestPath,
@@ -39,7 +38,7 @@ from sklhier.decoders import (
 from sklhier.decoders._best_path import _MASS
 from sklhier.decoders._hierarchical_f import _blocks, _of_paths
 from sklhier.decoders._search import beam_search
-from sklhier.decoders._sets import _N_BINS, _best_thresholds
+from sklhier.decoders._set_threshold import _N_BINS, _best_thresholds
 from sklhier.metrics import (
     h_loss,
     hierarchical_average_precision_score,
@@ -57,6 +56,7 @@ from sklhier.metrics import (
     tree_distance_loss,
     violation_rate,
 )
+from sklhier.taxonomy._max_closure import best_closed_sets
 
 
 @pytest.fixture(scope="module")

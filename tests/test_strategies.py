@@ -605,7 +605,7 @@ def test_bad_parameters(strategy, match):
 
 @given(trees(), st.sampled_from(list(Kind)), st.integers(0, 3))
 def test_places_have_numbers_of_their_own(tree, kind, member):
-    from sklhier._places import member_offset, place_of
+    from sklhier._local.keys import member_offset, place_of
 
     index = tree.n_levels if kind is Kind.LEVEL else tree.n_nodes - 1
     number = owner_of(kind, index, tree) + member_offset(member, tree)

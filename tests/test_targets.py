@@ -10,7 +10,7 @@ from scipy import sparse
 from strategies import trees
 
 from sklhier import Taxonomy
-from sklhier._targets import (
+from sklhier._targets.paths import (
     closed_indicator,
     holds_label_sets,
     infer_taxonomy,

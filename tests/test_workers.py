@@ -17,7 +17,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
-from sklhier import HierarchicalClassifier, _workers
+from sklhier import HierarchicalClassifier
+from sklhier._utils import parallel
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.exceptions import LocalFitError
 
@@ -48,7 +49,7 @@ def nap(tasks):
 
 
 def do(tasks, n_jobs=2, least=1.0):
-    return _workers.in_parallel(nap, tasks, least=least, n_jobs=n_jobs, verbose=0)
+    return parallel.in_parallel(nap, tasks, least=least, n_jobs=n_jobs, verbose=0)
 
 
 @given(
@@ -69,7 +70,7 @@ def test_no_processes_for_little_work():
 
 
 def test_processes_for_more(monkeypatch):
-    monkeypatch.setattr(_workers, "_WORTH", 0.0)
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
     found = do([Nap(i) for i in range(30)])
     assert len({done[1] for done in found} - {os.getpid()}) >= 1
     assert [done[0] for done in found] == list(range(30))
@@ -83,10 +84,10 @@ def test_how_much_work_there_is_is_seen_from_few_tasks():
         done.append(i)
         time.sleep(sizes[i] / 2000)
 
-    expected = _workers._expected_seconds(list(range(100)), sizes, run)
+    expected = parallel._expected_seconds(list(range(100)), sizes, run)
     assert done == [99, 50, 10]
     assert 2.2 < expected < 4.0  # sizes of 5050 - 140 in all
-    assert _workers._expected_seconds([], sizes[:0], run) == 0.0
+    assert parallel._expected_seconds([], sizes[:0], run) == 0.0
 
 
 def test_the_largest_come_first():
@@ -123,7 +124,7 @@ BACKENDS = {"default": {}, "loky": ONE_THREAD, "threading": {"backend": "threadi
     [(b, k) for b in BASES for k in BACKENDS if (b, k) != ("logistic", "default")],
 )
 def test_models_are_the_same(base, backend, monkeypatch):
-    monkeypatch.setattr(_workers, "_WORTH", 0.0)
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
     if base in ("svc", "sgd", "perceptron", "logistic"):
         X, y, taxonomy = make_hierarchical_text(300, branching=(3, 3), random_state=0)
         X = X.astype(np.float64)
@@ -148,7 +149,7 @@ def test_texts_travel_row_by_row(monkeypatch):
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.pipeline import make_pipeline
 
-    monkeypatch.setattr(_workers, "_WORTH", 0.0)
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
     X, y, taxonomy = make_hierarchical_text(200, branching=(2, 3), output="text", random_state=0)
     base = make_pipeline(CountVectorizer(), LogisticRegression())
     with threadpool_limits(1), joblib.parallel_config(**ONE_THREAD):
@@ -163,7 +164,7 @@ def test_texts_travel_row_by_row(monkeypatch):
 
 @pytest.mark.parametrize("base", [LogisticRegression(), RandomForestClassifier(5)])
 def test_an_error_in_a_worker_names_its_node(base, monkeypatch):
-    monkeypatch.setattr(_workers, "_WORTH", 0.0)
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
     X, y, taxonomy = make_hierarchical_classification(90, 4, branching=(3, 3), random_state=0)
     X[y == y[0], 0] = np.inf
     with pytest.raises(LocalFitError, match="node") as caught:

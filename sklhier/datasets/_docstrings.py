@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklhier._typing import Labels, Objects
+from sklhier._utils.typing import Labels, Objects
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["load_docstrings"]

@@ -15,7 +15,7 @@ from numpy.random import RandomState
 from scipy import sparse
 from sklearn.utils import check_random_state
 
-from sklhier._typing import Floats, Labels, NodeIds
+from sklhier._utils.typing import Floats, Labels, NodeIds
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["make_hierarchical_classification", "make_hierarchical_text"]

@@ -7,20 +7,16 @@ an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import Beam, BestPath, top_answers
 from sklhier.decoders._cost_matrix import CostMatrix
 from sklhier.decoders._expected_f import ExpectedF1
 from sklhier.decoders._hierarchical_f import HierarchicalF
 from sklhier.decoders._level_weighted import LevelWeighted
-from sklhier.decoders._sets import (
-    HeldOutSets,
-    MaximumClosure,
-    SetDecoder,
-    SetMarginals,
-    SetThreshold,
-    TopLabels,
-)
+from sklhier.decoders._set_base import SetDecoder
+from sklhier.decoders._set_threshold import SetThreshold
+from sklhier.decoders._sets import MaximumClosure, TopLabels
 from sklhier.decoders._stop_rules import Climbing, Darts, InformationThreshold
 from sklhier.decoders._threshold import Threshold
 from sklhier.decoders._top_down import TopDown

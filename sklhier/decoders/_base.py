@@ -7,8 +7,8 @@ from typing import ClassVar
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from sklhier._marginals import Marginals
-from sklhier._typing import NodeIds
+from sklhier._probabilities.marginals import Marginals
+from sklhier._utils.typing import NodeIds
 
 __all__ = ["Decoder"]
 

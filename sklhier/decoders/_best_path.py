@@ -7,8 +7,8 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_scalar
 
-from sklhier._marginals import Marginals
-from sklhier._typing import Floats, NodeIds
+from sklhier._probabilities.marginals import Marginals
+from sklhier._utils.typing import Floats, NodeIds
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._search import Objective, beam_search, best_answers
 

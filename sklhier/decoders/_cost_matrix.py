@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._marginals import Marginals
-from sklhier._typing import Floats, NodeIds
+from sklhier._probabilities.marginals import Marginals
+from sklhier._utils.typing import Floats, NodeIds
 from sklhier.decoders._base import Decoder
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy

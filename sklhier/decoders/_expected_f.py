@@ -6,9 +6,10 @@ import numpy as np
 from scipy import sparse
 from scipy.special import gammaln
 
-from sklhier._blocks import row_blocks
-from sklhier._typing import Floats, Rows
-from sklhier.decoders._sets import SetDecoder, SetMarginals, closed_above
+from sklhier._probabilities.sets import SetMarginals
+from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.typing import Floats, Rows
+from sklhier.decoders._set_base import SetDecoder, closed_above
 
 __all__ = ["ExpectedF1"]
 

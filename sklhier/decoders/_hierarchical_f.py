@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._blocks import row_blocks
-from sklhier._marginals import Marginals
-from sklhier._typing import Floats, NodeIds, Rows
-from sklhier._validation import check_choice, check_number
+from sklhier._probabilities.marginals import Marginals
+from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.validation import check_choice, check_number
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._level_weighted import add_along_paths
 from sklhier.taxonomy import Taxonomy

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._marginals import Marginals, Outcomes
-from sklhier._node_weights import read_node_weight
-from sklhier._typing import Floats, NodeIds
+from sklhier._probabilities.marginals import Marginals, Outcomes
+from sklhier._utils.typing import Floats, NodeIds
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._search import Objective, best_answers
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._node_weights import read_node_weight
 
 __all__ = ["LevelWeighted"]
 

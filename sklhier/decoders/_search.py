@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklhier._blocks import most_numbers
-from sklhier._marginals import Marginals, Outcomes
-from sklhier._node_ops import run_starts
-from sklhier._typing import Bools, Floats, NodeIds, Rows
+from sklhier._probabilities.marginals import Marginals, Outcomes
+from sklhier._utils.memory_blocks import most_numbers
+from sklhier._utils.typing import Bools, Floats, NodeIds, Rows
+from sklhier.taxonomy._graph import run_starts
 
 __all__ = ["BestAnswers", "Objective", "Pairs", "beam_search", "best_answers"]
 

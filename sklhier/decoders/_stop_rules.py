@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._marginals import Marginals
-from sklhier._node_weights import read_node_values
-from sklhier._typing import Floats, NodeIds
-from sklhier._validation import check_number, check_probability
+from sklhier._probabilities.marginals import Marginals
+from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.validation import check_number, check_probability
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import top_answers
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._node_weights import read_node_values
 
 __all__ = ["Climbing", "Darts", "InformationThreshold"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklhier._marginals import Marginals
-from sklhier._typing import NodeIds
-from sklhier._validation import check_probability
+from sklhier._probabilities.marginals import Marginals
+from sklhier._utils.typing import NodeIds
+from sklhier._utils.validation import check_probability
 from sklhier.decoders._base import Decoder
 
 __all__ = ["Threshold"]

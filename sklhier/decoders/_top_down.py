@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklhier import _node_ops as ops
-from sklhier._marginals import Marginals
-from sklhier._typing import NodeIds
+from sklhier._probabilities.marginals import Marginals
+from sklhier._utils.typing import NodeIds
 from sklhier.decoders._base import Decoder
+from sklhier.taxonomy import _graph as ops
 
 __all__ = ["TopDown"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._node_ops import entry_rows
 from sklhier.metrics._input import read_level, read_nodes
+from sklhier.taxonomy._graph import entry_rows
 
 __all__ = ["hierarchical_confusion_matrix"]
 

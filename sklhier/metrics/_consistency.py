@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier import _targets
-from sklhier._blocks import row_blocks
-from sklhier._node_ops import entry_rows
-from sklhier._typing import Bools, Floats
+from sklhier._targets.paths import nodes_or_indicator
+from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.typing import Bools, Floats
 from sklhier.exceptions import TargetError
 from sklhier.metrics._input import read_table, read_weights, require_taxonomy
 from sklhier.metrics._members import parents_inside
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._graph import entry_rows
 
 __all__ = ["violation_rate"]
 
@@ -110,7 +110,7 @@ def _refuse_other_numbers(indicator: Any) -> None:
 def _in_labels(y: Any, taxonomy: Taxonomy) -> Bools:
     if sparse.issparse(y):
         _refuse_other_numbers(y)
-    given = _targets.nodes_or_indicator(y, taxonomy)
+    given = nodes_or_indicator(y, taxonomy)
     violated = np.zeros(given.shape[0], dtype=bool)
     if isinstance(given, np.ndarray):
         return violated

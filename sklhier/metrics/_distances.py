@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklhier import _node_ops as ops
-from sklhier._blocks import bounded_blocks
-from sklhier._typing import NodeIds, Offsets, Rows
+from sklhier._utils.memory_blocks import bounded_blocks
+from sklhier._utils.typing import NodeIds, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy import _graph as ops
 
 __all__ = ["lowest_common_ancestors", "node_distances"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._node_weights import read_node_values
-from sklhier._typing import Floats
+from sklhier._utils.typing import Floats
 from sklhier.metrics._input import read_closures
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._node_weights import read_node_values
 
 __all__ = ["icm_score"]
 

@@ -9,10 +9,15 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
-from sklhier import _targets
-from sklhier._label_sets import closed_sets
-from sklhier._typing import Floats, NodeIds
-from sklhier._validation import checked_weights
+from sklhier._targets.label_sets import closed_sets
+from sklhier._targets.paths import (
+    infer_taxonomy,
+    nodes_or_indicator,
+    nodes_or_root,
+    resolve_taxonomy,
+)
+from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.validation import checked_weights
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 
@@ -33,13 +38,13 @@ _ROUNDING = 1e-6
 
 
 def _read_taxonomy(y_true: Any, y_pred: Any, taxonomy: Any) -> Taxonomy:
-    resolved = _targets.resolve_taxonomy(taxonomy)
-    return _targets.infer_taxonomy(y_true, y_pred) if resolved is None else resolved
+    resolved = resolve_taxonomy(taxonomy)
+    return infer_taxonomy(y_true, y_pred) if resolved is None else resolved
 
 
 def require_taxonomy(taxonomy: Any) -> Taxonomy:
     """Return the taxonomy of a metric whose input does not spell it out."""
-    resolved = _targets.resolve_taxonomy(taxonomy)
+    resolved = resolve_taxonomy(taxonomy)
     if resolved is None:
         raise TargetError(
             "Columns of numbers and single labels do not tell how nodes are related: pass "
@@ -75,8 +80,8 @@ def read_labels(
 ) -> tuple[NodeIds | sparse.csr_array, NodeIds | sparse.csr_array, Floats, Taxonomy]:
     """Return the labels as given, without ancestors: a node for each row, or an indicator."""
     resolved = _read_taxonomy(y_true, y_pred, taxonomy)
-    true = _targets.nodes_or_indicator(y_true, resolved)
-    predicted = _targets.nodes_or_indicator(y_pred, resolved)
+    true = nodes_or_indicator(y_true, resolved)
+    predicted = nodes_or_indicator(y_pred, resolved)
     check_consistent_length(true, predicted)
     _refuse_empty(true.shape[0])
     return true, predicted, read_weights(sample_weight, true.shape[0]), resolved
@@ -88,8 +93,8 @@ def read_nodes(
     """Return the nodes of truth and prediction in a tree, weights, taxonomy."""
     resolved = _read_taxonomy(y_true, y_pred, taxonomy)
     resolved.require_tree(what)
-    true = _targets.nodes_or_root(y_true, resolved)
-    predicted = _targets.nodes_or_root(y_pred, resolved)
+    true = nodes_or_root(y_true, resolved)
+    predicted = nodes_or_root(y_pred, resolved)
     check_consistent_length(true, predicted)
     _refuse_empty(len(true))
     return true, predicted, read_weights(sample_weight, len(true)), resolved

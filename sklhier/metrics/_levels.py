@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._typing import Floats
+from sklhier._utils.typing import Floats
 from sklhier.metrics._distances import lowest_common_ancestors
 from sklhier.metrics._input import read_level, read_nodes
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._node_ops import entry_rows
-from sklhier._node_weights import read_node_weight
-from sklhier._typing import Bools
+from sklhier._utils.typing import Bools
 from sklhier.metrics._input import read_closures
 from sklhier.metrics._members import parents_inside
+from sklhier.taxonomy._graph import entry_rows
+from sklhier.taxonomy._node_weights import read_node_weight
 
 __all__ = ["h_loss", "hmc_loss"]
 

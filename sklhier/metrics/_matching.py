@@ -8,14 +8,14 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from sklhier import _node_ops as ops
-from sklhier._blocks import bounded_blocks
-from sklhier._node_ops import entry_rows
-from sklhier._typing import Floats, NodeIds, Rows
+from sklhier._utils.memory_blocks import bounded_blocks
+from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier.metrics._distances import node_distances
 from sklhier.metrics._input import read_labels
 from sklhier.metrics._members import shared_entries
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy import _graph as ops
+from sklhier.taxonomy._graph import entry_rows
 
 __all__ = ["mgia_score"]
 

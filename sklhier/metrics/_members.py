@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier import _node_ops as ops
-from sklhier._typing import Bools, NodeIds, Rows
+from sklhier._utils.typing import Bools, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy import _graph as ops
 
 __all__ = ["are_members", "parents_inside", "shared_entries"]
 

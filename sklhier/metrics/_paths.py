@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sklhier import _targets
-from sklhier._typing import Floats, NodeIds
+from sklhier._targets.paths import nodes_or_root
+from sklhier._utils.typing import Floats, NodeIds
 from sklhier.exceptions import TargetError
 from sklhier.metrics._distances import lowest_common_ancestors
 from sklhier.metrics._input import read_nodes, read_weights, require_taxonomy
@@ -265,7 +265,7 @@ def hierarchical_distance_at_k(
     """
     resolved = require_taxonomy(taxonomy)
     resolved.require_tree("The distance to the most probable labels")
-    true = _targets.nodes_or_root(y_true, resolved)
+    true = nodes_or_root(y_true, resolved)
     top = _ranked_nodes(y_top, resolved)
     check_consistent_length(true, top)
     if not len(true):
@@ -295,4 +295,4 @@ def _ranked_nodes(y_top: Any, taxonomy: Taxonomy) -> NodeIds:
     width = next(iter(widths), 1)
     flat = np.empty(len(rows) * width, dtype=object)
     flat[:] = [label for row in rows for label in row]
-    return _targets.nodes_or_root(flat, taxonomy).reshape(len(rows), width)
+    return nodes_or_root(flat, taxonomy).reshape(len(rows), width)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._blocks import row_blocks
-from sklhier._node_weights import read_node_weight
-from sklhier._typing import Floats, Rows
+from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.typing import Floats, Rows
 from sklhier.metrics._input import read_node_proba, read_scores
 from sklhier.metrics._members import are_members
+from sklhier.taxonomy._node_weights import read_node_weight
 
 __all__ = [
     "hierarchical_average_precision_score",

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sklhier import _targets
-from sklhier._typing import NodeIds
+from sklhier._targets.paths import holds_label_sets, nodes_or_root
+from sklhier._utils.typing import NodeIds
 from sklhier.metrics._input import read_closures
 from sklhier.metrics._levels import level_accuracy_scores, tree_distance_loss
 from sklhier.metrics._scores import hierarchical_precision_recall_fscore_support
@@ -90,9 +90,7 @@ def hierarchical_classification_report(
     if output not in ("text", "dict", "frame"):
         raise ValueError(f"`output` is 'text', 'dict' or 'frame'; {output!r} was given.")
     true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
-    single = resolved.is_tree and not any(
-        _targets.holds_label_sets(y, resolved) for y in (y_true, y_pred)
-    )
+    single = resolved.is_tree and not any(holds_label_sets(y, resolved) for y in (y_true, y_pred))
     occurs = np.asarray((weights @ true + weights @ predicted) > 0)
     common: dict[str, Any] = {
         "taxonomy": resolved,
@@ -121,7 +119,7 @@ def hierarchical_classification_report(
     if single:
         common.pop("zero_division")
         scores = level_accuracy_scores(y_true, y_pred, **common)
-        reached = weights @ (resolved.path_ids(_targets.nodes_or_root(y_true, resolved)) >= 0)
+        reached = weights @ (resolved.path_ids(nodes_or_root(y_true, resolved)) >= 0)
         levels = [
             {"level": level, "accuracy": float(score), "support": float(support)}
             for level, (score, support) in enumerate(zip(scores, reached, strict=True), start=1)

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import make_scorer
 
-from sklhier import _targets
-from sklhier._typing import Floats
-from sklhier._unwrap import ask, classifier_within, holds_classifier
+from sklhier._targets.paths import holds_levels, resolve_taxonomy, with_paths
+from sklhier._utils.pipelines import ask, classifier_within, holds_classifier
+from sklhier._utils.typing import Floats
 from sklhier.exceptions import TargetError
 from sklhier.metrics._information import icm_score
 from sklhier.metrics._input import read_level
@@ -141,7 +141,7 @@ def make_hierarchical_scorer(
     measure = _measure(metric, greater_is_better)
     if measure.method == "predict_top_k" and kwargs.get("k") is None:
         raise ValueError("'distance_at_k' needs `k=`, the number of labels to look at.")
-    resolved = _targets.resolve_taxonomy(taxonomy)
+    resolved = resolve_taxonomy(taxonomy)
     if measure.method == "predict" and resolved is not None:
         # scikit-learn's own scorer predicts once for all the scorers of a search.
         return make_scorer(
@@ -201,15 +201,13 @@ class _HierarchicalScorer(BaseEstimator):
                 answers = inner.closed_sets(answers)
             return inner.closed_sets(y), answers, inner.taxonomy_
         if taxonomy is None and not self._is_spelled_out(estimator, y):
-            taxonomy = _targets.with_paths(classifier_within(estimator).taxonomy_, y)
+            taxonomy = with_paths(classifier_within(estimator).taxonomy_, y)
         return y, self._answers(estimator, X, taxonomy), taxonomy
 
     def _is_spelled_out(self, estimator: Any, y: Any) -> bool:
         """Whether predicted and true paths are all that is known of the taxonomy."""
         return (
-            self.method == "predict"
-            and _targets.holds_levels(y, None)
-            and not holds_classifier(estimator)
+            self.method == "predict" and holds_levels(y, None) and not holds_classifier(estimator)
         )
 
     def _answers(self, estimator: Any, X: Any, taxonomy: Taxonomy | None) -> Any:

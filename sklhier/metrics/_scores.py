@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
-from sklhier._node_weights import read_node_weight
-from sklhier._typing import Floats
+from sklhier._utils.typing import Floats
 from sklhier.metrics._input import read_closures
+from sklhier.taxonomy._node_weights import read_node_weight
 
 __all__ = [
     "hierarchical_f1_score",

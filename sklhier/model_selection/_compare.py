@@ -15,12 +15,12 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklhier import _targets
-from sklhier._typing import Floats, Labels, NodeIds, Rows
-from sklhier._unwrap import Route, route_to_classifier
+from sklhier._targets.paths import holds_levels, nodes_or_root, resolve_taxonomy
+from sklhier._utils.pipelines import Route, route_to_classifier
+from sklhier._utils.tables import html_table, text_table
+from sklhier._utils.typing import Floats, Labels, NodeIds, Rows
 from sklhier.exceptions import TargetError
 from sklhier.model_selection._folds import Task, read_task, weight_params
-from sklhier.model_selection._table import html_table, text_table
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Comparison", "compare", "compare_with_flat", "contributions"]
@@ -430,14 +430,14 @@ def _knows_taxonomies(route: Route) -> bool:
 def _read_taxonomy(taxonomy: Any, routes: list[Route], y: Any) -> Taxonomy | None:
     """Return the taxonomy to measure by, or None if `y` spells it out."""
     if taxonomy is not None:
-        return _targets.resolve_taxonomy(taxonomy)
+        return resolve_taxonomy(taxonomy)
     own = [route.classifier.taxonomy for route in routes if _knows_taxonomies(route)]
-    found = list(dict.fromkeys(_targets.resolve_taxonomy(t) for t in own if t is not None))
+    found = list(dict.fromkeys(resolve_taxonomy(t) for t in own if t is not None))
     if len(found) > 1:
         raise ValueError(
             "The estimators have different taxonomies: pass the one to measure by as `taxonomy`."
         )
-    if not found and not _targets.holds_levels(y, None):
+    if not found and not holds_levels(y, None):
         raise TargetError(
             "1-D labels do not tell how nodes are related, and no estimator has a taxonomy: pass "
             "`taxonomy=`."
@@ -482,8 +482,7 @@ def _sums_of_units(
     parts = []
     for first in range(0, len(answers), len(folds)):
         nodes = [
-            _targets.nodes_or_root(answer, task.taxonomy)
-            for answer in answers[first : first + len(folds)]
+            nodes_or_root(answer, task.taxonomy) for answer in answers[first : first + len(folds)]
         ]
         shares = contributions(task.nodes[rows], np.concatenate(nodes), task.taxonomy, levels)
         parts.append([_added_up(weights[:, None] * share, units) for share in shares])

@@ -11,12 +11,12 @@ from sklearn.model_selection import StratifiedGroupKFold, check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
-from sklhier import _targets
-from sklhier._typing import Floats, Labels, NodeIds, Rows
-from sklhier._unwrap import Route
-from sklhier._validation import checked_weights
+from sklhier._folds.stratified import HierarchicalStratifiedKFold, coarsened_nodes
+from sklhier._targets.paths import LabelFormat, read_targets
+from sklhier._utils.pipelines import Route
+from sklhier._utils.typing import Floats, Labels, NodeIds, Rows
+from sklhier._utils.validation import checked_weights
 from sklhier.exceptions import IncompatiblePartsError
-from sklhier.model_selection._split import HierarchicalStratifiedKFold, coarsened_nodes
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Task", "read_task", "weight_params"]
@@ -71,9 +71,9 @@ class Task:
 
 def read_task(X: Any, y: Any, taxonomy: Taxonomy | None, sample_weight: Any) -> Task:
     """Check samples, labels and weights."""
-    nodes, tree, form = _targets.read_targets(y, taxonomy)
+    nodes, tree, form = read_targets(y, taxonomy)
     check_consistent_length(X, nodes)
-    names = _targets.LabelFormat(form.classes, form.class_ids)
+    names = LabelFormat(form.classes, form.class_ids)
     weights = checked_weights(sample_weight, len(nodes))
     return Task(X, y, names.restore(nodes, tree), nodes, tree, weights)
 

@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklhier import _targets
-from sklhier._typing import Floats
-from sklhier._unwrap import route_to_classifier
+from sklhier._targets.paths import nodes_or_root, resolve_taxonomy
+from sklhier._utils.pipelines import route_to_classifier
+from sklhier._utils.tables import html_table, text_table
+from sklhier._utils.typing import Floats
 from sklhier.model_selection._compare import contributions
 from sklhier.model_selection._folds import read_task, weight_params
-from sklhier.model_selection._table import html_table, text_table
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["LeakageReport", "leakage_report"]
@@ -153,9 +153,7 @@ def leakage_report(
     """
     route = route_to_classifier(estimator)
     own = getattr(route.classifier, "taxonomy", None)
-    task = read_task(
-        X, y, _targets.resolve_taxonomy(own if taxonomy is None else taxonomy), sample_weight
-    )
+    task = read_task(X, y, resolve_taxonomy(own if taxonomy is None else taxonomy), sample_weight)
     plain = clone(estimator)
     if hasattr(route.classifier, "chain"):
         plain.set_params(**{f"{route.prefix}chain": None})
@@ -168,7 +166,7 @@ def leakage_report(
         )
         for train, test in parts
     )
-    nodes = [_targets.nodes_or_root(answer, task.taxonomy) for answer in answers]
+    nodes = [nodes_or_root(answer, task.taxonomy) for answer in answers]
     levels = np.flatnonzero((task.taxonomy.path_ids(np.unique(task.nodes)) >= 0).any(axis=0))
     left_out = np.concatenate([test for _, test in folds])
     found = [

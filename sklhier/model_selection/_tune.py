@@ -13,16 +13,16 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklhier import _targets
-from sklhier._typing import Floats
-from sklhier._unwrap import Route, ask, classifier_within, route_to_classifier
+from sklhier._folds.stratified import rare_class_warning
+from sklhier._targets.paths import resolve_taxonomy
+from sklhier._utils.pipelines import Route, ask, classifier_within, route_to_classifier
+from sklhier._utils.tables import html_table, text_table
+from sklhier._utils.typing import Floats
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.metrics import hierarchical_f1_score
 from sklhier.metrics._scorer import named_metric
 from sklhier.model_selection._folds import Task, read_task, weight_params
-from sklhier.model_selection._split import rare_class_warning
-from sklhier.model_selection._table import html_table, text_table
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["DecoderSearch", "tune_decoder"]
@@ -204,7 +204,7 @@ def tune_decoder(
     chosen = _read_decoders(decoders)
     metrics = _read_metrics(scoring)
     decider = _decider(refit, list(metrics))
-    given = _targets.resolve_taxonomy(route.classifier.taxonomy)
+    given = resolve_taxonomy(route.classifier.taxonomy)
     _, warning = rare_class_warning(y, given, 2)
     if warning is not None:
         warnings.warn(warning, stacklevel=2)

@@ -4,10 +4,17 @@ A strategy is a small object without state; give it to a classifier as ``strateg
 an object. The other names here are what a strategy of your own works with.
 """
 
-from sklhier._local import LocalProblem
-from sklhier._marginals import AnswerMarginals, DenseMarginals, Expansion, Marginals, Outcomes
-from sklhier._places import Kind, owner_of
-from sklhier._scores import LocalScores
+from sklhier._local.keys import Kind, owner_of
+from sklhier._local.problem import LocalProblem
+from sklhier._local.scores import LocalScores
+from sklhier._probabilities.marginals import (
+    AnswerMarginals,
+    DenseMarginals,
+    Expansion,
+    Marginals,
+    Outcomes,
+)
+from sklhier._probabilities.products import ProductMarginals
 from sklhier.strategies._base import HeldOut, Strategy, resolve_strategy
 from sklhier.strategies._ensemble import Ensemble
 from sklhier.strategies._flat import Flat
@@ -15,7 +22,6 @@ from sklhier.strategies._memberships import Memberships
 from sklhier.strategies._per_level import PerLevel
 from sklhier.strategies._per_node import PerNode, training_rows
 from sklhier.strategies._per_parent import PerParent
-from sklhier.strategies._products import ProductMarginals
 
 __all__ = [
     "AnswerMarginals",

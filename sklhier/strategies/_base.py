@@ -8,11 +8,11 @@ from typing import ClassVar, Self, TypeAlias
 
 from sklearn.base import BaseEstimator
 
-from sklhier._consistency import make_consistent
-from sklhier._local import LocalProblem
-from sklhier._marginals import Marginals, Outcomes
-from sklhier._scores import LocalScores
-from sklhier._typing import Floats, NodeIds
+from sklhier._local.problem import LocalProblem
+from sklhier._local.scores import LocalScores
+from sklhier._probabilities.consistency import make_consistent
+from sklhier._probabilities.marginals import Marginals, Outcomes
+from sklhier._utils.typing import Floats, NodeIds
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.strategies._memberships import Memberships
 from sklhier.taxonomy import Taxonomy
@@ -159,7 +159,7 @@ class Strategy(BaseEstimator):
             The local models' answers for the samples at hand.
         consistency : str
             What makes probabilities of separate models consistent, of
-            :func:`sklhier._consistency.make_consistent`.
+            :func:`sklhier._probabilities.consistency.make_consistent`.
 
         Returns
         -------

@@ -8,11 +8,11 @@ from typing import Self
 
 import numpy as np
 
-from sklhier._local import LocalProblem
-from sklhier._marginals import DenseMarginals, Marginals, Outcomes
-from sklhier._places import member_offset
-from sklhier._scores import LocalScores
-from sklhier._typing import Floats, NodeIds
+from sklhier._local.keys import member_offset
+from sklhier._local.problem import LocalProblem
+from sklhier._local.scores import LocalScores
+from sklhier._probabilities.marginals import DenseMarginals, Marginals, Outcomes
+from sklhier._utils.typing import Floats, NodeIds
 from sklhier.strategies._base import HoldOut, Strategy, named, resolve_strategy
 from sklhier.strategies._memberships import Memberships
 from sklhier.strategies._per_level import PerLevel

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from sklhier._local import LocalProblem
-from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
-from sklhier._scores import LocalScores
-from sklhier._typing import NodeIds
+from sklhier._local.problem import LocalProblem
+from sklhier._local.scores import LocalScores
+from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._utils.typing import NodeIds
 from sklhier.strategies._base import Strategy, named
 from sklhier.strategies._memberships import Memberships, group_problems
 from sklhier.taxonomy import Taxonomy

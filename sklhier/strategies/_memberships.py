@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier import _node_ops as ops
-from sklhier._local import ELSEWHERE, LocalProblem
-from sklhier._places import Kind, owner_of
-from sklhier._typing import NodeIds, Rows
+from sklhier._local.keys import Kind, owner_of
+from sklhier._local.problem import ELSEWHERE, LocalProblem
+from sklhier._utils.typing import NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy import _graph as ops
 
 __all__ = ["Memberships", "binary_problem", "group_problems", "parent_groups"]
 

@@ -8,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from sklhier._local import LocalProblem
-from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
-from sklhier._places import Kind, owner_of
-from sklhier._scores import LocalScores
-from sklhier._typing import Floats, NodeIds, Rows
-from sklhier._validation import check_number
+from sklhier._local.keys import Kind, owner_of
+from sklhier._local.problem import LocalProblem
+from sklhier._local.scores import LocalScores
+from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.validation import check_number
 from sklhier.strategies._base import HoldOut, Strategy, named
 from sklhier.strategies._memberships import Memberships, group_problems
 from sklhier.taxonomy import Taxonomy

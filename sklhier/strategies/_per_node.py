@@ -9,18 +9,18 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import softmax
 
-from sklhier import _node_ops as ops
-from sklhier._local import ELSEWHERE, LocalProblem
-from sklhier._marginals import AnswerMarginals, Marginals, Outcomes
-from sklhier._places import Kind, owner_of
-from sklhier._scores import LocalScores
-from sklhier._typing import Floats, NodeIds, Rows
-from sklhier._validation import check_choice
+from sklhier._local.keys import Kind, owner_of
+from sklhier._local.problem import ELSEWHERE, LocalProblem
+from sklhier._local.scores import LocalScores
+from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._probabilities.products import ProductMarginals
+from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.validation import check_choice
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.strategies._base import STOPS, Strategy, named
 from sklhier.strategies._memberships import Memberships, binary_problem
-from sklhier.strategies._products import ProductMarginals
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy import _graph as ops
 
 __all__ = ["PerNode", "training_rows"]
 

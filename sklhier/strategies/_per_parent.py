@@ -7,15 +7,15 @@ from functools import partial
 
 import numpy as np
 
-from sklhier._local import LocalProblem
-from sklhier._marginals import Marginals, Outcomes
-from sklhier._places import Kind, owner_of
-from sklhier._scores import LocalScores
-from sklhier._typing import NodeIds
-from sklhier._validation import check_choice
+from sklhier._local.keys import Kind, owner_of
+from sklhier._local.problem import LocalProblem
+from sklhier._local.scores import LocalScores
+from sklhier._probabilities.marginals import Marginals, Outcomes
+from sklhier._probabilities.products import ProductMarginals, normalised_products
+from sklhier._utils.typing import NodeIds
+from sklhier._utils.validation import check_choice
 from sklhier.strategies._base import STOPS, Strategy, named
 from sklhier.strategies._memberships import Memberships, group_problems, parent_groups
-from sklhier.strategies._products import ProductMarginals, normalised_products
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["PerParent"]

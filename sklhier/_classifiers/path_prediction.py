@@ -1,0 +1,277 @@
+"""From node probabilities to the answers of an estimator, in the format of the training labels.
+
+Estimators mix these in; what they know of their models is how to compute node probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
+
+from sklhier._classifiers.probability_tables import concatenated, gives_probabilities, written
+from sklhier._probabilities.marginals import (
+    DenseMarginals,
+    Marginals,
+    Outcomes,
+    checked_node_proba,
+)
+from sklhier._targets.paths import TargetFormat, label_sets, same_rows
+from sklhier._utils.typing import Floats, Labels, Objects
+from sklhier._utils.validation import required_target
+from sklhier.decoders import (
+    Decoder,
+    resolve_decoder,
+    top_answers,
+)
+from sklhier.exceptions import IncompatiblePartsError
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["PathPredictor"]
+
+
+class PathPredictor:
+    """What an estimator that gives one path to each sample can be asked.
+
+    A subclass sets the attributes when it is fitted, and defines :meth:`_marginals`,
+    :meth:`_fitted_decoder` and :meth:`_gives_probabilities`.
+    """
+
+    decoder: str | Decoder
+    taxonomy_: Taxonomy
+    classes_: Labels
+    _format: TargetFormat
+    _outcomes: Outcomes  # what may be answered
+    _gives_probabilities: Callable[[], bool]  # or an AttributeError that says why not
+
+    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:
+        """Yield the node probabilities of blocks of rows that fit in memory."""
+        raise NotImplementedError
+
+    def _fitted_decoder(self) -> Decoder:
+        """Return the decoder, checked against what was fitted."""
+        raise NotImplementedError
+
+    @property
+    def unseen_nodes_(self) -> tuple[Hashable, ...]:
+        """Names of the nodes without a training sample at or below them."""
+        check_is_fitted(self, "taxonomy_")
+        unseen = np.flatnonzero(~self._outcomes.live)
+        return tuple(self.taxonomy_.nodes[node] for node in unseen)
+
+    def _by_block(
+        self, X: Any, read: Callable[[Marginals], Any], *, all_nodes: bool = True
+    ) -> Any:
+        """Return what is read from the probabilities of each block of rows, joined."""
+        return concatenated(
+            [read(marginals) for marginals in self._marginals(X, all_nodes=all_nodes)]
+        )
+
+    def _answers(self, X: Any) -> Any:
+        """Return the nodes that the decoder answers, or a closed indicator if these are sets."""
+        decoder = self._fitted_decoder()
+        read = decoder.decode_sets if decoder.gives_sets else decoder.decode
+        return self._by_block(X, read, all_nodes=decoder.needs_all_nodes)
+
+    def _labels(self, answers: Any) -> Any:
+        if sparse.issparse(answers):
+            return label_sets(answers, self.taxonomy_)
+        return self._format.restore(answers, self.taxonomy_)
+
+    def predict(self, X: Any) -> Any:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,), or in the format of the training labels
+            Names of nodes; or paths, if the estimator was fitted on paths. A decoder that answers
+            with sets gives frozensets of names in an array of objects.
+        """
+        labels = self._labels(self._answers(X))
+        if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
+            return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
+        return labels
+
+    def predict_levels(self, X: Any) -> Objects:
+        """Predict paths, one column for each level.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+
+        Returns
+        -------
+        levels : ndarray of object, shape (n_samples, n_levels)
+            Steps from the first level down, padded with None.
+        """
+        answers = self._answers(X)
+        if sparse.issparse(answers):
+            raise IncompatiblePartsError.needs(
+                "predict_levels",
+                "one path for each sample",
+                f"{self.decoder!r} answers with sets of nodes",
+                "Use predict.",
+            )
+        return self.taxonomy_.levels_of(answers)
+
+    def predict_top_k(self, X: Any, k: int = 5) -> tuple[Labels, Floats]:
+        """Return the most probable answers, best first, whatever the decoder.
+
+        Found by branch and bound: not all nodes are evaluated.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+        k : int, default=5
+            Number of answers, from 1 to the number of labels that may be answered.
+
+        Returns
+        -------
+        labels : ndarray, shape (n_samples, k)
+            Names of nodes.
+        proba : ndarray of float64, shape (n_samples, k)
+            Their probabilities, descending; weights, if a base estimator has decision scores alone.
+
+        Raises
+        ------
+        ValueError
+            For another `k`.
+        """
+        check_is_fitted(self, "taxonomy_")
+        most = len(self._outcomes.answers)
+        if not (isinstance(k, Integral) and 1 <= k <= most):
+            raise ValueError(f"`k` is from 1 to {most}, the number of answers; {k!r} was given.")
+        read = partial(top_answers, k=int(k))
+        parts = [read(marginals) for marginals in self._marginals(X, all_nodes=False)]
+        nodes, proba = map(np.concatenate, zip(*parts, strict=True))
+        position = np.zeros(self.taxonomy_.n_nodes, dtype=np.intp)
+        position[self._format.class_ids] = np.arange(len(self.classes_))
+        return self.classes_[position[nodes]], proba
+
+    @available_if(gives_probabilities)
+    def predict_proba(self, X: Any) -> Floats:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n_samples, n_classes)
+            Columns as in ``classes_``; rows sum to 1. A class that is an inner node has the
+            probability that the label stops there: 0 where labels below it were seen, unless the
+            strategy learns stops, as ``PerParent(stop="learn")`` and ``"flat"`` do.
+        """
+        check_is_fitted(self, "taxonomy_")
+        classes = self._format.class_ids
+        parts = (
+            marginals.answer_proba(classes) for marginals in self._marginals(X, all_nodes=True)
+        )
+        return written(parts, _num_samples(X), len(classes))
+
+    @available_if(gives_probabilities)
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Return the logarithm of :meth:`predict_proba`; minus infinity for probability 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    @available_if(gives_probabilities)
+    def predict_node_proba(self, X: Any, *, dtype: Any = None, out: Any = None) -> Floats:
+        """Return the probability of every node of the taxonomy.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+        dtype : {np.float32, np.float64}, default=None
+            Of the result; None is float64. Probabilities are computed in float64, block by block.
+        out : ndarray of float32 or float64, shape (n_samples, n_nodes), default=None
+            Where to write them, such as a :class:`numpy.memmap` for a table that is larger than
+            memory.
+
+        Returns
+        -------
+        node_proba : ndarray of float64 or float32, shape (n_samples, n_nodes)
+            Columns as in ``taxonomy_.nodes``, the root (always 1) first. Each node has what its
+            children have together, and the probability that the label stops there; in float32 up to
+            rounding.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another dtype, and an `out` of another shape or kind.
+        """
+        check_is_fitted(self, "taxonomy_")
+        parts = (m.dense().node_proba for m in self._marginals(X, all_nodes=True))
+        return written(parts, _num_samples(X), self.taxonomy_.n_nodes, dtype, out)
+
+    def decode(self, node_proba: Any, decoder: str | Decoder | None = None) -> Any:
+        """Turn node probabilities into labels, without fitting or asking the models again.
+
+        Parameters
+        ----------
+        node_proba : array-like of float, shape (n_samples, n_nodes)
+            As returned by :meth:`predict_node_proba`.
+        decoder : str or Decoder, default=None
+            The decoder; by default the estimator's own.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,), or in the format of the training labels
+            Labels, as from :meth:`predict`.
+
+        Notes
+        -----
+        How probable it is to stop at a node is taken to be what the node has more than its children
+        together. So rounding may tell apart answers that are equally probable, one of them a stop.
+        """
+        check_is_fitted(self, "taxonomy_")
+        chosen = resolve_decoder(self.decoder if decoder is None else decoder)
+        table = checked_node_proba(node_proba, self.taxonomy_)
+        marginals = DenseMarginals(self.taxonomy_, self._outcomes, table)
+        read = chosen.decode_sets if chosen.gives_sets else chosen.decode
+        return self._labels(read(marginals))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of samples whose label, or whole path, is predicted.
+
+        An answer that is a set of nodes is right if it holds the true path and nothing else.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+        y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+            True labels in the format of the training labels. Unknown ones count as wrong.
+        sample_weight : array-like, shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            Accuracy, in [0, 1].
+        """
+        predicted = self._answers(X)
+        true = self._format.read(required_target(self, y), self.taxonomy_)
+        check_consistent_length(true, predicted)
+        if sparse.issparse(predicted):
+            wanted = self.taxonomy_.ancestor_closure[np.maximum(true, 0)]
+            right = (true >= 0) & same_rows(wanted, predicted)
+        else:
+            right = true == predicted
+        return float(np.average(right, weights=sample_weight))

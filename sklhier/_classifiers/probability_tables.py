@@ -1,0 +1,59 @@
+"""Tables of probabilities, written block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklhier._utils.typing import Floats
+
+__all__ = ["concatenated", "gives_probabilities", "written"]
+
+
+def concatenated(parts: list[Any]) -> Any:
+    """Return what was read from blocks of rows, dense or sparse, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
+
+
+def _new_table(n_rows: int, n_columns: int, dtype: Any, out: Any) -> Floats:
+    """Return an array for probabilities: `out` if it is given, else a new one of a dtype."""
+    if out is None:
+        wanted = np.dtype(np.float64 if dtype is None else dtype)
+        if wanted not in (np.float32, np.float64):
+            raise ValueError(f"`dtype` is float32 or float64; {dtype!r} was given.")
+        return np.empty((n_rows, n_columns), dtype=wanted)
+    if not isinstance(out, np.ndarray) or out.dtype not in (np.float32, np.float64):
+        kind = f"an array of {out.dtype}" if hasattr(out, "dtype") else f"a {type(out).__name__}"
+        raise TypeError(f"`out` is an array of float32 or float64; {kind} was given.")
+    if out.shape != (n_rows, n_columns) or not out.flags.writeable:
+        lock = "" if out.flags.writeable else ", read-only,"
+        raise ValueError(
+            f"`out` has a row for each sample and a column for each node, here "
+            f"{(n_rows, n_columns)}, and can be written to; one of shape {out.shape}{lock} was given."
+        )
+    if dtype is not None and out.dtype != dtype:
+        raise ValueError(
+            f"`out` is of {out.dtype}, `dtype` says {np.dtype(dtype)}. Give one of them."
+        )
+    return out
+
+
+def written(
+    parts: Iterator[Floats], n_rows: int, n_columns: int, dtype: Any = None, out: Any = None
+) -> Floats:
+    """Return blocks of rows, written one after the other as they are computed."""
+    table = _new_table(n_rows, n_columns, dtype, out)
+    start = 0
+    for part in parts:
+        table[start : start + len(part)] = part
+        start += len(part)
+    return table
+
+
+def gives_probabilities(estimator: Any) -> bool:
+    return bool(estimator._gives_probabilities())

@@ -1,0 +1,75 @@
+"""Folds as positions of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from sklhier._utils import compat
+from sklhier._utils.typing import Bools, Rows
+
+__all__ = ["Folds", "Splits", "folds_among"]
+
+
+def folds_among(
+    cv: Any, rows: Rows, n_samples: int, y: Any, params: dict[str, Any]
+) -> list[tuple[Rows, Rows]]:
+    """Return the folds of a splitter, as positions within some rows.
+
+    A splitter sees these rows alone, and what `params`, such as groups, say of them; folds that are
+    given as positions mean all rows.
+    """
+    if hasattr(cv, "split"):
+        samples = np.zeros((n_samples, 1))
+        return list(cv.split(samples[rows], y, **compat.params_of_rows(samples, params, rows)))
+    return [
+        tuple(np.flatnonzero(np.isin(rows, part)) for part in fold)  # type: ignore[misc]
+        for fold in cv
+    ]
+
+
+Splits = list[tuple[Rows, Rows]]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Folds that leave every sample out once.
+
+    Attributes
+    ----------
+    left_out_by : ndarray of intp, shape (n_samples,)
+        Number of the fold that leaves a sample out.
+    trains : list of ndarray of bool, shape (n_samples,)
+        Which samples each fold trains on.
+    """
+
+    left_out_by: Rows
+    trains: list[Bools]
+
+    @classmethod
+    def of(cls, folds: Splits, n_samples: int) -> Self:
+        """Read ``(train, test)`` positions.
+
+        Raises
+        ------
+        ValueError
+            If a sample is left out by no fold or by several.
+        """
+        left_out_by = np.zeros(n_samples, dtype=np.intp)
+        n_left_out = np.zeros(n_samples, dtype=np.intp)
+        trains = []
+        for number, (train, test) in enumerate(folds):
+            left_out_by[test] = number
+            n_left_out[test] += 1
+            trains.append(np.zeros(n_samples, dtype=bool))
+            trains[-1][train] = True
+        strange = int((n_left_out != 1).sum())
+        if strange:
+            raise ValueError(
+                f"`cv` leaves {strange} of {n_samples} samples out never or more than once. What "
+                "stages learn from each other needs every sample in one test part: use a splitter "
+                "such as KFold, HierarchicalStratifiedKFold or GroupKFold."
+            )
+        return cls(left_out_by, trains)

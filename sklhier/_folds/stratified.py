@@ -1,0 +1,366 @@
+"""Splits and checks that cope with classes of a few samples."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Iterator
+from itertools import pairwise
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import check_consistent_length
+
+from sklhier._folds.iterative import iterative_folds
+from sklhier._targets.label_sets import gives_label_sets, read_label_sets
+from sklhier._targets.paths import LabelFormat, TargetFormat, read_targets, resolve_taxonomy
+from sklhier._utils.typing import Labels, NodeIds, Rows
+from sklhier.exceptions import RareClassWarning
+from sklhier.taxonomy import Taxonomy
+
+__all__ = [
+    "HierarchicalStratifiedKFold",
+    "check_rare_classes",
+    "coarsen",
+    "coarsened_nodes",
+    "rare_class_warning",
+]
+
+
+def _read(y: Any, taxonomy: Any, classes: Any = None) -> tuple[NodeIds, Taxonomy, TargetFormat]:
+    return read_targets(y, resolve_taxonomy(taxonomy), classes)
+
+
+def coarsen(y: Any, taxonomy: Any, min_count: int) -> Labels:
+    """Replace rare labels by ancestors, upwards until every group of rows is large enough.
+
+    From the deepest level up, every node with fewer than `min_count` rows hands them to its parent.
+    If too few are then left at the root, the smallest group of the highest level that has one
+    joins them (of equals, the first in the order of nodes). A node with enough rows keeps
+    its own, so a group may be an ancestor of another.
+
+    Parameters
+    ----------
+    y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+        Labels: names of nodes, leaves or inner ones; or paths.
+    taxonomy : Taxonomy, networkx.DiGraph or None
+        The tree of the labels. None: inferred from paths; 1-D labels are then children of the root.
+    min_count : int
+        Least number of rows of a group, at least 1.
+
+    Returns
+    -------
+    labels : ndarray, shape (n_samples,)
+        Names of nodes, each that of the row's own label or of an ancestor, in the dtype of `y`
+        where that holds names. An artificial root is None, in an array of objects.
+
+    Raises
+    ------
+    TargetError
+        For labels that are missing or not in the taxonomy.
+    TaxonomyError
+        If the taxonomy is no tree.
+    ValueError
+        If there are fewer than `min_count` rows.
+
+    See Also
+    --------
+    HierarchicalStratifiedKFold : Stratify by the groups.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.model_selection import coarsen
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
+    >>> y = np.array(["owl", "owl", "owl", "wren", "bird", "eel", "ray"])
+    >>> coarsen(y, taxonomy, 2)
+    array(['owl', 'owl', 'owl', 'bird', 'bird', 'fish', 'fish'], dtype='<U4')
+
+    A single row of ``"fish"`` would have gone on to the root, and taken the group ``"bird"`` along:
+
+    >>> coarsen(y[:-1], taxonomy, 2)
+    array(['owl', 'owl', 'owl', None, None, None], dtype=object)
+    """
+    nodes, tree, form = _read(y, taxonomy)
+    names = LabelFormat(form.classes, form.class_ids)
+    return names.restore(coarsened_nodes(nodes, tree, min_count), tree)
+
+
+def coarsened_nodes(nodes: NodeIds, taxonomy: Taxonomy, min_count: int) -> NodeIds:
+    """Return the group of each row, as :func:`coarsen`, as ids of nodes of a tree.
+
+    Parameters
+    ----------
+    nodes : ndarray of int32, shape (n_samples,)
+        Ids of nodes.
+    taxonomy : Taxonomy
+        A tree.
+    min_count : int
+        Least number of rows of a group.
+
+    Returns
+    -------
+    groups : ndarray of int32, shape (n_samples,)
+        Ids of nodes; 0 is the root.
+    """
+    taxonomy.require_tree("Merging classes upwards")
+    check_scalar(min_count, "min_count", Integral, min_val=1)
+    if len(nodes) < min_count:
+        raise ValueError(
+            f"No group can have min_count={min_count} rows: y has {len(nodes)}. Lower `min_count`."
+        )
+    up, counts = _hand_upwards(np.bincount(nodes, minlength=taxonomy.n_nodes), taxonomy, min_count)
+    if 0 < counts[0] < min_count:
+        up[_smallest_at_the_top(counts, taxonomy)] = 0  # large enough by itself, so one will do
+    return _ends(up)[nodes]
+
+
+def _hand_upwards(counts: Any, taxonomy: Taxonomy, min_count: int) -> tuple[NodeIds, Any]:
+    """Return where each node hands its rows, itself if it keeps them, and the rows of each then."""
+    up = np.arange(taxonomy.n_nodes, dtype=np.int32)
+    for start, stop in reversed(list(pairwise(taxonomy.level_offsets.tolist()))[1:]):
+        here = counts[start:stop]
+        rare = start + np.flatnonzero((here > 0) & (here < min_count))
+        up[rare] = taxonomy.parent_ids[rare]
+        np.add.at(counts, up[rare], counts[rare])
+        counts[rare] = 0
+    return up, counts
+
+
+def _smallest_at_the_top(counts: Any, taxonomy: Taxonomy) -> int:
+    groups = 1 + np.flatnonzero(counts[1:])
+    highest = groups[taxonomy.depths[groups] == taxonomy.depths[groups[0]]]  # sorted by depth
+    return int(highest[np.argmin(counts[highest])])
+
+
+def _ends(up: NodeIds) -> NodeIds:
+    """Follow pointers to where they end, doubling the steps until nothing moves."""
+    while True:
+        further = up[up]
+        if (further == up).all():
+            return up
+        up = further
+
+
+class HierarchicalStratifiedKFold(BaseCrossValidator):
+    """Stratified folds that cope with rare classes, by merging them upwards in the taxonomy.
+
+    Rows are stratified by their labels; those of a class with fewer than `n_splits` rows by the
+    deepest ancestor at which there are enough, as :func:`coarsen` with
+    ``min_count=n_splits`` finds it. Rare classes give neither a warning nor an error.
+
+    If samples have several labels each, rows are dealt out by iterative stratification [1]_ over
+    the taxonomy: rare nodes first, of equally rare ones the deepest, so that the rows of every
+    node, those of its descendants included, are spread evenly over the folds.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels; for several labels each, a tree or a DAG. If None, it is inferred
+        from `y` where that holds paths; rare 1-D labels are then merged with each other, and the
+        columns of an indicator have no ancestors.
+    shuffle : bool, default=False
+        Whether to shuffle the rows of each group before they are dealt out. Otherwise, rows with
+        the same claim to a fold are taken in their order.
+    random_state : int, RandomState instance or None, default=None
+        Order of the rows if `shuffle`, otherwise without effect; pass an int for the same folds in
+        every call.
+    classes : array-like, default=None
+        What integer codes in `y` stand for, as in :class:`~sklhier.HierarchicalClassifier`:
+        ``np.unique(y)`` for tools that encode labels before they split, such as StackingClassifier.
+        For an indicator, the names of its columns.
+
+    See Also
+    --------
+    coarsen : The groups that are stratified by.
+    check_rare_classes : Which classes are rare.
+
+    Notes
+    -----
+    In each fold, the numbers of rows of a group differ by at most one from those in another. A class
+    that was merged may still be missing from a fold, or, if it has fewer than two rows, from
+    what is trained on.
+
+    With several labels each, the sizes of the folds differ by at most one row.
+
+    References
+    ----------
+    .. [1] Sechidis, Tsoumakas and Vlahavas (2011). On the stratification of multi-label data. ECML
+       PKDD. Here the sizes of folds are bounded, and ties are broken by ancestors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.model_selection import HierarchicalStratifiedKFold
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
+    >>> y = np.array(["owl", "wren", "wren", "eel", "eel", "eel", "ray", "bird"])
+    >>> folds = HierarchicalStratifiedKFold(2, taxonomy=taxonomy)
+    >>> for train, test in folds.split(y, y):
+    ...     print(y[test])
+    ['owl' 'wren' 'eel' 'ray']
+    ['wren' 'eel' 'eel' 'bird']
+
+    Several labels for each sample:
+
+    >>> y = [["owl", "eel"], ["wren"], ["owl"], ["ray"], ["eel", "wren"], ["ray", "owl"], []]
+    >>> for train, test in folds.split(y, y):
+    ...     print([y[row] for row in test])
+    [['owl', 'eel'], ['wren'], ['ray'], []]
+    [['owl'], ['eel', 'wren'], ['ray', 'owl']]
+    """
+
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        taxonomy: Any = None,
+        shuffle: bool = False,
+        random_state: Any = None,
+        classes: Any = None,
+    ) -> None:
+        self.n_splits = n_splits
+        self.taxonomy = taxonomy
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.classes = classes
+
+    def get_n_splits(
+        self,
+        X: Any = None,  # noqa: ARG002
+        y: Any = None,  # noqa: ARG002
+        groups: Any = None,  # noqa: ARG002
+    ) -> int:
+        """Return the number of folds."""
+        return self.n_splits
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
+        """Return the rows of each fold.
+
+        Parameters
+        ----------
+        X : array-like, length n_samples, or None
+            Samples; only their number counts.
+        y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+            Labels. Or several for each sample: an indicator (dense, sparse or a data frame), or
+            collections of labels or of paths. Lists of labels that all can be read as one path
+            each are read so; sets never are.
+        groups : array-like, default=None
+            Ignored, with a warning.
+
+        Returns
+        -------
+        folds : iterator of (train, test)
+            Positions of rows (ndarray of int), ascending. Each row is in one test part.
+
+        Raises
+        ------
+        TargetError
+            For labels that are missing or not in the taxonomy.
+        ValueError
+            If there are fewer rows than folds, or a parameter is out of its range.
+        """
+        # StackingClassifier sets `random_state` of every splitter, shuffling or not.
+        seed = self.random_state if self.shuffle else None
+        plain = StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
+        if groups is not None:
+            warnings.warn(
+                f"The groups parameter is ignored by {type(self).__name__}",
+                UserWarning,
+                stacklevel=2,
+            )
+        if gives_label_sets(y, resolve_taxonomy(self.taxonomy)):
+            return self._split_label_sets(X, y)
+        nodes, taxonomy, _ = _read(y, self.taxonomy, self.classes)
+        self._check_length(X, nodes)
+        merged = coarsened_nodes(nodes, taxonomy, self.n_splits)
+        return iter(plain.split(np.zeros(len(merged)), merged))
+
+    def _check_length(self, X: Any, targets: Any) -> None:
+        check_consistent_length(X, targets)
+        n_samples = targets.shape[0]
+        if n_samples < self.n_splits:
+            raise ValueError(
+                f"Cannot have number of splits n_splits={self.n_splits} greater than the number of "
+                f"samples: n_samples={n_samples}."
+            )
+
+    def _split_label_sets(self, X: Any, y: Any) -> Iterator[tuple[Rows, Rows]]:
+        known = resolve_taxonomy(self.taxonomy)
+        closed, taxonomy, _ = read_label_sets(y, known, self.classes)
+        self._check_length(X, closed)
+        order = np.arange(closed.shape[0])
+        if self.shuffle:
+            check_random_state(self.random_state).shuffle(order)
+        folds = np.empty_like(order)
+        folds[order] = iterative_folds(closed[order], taxonomy, self.n_splits)
+        own = [folds == fold for fold in range(self.n_splits)]
+        return iter([(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in own])
+
+
+def check_rare_classes(y: Any, taxonomy: Any = None, *, min_count: int = 5) -> dict[Hashable, int]:
+    """Warn if some labels have only a few rows, and return them.
+
+    Parameters
+    ----------
+    y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
+        Labels.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels. If given, the warning also names its leaves without any row.
+    min_count : int, default=5
+        A label with fewer rows is rare.
+
+    Returns
+    -------
+    rare : dict
+        Number of rows (int) of each rare label that occurs, by the name of its node; the rarest
+        first, of equals in the order of sorted labels. Empty, without a warning, if there is none.
+
+    Warns
+    -----
+    RareClassWarning
+        Names the rarest labels and what to try.
+
+    Raises
+    ------
+    TargetError
+        For labels that are missing or not in the taxonomy.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklhier.model_selection import check_rare_classes
+    >>> y = ["owl"] * 6 + ["wren"] * 2 + ["eel"]
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     check_rare_classes(y)
+    {'eel': 1, 'wren': 2}
+    >>> print(caught[0].message)
+    2 of 3 labels have fewer than 5 rows: 'eel' (1), 'wren' (2). Merge them ...
+    """
+    rare, warning = rare_class_warning(y, taxonomy, min_count)
+    if warning is not None:
+        warnings.warn(warning, stacklevel=2)
+    return rare
+
+
+def rare_class_warning(
+    y: Any, taxonomy: Any, min_count: int
+) -> tuple[dict[Hashable, int], RareClassWarning | None]:
+    """Return what :func:`check_rare_classes` returns, and what it warns of."""
+    check_scalar(min_count, "min_count", Integral, min_val=1)
+    nodes, tree, form = _read(y, taxonomy)
+    counts = np.bincount(nodes, minlength=tree.n_nodes)
+    of_class = counts[form.class_ids]
+    order = np.argsort(of_class, kind="stable")[: np.count_nonzero(of_class < min_count)]
+    rare = {tree.nodes[form.class_ids[i]]: int(of_class[i]) for i in order.tolist()}
+    if not rare:
+        return rare, None
+    occupied = counts.astype(bool) @ tree.ancestor_closure
+    empty = tree.node_names[tree.leaf_ids[occupied[tree.leaf_ids] == 0]]
+    return rare, RareClassWarning.of(rare, len(of_class), min_count, empty.tolist())

@@ -1,0 +1,1 @@
+"""X to the scores of one joint model: network, losses, solvers."""

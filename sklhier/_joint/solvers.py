@@ -1,0 +1,386 @@
+r"""Minimising :math:`\sum_i w_i \ell_i + \frac{\alpha}{2} \|W\|^2` over the layers of a network.
+
+The weights `w` of the samples sum to 1, so that the loss is a mean; intercepts are not penalised.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import optimize, sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
+
+from sklhier._joint.network import Network
+from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.rows import take_rows
+from sklhier._utils.typing import Floats, Rows
+
+__all__ = [
+    "Adam",
+    "History",
+    "Samples",
+    "Settings",
+    "half_square",
+    "minimise_adam",
+    "minimise_lbfgs",
+    "objective",
+]
+
+_TABLES = 5  # of all columns that are held at the same time for a block of rows
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+_SLOWER = 5.0  # by what the adaptive learning rate is divided
+_SLOWEST = 0.03  # share of the first learning rate at which it stops
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is learnt from.
+
+    Attributes
+    ----------
+    X : ndarray or csr matrix, shape (n_rows, n_features)
+        Features, of the dtype of the network.
+    weights : ndarray of float64, shape (n_rows,)
+        Weights of the rows, positive. They sum to 1, unless classes have weights as well.
+    loss : callable
+        ``loss(scores, rows)`` returns the losses of some rows and the gradient by their scores.
+    """
+
+    X: Any
+    weights: Floats
+    loss: Callable[[Any, Rows], tuple[Any, Any]]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.weights)
+
+    def part(self, rows: Rows) -> Samples:
+        """Return some of the samples, their weights brought to the same sum."""
+        weights = self.weights[rows]
+        weights = weights * (self.weights.sum() / weights.sum())
+
+        def loss(scores: Any, chosen: Rows) -> tuple[Any, Any]:
+            return self.loss(scores, rows[chosen])
+
+        return Samples(take_rows(self.X, rows), weights, loss)
+
+    def value(self, network: Network) -> float:
+        """Return the weighted sum of the losses."""
+        total = 0.0
+        for block in row_blocks(self.n_rows, _TABLES * network.intercepts[-1].size):
+            rows = np.arange(block.start, block.stop)
+            losses, _ = self.loss(network.scores(take_rows(self.X, rows)), rows)
+            total += float(self.weights[rows] @ losses)
+        return total
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to minimise; parameters of the estimators, checked."""
+
+    alpha: float
+    max_iter: int
+    tol: float
+    learning_rate: str
+    learning_rate_init: float
+    batch_size: int
+    n_iter_no_change: int
+    verbose: int
+
+
+@dataclass
+class History:
+    """What happened.
+
+    Attributes
+    ----------
+    n_iter : int
+        Iterations of L-BFGS, or passes through the samples.
+    losses : list of float
+        The objective after each of them.
+    validation_losses : list of float
+        The loss of the validation part after each pass, where there is one.
+    """
+
+    n_iter: int = 0
+    losses: list[float] = field(default_factory=list)
+    validation_losses: list[float] = field(default_factory=list)
+
+    def add(self, loss: float, verbose: int) -> None:
+        """Note the objective after one more iteration."""
+        self.n_iter += 1
+        self.losses.append(loss)
+        if verbose:
+            print(f"Iteration {self.n_iter}, loss = {loss:.8f}")
+            sys.stdout.flush()
+
+
+def _warn_unfinished(max_iter: int, what: str) -> None:
+    warnings.warn(
+        f"Reached max_iter={max_iter} before the {what} settled. Raise max_iter, tol or alpha, or "
+        "scale the features (see sklearn.preprocessing).",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+
+
+def half_square(network: Network) -> float:
+    return 0.5 * sum(float(np.vdot(weights, weights)) for weights in network.weights)
+
+
+# -- L-BFGS -------------------------------------------------------------------------------
+
+
+def objective(network: Network, samples: Samples, alpha: float) -> tuple[float, Network]:
+    """Return the objective and its gradient."""
+    arrays = [alpha * weights for weights in network.weights]
+    total = network.with_arrays([*arrays, *map(np.zeros_like, network.intercepts)])
+    value = alpha * half_square(network)
+    for block in row_blocks(samples.n_rows, _TABLES * network.intercepts[-1].size):
+        rows = np.arange(block.start, block.stop)
+        values = network.layers(take_rows(samples.X, rows))
+        losses, slopes = samples.loss(values[-1], rows)
+        value += float(samples.weights[rows] @ losses)
+        slopes *= samples.weights[rows, None].astype(slopes.dtype)
+        for sums, part in zip(total.arrays, network.gradient(values, slopes).arrays, strict=True):
+            sums += part
+    return value, total
+
+
+def minimise_lbfgs(
+    network: Network, samples: Samples, settings: Settings
+) -> tuple[Network, History]:
+    """Return the network at a minimum, from where it is, and how it was found.
+
+    SciPy's L-BFGS works in float64 on all weights at once and keeps about two dozen copies of them;
+    products are taken in the network's own precision.
+    """
+    dtype = network.intercepts[-1].dtype
+    shapes = [array.shape for array in network.arrays]
+    bounds = np.cumsum([0, *(array.size for array in network.arrays)])
+
+    def at(point: Floats) -> Network:
+        parts = np.split(point.astype(dtype, copy=False), bounds[1:-1])
+        return network.with_arrays([p.reshape(s) for p, s in zip(parts, shapes, strict=True)])
+
+    def value_and_gradient(point: Floats) -> tuple[float, Floats]:
+        value, gradient = objective(at(point), samples, settings.alpha)
+        flat = np.concatenate([array.ravel() for array in gradient.arrays])
+        return value, flat.astype(np.float64, copy=False)
+
+    history = History()
+    start = np.concatenate([array.ravel() for array in network.arrays]).astype(np.float64)
+    found = optimize.minimize(
+        value_and_gradient,
+        start,
+        method="L-BFGS-B",
+        jac=True,
+        callback=lambda intermediate_result: history.add(
+            float(intermediate_result.fun), settings.verbose
+        ),
+        options={
+            "maxiter": settings.max_iter,
+            "maxfun": 20 * settings.max_iter + 20,
+            "gtol": settings.tol,
+            "ftol": 1e-5 * settings.tol,
+            "maxls": 50,
+        },
+    )
+    if found.status == 1:
+        _warn_unfinished(settings.max_iter, "L-BFGS")
+    return at(found.x).copy(), history
+
+
+# -- Adam ---------------------------------------------------------------------------------
+
+
+class _Moments:
+    """Running means of the gradient of an array and of its square."""
+
+    def __init__(self, array: Any) -> None:
+        self._first = np.zeros_like(array)
+        self._second = np.zeros_like(array)
+        self._clock = 0
+
+    def step(self, gradient: Any, rate: float) -> Any:
+        """Return what to subtract from the array."""
+        self._clock += 1
+        _mix(self._first, gradient, _BETA_1)
+        _mix(self._second, gradient * gradient, _BETA_2)
+        scale = np.sqrt(self._second)
+        scale /= np.sqrt(1 - _BETA_2**self._clock)
+        scale += _EPSILON
+        step = self._first / scale
+        step *= rate / (1 - _BETA_1**self._clock)
+        return step
+
+
+class _RowMoments:
+    """The same for an array of which each gradient knows only some rows.
+
+    Each row has a clock of its own, and the mean square is one for all rows of a column: a row that
+    seldom occurs, and so has small gradients, takes small steps.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self._first = np.zeros_like(array)
+        self._second = np.zeros_like(array[0])
+        self._clocks = np.zeros(len(array), dtype=np.int64)
+        self._clock = 0
+
+    def step(self, rows: Rows, gradient: Any, rate: float) -> Any:
+        """Return what to subtract from those rows."""
+        self._clock += 1
+        self._clocks[rows] += 1
+        first = self._first[rows]
+        _mix(first, gradient, _BETA_1)
+        self._first[rows] = first
+        square = np.einsum("ij,ij->j", gradient, gradient) / len(rows)
+        _mix(self._second, square, _BETA_2)
+        scale = np.sqrt(self._second / (1 - _BETA_2**self._clock)) + _EPSILON
+        rates = rate / (1 - _BETA_1 ** self._clocks[rows])
+        first *= rates.astype(first.dtype)[:, None]
+        first /= scale
+        return first
+
+
+def _mix(mean: Any, value: Any, decay: float) -> None:
+    mean *= decay
+    mean += (1 - decay) * value
+
+
+class Adam:
+    """Adam [1]_ on mini-batches, which touches only those weights of sparse features that occur.
+
+    The weights of a sparse feature, a row of the first layer, take a step only in the batches in
+    which the feature occurs. What the penalty adds to their gradient is divided by how probable that
+    is, so that on average it is the whole penalty's. Running mean squares are kept for each column
+    of that layer rather than for each weight, as in [2]_: with one for each, a word that occurs
+    once would move as far as a common one, which costs accuracy, and memory.
+
+    Parameters
+    ----------
+    network : Network
+        Changed in place.
+    is_sparse : bool
+        Whether features are sparse.
+
+    References
+    ----------
+    .. [1] D. P. Kingma, J. Ba. Adam: a method for stochastic optimization. ICLR (2015).
+    .. [2] Y. Zhang et al. Adam-mini: use fewer learning rates to gain more. ICLR (2025).
+    """
+
+    def __init__(self, network: Network, *, is_sparse: bool) -> None:
+        self.network = network
+        self.is_sparse = is_sparse
+        first, *others = network.arrays
+        self._of_features = _RowMoments(first) if is_sparse else None
+        self._of_others = [_Moments(array) for array in (others if is_sparse else network.arrays)]
+        n_features = len(network.weights[0])
+        self._occurrences = np.zeros(n_features if is_sparse else 0, dtype=np.int64)
+        self._n_seen = 0
+
+    def see(self, X: Any) -> None:
+        """Count in how many rows each feature occurs; before these rows are learnt from."""
+        if self.is_sparse:
+            self._occurrences += np.bincount(X.indices, minlength=X.shape[1])
+            self._n_seen += X.shape[0]
+
+    def epoch(self, samples: Samples, settings: Settings, random_state: Any, rate: float) -> float:
+        """Pass through the samples once in random order, and return the objective on the way."""
+        order = random_state.permutation(samples.n_rows)
+        batches = gen_batches(samples.n_rows, settings.batch_size)
+        loss = sum(self.learn(samples, order[b], settings.alpha, rate) for b in batches)
+        return loss + settings.alpha * half_square(self.network)
+
+    def learn(self, samples: Samples, rows: Rows, alpha: float, rate: float) -> float:
+        """Take one step by a batch, and return its share of the loss."""
+        rows = np.sort(rows)
+        X, network = take_rows(samples.X, rows), self.network
+        first, *others = network.arrays
+        if self._of_features is not None:
+            features, X = _occurring(X)
+            network = network.with_arrays([first[features], *others])
+        values = network.layers(X)
+        losses, slopes = samples.loss(values[-1], rows)
+        shares = samples.weights[rows]
+        slopes *= (shares * (samples.n_rows / len(rows))).astype(slopes.dtype)[:, None]
+        gradient = network.gradient(values, slopes)
+        factors = [alpha for _ in network.weights]
+        if self._of_features is not None:
+            factors[0] = self._penalty(features, len(rows), alpha)
+        for slope, factor, weights in zip(gradient.weights, factors, network.weights, strict=True):
+            slope += factor * weights
+        arrays, whole = self.network.arrays, gradient.arrays
+        if self._of_features is not None:
+            arrays, whole = arrays[1:], whole[1:]
+            first[features] -= self._of_features.step(features, gradient.weights[0], rate)
+        for array, moments, slope in zip(arrays, self._of_others, whole, strict=True):
+            array -= moments.step(slope, rate)
+        return float(shares @ losses)
+
+    def _penalty(self, features: Rows, n_rows: int, alpha: float) -> Any:
+        """Return the penalty's factor for each feature of a batch, (n_features, 1)."""
+        absent = np.maximum(1 - self._occurrences[features] / self._n_seen, 0)
+        factor = alpha / (1 - absent**n_rows)
+        return factor.astype(self.network.weights[0].dtype)[:, None]
+
+
+def _occurring(X: Any) -> tuple[Rows, Any]:
+    """Return the features that occur in a sparse table, and the table of these alone."""
+    features, columns = np.unique(X.indices, return_inverse=True)
+    parts = (X.data, columns.ravel().astype(np.int32), X.indptr)
+    return features, sparse.csr_array(parts, shape=(X.shape[0], len(features)))
+
+
+def minimise_adam(
+    network: Network,
+    samples: Samples,
+    settings: Settings,
+    random_state: Any,
+    validation: Samples | None = None,
+) -> tuple[Network, History]:
+    """Return the network after mini-batches in random order, and what happened.
+
+    Ends when the objective, or with validation samples their loss, has not gone down by ``tol`` in
+    ``n_iter_no_change`` passes; the adaptive learning rate is lowered first. With validation samples
+    the best network of all passes is returned.
+    """
+    network = network.copy()
+    adam = Adam(network, is_sparse=sparse.issparse(samples.X))
+    adam.see(samples.X)
+    history, rate = History(), settings.learning_rate_init
+    best, best_network, waiting = np.inf, network, 0
+    for _ in range(settings.max_iter):
+        history.add(adam.epoch(samples, settings, random_state, rate), settings.verbose)
+        watched = history.losses[-1]
+        if validation is not None:
+            watched = validation.value(network)
+            history.validation_losses.append(watched)
+            if settings.verbose:
+                print(f"Validation loss = {watched:.8f}")
+        waiting = 0 if watched < best - settings.tol else waiting + 1
+        if watched < best:
+            best = watched
+            if validation is not None:
+                best_network = network.copy()
+        if waiting >= settings.n_iter_no_change:
+            rate /= _SLOWER
+            waiting = 0
+            if (
+                settings.learning_rate == "constant"
+                or rate < _SLOWEST * settings.learning_rate_init
+            ):
+                break
+    else:
+        if settings.max_iter:
+            _warn_unfinished(settings.max_iter, "loss")
+    return best_network, history

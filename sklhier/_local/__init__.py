@@ -1,0 +1,1 @@
+"""X to the scores of local models: problems, base estimators, fitting, linear short cuts."""

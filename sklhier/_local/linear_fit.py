@@ -1,0 +1,380 @@
+"""Linear base estimators on sparse X: fitted to the columns that occur, and made small.
+
+A linear model with an L2 penalty, or whose weights start at 0 and follow the samples, gives a column
+without an entry in training the weight 0. So it is fitted to the other columns alone, which is
+the same model in less time and memory. That holds for the types and parameters listed here; all other
+estimators are fitted as they are.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import (
+    LogisticRegression,
+    Perceptron,
+    RidgeClassifier,
+    SGDClassifier,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
+
+from sklhier._utils import compat
+from sklhier._utils.pipelines import last_step_replaced
+from sklhier._utils.rows import is_csr
+from sklhier._utils.typing import Floats, Rows
+
+__all__ = [
+    "Packing",
+    "compressed",
+    "fit_packed",
+    "is_linear",
+    "n_bytes_of",
+    "n_columns_of",
+    "whole",
+]
+
+# Share of the columns above which they are not sorted out: it would save little memory. Time does not
+# decide about it: with 0.98 fits and predictions take the same.
+_MOST_USED = 0.5
+_COEFFICIENTS = ("coef_", "_standard_coef", "_average_coef")
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a fitted linear estimator is stored: what :func:`whole` undoes.
+
+    Attributes
+    ----------
+    columns : ndarray of int32, shape (n_used,), or None
+        The columns of its X to which it was fitted, ascending; None: all.
+    n_features : int
+        Number of all columns.
+    given : dict
+        Parameters that were set for the fit, with the values that were given.
+    """
+
+    columns: Any
+    n_features: int
+    given: dict[str, Any]
+
+
+# -- which estimators ---------------------------------------------------------------------
+
+# For each type: what parameters have to be set so that fitting to `n_used` columns gives the
+# coefficients of all columns, or None if there is no such promise.
+
+
+def _of_linear_svc(svc: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
+    if svc.penalty != "l2" or svc.multi_class != "ovr":
+        return None
+    return {"dual": _is_dual(svc, n_rows, n_features)} if svc.dual == "auto" else {}
+
+
+def _is_dual(svc: Any, n_rows: int, n_features: int) -> bool:
+    """Return what ``dual="auto"`` stands for."""
+    return n_rows < n_features or svc.loss == "hinge"
+
+
+_SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
+
+
+def _of_logistic(model: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
+    # Since scikit-learn 1.8 `l1_ratio` and `C` say which penalty there is.
+    has_l2 = model.penalty in ("l2", "deprecated") and not model.l1_ratio and np.inf != model.C
+    return {} if has_l2 and model.solver in _SOLVERS else None
+
+
+def _of_ridge(ridge: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any] | None:  # noqa: ARG001
+    # With more columns than rows conjugate gradients run over rows, otherwise over columns.
+    same_way = not ridge.positive and ridge.solver in ("auto", "sparse_cg") and n_used > n_rows
+    return {} if same_way else None
+
+
+def _of_gradients(model: Any, n_rows: int, n_features: int, n_used: int) -> dict[str, Any]:  # noqa: ARG001
+    return {}  # weights start at 0, and rows change only those of their own columns
+
+
+_EXACT: dict[type, Callable[[Any, int, int, int], dict[str, Any] | None]] = {
+    LinearSVC: _of_linear_svc,
+    LogisticRegression: _of_logistic,
+    RidgeClassifier: _of_ridge,
+    SGDClassifier: _of_gradients,
+    Perceptron: _of_gradients,
+    **dict.fromkeys(compat.PASSIVE_AGGRESSIVE, _of_gradients),
+}
+
+
+def _last_step(estimator: Any) -> Any:
+    """Return the estimator itself, or what is behind the transformers of a Pipeline."""
+    return estimator.steps[-1][1] if type(estimator) is Pipeline else estimator
+
+
+# -- fitting ------------------------------------------------------------------------------
+
+
+class _PackedStep:
+    """The last step of a Pipeline during a fit, which remembers how it was packed."""
+
+    def __init__(self, step: Any) -> None:
+        self._step = step
+        self.packing: Packing | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._step, name)
+
+    def fit(self, X: Any, y: Any, **params: Any) -> Self:
+        self.packing = _fit_step(self._step, X, y, params)
+        return self
+
+
+def fit_packed(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing | None:
+    """Fit an estimator; a linear one, or one at the end of a Pipeline, to the columns that occur.
+
+    Parameters
+    ----------
+    estimator : object
+        Changed in place.
+    X : array-like
+        Samples.
+    y : ndarray
+        Targets.
+    params : dict
+        Fit parameters.
+
+    Returns
+    -------
+    packing : Packing or None
+        How it is stored, if not as scikit-learn does.
+    """
+    last = _last_step(estimator)
+    if type(last) not in _EXACT:
+        estimator.fit(X, y, **params)
+        return None
+    if last is estimator:
+        return _fit_step(estimator, X, y, params)
+    step = _PackedStep(last)
+    with last_step_replaced(estimator, step):
+        estimator.fit(X, y, **params)
+    return step.packing
+
+
+def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing | None:
+    if not (is_csr(X) and set(params) <= {"sample_weight"}):
+        estimator.fit(X, y, **params)
+        return None
+    n_features = X.shape[1]
+    columns, changes = None, {}
+    used, positions = _used_columns(X.indices, n_features)
+    if 0 < len(used) <= _MOST_USED * n_features:
+        exact = _EXACT[type(estimator)](estimator, X.shape[0], n_features, len(used))
+        if exact is not None:
+            columns, changes = used, exact
+            # Were it sorted in place, the entries of the given X would be, without their columns.
+            data = X.data if X.has_canonical_format else X.data.copy()
+            X = type(X)((data, positions, X.indptr), shape=(X.shape[0], len(used)))
+    given = {name: getattr(estimator, name) for name in changes}
+    vars(estimator).update(changes)
+    if not _solved(estimator, X, y, **params):
+        estimator.fit(X, y, **params)
+    # Predictions read the weights feature by feature.
+    estimator.coef_ = np.asfortranarray(estimator.coef_)
+    return Packing(columns, n_features, given)
+
+
+def _solved(svc: Any, X: Any, y: Any, sample_weight: Any = None) -> bool:
+    """Fit a LinearSVC as its own ``fit`` does, without what that checks anew at each node.
+
+    Return False, with nothing done, for what is left to ``fit``: other estimators, parameters and
+    data that may be out of range, class weights.
+    """
+    if type(svc) is not LinearSVC or not _is_ordinary(svc) or not _is_ordinary_csr(X):
+        return False
+    dual = _is_dual(svc, *X.shape) if svc.dual == "auto" else svc.dual
+    classes, codes = np.unique(y, return_inverse=True)
+    weights = np.ones(X.shape[0]) if sample_weight is None else np.asarray(sample_weight)
+    if weights.dtype != np.float64 or weights.shape != y.shape or not np.isfinite(weights).all():
+        return False
+    if len(classes) < 2 or not compat.has_liblinear(svc.loss, dual):
+        return False
+    coef, intercept, n_iter = compat.solved_by_liblinear(X, codes, weights, svc, dual)
+    if n_iter >= svc.max_iter:
+        warnings.warn(
+            "Liblinear failed to converge, increase the number of iterations.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    svc.classes_, svc.coef_, svc.intercept_, svc.n_iter_ = classes, coef, intercept, n_iter
+    svc.n_features_in_ = X.shape[1]
+    return True
+
+
+def _is_ordinary(svc: Any) -> bool:
+    """Whether parameters of a LinearSVC are certainly in range, and none of the rare ones."""
+    return (
+        (svc.penalty, svc.multi_class, svc.class_weight, svc.verbose) == ("l2", "ovr", None, 0)
+        and all(
+            type(number) in (int, float) and 0 < number < np.inf
+            for number in (svc.C, svc.tol, svc.intercept_scaling, svc.max_iter)
+        )
+        and type(svc.max_iter) is int
+        and type(svc.fit_intercept) is bool
+        and (svc.dual == "auto" or type(svc.dual) is bool)
+        and type(svc.random_state) in (int, type(None), np.random.RandomState)
+    )
+
+
+def _is_ordinary_csr(X: Any) -> bool:
+    small = X.indices.dtype == np.int32 == X.indptr.dtype
+    return (
+        small and X.dtype in (np.float32, np.float64) and X.nnz > 0 and np.isfinite(X.data).all()
+    )
+
+
+def _used_columns(indices: Rows, n_features: int) -> tuple[Rows, Rows]:
+    """Return the columns that occur, ascending, and the position of each index among them."""
+    if 20 * len(indices) < n_features:  # sorting a few costs less than a pass over all columns
+        used, positions = np.unique(indices, return_inverse=True)
+    else:
+        is_used = np.zeros(n_features, dtype=bool)
+        is_used[indices] = True
+        used = np.flatnonzero(is_used)
+        position = np.empty(n_features, dtype=indices.dtype)
+        position[used] = np.arange(len(used), dtype=indices.dtype)
+        positions = position[indices]
+    return used.astype(indices.dtype, copy=False), positions.astype(indices.dtype, copy=False)
+
+
+def whole(estimator: Any, packing: Packing | None) -> Any:
+    """Return a fitted estimator as it would be if it had been fitted to all columns.
+
+    Parameters
+    ----------
+    estimator : object
+        As :func:`fit_packed` left it.
+    packing : Packing or None
+        What it returned.
+
+    Returns
+    -------
+    estimator : object
+        A copy, unless nothing was packed.
+    """
+    if packing is None:
+        return estimator
+    if type(estimator) is Pipeline:
+        unpacked = copy(estimator)
+        name, last = estimator.steps[-1]
+        unpacked.steps = [*estimator.steps[:-1], (name, whole(last, packing))]
+        return unpacked
+    unpacked = copy(estimator)
+    for name in _COEFFICIENTS:
+        values = getattr(estimator, name, None)
+        if isinstance(values, np.ndarray):
+            setattr(unpacked, name, _spread(values, packing))
+    unpacked.n_features_in_ = packing.n_features
+    for name, value in packing.given.items():
+        setattr(unpacked, name, value)
+    return unpacked
+
+
+def _spread(values: Floats, packing: Packing) -> Floats:
+    """Return coefficients of all columns, row by row."""
+    if packing.columns is None:
+        return np.ascontiguousarray(values)
+    spread = np.zeros((*values.shape[:-1], packing.n_features), dtype=values.dtype)
+    spread[..., packing.columns] = values
+    return spread
+
+
+# -- taking less space --------------------------------------------------------------------
+
+
+def is_linear(estimator: Any) -> bool:
+    """Whether :func:`compressed` knows a fitted estimator, or the last step of a Pipeline."""
+    last = _last_step(estimator)
+    return type(last) in _EXACT and isinstance(getattr(last, "coef_", None), np.ndarray)
+
+
+def compressed(
+    estimator: Any, packing: Packing | None, dtype: Any, min_weight: float, *, sees_others: bool
+) -> tuple[Any, Packing | None, int]:
+    """Return a fitted linear estimator that takes less space and cannot go on learning.
+
+    Parameters
+    ----------
+    estimator : object
+        For which :func:`is_linear` holds; not changed.
+    packing : Packing or None
+        How it is stored.
+    dtype : dtype or None
+        Of its weights; None: as they are.
+    min_weight : float
+        Weights whose absolute value is lower become 0.
+    sees_others : bool
+        Whether it has columns beside those of X: all are kept then.
+
+    Returns
+    -------
+    estimator : object
+        A copy, which shares what is not weights.
+    packing : Packing or None
+        How it is stored now.
+    n_dropped : int
+        Number of weights other than 0 that became 0.
+    """
+    smaller = copy(estimator)
+    if type(estimator) is Pipeline:
+        name, last = estimator.steps[-1]
+        last, packing, n_dropped = compressed(
+            last, packing, dtype, min_weight, sees_others=sees_others
+        )
+        smaller.steps = [*estimator.steps[:-1], (name, last)]
+        return smaller, packing, n_dropped
+    weights: Any = np.array(estimator.coef_, dtype=dtype, order="F")
+    n_dropped = 0
+    if not sees_others:
+        if packing is None:
+            packing = Packing(None, weights.shape[-1], {})
+        is_low = (np.abs(weights) < min_weight) & (weights != 0)
+        n_dropped = int(is_low.sum())
+        weights[is_low] = 0
+        weights, packing = _without_zeros(weights, packing)
+        smaller.n_features_in_ = weights.shape[-1]
+    for name in _COEFFICIENTS[1:]:  # from which partial_fit goes on
+        smaller.__dict__.pop(name, None)
+    smaller.coef_ = weights
+    return smaller, packing, n_dropped
+
+
+def _without_zeros(weights: Floats, packing: Packing) -> tuple[Floats, Packing]:
+    """Return weights without columns that are 0, unless the numbers of the rest take more space."""
+    is_used = np.asarray(np.atleast_2d(weights).any(axis=0))
+    is_used[0] |= not is_used.any()  # scikit-learn refuses a table without columns
+    if packing.columns is None:
+        columns = np.flatnonzero(is_used).astype(np.int32)
+        kept_bytes = columns.nbytes + weights[..., :1].nbytes * len(columns)
+        if kept_bytes >= weights.nbytes:
+            return weights, packing
+    else:
+        columns = packing.columns[is_used]
+    return np.asfortranarray(weights[..., is_used]), replace(packing, columns=columns)
+
+
+def n_columns_of(estimator: Any) -> int:
+    """Return of how many columns a fitted linear estimator, or a Pipeline's, has weights."""
+    return int(_last_step(estimator).coef_.shape[-1])
+
+
+def n_bytes_of(estimator: Any, packing: Packing | None) -> int:
+    """Return how much space the weights of a fitted linear estimator take."""
+    arrays = [getattr(_last_step(estimator), name, None) for name in _COEFFICIENTS]
+    arrays.append(None if packing is None else packing.columns)
+    own = {id(array): array.nbytes for array in arrays if isinstance(array, np.ndarray)}
+    return sum(own.values())

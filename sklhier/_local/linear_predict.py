@@ -1,0 +1,194 @@
+"""What packed linear models say of sparse rows: products of matrices, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.pipeline import Pipeline
+
+from sklhier._local.linear_fit import Packing, whole
+from sklhier._local.sparse_rows import SparseRows
+from sklhier._utils import compat
+from sklhier._utils.typing import Floats
+
+__all__ = [
+    "across",
+    "answer",
+    "answer_rows",
+    "link_of",
+    "n_scores_of",
+    "scores_of",
+    "scores_side_by_side",
+    "softmax",
+    "takes",
+]
+
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # products are taken in that of the weights
+
+
+def answer(estimator: Any, packing: Packing, method: str, X: Any) -> Any:
+    """Return what a method of a packed estimator says of X."""
+    if type(estimator) is Pipeline:
+        if len(estimator.steps) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator.steps[-1][1]
+    rows = SparseRows.of(X)
+    if rows is None or not takes(estimator, packing, rows):
+        able = estimator if packing.columns is None else whole(estimator, packing)
+        return getattr(able, method)(X)
+    return answer_rows(estimator, packing, method, rows)
+
+
+def takes(estimator: Any, packing: Packing, rows: SparseRows) -> bool:
+    """Whether :func:`answer_rows` knows what a fitted estimator says of sparse rows."""
+    return type(estimator) is not Pipeline and rows.n_columns == packing.n_features
+
+
+def answer_rows(
+    estimator: Any, packing: Packing, method: str, rows: SparseRows, scores: Floats | None = None
+) -> Any:
+    """Return what a method of a packed estimator that is no Pipeline says of sparse rows.
+
+    The same numbers as from the method itself, which checks its input again for each node. Its
+    decision scores may be known.
+    """
+    link = link_of(estimator, method, rows)
+    n_rows = len(rows.indptr) - 1
+    if link is not None:
+        if scores is None:
+            scores = scores_of([(estimator, packing)], rows, [0, n_rows])
+        found = link(scores)
+        if np.isfinite(found).all():  # if not, versions of scikit-learn differ
+            return found
+    data, indices, indptr = rows.among([packing.columns], [0, n_rows])
+    n_columns = rows.n_columns if packing.columns is None else len(packing.columns)
+    X = sparse.csr_matrix((data, indices, indptr), shape=(n_rows, n_columns))
+    return getattr(estimator, method)(X)
+
+
+def n_scores_of(estimator: Any) -> int:
+    """Return how many decision scores a fitted linear estimator has for a sample."""
+    return int(np.atleast_2d(estimator.coef_).shape[0])
+
+
+def scores_of(
+    models: Sequence[tuple[Any, Packing]], rows: SparseRows, bounds: Sequence[int]
+) -> Floats:
+    """Return the decision scores of packed estimators that have equally many of them.
+
+    Parameters
+    ----------
+    models : sequence of (estimator, Packing)
+        With links, as :func:`link_of` finds them; all with weights of the same dtype.
+    rows : SparseRows
+        Samples.
+    bounds : sequence of int
+        ``models[i]`` is asked about the rows ``[bounds[i], bounds[i + 1])``.
+
+    Returns
+    -------
+    scores : ndarray of float32 or float64, shape (n_rows, n_scores)
+        One column for two classes. Of float32 only if rows and weights are.
+    """
+    first, packing = models[0]
+    dtype = first.coef_.dtype
+    found_dtype = np.result_type(rows.data, dtype)
+    scores = np.zeros((bounds[-1], n_scores_of(first)), dtype=dtype)
+    alone = len(models) == 1 and packing.columns is not None
+    chosen = rows.chosen(packing.columns) if alone else None
+    if chosen is not None:
+        data, indices, indptr = chosen
+        weights = np.atleast_2d(first.coef_).T
+        compat.add_csc_product(data.astype(dtype, copy=False), indices, indptr, weights, scores)
+        scores += first.intercept_
+        return scores.astype(found_dtype, copy=False)
+    data, indices, indptr = rows.among([packing.columns for _, packing in models], bounds)
+    data = data.astype(dtype, copy=False)
+    for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
+        weights = np.atleast_2d(estimator.coef_).T  # RidgeClassifier has one row as a vector
+        own = scores[start:stop]
+        compat.add_csr_product(data, indices, indptr[start : stop + 1], weights, own)
+        own += estimator.intercept_
+    return scores.astype(found_dtype, copy=False)
+
+
+def scores_side_by_side(models: Sequence[tuple[Any, Packing]], rows: SparseRows) -> Floats:
+    """Return the decision scores of binary estimators that have the same columns.
+
+    Parameters
+    ----------
+    models : sequence of (estimator, Packing)
+        With links; all with weights of the same columns and of the same dtype.
+    rows : SparseRows
+        Samples.
+
+    Returns
+    -------
+    scores : ndarray, shape (n_rows, n_models)
+        The same numbers as from :func:`scores_of`.
+    """
+    first, packing = models[0]
+    dtype = first.coef_.dtype
+    chosen = None if packing.columns is None else rows.chosen(packing.columns)
+    if chosen is None:
+        data, indices, indptr = rows.among([packing.columns], [0, len(rows.indptr) - 1])
+    else:
+        data, indices, indptr = chosen
+    weights = np.column_stack([estimator.coef_.ravel() for estimator, _ in models])
+    scores = np.zeros((len(rows.indptr) - 1, len(models)), dtype=dtype)
+    add_product = compat.add_csr_product if chosen is None else compat.add_csc_product
+    add_product(data.astype(dtype, copy=False), indices, indptr, weights, scores)
+    scores += np.array([float(np.ravel(estimator.intercept_)[0]) for estimator, _ in models])
+    return scores.astype(np.result_type(rows.data, dtype), copy=False)
+
+
+def _margins(scores: Floats) -> Floats:
+    return scores[:, 0] if scores.shape[1] == 1 else scores
+
+
+def _shares(scores: Floats) -> Floats:
+    """Return the probabilities of one-vs-rest classifiers, or of a binary one."""
+    proba: Floats = expit(scores)
+    if proba.shape[1] == 1:
+        return np.hstack([1 - proba, proba])
+    with np.errstate(invalid="ignore"):
+        proba /= proba.sum(axis=1, keepdims=True)
+    return proba  # NaN where all are 0
+
+
+def across(ufunc: np.ufunc, table: Floats) -> Floats:
+    """Reduce each row to one number; a pair of columns much faster than NumPy does, and the same."""
+    if table.shape[1] == 2:
+        reduced: Floats = ufunc(table[:, :1], table[:, 1:])
+    else:
+        reduced = ufunc.reduce(table, axis=1, keepdims=True)
+    return reduced
+
+
+def softmax(scores: Floats) -> Floats:
+    """Return the softmax of each row, as SciPy computes it, without its checks."""
+    proba: Floats = np.exp(scores - across(np.maximum, scores))
+    proba /= across(np.add, proba)
+    return proba
+
+
+def link_of(estimator: Any, method: str, rows: SparseRows) -> Callable[[Floats], Floats] | None:
+    """Return how decision scores become the answer; None where that is not known here."""
+    if not {rows.data.dtype, estimator.coef_.dtype} <= _FLOATS:
+        return None
+    if method == "decision_function":
+        return _margins
+    if method == "predict_proba" and type(estimator) is SGDClassifier:
+        return _shares if estimator.loss == "log_loss" else None
+    if method == "predict_proba" and type(estimator) is LogisticRegression:
+        # scikit-learn before 1.8 has this parameter.
+        if getattr(estimator, "multi_class", "auto") not in ("auto", "deprecated"):
+            return None
+        ovr = len(estimator.classes_) == 2 or estimator.solver == "liblinear"
+        return _shares if ovr else softmax
+    return None

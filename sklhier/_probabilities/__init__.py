@@ -1,0 +1,1 @@
+"""Scores of local or joint models to coherent probabilities of nodes."""

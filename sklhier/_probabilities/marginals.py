@@ -1,0 +1,325 @@
+"""Node probabilities, all of them or only those that a decoder asks for.
+
+`Outcomes` says which answers are possible below each node. A `Marginals` object knows the
+probability of every node for every row: `expand` computes those of the outcomes of chosen
+``(row, node)`` pairs, `dense` those of all nodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
+from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy import _graph as ops
+
+__all__ = [
+    "AnswerMarginals",
+    "DenseMarginals",
+    "Expansion",
+    "Marginals",
+    "Outcomes",
+    "checked_node_proba",
+]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The possible answers at each node: children that were seen, or to stop there.
+
+    The outcomes of node ``v`` are ``nodes[offsets[v]:offsets[v + 1]]``: ids of children, in order,
+    and last ``v`` itself where a label may stop although there are seen children.
+
+    Attributes
+    ----------
+    offsets : ndarray of intp, shape (n_nodes + 1,)
+    nodes : ndarray of int32, shape (n_outcomes,)
+    live : ndarray of bool, shape (n_nodes,)
+        Some label was seen at or below the node.
+    classes : ndarray of int32, shape (n_classes,)
+        Ids of the nodes that occur as labels, in the order of the classes: of equally probable
+        answers the first is given.
+    """
+
+    offsets: Offsets
+    nodes: NodeIds
+    live: Bools
+    classes: NodeIds
+
+    @classmethod
+    def of(cls, taxonomy: Taxonomy, labelled: NodeIds, *, stops: bool) -> Self:
+        """Find the outcomes, given the nodes that occur as labels.
+
+        Parameters
+        ----------
+        taxonomy : Taxonomy
+            A tree or DAG.
+        labelled : ndarray of int32
+            Ids of the nodes that occur as labels, in the order of the classes.
+        stops : bool
+            Whether stopping at a node is an outcome beside its seen children. If not, it is
+            one only where no label was seen below.
+        """
+        live, below = _live_nodes(taxonomy, labelled)
+        inside = live[taxonomy.edge_children]
+        owners = taxonomy.edge_parents[inside]
+        members = taxonomy.edge_children[inside]
+        if stops:
+            both = np.unique(labelled[below[labelled]]).astype(np.int32)
+            owners = np.concatenate([owners, both])
+            members = np.concatenate([members, both])
+        offsets, nodes = ops.csr_of_pairs(owners, members, taxonomy.n_nodes)
+        return cls(offsets, nodes, live, labelled)
+
+    @cached_property
+    def rank(self) -> Rows:
+        """Position of every node among the classes; their number for a node that is none."""
+        rank = np.full(len(self.live), len(self.classes), dtype=np.intp)
+        rank[self.classes] = np.arange(len(self.classes))
+        return rank
+
+    @cached_property
+    def counts(self) -> Rows:
+        """Number of outcomes of every node; 0 where every answer ends."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def owners(self) -> NodeIds:
+        """Node of every outcome (ndarray of int32, shape (n_outcomes,))."""
+        return np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
+
+    @cached_property
+    def inner(self) -> NodeIds:
+        """Ids of the nodes that have outcomes, ascending."""
+        return np.flatnonzero(self.counts).astype(np.int32)
+
+    def of_node(self, node: int) -> NodeIds:
+        """Return the outcomes of one node."""
+        return self.nodes[self.offsets[node] : self.offsets[node + 1]]
+
+    @cached_property
+    def stops(self) -> NodeIds:
+        """Ids of the nodes at which an answer may stop although it could go on, ascending."""
+        return self.nodes[self.nodes == self.owners]
+
+    @cached_property
+    def answers(self) -> NodeIds:
+        """Ids of the nodes at which an answer may end, ascending."""
+        ends = self.live & (self.counts == 0)
+        ends[self.stops] = True
+        return np.flatnonzero(ends).astype(np.int32)
+
+    @property
+    def widest(self) -> int:
+        """The largest number of outcomes of a node."""
+        return int(self.counts.max())
+
+
+def _live_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools]:
+    """Tell which nodes have a label at or below them, and which have one below."""
+    if not taxonomy.is_tree:
+        above = taxonomy.ancestor_closure[labelled]
+        counts = np.asarray(above.sum(axis=0))
+        counts[0] = len(labelled)
+        own = np.bincount(labelled, minlength=taxonomy.n_nodes)
+        return counts > 0, counts > own
+    position, size = taxonomy.preorder_positions, taxonomy.subtree_sizes
+    seen = np.zeros(taxonomy.n_nodes + 1, dtype=np.intp)
+    seen[position[labelled] + 1] = 1
+    np.cumsum(seen, out=seen)
+    end = seen[position + size]
+    return end > seen[position], end > seen[position + 1]
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The outcomes of ``(row, node)`` pairs, with their probabilities.
+
+    The pairs may come back in another order: segment ``i`` belongs to pair ``order[i]``.
+
+    Attributes
+    ----------
+    order : ndarray of intp, shape (n_pairs,)
+    offsets : ndarray of intp, shape (n_pairs + 1,)
+        Segments of the next two.
+    nodes : ndarray of int32
+        Outcomes; the pair's own node stands for stopping there.
+    mass : ndarray of float64
+        Their marginals: those of one segment sum to the marginal of the pair's node.
+    """
+
+    order: Rows
+    offsets: Offsets
+    nodes: NodeIds
+    mass: Floats
+
+
+class Marginals(Protocol):
+    """The probability of every node for every row, computed when asked for."""
+
+    taxonomy: Taxonomy
+    outcomes: Outcomes
+    n_rows: int
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether asking for few nodes costs less than asking for all."""
+        ...
+
+    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
+        """Return the outcomes of ``(rows[i], nodes[i])``, whose marginals are ``mass[i]``.
+
+        Every node must have outcomes.
+        """
+        ...
+
+    def dense(self) -> DenseMarginals:
+        """Compute the marginals of all nodes."""
+        ...
+
+    def answer_proba(self, nodes: NodeIds) -> Floats:
+        """Return the probability that the answer is each of `nodes`, (n_rows, len(nodes))."""
+        ...
+
+
+class DenseMarginals:
+    """Marginals that are there already.
+
+    Parameters
+    ----------
+    taxonomy : Taxonomy
+        A tree.
+    outcomes : Outcomes
+        Its possible answers.
+    node_proba : ndarray of float64, shape (n_rows, n_nodes)
+        Marginals of the nodes, root 1.
+    stop_proba : ndarray of float64, shape (n_rows, n_nodes), default=None
+        Probability that the answer ends at each node. By default what a node has more than its
+        children together.
+    """
+
+    is_lazy = False
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        outcomes: Outcomes,
+        node_proba: Floats,
+        stop_proba: Floats | None = None,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.outcomes = outcomes
+        self.n_rows = len(node_proba)
+        self.node_proba = node_proba
+        self._given_stop_proba = stop_proba
+
+    @cached_property
+    def stop_proba(self) -> Floats:
+        """Probability that the answer ends at each node (ndarray, (n_rows, n_nodes))."""
+        if self._given_stop_proba is not None:
+            return self._given_stop_proba
+        below = np.zeros_like(self.node_proba)
+        parents = self.taxonomy.edge_parents
+        first = ops.run_starts(parents)
+        children = self.node_proba[:, self.taxonomy.edge_children]
+        below[:, parents[first]] = np.add.reduceat(children, first, axis=1)
+        # Rounding may leave the children a little more than their parent.
+        return np.maximum(self.node_proba - below, 0.0)
+
+    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:  # noqa: ARG002
+        """Look the outcomes up."""
+        outcomes = self.outcomes
+        counts = outcomes.counts[nodes]
+        flat = ops.concatenated_ranges(outcomes.offsets[nodes], counts)
+        found = outcomes.nodes[flat]
+        of_row = np.repeat(rows, counts)
+        values = self.node_proba[of_row, found]
+        stops = found == outcomes.owners[flat]
+        if stops.any():
+            values[stops] = self.stop_proba[of_row[stops], found[stops]]
+        return Expansion(np.arange(len(rows)), ops.offsets_of(counts), found, values)
+
+    def dense(self) -> DenseMarginals:
+        """Return this object."""
+        return self
+
+    def answer_proba(self, nodes: NodeIds) -> Floats:
+        """Return the probability that the answer is each of `nodes`."""
+        counts = self.outcomes.counts[nodes]
+        table = np.where(counts == 0, self.node_proba[:, nodes], 0.0)
+        stops = np.isin(nodes, self.outcomes.stops)
+        if stops.any():
+            table[:, stops] = self.stop_proba[:, nodes[stops]]
+        return table
+
+
+class AnswerMarginals:
+    """Sums of the probabilities of the answers.
+
+    Parameters
+    ----------
+    taxonomy : Taxonomy
+        A tree.
+    outcomes : Outcomes
+        Its possible answers.
+    answers : ndarray of int32, shape (n_answers,)
+        Ids of the nodes at which answers may end.
+    proba : ndarray of float64, shape (n_rows, n_answers)
+        Their probabilities; rows sum to 1.
+    """
+
+    is_lazy = False
+
+    def __init__(
+        self, taxonomy: Taxonomy, outcomes: Outcomes, answers: NodeIds, proba: Floats
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.outcomes = outcomes
+        self.n_rows = len(proba)
+        self._answers = answers
+        self._proba = proba
+
+    @cached_property
+    def _table(self) -> DenseMarginals:
+        nodes = self._proba @ self.taxonomy.ancestor_closure[self._answers]
+        nodes[:, 0] = 1.0
+        stops = np.zeros_like(nodes)
+        stops[:, self._answers] = self._proba
+        return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
+
+    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
+        """Look the outcomes up."""
+        return self._table.expand(rows, nodes, mass)
+
+    def dense(self) -> DenseMarginals:
+        """Return the sums."""
+        return self._table
+
+    def answer_proba(self, nodes: NodeIds) -> Floats:
+        """Return the probability that the answer is each of `nodes`, as it was given."""
+        position = np.full(self.taxonomy.n_nodes, -1, dtype=np.intp)
+        position[self._answers] = np.arange(len(self._answers))
+        found = position[nodes]
+        table = self._proba[:, found]
+        table[:, found < 0] = 0.0
+        return table
+
+
+def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
+    """Return user-given marginals as a clean array; refuse another shape or values."""
+    table = np.asarray(node_proba, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] != taxonomy.n_nodes:
+        raise ValueError(
+            f"node_proba has a row for each sample and {taxonomy.n_nodes} columns, one for each "
+            f"node with the root first, as predict_node_proba returns it; shape {table.shape} was "
+            "given."
+        )
+    if not np.isfinite(table).all() or (table < 0).any():
+        raise ValueError(
+            "node_proba holds probabilities; negative or non-finite values were given."
+        )
+    return table

@@ -1,0 +1,130 @@
+"""Marginals that are products of decisions down the paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import softmax
+
+from sklhier._probabilities.marginals import AnswerMarginals, DenseMarginals, Expansion, Outcomes
+from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy import _graph as ops
+
+__all__ = ["ProductMarginals", "normalised_products", "one_by_one"]
+
+
+def normalised_products(
+    taxonomy: Taxonomy,
+    outcomes: Outcomes,
+    n_rows: int,
+    log_evidence: Callable[[int, NodeIds], Floats],
+) -> AnswerMarginals:
+    """Return probabilities of the answers that are in proportion to products down their paths.
+
+    Parameters
+    ----------
+    taxonomy : Taxonomy
+        A tree.
+    outcomes : Outcomes
+        Its possible answers.
+    n_rows : int
+        Number of samples.
+    log_evidence : callable
+        ``log_evidence(node, members)`` returns the logarithm of a positive number for each outcome of
+        a node, shape ``(n_rows, len(members))``. They need not sum to 1.
+    """
+    logs = np.zeros((n_rows, taxonomy.n_nodes))
+    stops = np.zeros((n_rows, taxonomy.n_nodes))
+    for owner in outcomes.inner.tolist():  # parents come first
+        members = outcomes.of_node(owner)
+        below = logs[:, [owner]] + log_evidence(owner, members)
+        if members[-1] == owner:
+            members, below, stops[:, owner] = members[:-1], below[:, :-1], below[:, -1]
+        logs[:, members] = below
+    answers = outcomes.answers
+    can_go_on = outcomes.counts[answers] > 0
+    ends = np.where(can_go_on, stops[:, answers], logs[:, answers])
+    return AnswerMarginals(taxonomy, outcomes, answers, softmax(ends, axis=1))
+
+
+def one_by_one(
+    decide: Callable[[int, NodeIds, Rows], Floats], outcomes: Outcomes, nodes: NodeIds, rows: Rows
+) -> Floats:
+    """Decide about pairs that are ascending by node and row; return one flat array."""
+    starts = ops.run_starts(nodes)
+    tables = []
+    for start, stop in pairwise([*starts.tolist(), len(nodes)]):
+        node = int(nodes[start])
+        tables.append(decide(node, outcomes.of_node(node), rows[start:stop]).ravel())
+    return np.concatenate(tables)
+
+
+class ProductMarginals:
+    """Products of decisions down the paths, taken only where they are asked for.
+
+    Parameters
+    ----------
+    taxonomy : Taxonomy
+        A tree.
+    outcomes : Outcomes
+        Its possible answers.
+    n_rows : int
+        Number of samples.
+    decide : callable
+        ``decide(node, members, rows)`` returns the probability of each outcome of a node given the
+        node, shape ``(len(rows), len(members))``; rows of None are all.
+    decide_pairs : callable, default=None
+        ``decide_pairs(nodes, rows)`` returns the same for many pairs, ascending by node and row, one
+        after the other in a flat array. By default nodes are asked one by one.
+    """
+
+    is_lazy = True
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        outcomes: Outcomes,
+        n_rows: int,
+        decide: Callable[[int, NodeIds, Rows | None], Floats],
+        decide_pairs: Callable[[NodeIds, Rows], Floats] | None = None,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.outcomes = outcomes
+        self.n_rows = n_rows
+        self._decide = decide
+        self._decide_pairs = decide_pairs or partial(one_by_one, decide, outcomes)
+
+    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
+        """Ask each node among the pairs once, for all its rows together."""
+        if len(nodes) == 1:  # a single row, on its way down
+            members = self.outcomes.of_node(int(nodes[0]))
+            masses = mass * self._decide_pairs(nodes, rows)
+            return Expansion(np.zeros(1, np.intp), np.array([0, len(members)]), members, masses)
+        order = np.lexsort((rows, nodes))
+        rows, nodes, mass = rows[order], nodes[order], mass[order]
+        counts = self.outcomes.counts[nodes]
+        found = self.outcomes.nodes[ops.concatenated_ranges(self.outcomes.offsets[nodes], counts)]
+        masses = np.repeat(mass, counts) * self._decide_pairs(nodes, rows)
+        return Expansion(order, ops.offsets_of(counts), found, masses)
+
+    def dense(self) -> DenseMarginals:
+        """Ask every node about every row."""
+        shape = (self.n_rows, self.taxonomy.n_nodes)
+        nodes = np.zeros(shape)
+        nodes[:, 0] = 1.0
+        stops = np.zeros(shape) if self.outcomes.stops.size else None
+        for owner in self.outcomes.inner.tolist():  # parents come first
+            members = self.outcomes.of_node(owner)
+            masses = nodes[:, [owner]] * self._decide(owner, members, None)
+            if stops is not None and members[-1] == owner:
+                members, masses, stops[:, owner] = members[:-1], masses[:, :-1], masses[:, -1]
+            nodes[:, members] = masses
+        return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
+
+    def answer_proba(self, nodes: NodeIds) -> Floats:
+        """Return the probability that the answer is each of `nodes`."""
+        return self.dense().answer_proba(nodes)

@@ -1,0 +1,1 @@
+"""Labels in any format to node ids, and back."""

@@ -1,0 +1,143 @@
+"""Spreading tasks of uneven size over workers.
+
+The results are the same for any number of workers: only where and when a task is done differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+from joblib import cpu_count, effective_n_jobs
+from sklearn.utils.parallel import Parallel, delayed
+
+from sklhier._utils.typing import Floats
+
+__all__ = ["Task", "in_parallel"]
+
+
+class Task(Protocol):
+    """Something to be done."""
+
+    @property
+    def size(self) -> float:
+        """How much work it is, in any unit."""
+
+    @property
+    def in_threads(self) -> bool:
+        """Whether it can be done beside others in a thread, and lets these work."""
+
+    def ready(self) -> Self:
+        """Return the task as it is sent to a worker."""
+
+    def for_all(self, n_workers: int) -> Self | None:
+        """Return a task that keeps all workers busy by itself, if it is better done so."""
+
+
+T = TypeVar("T", bound=Task)
+
+# To start processes takes about a second: for fewer seconds of work than this it does not pay.
+_WORTH = 2.0
+# Small tasks are handed out together, all of them in about so many parts.
+_PARTS = 100
+
+
+def in_parallel(
+    run: Callable[[list[T]], list[Any]],
+    tasks: Iterable[T],
+    *,
+    least: float,
+    n_jobs: int | None,
+    verbose: int,
+) -> list[Any]:
+    """Do tasks; if there are several workers, the largest first.
+
+    Parameters
+    ----------
+    run : callable
+        Does a list of tasks and returns the list of their results. Can be pickled.
+    tasks : iterable of Task
+        Consumed while the work proceeds if there is one worker.
+    least : float
+        The size from which tasks are handed out one by one.
+    n_jobs, verbose
+        As in :class:`sklearn.utils.parallel.Parallel`.
+
+    Returns
+    -------
+    results : list
+        In the order of the tasks.
+    """
+    n_workers = effective_n_jobs(n_jobs)
+    if n_workers == 1:
+        batches = _batches((task.ready() for task in tasks), least)
+        done = Parallel(n_jobs=1, verbose=verbose)(map(delayed(run), batches))
+        return [one for of_batch in done for one in of_batch]
+    todo = list(tasks)
+    sizes = np.array([task.size for task in todo], dtype=np.float64)
+    results: dict[int, Any] = {}
+
+    def do(i: int, task: T) -> None:
+        results[i] = run([task.ready()])[0]
+
+    for i, task in enumerate(todo):
+        whole = task.for_all(min(n_workers, cpu_count()))
+        if whole is not None:
+            do(i, whole)
+    rest = [i for i in np.argsort(-sizes, kind="stable").tolist() if i not in results]
+    threads = all(todo[i].in_threads for i in rest)
+    if not threads and _expected_seconds(rest, sizes[rest], lambda i: do(i, todo[i])) < _WORTH:
+        for i in rest:
+            if i not in results:
+                do(i, todo[i])
+    rest = [i for i in rest if i not in results]
+    if not rest:
+        return [results[i] for i in range(len(todo))]
+    least = max(least, float(sizes[rest].sum()) / _PARTS)
+    parallel = Parallel(n_jobs=n_jobs, verbose=verbose, prefer="threads" if threads else None)
+    done = parallel(
+        delayed(run)([task.ready() for task in batch])
+        for batch in _batches((todo[i] for i in rest), least)
+    )
+    results.update(zip(rest, (one for of_batch in done for one in of_batch), strict=True))
+    return [results[i] for i in range(len(todo))]
+
+
+def _batches(tasks: Iterable[T], least: float) -> Iterator[list[T]]:
+    """Gather tasks until together they have a size."""
+    batch: list[T] = []
+    size = 0.0
+    for task in tasks:
+        batch.append(task)
+        size += task.size
+        if size >= least:
+            yield batch
+            batch, size = [], 0.0
+    if batch:
+        yield batch
+
+
+def _expected_seconds(numbers: list[int], sizes: Floats, do: Callable[[int], None]) -> float:
+    """Do a few of some tasks; return how long all others will take, one after the other.
+
+    Tasks are sorted from the largest. Their time is that of tasks done of the next sizes, and
+    proportional to the size above them.
+    """
+    n_tasks = len(numbers)
+    if not n_tasks:
+        return 0.0
+    # From the smallest: if that takes long, there is no need to know more.
+    places = sorted({n_tasks - 1, n_tasks // 2, n_tasks // 10}, reverse=True)[: 1 + n_tasks // 10]
+    at, seconds = [], []
+    for place in places:
+        started = time.perf_counter()
+        do(numbers[place])
+        at.append(sizes[place])
+        seconds.append(time.perf_counter() - started)
+        if sum(seconds) > _WORTH / 10:
+            break
+    others = np.delete(sizes, places[: len(at)])
+    expected = np.interp(others, at, seconds) * np.maximum(others / at[-1], 1.0)
+    return float(expected.sum())

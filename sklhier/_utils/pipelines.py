@@ -1,0 +1,135 @@
+"""Find the classifier with a taxonomy inside of Pipelines and searches, and ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "Route",
+    "ask",
+    "classifier_within",
+    "holds_classifier",
+    "last_step_replaced",
+    "route_to_classifier",
+]
+
+
+def _without_searches(estimator: Any) -> Any:
+    while hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
+    return estimator
+
+
+def _innermost(estimator: Any) -> Any:
+    inner = _without_searches(estimator)
+    while not hasattr(inner, "taxonomy_") and hasattr(inner, "steps"):
+        inner = _without_searches(inner.steps[-1][1])
+    return inner
+
+
+def holds_classifier(estimator: Any) -> bool:
+    """Whether an estimator is or holds a fitted classifier with a taxonomy."""
+    return hasattr(_innermost(estimator), "taxonomy_")
+
+
+def classifier_within(estimator: Any) -> Any:
+    """Return the fitted classifier with a taxonomy that an estimator is or holds.
+
+    Searches are followed to their best estimator, Pipelines to their last step.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    inner = _innermost(estimator)
+    if not hasattr(inner, "taxonomy_"):
+        raise ValueError(
+            f"{type(estimator).__name__} holds no fitted classifier with a taxonomy. Pass "
+            "`taxonomy=` where there is such a parameter, or fit a HierarchicalClassifier, "
+            "alone or as the last step of a Pipeline."
+        )
+    return inner
+
+
+def ask(estimator: Any, method: str, X: Any, **params: Any) -> Any:
+    """Call a method of the classifier within, such as ``predict_node_proba``.
+
+    X passes the steps before the classifier in its Pipelines first.
+    """
+    inner = classifier_within(estimator)
+    outer = _without_searches(estimator)
+    while outer is not inner:
+        X = outer[:-1].transform(X) if len(outer.steps) > 1 else X
+        outer = _without_searches(outer.steps[-1][1])
+    return getattr(inner, method)(X, **params)
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way from an estimator that is not fitted to the classifier at its end.
+
+    Attributes
+    ----------
+    classifier : estimator
+        What remains when all searches and all Pipelines are opened.
+    prefix : str
+        What precedes the names of its parameters in ``set_params`` of the outermost one.
+    fit_prefix : str
+        What precedes the names of its fit parameters in ``fit`` of the outermost one.
+    searched : frozenset of str
+        Parameters that searches on the way set, by their names in the outermost one.
+    """
+
+    classifier: Any
+    prefix: str
+    fit_prefix: str
+    searched: frozenset[str]
+
+    def refuse_searched(self, parameter: str, who: str) -> None:
+        """Raise a ValueError if a search on the way sets a parameter of the classifier, too."""
+        name = f"{self.prefix}{parameter}"
+        twice = [
+            key for key in sorted(self.searched) if key == name or key.startswith(f"{name}__")
+        ]
+        if twice:
+            raise ValueError(
+                f"{who} sets {name!r}, and a search within the estimator would set {twice[0]!r} "
+                "again. Leave it out of that search, or pass the estimator that it found."
+            )
+
+
+def route_to_classifier(estimator: Any) -> Route:
+    """Return the way through Pipelines and searches, before anything is fitted."""
+    inner, prefix, fit_prefix, searched = estimator, "", "", set[str]()
+    while True:
+        if hasattr(inner, "refit") and hasattr(inner, "estimator"):
+            prefix += "estimator__"
+            searched |= {f"{prefix}{key}" for key in _searched_by(inner)}
+            inner = inner.estimator
+        elif hasattr(inner, "steps"):
+            name, inner = inner.steps[-1]
+            prefix, fit_prefix = f"{prefix}{name}__", f"{fit_prefix}{name}__"
+        else:
+            return Route(inner, prefix, fit_prefix, frozenset(searched))
+
+
+def _searched_by(search: Any) -> Iterator[str]:
+    for attribute in ("param_grid", "param_distributions"):
+        grids = getattr(search, attribute, [])
+        for grid in [grids] if isinstance(grids, Mapping) else grids:
+            yield from grid
+
+
+@contextmanager
+def last_step_replaced(pipeline: Any, replacement: Any) -> Iterator[None]:
+    """Let another object stand for the last step of a Pipeline for a while."""
+    name, step = pipeline.steps[-1]
+    pipeline.steps[-1] = (name, replacement)
+    try:
+        yield
+    finally:
+        pipeline.steps[-1] = (name, step)

@@ -1,0 +1,49 @@
+"""Rows of X, whatever X is, without copies where a view serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
+
+from sklhier._utils import compat
+from sklhier._utils.typing import Rows
+
+__all__ = ["is_csr", "rows_of", "take_rows"]
+
+
+def take_rows(X: Any, rows: Rows) -> Any:
+    """Return rows of X at ascending positions, without a copy where they are side by side."""
+    n_rows = len(rows)
+    if n_rows == _num_samples(X):
+        return X
+    if is_csr(X):
+        return rows_of(X, rows)
+    if n_rows and rows[-1] - rows[0] + 1 == n_rows:
+        window = slice(int(rows[0]), int(rows[-1]) + 1)
+        if isinstance(X, np.ndarray | list):
+            return X[window]
+        return _safe_indexing(X, window)
+    return X.take(rows, axis=0) if type(X) is np.ndarray else _safe_indexing(X, rows)
+
+
+def is_csr(X: Any) -> bool:
+    """Whether X is a sparse matrix or array in rows."""
+    return sparse.issparse(X) and X.format == "csr"  # type: ignore[attr-defined]
+
+
+def rows_of(X: Any, rows: Rows) -> Any:
+    """Return rows of a CSR matrix at ascending positions, without a copy if they are side by side."""
+    if not len(rows) or X.dtype.kind not in "fiub":
+        return X[rows]
+    first, stop = int(rows[0]), int(rows[-1]) + 1
+    if stop - first == len(rows) and X.has_canonical_format:
+        own = slice(X.indptr[first], X.indptr[stop])
+        bounds = X.indptr[first : stop + 1] - X.indptr[first]
+        taken = X.data[own], X.indices[own], bounds
+    else:
+        taken = compat.csr_rows(X.data, X.indices, X.indptr, rows)
+    return type(X)(taken, shape=(len(rows), X.shape[1]))

@@ -1,0 +1,80 @@
+"""The interface of decoders that answer with sets of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+
+from sklhier._probabilities.sets import HeldOutSets, SetMarginals
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["SetDecoder", "closed_above"]
+
+
+class SetDecoder(BaseEstimator):
+    """Turns node probabilities into a set of nodes for each row; keeps no state.
+
+    Attributes
+    ----------
+    needs_probabilities : bool
+        Whether it compares numbers that only probabilities make comparable.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> from sklhier.decoders import SetDecoder
+    >>> class Likely(SetDecoder):
+    ...     def decode(self, marginals):
+    ...         chosen = (marginals.node_proba > 0.7).astype(float)
+    ...         chosen[:, 0] = 0.0  # the root is no answer
+    ...         return sparse.csr_array(chosen)
+    >>> from sklhier import HierarchicalMultiLabelClassifier
+    >>> HierarchicalMultiLabelClassifier(decoder=Likely())
+    HierarchicalMultiLabelClassifier(decoder=Likely())
+    """
+
+    needs_probabilities: ClassVar[bool] = False
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether a parameter is to be learnt by :meth:`learnt`."""
+        return False
+
+    def decode(self, marginals: SetMarginals) -> sparse.csr_array:
+        """Return the answers.
+
+        Parameters
+        ----------
+        marginals : SetMarginals
+            Probabilities of the nodes.
+
+        Returns
+        -------
+        closed : csr_array of float64, shape (n_rows, n_nodes)
+            1 for the nodes of each answer, which holds all their ancestors, the root left out.
+        """
+        raise NotImplementedError
+
+    def learnt(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:  # noqa: ARG002
+        """Return the decoder with what it has to learn from held-out samples."""
+        return self
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""
+
+    def check_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Raise a ValueError if a parameter does not fit the taxonomy."""
+
+
+def closed_above(chosen: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+    """Return the nodes of a boolean table with their ancestors, the root left out."""
+    closed = sparse.csr_array(
+        sparse.csr_array(chosen, dtype=np.float64) @ taxonomy.ancestor_closure
+    )
+    closed.data[:] = 1.0
+    closed.sort_indices()
+    return closed

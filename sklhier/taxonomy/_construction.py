@@ -1,0 +1,177 @@
+"""What the constructors of a taxonomy read: names and edges, numbered but not yet sorted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sklhier._utils.typing import NodeIds
+from sklhier.exceptions import TargetError, TaxonomyError
+from sklhier.taxonomy._parsing import is_missing, plain, sort_key
+
+__all__ = [
+    "checked_names",
+    "edges_of_dict",
+    "number_names",
+    "refuse_unreachable",
+    "tree_of_levels",
+    "tree_of_paths",
+]
+
+
+def checked_names(names: Iterable[Any], where: str) -> list[Any]:
+    """Return names as plain Python objects; refuse what cannot name a node."""
+    checked = list(map(plain, names))
+    if set(map(type, checked)) <= {str, int}:
+        return checked
+    for name in checked:
+        if is_missing(name) or not isinstance(name, Hashable):
+            raise TaxonomyError.bad_name(name, where)
+        hash(name)  # a tuple with a list in it is Hashable, yet has no hash
+    return checked
+
+
+def number_names(
+    above: list[Any], below: list[Any], more: list[Any]
+) -> tuple[list[Any], NodeIds, NodeIds]:
+    """Give numbers to names in order of appearance, then to `more`; return names and edges.
+
+    Returns
+    -------
+    names : list
+        Distinct names.
+    parents, children : ndarray of int32, shape (n_edges,)
+        Positions of ``above[i]`` and ``below[i]``.
+    """
+    names = list(dict.fromkeys(_interleaved(above, below)) | dict.fromkeys(more))
+    index = dict(zip(names, range(len(names)), strict=True))
+    parents = np.fromiter(map(index.__getitem__, above), np.int32, len(above))
+    children = np.fromiter(map(index.__getitem__, below), np.int32, len(below))
+    return names, parents, children
+
+
+def _interleaved(above: list[Any], below: list[Any]) -> Iterator[Any]:
+    for parent, child in zip(above, below, strict=True):
+        yield parent
+        yield child
+
+
+def refuse_unreachable(names: list[Any], parents: Any, children: Any, root: int) -> None:
+    """Raise a TaxonomyError unless every node but `root` has a parent, and `root` has none."""
+    loose = np.bincount(children, minlength=len(names)) == 0
+    if not loose[root]:
+        into = parents[children == root]
+        raise TaxonomyError(
+            f"{names[root]!r} cannot be the root: it stands below {names[into[0]]!r}."
+        )
+    loose[root] = False
+    if loose.any():
+        culprits = [names[node] for node in np.flatnonzero(loose)]
+        raise TaxonomyError.unreachable(culprits, names[root])
+
+
+def edges_of_dict(
+    nested: Mapping[Hashable, Any],
+) -> tuple[list[Hashable], list[Hashable], list[Hashable]]:
+    """Return the parents and the children of the edges of nested mappings, and the top nodes."""
+    above: list[Hashable] = []
+    below: list[Hashable] = []
+    owner: dict[Hashable, Hashable] = {}
+    todo: list[tuple[Hashable, Any]] = [(None, nested)]
+    for parent, group in todo:  # grows while it is read: no recursion, any depth
+        where = "at the top" if parent is None else f"below {parent!r}"
+        if isinstance(group, str):
+            raise TaxonomyError(
+                f"A mapping, a list or None is expected {where}; {group!r} was given. "
+                f"Did you mean [{group!r}]?"
+            )
+        members = group if isinstance(group, Mapping) else dict.fromkeys(group or ())
+        for child in checked_names(members, where):
+            if child in owner:
+                raise TaxonomyError.parent_conflict(child, owner[child], parent)
+            owner[child] = parent
+            todo.append((child, members[child]))
+            if parent is not None:
+                above.append(parent)
+                below.append(child)
+    return above, below, [child for child, parent in owner.items() if parent is None]
+
+
+def tree_of_paths(
+    labels: Iterable[Any], sep: str
+) -> tuple[list[str], list[int], list[int], list[str]]:
+    """Return names, edges and last steps of all path strings and their beginnings, sorted."""
+    steps: dict[str, str] = {}
+    for label in dict.fromkeys(labels):
+        if not isinstance(label, str):
+            raise TargetError(f"from_paths takes path strings; {label!r} was given.")
+        parts = label.split(sep)
+        if "" in parts:
+            raise TargetError(
+                f"The path {label!r} has an empty step: steps are separated by {sep!r}, "
+                "and none may be empty."
+            )
+        for depth in range(len(parts), 0, -1):
+            path = sep.join(parts[:depth])
+            if path in steps:
+                break
+            steps[path] = parts[depth - 1]
+    names = sorted(steps, key=lambda path: path.split(sep))
+    index = dict(zip(names, range(len(names)), strict=True))
+    nested = [name for name in names if len(steps[name]) < len(name)]
+    parents = [index[name[: -len(steps[name]) - len(sep)]] for name in nested]
+    return names, parents, [index[name] for name in nested], [steps[name] for name in names]
+
+
+def tree_of_levels(
+    columns: Sequence[Sequence[Hashable]], codes: Any, sep: str
+) -> tuple[list[str], list[int], list[int], list[Hashable], Any]:
+    """Return names, edges and steps of all paths and their beginnings, and each row's node.
+
+    Level by level: a node is told by its parent and its step. Siblings are sorted.
+    """
+    names: list[str] = []
+    steps: list[Hashable] = []
+    parents: list[int] = []
+    children: list[int] = []
+    node_of_row = np.full(codes.shape[0], -1, dtype=np.int64)
+    for level, uniques in enumerate(columns):
+        in_order = sorted(range(len(uniques)), key=lambda code: sort_key(uniques[code]))
+        rank = np.empty(len(uniques), dtype=np.int64)
+        rank[in_order] = np.arange(len(uniques))
+        here = np.flatnonzero(codes[:, level] >= 0)
+        keys = (node_of_row[here] + 1) * len(uniques) + rank[codes[here, level]]
+        distinct, inverse = np.unique(keys, return_inverse=True)
+        owners, ranks = np.divmod(distinct, max(len(uniques), 1))
+        own = [uniques[in_order[position]] for position in ranks.tolist()]
+        above = (owners - 1).tolist()
+        node_of_row[here] = inverse + len(names)
+        if level:
+            parents += above
+            children += range(len(names), len(names) + len(own))
+        names += list(_joined(names, above, own, sep))
+        steps += own
+    if len(set(names)) < len(names):
+        clash = Counter(names).most_common(1)[0][0]
+        raise TaxonomyError(f"Two different paths print as {clash!r}. Rename one of them.")
+    return names, parents, children, steps, node_of_row
+
+
+def _joined(names: list[str], above: list[int], steps: list[Any], sep: str) -> Iterator[str]:
+    """Name nodes by their paths; steps of different types that print alike are told apart."""
+    texts = [_escaped(step, sep) for step in steps]
+    count: dict[tuple[int, str], int] = {}
+    for parent, text in zip(above, texts, strict=True):
+        count[parent, text] = count.get((parent, text), 0) + 1
+    for parent, text, step in zip(above, texts, steps, strict=True):
+        alike = count[parent, text] > 1 and not isinstance(step, str)
+        shown = f"{text} ({type(step).__name__})" if alike else text
+        yield shown if parent < 0 else f"{names[parent]}{sep}{shown}"
+
+
+def _escaped(step: object, sep: str) -> str:
+    text = str(step)
+    return text.replace("\\", "\\\\").replace(sep, "\\" + sep) if sep in text else text

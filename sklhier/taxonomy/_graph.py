@@ -1,0 +1,240 @@
+"""Array kernels on graphs whose nodes are integers.
+
+Nothing here knows names. Segments are given by offsets: segment ``i`` of a flat array
+is ``[offsets[i], offsets[i + 1])``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
+
+__all__ = [
+    "ancestor_closure",
+    "breadth_first",
+    "cell_keys",
+    "concatenated_ranges",
+    "contained",
+    "csr_of_pairs",
+    "entry_rows",
+    "find_cycle",
+    "lowest_common_ancestors",
+    "marked",
+    "most_specific",
+    "offsets_of",
+    "preorder",
+    "run_starts",
+    "segment_argmax",
+    "with_columns",
+]
+
+
+def offsets_of(counts: Any) -> Offsets:
+    """Return the offsets of consecutive segments of the given lengths."""
+    offsets = np.zeros(len(counts) + 1, dtype=np.intp)
+    np.add.accumulate(counts, out=offsets[1:])
+    return offsets
+
+
+def run_starts(keys: Any) -> Rows:
+    """Return where each run of equal keys begins."""
+    is_first = np.ones(len(keys), dtype=bool)
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    return is_first.nonzero()[0]
+
+
+def concatenated_ranges(starts: Any, counts: Any) -> Rows:
+    """Return ``[start, start + count)`` of every segment, one after the other."""
+    offsets = offsets_of(counts)
+    shifts = np.repeat(np.asarray(starts, dtype=np.intp) - offsets[:-1], counts)
+    return np.arange(offsets[-1], dtype=np.intp) + shifts
+
+
+def segment_argmax(values: Floats, offsets: Offsets) -> Rows:
+    """Return the position in `values` of each segment's first maximum.
+
+    No segment may be empty: ``reduceat`` would return a neighbour's value for it.
+    """
+    counts = offsets[1:] - offsets[:-1]
+    best = np.repeat(np.maximum.reduceat(values, offsets[:-1]), counts)
+    hits = np.flatnonzero(values == best)
+    first = np.searchsorted(hits, offsets[:-1])
+    return hits[first]
+
+
+def csr_of_pairs(owners: NodeIds, members: NodeIds, n_owners: int) -> tuple[Offsets, NodeIds]:
+    """Group `members` by their owner, in the order given: ``(offsets, members)``."""
+    order = np.argsort(owners, kind="stable")
+    return offsets_of(np.bincount(owners, minlength=n_owners)), members[order]
+
+
+def entry_rows(members: sparse.csr_array) -> Rows:
+    """Return the row of each stored entry."""
+    return np.repeat(np.arange(members.shape[0]), np.diff(members.indptr))
+
+
+def cell_keys(rows: Rows, columns: Any, n_columns: int) -> Rows:
+    """Return numbers of cells of a table; int64, for there may be more than int32 can count."""
+    return rows.astype(np.int64) * n_columns + columns
+
+
+def contained(wanted: Rows, keys: Rows) -> Bools:
+    """Return whether each key is among ascending ones."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=bool)
+    return keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
+
+
+def marked(table: sparse.csr_array) -> sparse.csr_array:
+    """Turn a table, in place, into one with 1 for everything that is not 0, sorted."""
+    table.sum_duplicates()
+    table.eliminate_zeros()
+    table.data = np.ones(table.nnz)
+    return table
+
+
+def with_columns(table: sparse.csr_array, columns: NodeIds, n_columns: int) -> sparse.csr_array:
+    """Return a 0/1 table with column ``j`` moved to ``columns[j]`` among `n_columns`."""
+    moved = (table.data, columns[table.indices], table.indptr)
+    return marked(sparse.csr_array(moved, shape=(table.shape[0], n_columns), copy=True))
+
+
+def most_specific(closed: sparse.csr_array, parents: NodeIds, children: NodeIds) -> Bools:
+    """Tell which entries of sets of nodes have no child in their set.
+
+    Parameters
+    ----------
+    closed : csr_array, shape (n_sets, n_nodes)
+        Without explicit zeros. Only in sets closed under ancestors is a node without a child in
+        its set also one without a descendant.
+    parents, children : ndarray of int32, shape (n_edges,)
+        The edges.
+
+    Returns
+    -------
+    specific : ndarray of bool, shape (closed.nnz,)
+        For each stored entry.
+    """
+    n_nodes = closed.shape[1]
+    offsets, above = csr_of_pairs(children, parents, n_nodes)
+    rows, nodes = entry_rows(closed), closed.indices
+    counts = np.diff(offsets)[nodes]
+    edges = concatenated_ranges(offsets[nodes], counts)
+    covered = np.unique(cell_keys(np.repeat(rows, counts), above[edges], n_nodes))
+    return ~contained(cell_keys(rows, nodes, n_nodes), covered)
+
+
+def breadth_first(
+    roots: NodeIds, parents: NodeIds, children: NodeIds, n_nodes: int
+) -> tuple[NodeIds, NodeIds]:
+    """Order nodes by depth, siblings of a tree side by side and in the order of the edges.
+
+    Depth is the longest distance from a root, so that in a DAG, too, every parent comes
+    before its children. Nodes on or below a cycle are not reached and left out.
+
+    Returns
+    -------
+    order : ndarray of int32, shape (n_reached,)
+        Nodes by depth.
+    depths : ndarray of int32, shape (n_reached,)
+        Their depths, roots 0.
+    """
+    offsets, members = csr_of_pairs(parents, children, n_nodes)
+    missing = np.bincount(children, minlength=n_nodes)
+    is_tree = bool((missing <= 1).all())
+    waves = []
+    wave = roots
+    while wave.size:
+        waves.append(wave)
+        starts = offsets[wave]
+        wave = members[concatenated_ranges(starts, offsets[wave + 1] - starts)]
+        if not is_tree:
+            distinct, first, seen = np.unique(wave, return_index=True, return_counts=True)
+            missing[distinct] -= seen
+            ready = missing[distinct] == 0
+            wave = wave[np.sort(first[ready])]
+    sizes = [len(wave) for wave in waves]
+    depths = np.repeat(np.arange(len(waves), dtype=np.int32), sizes)
+    return np.concatenate(waves), depths
+
+
+def find_cycle(parents: NodeIds, children: NodeIds, remaining: Bools) -> list[int]:
+    """Return a cycle among the `remaining` nodes, in the direction of the edges.
+
+    Every remaining node must have a remaining parent.
+    """
+    inside = remaining[parents] & remaining[children]
+    parent_of = dict(zip(children[inside].tolist(), parents[inside].tolist(), strict=True))
+    seen: dict[int, int] = {}
+    walk: list[int] = []
+    node = next(iter(parent_of))
+    while node not in seen:
+        seen[node] = len(walk)
+        walk.append(node)
+        node = parent_of[node]
+    return [node, *reversed(walk[seen[node] :])]
+
+
+def preorder(parents: NodeIds) -> tuple[NodeIds, NodeIds]:
+    """Return the preorder position and the subtree size of every node of a tree.
+
+    Parents come before children and ``parents[0]`` is ignored. The nodes at and below ``v``
+    are those at positions ``[position[v], position[v] + size[v])``. Two plain loops: a sweep by
+    levels would take one array operation for each of the levels of a long chain.
+    """
+    up = parents.tolist()
+    size = [1] * len(up)
+    for node in range(len(up) - 1, 0, -1):
+        size[up[node]] += size[node]
+    position = [0] * len(up)
+    free = [1] * len(up)  # next free position among the children of each node
+    for node in range(1, len(up)):
+        parent = up[node]
+        position[node] = free[parent]
+        free[parent] += size[node]
+        free[node] = position[node] + 1
+    return np.array(position, dtype=np.int32), np.array(size, dtype=np.int32)
+
+
+def ancestor_closure(parents: NodeIds, children: NodeIds, n_nodes: int) -> sparse.csr_array:
+    """Return the matrix whose row ``v`` marks ``v`` and its ancestors, the root (0) left out.
+
+    Paths are doubled in length until nothing new is reached: log2(depth) products.
+    """
+    inner = parents != 0
+    nodes = np.arange(1, n_nodes, dtype=np.int32)
+    rows = np.concatenate([nodes, children[inner]])
+    columns = np.concatenate([nodes, parents[inner]])
+    reach = sparse.csr_array(
+        (np.ones(len(rows), dtype=bool), (rows, columns)), shape=(n_nodes, n_nodes)
+    )
+    while True:
+        longer = sparse.csr_array(reach @ reach)
+        if longer.nnz == reach.nnz:
+            break
+        reach = longer
+    closure = reach.astype(np.float64)
+    closure.sort_indices()
+    return closure
+
+
+def lowest_common_ancestors(
+    first: NodeIds, second: NodeIds, parents: NodeIds, position: NodeIds, size: NodeIds
+) -> NodeIds:
+    """Return the lowest common ancestor of each pair of nodes of a tree.
+
+    The first of each pair climbs until the second lies below it; pairs that are done
+    are not touched again.
+    """
+    met = first.copy()
+    climbing = np.arange(len(met))
+    while climbing.size:
+        above = met[climbing]
+        offset = position[second[climbing]] - position[above]
+        climbing = climbing[(offset < 0) | (offset >= size[above])]
+        met[climbing] = parents[met[climbing]]
+    return met

@@ -1,0 +1,115 @@
+"""Numbers for the nodes of a taxonomy, as users may give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from sklhier._utils.typing import Floats
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["read_node_values", "read_node_weight"]
+
+
+def _equal(taxonomy: Taxonomy) -> Floats:
+    return np.ones(taxonomy.n_nodes)
+
+
+def _information_gains(taxonomy: Taxonomy) -> Floats:
+    """Return what a node tells beyond the most informative of its parents, in bits."""
+    information = taxonomy.information
+    known = np.zeros(taxonomy.n_nodes)
+    np.maximum.at(known, taxonomy.edge_children, information[taxonomy.edge_parents])
+    return information - known
+
+
+def _sibling_shares(taxonomy: Taxonomy) -> Floats:
+    """Return a share for each node: that of its parent, divided by the number of siblings."""
+    taxonomy.require_tree("The weight 'sibling'")
+    n_children = np.diff(taxonomy.child_offsets)
+    shares = np.ones(taxonomy.n_nodes)
+    for start, stop in pairwise(taxonomy.level_offsets[1:].tolist()):  # parents come first
+        above = taxonomy.parent_ids[start:stop]
+        shares[start:stop] = shares[above] / n_children[above]
+    return shares
+
+
+_BY_NAME: dict[str, Callable[[Taxonomy], Floats]] = {
+    "information": _information_gains,
+    "sibling": _sibling_shares,
+    "uniform": _equal,
+}
+
+
+def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool) -> Floats:
+    """Return a number for each node of ``taxonomy.nodes[1:]``, from a mapping or a sequence.
+
+    Parameters
+    ----------
+    values : mapping or array-like
+        Numbers of 0 or more, by name of the node or in order.
+    taxonomy : Taxonomy
+        The taxonomy.
+    name : str
+        What they are called in error messages.
+    levels : bool
+        Whether there may be one number for each level instead.
+
+    Raises
+    ------
+    ValueError
+        For negative or infinite numbers, another number of them, or a node without one.
+    """
+    n_nodes = taxonomy.n_nodes - 1
+    if isinstance(values, Mapping):
+        missing = [node for node in taxonomy.nodes[1:] if node not in values]
+        if missing:
+            raise ValueError(f"{name} has no number for the node {missing[0]!r}.")
+        values = [values[node] for node in taxonomy.nodes[1:]]
+    given = np.asarray(values, dtype=np.float64)
+    if levels and given.shape == (taxonomy.n_levels,):
+        # As many nodes as levels: one node for each level, so that both readings are one.
+        given = given[taxonomy.depths[1:] - 1]
+    if given.shape != (n_nodes,):
+        or_level = f", or for each of the {taxonomy.n_levels} levels" if levels else ""
+        raise ValueError(
+            f"{name} has a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
+            f"{or_level}; shape {given.shape} was given."
+        )
+    if not np.isfinite(given).all() or (given < 0).any():
+        raise ValueError(f"{name} holds finite numbers of 0 or more.")
+    return given
+
+
+def read_node_weight(weight: Any, taxonomy: Taxonomy, name: str = "node_weight") -> Floats:
+    """Return a weight for every node by id, that of the root 0.
+
+    Parameters
+    ----------
+    weight : str, mapping, array-like or None
+        ``"uniform"`` (as None), ``"information"``, ``"sibling"``, or numbers as for
+        :func:`read_node_values`.
+    taxonomy : Taxonomy
+        The taxonomy.
+    name : str, default="node_weight"
+        What it is called in error messages.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, and as :func:`read_node_values`.
+    """
+    weight = "uniform" if weight is None else weight
+    if not isinstance(weight, str):
+        return np.concatenate([[0.0], read_node_values(weight, taxonomy, name, levels=True)])
+    if weight not in _BY_NAME:
+        raise ValueError(
+            f"`{name}` is one of {sorted(_BY_NAME)}, a weight for each node or for each level; "
+            f"{weight!r} was given."
+        )
+    weights = _BY_NAME[weight](taxonomy)
+    weights[0] = 0.0
+    return weights

@@ -1,0 +1,196 @@
+"""Labels and steps of paths as users write them, one by one and by column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from itertools import pairwise, zip_longest
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklhier._utils.typing import Labels, Rows
+from sklhier.exceptions import TargetError
+from sklhier.taxonomy import _graph as ops
+
+__all__ = [
+    "factorize_levels",
+    "grouped",
+    "is_collection",
+    "is_missing",
+    "is_padding",
+    "label_array",
+    "members_by_row",
+    "path_of_row",
+    "plain",
+    "read_bits",
+    "refuse_gaps",
+    "sort_key",
+]
+
+
+def is_missing(value: object) -> bool:
+    """Whether `value` is None, NaN, NaT or pandas.NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)
+
+
+def is_padding(value: object) -> bool:
+    """Whether `value` fills up a path that ends before: missing, or the empty string."""
+    return is_missing(value) or (isinstance(value, str) and value == "")
+
+
+def plain(name: Any) -> Hashable:
+    """Return a numpy scalar as the Python object it stands for, anything else as it is."""
+    return name.item() if isinstance(name, np.generic) else name
+
+
+def label_array(labels: Any) -> Labels:
+    """Return labels of any container as an array, without changing the type of any of them."""
+    if isinstance(labels, list | tuple):
+        kinds = set(map(type, labels))
+        # numpy would turn mixed types into strings, and tuples into a second dimension.
+        if tuple in kinds or (len(kinds) > 1 and str in kinds):
+            array = np.empty(len(labels), dtype=object)
+            array[:] = labels
+            return array
+    array = np.asarray(labels)
+    # scikit-learn and np.unique refuse numpy's StringDType.
+    return array.astype(object) if array.dtype.kind == "T" else array
+
+
+def sort_key(name: Any) -> tuple[int, Any]:
+    """Order names of mixed types: numbers, then strings, then the rest as printed."""
+    if isinstance(name, int | float):
+        return (0, name)
+    return (1, name) if isinstance(name, str) else (2, (type(name).__name__, repr(name)))
+
+
+def is_collection(value: object) -> bool:
+    """Whether `value` can hold several labels; text is one label."""
+    return isinstance(value, Collection) and not isinstance(value, str | bytes)
+
+
+def members_by_row(label_sets: Iterable[Any]) -> tuple[list[Any], Rows]:
+    """Return the labels of all rows one after the other, and the number in each row.
+
+    None and NaN are empty rows. Whatever else is no collection is refused.
+    """
+    rows = [() if is_missing(labels) else labels for labels in label_sets]
+    for row, labels in enumerate(rows):
+        if not is_collection(labels):
+            raise TargetError.no_collection(row, labels)
+    counts = np.fromiter(map(len, rows), dtype=np.intp, count=len(rows))
+    labels = [label for labels in rows for label in labels]
+    bad = [not isinstance(label, Hashable) or is_missing(label) for label in labels]
+    if any(bad):
+        entry = bad.index(True)
+        row = int(np.searchsorted(np.cumsum(counts), entry, side="right"))
+        raise TargetError.bad_member(row, labels[entry])
+    return labels, counts
+
+
+def grouped(values: list[Any], offsets: Any, kind: Callable[[list[Any]], Any] = list) -> list[Any]:
+    """Return consecutive segments of `values`, each as a collection of its own."""
+    return [kind(values[start:stop]) for start, stop in pairwise(offsets.tolist())]
+
+
+def _is_bit(value: Any) -> bool:
+    return isinstance(value, int | float | np.number | np.bool_) and value in (0, 1)
+
+
+def _refuse_other_than_bits(values: Any) -> None:
+    if values.dtype.kind in "biuf":
+        right = (values == 0) | (values == 1)
+    else:
+        right = np.fromiter(map(_is_bit, values.tolist()), bool, values.size)
+    if not right.all():
+        raise TargetError.no_bit(plain(values[np.argmin(right)]))
+
+
+def read_bits(table: Any) -> sparse.csr_array:
+    """Return a dense or sparse table of 0 and 1 as float64; refuse any other value."""
+    is_sparse = sparse.issparse(table)
+    table = table if is_sparse else np.asarray(table)
+    if table.ndim != 2:
+        raise TargetError(
+            "An indicator has a row for each sample and a column for each label; an array of "
+            f"shape {table.shape} was given."
+        )
+    if is_sparse:
+        marks = sparse.csr_array(table, copy=True)
+        _refuse_other_than_bits(marks.data)
+        return ops.marked(marks)
+    _refuse_other_than_bits(table.ravel())
+    return ops.marked(sparse.csr_array(table.astype(bool)))
+
+
+def _level_columns(Y: Any) -> tuple[list[list[Any]], int]:
+    """Return the cells of a table of levels by column, and the number of rows."""
+    if hasattr(Y, "columns") and hasattr(Y, "shape"):  # pandas and polars frames
+        columns = [np.asarray(Y[name]).tolist() for name in Y.columns]
+        return columns, Y.shape[0]
+    if isinstance(Y, np.ndarray):
+        if Y.ndim != 2:
+            raise TargetError(f"Levels are a 2-D array; shape {Y.shape} was given.")
+        return [column.tolist() for column in Y.T], Y.shape[0]
+    rows = list(Y)
+    for row, path in enumerate(rows):
+        if isinstance(path, str) or not isinstance(path, Sequence | np.ndarray):
+            raise TargetError(f"Row {row} is no path: a list of steps is expected, not {path!r}.")
+    return [list(column) for column in zip_longest(*rows)], len(rows)
+
+
+def factorize_levels(Y: Any) -> tuple[list[list[Hashable]], Any]:
+    """Return the distinct steps of each level, and codes into them (-1 for padding).
+
+    Returns
+    -------
+    columns : list of lists of hashable
+        Distinct steps at each level, in order of appearance.
+    codes : ndarray of int64, shape (n_samples, n_levels)
+        Position of each cell in ``columns[level]``.
+    """
+    cells, n_rows = _level_columns(Y)
+    codes = np.empty((n_rows, len(cells)), dtype=np.int64)
+    columns: list[list[Hashable]] = []
+    for level, column in enumerate(cells):
+        position: dict[Any, int] = {}
+        uniques: list[Hashable] = []
+        for value in dict.fromkeys(column):
+            if is_padding(value):
+                position[value] = -1
+            else:
+                position[value] = len(uniques)
+                uniques.append(plain(value))
+        codes[:, level] = np.fromiter(map(position.__getitem__, column), np.int64, n_rows)
+        columns.append(uniques)
+    return columns, codes
+
+
+def path_of_row(columns: Sequence[Sequence[Hashable]], codes: Any) -> list[Hashable | None]:
+    """Return one row of codes as steps, padding as None, trailing padding left out."""
+    path = [uniques[c] if c >= 0 else None for uniques, c in zip(columns, codes, strict=True)]
+    while path and path[-1] is None:
+        path.pop()
+    return path
+
+
+def refuse_gaps(
+    codes: Any, columns: Sequence[Sequence[Hashable]], numbers: Rows | None = None
+) -> None:
+    """Raise a TargetError for an empty path, or one with padding before its end.
+
+    `numbers` are those by which the errors call the rows, by default their positions.
+    """
+    padded = codes < 0
+    empty = padded.all(axis=1)
+    if empty.any():
+        row = int(np.argmax(empty))
+        raise TargetError.missing(row if numbers is None else int(numbers[row]))
+    gaps = (padded[:, :-1] & ~padded[:, 1:]).any(axis=1)
+    if gaps.any():
+        row = int(np.argmax(gaps))
+        number = row if numbers is None else int(numbers[row])
+        raise TargetError.hole(number, path_of_row(columns, codes[row]))

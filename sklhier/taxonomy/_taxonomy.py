@@ -1,0 +1,1053 @@
+"""The taxonomy: a tree or DAG of classes, compiled once into read-only integer arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cached_property
+from itertools import pairwise, repeat
+from typing import Any, Self, final
+
+import numpy as np
+from scipy import sparse
+
+from sklhier._utils.typing import Floats, Labels, NodeIds, Objects, Offsets
+from sklhier.exceptions import TargetError, TaxonomyError
+from sklhier.taxonomy import _graph as ops
+from sklhier.taxonomy._construction import (
+    checked_names,
+    edges_of_dict,
+    number_names,
+    refuse_unreachable,
+    tree_of_levels,
+    tree_of_paths,
+)
+from sklhier.taxonomy._parsing import (
+    factorize_levels,
+    grouped,
+    label_array,
+    members_by_row,
+    read_bits,
+    refuse_gaps,
+    sort_key,
+)
+from sklhier.taxonomy._text import draw_html, draw_tree
+
+__all__ = ["ROOT", "Taxonomy"]
+
+
+class _Root:
+    """The name of a root that was added over several roots; there is one."""
+
+    def __repr__(self) -> str:
+        return "<root>"
+
+    def __reduce__(self) -> str:
+        return "ROOT"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+ROOT = _Root()
+
+
+def _read_only(array: Any) -> Any:
+    array.flags.writeable = False
+    return array
+
+
+@final
+class Taxonomy:
+    """A tree or directed acyclic graph of classes.
+
+    Build one with :meth:`from_edges`, :meth:`from_parents`, :meth:`from_dict`,
+    :meth:`from_networkx`, :meth:`from_levels`, :meth:`from_paths` or :meth:`flat`; the
+    constructor itself takes integers and is for code that builds taxonomies.
+
+    Nodes are numbered from the root (0) downwards: parents before children, a level is a
+    range of ids, and so are the siblings in a tree. ``taxonomy.nodes[i]`` is the name of node
+    ``i``. The root stands for "anything": it is left out of paths, ancestors, levels, closures and
+    metrics. Over several roots an artificial one is added, whose name is the constant
+    ``sklhier.taxonomy.ROOT``.
+
+    A taxonomy never changes; it is hashable, compares by content, and may be shared by any number
+    of estimators (cloning an estimator does not copy it).
+
+    Parameters
+    ----------
+    names : sequence of hashable, length n
+        Distinct names.
+    parents, children : array-like of int, shape (n_edges,)
+        Edge ``i`` goes from ``names[parents[i]]`` to ``names[children[i]]``. Siblings keep the
+        order of their edges.
+    steps : sequence of hashable, length n, default=None
+        What one step to each node is called within a path, where that differs from the name (the
+        last part of a name that is itself a path).
+    root : int, default=None
+        Position of the root. By default every node without a parent is a root, with an
+        artificial one above them if there are several.
+    artificial_root : bool, default=False
+        Put an artificial root above even a single root.
+
+    Raises
+    ------
+    TaxonomyError
+        For a cycle, a repeated edge, a node that cannot be reached from the root, a missing name,
+        no node at all. The message names the culprit.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> taxonomy = Taxonomy.from_edges(
+    ...     [("animal", "bird"), ("animal", "fish"), ("bird", "owl"), ("bird", "wren")]
+    ... )
+    >>> taxonomy
+    Taxonomy(tree of 5 nodes, 3 leaves, depth 2)
+    >>> print(taxonomy)
+    animal
+    ├── bird
+    │   ├── owl
+    │   └── wren
+    └── fish
+    >>> taxonomy.nodes
+    ('animal', 'bird', 'fish', 'owl', 'wren')
+    >>> taxonomy.path("owl"), taxonomy.lca("owl", "wren"), taxonomy.distance("owl", "fish")
+    (('bird', 'owl'), 'bird', 3)
+    """
+
+    _names: tuple[Hashable, ...]
+    _steps: tuple[Hashable, ...]
+    _edges: tuple[NodeIds, NodeIds]
+    _depths: NodeIds
+
+    def __init__(
+        self,
+        names: Sequence[Hashable],
+        parents: Any,
+        children: Any,
+        *,
+        steps: Sequence[Hashable] | None = None,
+        root: int | None = None,
+        artificial_root: bool = False,
+    ) -> None:
+        names = list(names)
+        steps = names if steps is None else list(steps)
+        parents = np.asarray(parents, dtype=np.int32)
+        children = np.asarray(children, dtype=np.int32)
+        if not names:
+            raise TaxonomyError.empty()
+        roots = np.flatnonzero(np.bincount(children, minlength=len(names)) == 0)
+        if root is not None:
+            refuse_unreachable(names, parents, children, root)
+        elif len(roots) > 1 or (artificial_root and len(roots) == 1):
+            parents = np.concatenate([np.full(len(roots), len(names), dtype=np.int32), parents])
+            children = np.concatenate([roots.astype(np.int32), children])
+            root = len(names)
+            names, steps = [*names, ROOT], [*steps, ROOT]
+        elif len(roots) == 1:
+            root = int(roots[0])
+        n_nodes = len(names)
+        start = np.array([] if root is None else [root], dtype=np.int32)
+        order = depths = start
+        if start.size:
+            order, depths = ops.breadth_first(start, parents, children, n_nodes)
+        if len(order) < n_nodes:
+            remaining = np.ones(n_nodes, dtype=bool)
+            remaining[order] = False
+            cycle = ops.find_cycle(parents, children, remaining)
+            raise TaxonomyError.cycle([names[node] for node in cycle])
+        if n_nodes < 2:
+            raise TaxonomyError.empty()
+        rank = np.empty(n_nodes, dtype=np.int32)
+        rank[order] = np.arange(n_nodes, dtype=np.int32)
+        parents, children = rank[parents], rank[children]
+        by_parent = np.lexsort((children, parents))
+        parents, children = parents[by_parent], children[by_parent]
+        twice = np.flatnonzero((parents[1:] == parents[:-1]) & (children[1:] == children[:-1]))
+        moved = order.tolist()
+        first = 1 if names[moved[0]] is ROOT else 0
+        if twice.size:
+            edge = twice[0]
+            raise TaxonomyError.duplicate_edge(
+                names[moved[parents[edge]]], names[moved[children[edge]]]
+            )
+        self.__setstate__(
+            {
+                "artificial_root": bool(first),
+                "names": [names[node] for node in moved[first:]],
+                "steps": None if steps == names else [steps[node] for node in moved[first:]],
+                "parents": parents,
+                "children": children,
+                "depths": depths,
+            }
+        )
+
+    # -- construction ---------------------------------------------------------------------
+
+    @classmethod
+    def from_edges(
+        cls,
+        pairs: Iterable[tuple[Hashable, Hashable]],
+        *,
+        root: Hashable | None = None,
+    ) -> Self:
+        """Build from ``(parent, child)`` pairs; a child may have several parents (a DAG).
+
+        Parameters
+        ----------
+        pairs : iterable of (parent, child)
+            The edges. Siblings keep the order given; a set is read in sorted order, so that the
+            result does not depend on the hash seed.
+        root : hashable, default=None
+            Name of the root: every node must then be reachable from it.
+
+        Examples
+        --------
+        >>> Taxonomy.from_edges([("a", "c"), ("b", "c")])
+        Taxonomy(DAG of 3 nodes, 1 leaf, depth 2)
+        """
+        if isinstance(pairs, AbstractSet):
+            pairs = sorted(pairs, key=lambda pair: (sort_key(pair[0]), sort_key(pair[1])))
+        pairs = list(pairs)
+        for pair in pairs:
+            if isinstance(pair, str) or len(pair) != 2:
+                raise TaxonomyError(f"An edge is a (parent, child) pair; {pair!r} was given.")
+        above = checked_names((pair[0] for pair in pairs), "as a parent")
+        below = checked_names((pair[1] for pair in pairs), "as a child")
+        return cls._from_named_edges(above, below, [], root)
+
+    @classmethod
+    def _from_named_edges(
+        cls, above: list[Any], below: list[Any], more: list[Any], root: Hashable | None
+    ) -> Self:
+        names, parents, children = number_names(above, below, more)
+        index = dict(zip(names, range(len(names)), strict=True)) if root is not None else {}
+        if root is not None and root not in index:
+            raise TaxonomyError.unknown(root, names)
+        return cls(names, parents, children, root=None if root is None else index[root])
+
+    @classmethod
+    def from_parents(cls, mapping: Mapping[Hashable, Hashable | None]) -> Self:
+        """Build a tree from a mapping of each node to its parent (None for a root).
+
+        Examples
+        --------
+        >>> Taxonomy.from_parents({"owl": "bird", "wren": "bird", "fish": None, "bird": None})
+        Taxonomy(tree of 4 nodes, 3 leaves, depth 2)
+        """
+        below = checked_names(mapping, "as a child")
+        above = list(mapping.values())
+        rooted = [parent is None for parent in above]
+        if any(rooted):
+            tops = [child for child, top in zip(below, rooted, strict=True) if top]
+            below = [child for child, top in zip(below, rooted, strict=True) if not top]
+            above = [parent for parent in above if parent is not None]
+        else:
+            tops = []
+        return cls._from_named_edges(checked_names(above, "as a parent"), below, tops, None)
+
+    @classmethod
+    def from_dict(cls, nested: Mapping[Hashable, Any]) -> Self:
+        """Build a tree from nested mappings; a leaf is an empty mapping, None or a list item.
+
+        Examples
+        --------
+        >>> print(Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": {"ray": {}, "eel": None}}))
+        <root>
+        ├── bird
+        │   ├── owl
+        │   └── wren
+        └── fish
+            ├── ray
+            └── eel
+        """
+        return cls._from_named_edges(*edges_of_dict(nested), None)
+
+    @classmethod
+    def from_networkx(cls, graph: Any, *, root: Hashable | None = None) -> Self:
+        """Build from a :class:`networkx.DiGraph` whose edges go from parent to child.
+
+        Parameters
+        ----------
+        graph : networkx.DiGraph
+            Names are its nodes. It is read once and not kept.
+        root : hashable, default=None
+            Name of the root: every node must then be reachable from it.
+        """
+        if not (hasattr(graph, "is_directed") and graph.is_directed()):
+            raise TaxonomyError(
+                "A networkx.DiGraph with edges from parent to child is expected; "
+                f"{type(graph).__name__} was given. Give the edges a direction first."
+            )
+        edges = list(graph.edges())
+        above = checked_names((edge[0] for edge in edges), "as a parent")
+        below = checked_names((edge[1] for edge in edges), "as a child")
+        return cls._from_named_edges(above, below, checked_names(graph, "as a node"), root)
+
+    @classmethod
+    def from_paths(cls, y: Any, sep: str = "/") -> tuple[Labels, Self]:
+        """Build from labels that spell out their path, such as ``"science/space/nasa"``.
+
+        A node is its whole path: two ``Other`` under different parents stay two. Siblings are
+        sorted, so that the result does not depend on the order of the rows.
+
+        Parameters
+        ----------
+        y : array-like of str, shape (n_samples,)
+            Paths; repeated and inner ones are fine.
+        sep : str, default="/"
+            What separates the steps.
+
+        Returns
+        -------
+        labels : ndarray, shape (n_samples,)
+            `y` as a 1-D array: the labels to give to ``fit``.
+        taxonomy : Taxonomy
+            With one node for each path and for each beginning of one.
+
+        Examples
+        --------
+        >>> labels, taxonomy = Taxonomy.from_paths(["a/x", "a/Other", "b/Other", "b"])
+        >>> print(taxonomy)
+        <root>
+        ├── a
+        │   ├── Other
+        │   └── x
+        └── b
+            └── Other
+        >>> taxonomy.leaves
+        ('a/Other', 'a/x', 'b/Other')
+        """
+        labels = label_array(y)
+        if labels.ndim != 1:
+            raise TargetError(
+                f"from_paths takes 1-D path strings; an array of shape {labels.shape} was given. "
+                "For one column for each level use `from_levels`."
+            )
+        names, parents, children, steps = tree_of_paths(labels.tolist(), sep)
+        return labels, cls(names, parents, children, steps=steps, artificial_root=True)
+
+    @classmethod
+    def from_levels(cls, Y: Any, sep: str = "/") -> tuple[Labels, Self]:
+        """Build from one column for each level, or from ragged lists of steps.
+
+        Paths that end early are padded with None, NaN or ``""``. A node is its whole path, named by
+        its steps joined with `sep` (a `sep` within a step is preceded by a backslash); the steps
+        themselves keep their types and come back from :meth:`to_levels`.
+
+        Parameters
+        ----------
+        Y : array-like, shape (n_samples, n_levels), DataFrame, or list of lists
+            Steps of each path from the top.
+        sep : str, default="/"
+            What joins the steps in the names.
+
+        Returns
+        -------
+        labels : ndarray of str, shape (n_samples,)
+            Names of the deepest nodes: the labels to give to ``fit``.
+        taxonomy : Taxonomy
+            With one node for each path and for each beginning of one.
+
+        Examples
+        --------
+        >>> labels, taxonomy = Taxonomy.from_levels([["a", 1], ["a", 2], ["b", None]])
+        >>> labels
+        array(['a/1', 'a/2', 'b'], dtype='<U3')
+        >>> taxonomy.to_levels(labels)
+        array([['a', 1],
+               ['a', 2],
+               ['b', None]], dtype=object)
+        """
+        columns, codes = factorize_levels(Y)
+        refuse_gaps(codes, columns)
+        names, parents, children, steps, node_of_row = tree_of_levels(columns, codes, sep)
+        taxonomy = cls(names, parents, children, steps=steps, artificial_root=True)
+        return np.array(names)[node_of_row], taxonomy
+
+    @classmethod
+    def flat(cls, labels: Any) -> Self:
+        """Build a tree of one level: every distinct label is a child of the root.
+
+        Examples
+        --------
+        >>> Taxonomy.flat(["b", "a", "b"]).leaves
+        ('a', 'b')
+        """
+        names = checked_names(dict.fromkeys(label_array(labels).tolist()), "as a label")
+        return cls(sorted(names, key=sort_key), [], [], artificial_root=True)
+
+    # -- state ----------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        artificial = self._names[0] is ROOT
+        return {
+            "artificial_root": artificial,
+            "names": list(self._names[artificial:]),
+            "steps": None if self._steps is self._names else list(self._steps[artificial:]),
+            "parents": self._edges[0],
+            "children": self._edges[1],
+            "depths": self._depths,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        top = (ROOT,) if state["artificial_root"] else ()
+        names = (*top, *state["names"])
+        steps = names if state["steps"] is None else (*top, *state["steps"])
+        edges = tuple(_read_only(np.asarray(state[key])) for key in ("parents", "children"))
+        self.__dict__.update(
+            _names=names,
+            _steps=steps,
+            _edges=edges,
+            _depths=_read_only(np.asarray(state["depths"])),
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"A taxonomy does not change: {name!r} cannot be set.")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"A taxonomy does not change: {name!r} cannot be deleted.")
+
+    def __sklearn_clone__(self) -> Self:
+        return self
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Taxonomy):
+            return NotImplemented
+        return self is other or (
+            self._names == other._names
+            and self._steps == other._steps
+            and all(map(np.array_equal, self._edges, other._edges))
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self._names, self._edges[0].tobytes(), self._edges[1].tobytes()))
+
+    # -- integers -------------------------------------------------------------------------
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes, the root included."""
+        return len(self._names)
+
+    @property
+    def n_levels(self) -> int:
+        """Depth of the deepest node; the root has depth 0."""
+        return int(self._depths[-1])
+
+    @property
+    def depths(self) -> NodeIds:
+        """Depth of every node (ndarray of int32, shape (n_nodes,)), ascending.
+
+        In a DAG it is the longest distance from the root.
+        """
+        return self._depths
+
+    @property
+    def edge_parents(self) -> NodeIds:
+        """Parent of every edge (ndarray of int32, shape (n_edges,)), ascending."""
+        return self._edges[0]
+
+    @property
+    def edge_children(self) -> NodeIds:
+        """Child of every edge (ndarray of int32, shape (n_edges,)), ascending for each parent."""
+        return self._edges[1]
+
+    @cached_property
+    def child_offsets(self) -> Offsets:
+        """Children of node ``v`` are ``edge_children[child_offsets[v]:child_offsets[v + 1]]``."""
+        counts = np.bincount(self._edges[0], minlength=self.n_nodes)
+        return _read_only(ops.offsets_of(counts))
+
+    @cached_property
+    def _parent_groups(self) -> tuple[Offsets, NodeIds]:
+        return ops.csr_of_pairs(self._edges[1], self._edges[0], self.n_nodes)
+
+    @cached_property
+    def is_tree(self) -> bool:
+        """Whether every node but the root has exactly one parent."""
+        return len(self._edges[0]) == self.n_nodes - 1
+
+    @cached_property
+    def parent_ids(self) -> NodeIds:
+        """Parent of every node of a tree (ndarray of int32, shape (n_nodes,)), root -1."""
+        self.require_tree("The parent of a node")
+        parents = np.empty(self.n_nodes, dtype=np.int32)
+        parents[0] = -1
+        parents[self._edges[1]] = self._edges[0]
+        return _read_only(parents)
+
+    @cached_property
+    def _preorder(self) -> tuple[NodeIds, NodeIds]:
+        return ops.preorder(self.parent_ids)
+
+    @property
+    def preorder_positions(self) -> NodeIds:
+        """Position of every node of a tree in preorder (ndarray of int32, shape (n_nodes,)).
+
+        The nodes at and below ``v`` are those at ``[position, position + subtree_sizes[v])``.
+        """
+        return self._preorder[0]
+
+    @property
+    def subtree_sizes(self) -> NodeIds:
+        """Number of nodes at and below every node of a tree (ndarray of int32)."""
+        return self._preorder[1]
+
+    @cached_property
+    def level_offsets(self) -> Offsets:
+        """Ids of depth ``d`` are ``[level_offsets[d], level_offsets[d + 1])``."""
+        return _read_only(ops.offsets_of(np.bincount(self._depths)))
+
+    @cached_property
+    def leaf_ids(self) -> NodeIds:
+        """Ids of the nodes without children, ascending (ndarray of int32)."""
+        leaves = np.flatnonzero(np.diff(self.child_offsets) == 0)
+        return _read_only(leaves.astype(np.int32))
+
+    @cached_property
+    def ancestor_closure(self) -> sparse.csr_array:
+        """Sparse float64 matrix, (n_nodes, n_nodes): row ``v`` marks ``v`` and its ancestors.
+
+        The root is left out: row 0 and column 0 are empty. A product with it closes target
+        sets upwards, and sums class probabilities into marginals of nodes.
+        """
+        return ops.ancestor_closure(self._edges[0], self._edges[1], self.n_nodes)
+
+    @cached_property
+    def closure_sizes(self) -> NodeIds:
+        """Number of nodes at and above every node, the root left out (ndarray of int32).
+
+        In a tree it is the depth.
+        """
+        if self.is_tree:
+            return self._depths
+        return _read_only(np.diff(self.ancestor_closure.indptr).astype(np.int32))
+
+    @cached_property
+    def n_leaves_below(self) -> NodeIds:
+        """Number of leaves at and below every node (ndarray of int32, shape (n_nodes,))."""
+        if not self.is_tree:
+            counts = self.ancestor_closure[self.leaf_ids].sum(axis=0)
+            counts[0] = len(self.leaf_ids)
+            return _read_only(counts.astype(np.int32))
+        position, size = self._preorder
+        before = np.zeros(self.n_nodes + 1, dtype=np.int32)
+        before[position[self.leaf_ids] + 1] = 1
+        np.cumsum(before, out=before)
+        return _read_only(before[position + size] - before[position])
+
+    @cached_property
+    def information(self) -> Floats:
+        """Information of every node in bits (ndarray of float64, shape (n_nodes,)); root 0.
+
+        The binary logarithm of the number of leaves over the number at and below the node: what
+        one learns from it if all leaves are equally probable.
+        """
+        return _read_only(np.log2(len(self.leaf_ids) / self.n_leaves_below))
+
+    @cached_property
+    def heights(self) -> NodeIds:
+        """Largest distance from every node down to a leaf (ndarray of int32, shape (n_nodes,))."""
+        heights = np.zeros(self.n_nodes, dtype=np.int32)
+        above, below = self._edges
+        bounds = np.searchsorted(above, self.level_offsets).tolist()
+        for start, stop in reversed(list(pairwise(bounds))):  # the children's are known by then
+            np.maximum.at(heights, above[start:stop], heights[below[start:stop]] + 1)
+        return _read_only(heights)
+
+    def children_of(self, node: int) -> NodeIds:
+        """Return the ids of the children of the node with id `node`."""
+        return self._edges[1][self.child_offsets[node] : self.child_offsets[node + 1]]
+
+    def parents_of(self, node: int) -> NodeIds:
+        """Return the ids of the parents of the node with id `node`."""
+        offsets, members = self._parent_groups
+        return members[offsets[node] : offsets[node + 1]]
+
+    def require_tree(self, what: str) -> None:
+        """Raise a TaxonomyError that names a node with several parents, unless a tree."""
+        if not self.is_tree:
+            shared = int(np.argmax(np.bincount(self._edges[1]) > 1))
+            names = [self._names[parent] for parent in self.parents_of(shared)]
+            raise TaxonomyError.not_a_tree(what, self._names[shared], names)
+
+    @cached_property
+    def _index(self) -> dict[Hashable, int]:
+        return dict(zip(self._names, range(self.n_nodes), strict=True))
+
+    def ids(self, names: Iterable[Hashable]) -> NodeIds:
+        """Return the ids of `names` (ndarray of int32), -1 for a name that is no node."""
+        names = names if isinstance(names, list) else list(names)
+        found = map(self._index.get, names, repeat(-1))
+        return np.fromiter(found, dtype=np.int32, count=len(names))
+
+    def id(self, name: Hashable) -> int:
+        """Return the id of one node; raise a TaxonomyError that lists the nearest names."""
+        found = self._index.get(name, -1)
+        if found < 0:
+            raise TaxonomyError.unknown(name, self._names[1:])
+        return found
+
+    # -- names ----------------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> tuple[Hashable, ...]:
+        """Names of all nodes in the order of their ids, the root first."""
+        return self._names
+
+    @property
+    def root(self) -> Hashable | None:
+        """Name of the root, or None if it is an artificial one."""
+        return None if self._names[0] is ROOT else self._names[0]
+
+    @property
+    def leaves(self) -> tuple[Hashable, ...]:
+        """Names of the nodes without children."""
+        return tuple(self._names[leaf] for leaf in self.leaf_ids)
+
+    @property
+    def levels(self) -> tuple[tuple[Hashable, ...], ...]:
+        """Names by level from the top; ``levels[0]`` holds the children of the root."""
+        offsets = self.level_offsets.tolist()
+        return tuple(self._names[start:stop] for start, stop in pairwise(offsets[1:]))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, Hashable) and name in self._index
+
+    def depth(self, name: Hashable) -> int:
+        """Return the depth of a node; the root has 0, its children at least 1."""
+        return int(self._depths[self.id(name)])
+
+    def children(self, name: Hashable) -> tuple[Hashable, ...]:
+        """Return the names of a node's children."""
+        return tuple(self._names[child] for child in self.children_of(self.id(name)))
+
+    def parents(self, name: Hashable) -> tuple[Hashable, ...]:
+        """Return the names of a node's parents, an artificial root left out."""
+        above = (self._names[parent] for parent in self.parents_of(self.id(name)))
+        return tuple(parent for parent in above if parent is not ROOT)
+
+    def _reached(self, start: int, *, up: bool) -> dict[int, int]:
+        """Return the ids reached from `start`, each with the least number of steps."""
+        step = self.parents_of if up else self.children_of
+        found = {start: 0}
+        todo = [start]
+        for node in todo:  # grows while it is read
+            for other in step(node).tolist():
+                if other not in found:
+                    found[other] = found[node] + 1
+                    todo.append(other)
+        return found
+
+    def ancestors(self, name: Hashable) -> tuple[Hashable, ...]:
+        """Return the names of all nodes above a node, from the top, the root left out."""
+        start = self.id(name)
+        above = sorted(self._reached(start, up=True).keys() - {0, start})
+        return tuple(self._names[node] for node in above)
+
+    def descendants(self, name: Hashable) -> tuple[Hashable, ...]:
+        """Return the names of all nodes below a node, from the top."""
+        start = self.id(name)
+        below = sorted(self._reached(start, up=False).keys() - {start})
+        return tuple(self._names[node] for node in below)
+
+    def path(self, name: Hashable) -> tuple[Hashable, ...]:
+        """Return the names from the first level down to a node, the root left out.
+
+        Raises
+        ------
+        TaxonomyError
+            If several paths lead there.
+        """
+        walk: list[int] = []
+        node = self.id(name)
+        while node:
+            walk.append(node)
+            above = self.parents_of(node)
+            if len(above) > 1:
+                several = [self._names[parent] for parent in above]
+                raise TaxonomyError.not_a_tree("The path to a node", self._names[node], several)
+            node = int(above[0])
+        return tuple(self._names[node] for node in reversed(walk))
+
+    def lca(self, first: Hashable, second: Hashable) -> Hashable | None:
+        """Return the lowest common ancestor of two nodes (a node counts as its own ancestor).
+
+        In a DAG the deepest one, the first in node order among equals. None stands for an
+        artificial root.
+        """
+        common = self._reached(self.id(first), up=True).keys() & self._reached(
+            self.id(second), up=True
+        )
+        deepest = max(common, key=lambda node: (self._depths[node], -node))
+        return self.root if deepest == 0 else self._names[deepest]
+
+    def distance(self, first: Hashable, second: Hashable) -> int:
+        """Return the number of edges between two nodes, through a common ancestor."""
+        up_first = self._reached(self.id(first), up=True)
+        up_second = self._reached(self.id(second), up=True)
+        return min(up_first[node] + up_second[node] for node in up_first.keys() & up_second)
+
+    # -- other taxonomies -----------------------------------------------------------------
+
+    def _restricted(self, keep: set[int], root: int) -> Self:
+        order = sorted(keep)
+        rank = np.full(self.n_nodes, -1, dtype=np.int32)
+        rank[order] = np.arange(len(order))
+        parents, children = rank[self._edges[0]], rank[self._edges[1]]
+        inside = (parents >= 0) & (children >= 0)
+        return type(self)(
+            [self._names[node] for node in order],
+            parents[inside],
+            children[inside],
+            steps=[self._steps[node] for node in order],
+            root=int(rank[root]),
+        )
+
+    def subtree(self, name: Hashable) -> Self:
+        """Return the taxonomy at and below a node, which becomes its root."""
+        start = self.id(name)
+        return self._restricted(set(self._reached(start, up=False)), start)
+
+    def prune(self, names: Iterable[Hashable]) -> Self:
+        """Return the taxonomy without some nodes and what only they lead to.
+
+        Examples
+        --------
+        >>> Taxonomy.from_dict({"a": ["x", "y"], "b": ["z"]}).prune(["x", "b"]).leaves
+        ('y',)
+        """
+        gone = {self.id(name) for name in names}
+        keep = {0}
+        for node in range(1, self.n_nodes):  # parents come first
+            if node not in gone and not keep.isdisjoint(self.parents_of(node).tolist()):
+                keep.add(node)
+        return self._restricted(keep, 0)
+
+    def graft(self, pairs: Iterable[tuple[Hashable | None, Hashable]]) -> Self:
+        """Return the taxonomy with more ``(parent, child)`` edges, and so more nodes.
+
+        A parent of None stands for the root. Nodes keep their names; their ids change.
+
+        Examples
+        --------
+        >>> Taxonomy.from_dict({"a": ["x"], "b": []}).graft([("b", "z"), (None, "c")]).leaves
+        ('c', 'x', 'z')
+        """
+        pairs = [(self._names[0] if above is None else above, below) for above, below in pairs]
+        above = checked_names((pair[0] for pair in pairs), "as a parent")
+        below = checked_names((pair[1] for pair in pairs), "as a child")
+        names = list(dict.fromkeys([*self._names, *below]))
+        steps = [*self._steps, *names[self.n_nodes :]]
+        index = dict(zip(names, range(len(names)), strict=True))
+        unknown = [name for name in above if name not in index]
+        if unknown:
+            raise TaxonomyError.unknown(unknown[0], self._names)
+        parents = [*self._edges[0].tolist(), *(index[name] for name in above)]
+        children = [*self._edges[1].tolist(), *(index[name] for name in below)]
+        return type(self)(names, parents, children, steps=steps, root=0)
+
+    # -- conversion -----------------------------------------------------------------------
+
+    def to_networkx(self) -> Any:
+        """Return a :class:`networkx.DiGraph`, an artificial root left out."""
+        import networkx as nx
+
+        graph = nx.DiGraph()
+        first = 1 if self._names[0] is ROOT else 0
+        graph.add_nodes_from(self._names[first:])
+        for parent, child in zip(*(ids.tolist() for ids in self._edges), strict=True):
+            if parent >= first:
+                graph.add_edge(self._names[parent], self._names[child])
+        return graph
+
+    def to_levels(self, labels: Any) -> Objects:
+        """Return the path of each label, one column for each level, padded with None.
+
+        Parameters
+        ----------
+        labels : array-like, shape (n_samples,)
+            Names of nodes; None stands for the root.
+
+        Returns
+        -------
+        levels : ndarray of object, shape (n_samples, n_levels)
+            Steps from the first level down, in their own types.
+        """
+        values = np.asarray(labels, dtype=object).tolist()
+        nodes = self.ids(values)
+        if (nodes < 0).any():
+            nodes[[value is None for value in values]] = 0
+        if (nodes < 0).any():
+            unknown = [value for value, node in zip(values, nodes, strict=True) if node < 0]
+            raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
+        return self.levels_of(nodes)
+
+    @cached_property
+    def step_names(self) -> Objects:
+        """What one step to each node is called within a path (ndarray of object)."""
+        steps = np.empty(self.n_nodes, dtype=object)
+        steps[:] = self._steps
+        return steps
+
+    @cached_property
+    def node_names(self) -> Objects:
+        """The names as an array (ndarray of object, shape (n_nodes,))."""
+        names = np.empty(self.n_nodes, dtype=object)
+        names[:] = self._names
+        return names
+
+    def path_ids(self, nodes: NodeIds) -> NodeIds:
+        """Return the ancestor at each level, or -1 below a node's own level.
+
+        Parameters
+        ----------
+        nodes : ndarray of int32, shape (n,)
+            Ids of nodes of a tree.
+
+        Returns
+        -------
+        paths : ndarray of int32, shape (n, n_levels)
+            Column ``k`` holds the ancestor of depth ``k + 1``.
+        """
+        paths = np.full((len(nodes), self.n_levels), -1, dtype=np.int32)
+        rows = np.flatnonzero(nodes > 0)
+        climbing = nodes[rows]
+        while rows.size:
+            paths[rows, self._depths[climbing] - 1] = climbing
+            climbing = self.parent_ids[climbing]
+            inside = climbing > 0
+            rows, climbing = rows[inside], climbing[inside]
+        return paths
+
+    def levels_of(self, nodes: NodeIds) -> Objects:
+        """Return the steps of each node's path, as :meth:`to_levels`, from ids."""
+        paths = self.path_ids(nodes)
+        levels = self.step_names[paths]
+        levels[paths < 0] = None
+        return levels
+
+    @cached_property
+    def _step_codes(self) -> dict[Hashable, int]:
+        return {step: code for code, step in enumerate(dict.fromkeys(self._steps))}
+
+    @cached_property
+    def _step_edges(self) -> tuple[Any, NodeIds]:
+        """Keys ``parent * n_steps + step`` of all edges, ascending, and the child of each."""
+        codes = np.fromiter(map(self._step_codes.__getitem__, self._steps), np.int64, self.n_nodes)
+        keys = self._edges[0] * np.int64(len(self._step_codes)) + codes[self._edges[1]]
+        order = np.argsort(keys, kind="stable")
+        return keys[order], self._edges[1][order]
+
+    def walk(self, columns: Sequence[Sequence[Hashable]], codes: Any) -> NodeIds:
+        """Follow paths from the root; the inverse of :meth:`path_ids`.
+
+        Parameters
+        ----------
+        columns : sequence of sequences of hashable
+            Distinct steps at each level.
+        codes : ndarray of int, shape (n, n_levels)
+            Position in ``columns[level]``, -1 for padding.
+
+        Returns
+        -------
+        nodes : ndarray of int32, shape (n,)
+            The node at which each path ends; ``-2 - k`` if its step ``k`` leads nowhere.
+        """
+        keys, children = self._step_edges
+        nodes = np.zeros(codes.shape[0], dtype=np.int32)
+        for level, uniques in enumerate(columns):
+            known = np.fromiter(
+                map(self._step_codes.get, uniques, repeat(-1)), np.int64, len(uniques)
+            )
+            rows = np.flatnonzero((codes[:, level] >= 0) & (nodes >= 0))
+            step = known[codes[rows, level]]
+            wanted = nodes[rows] * np.int64(len(self._step_codes)) + step
+            found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+            hit = (keys[found] == wanted) & (step >= 0)
+            nodes[rows] = np.where(hit, children[found], -2 - level)
+        return nodes
+
+    # -- label sets -----------------------------------------------------------------------
+
+    def members_of(self, label_sets: Iterable[Any]) -> sparse.csr_array:
+        """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes), root left out.
+
+        `label_sets`, and what raises, as for :meth:`binarize`.
+        """
+        labels, counts = members_by_row(label_sets)
+        nodes = self.ids(labels)
+        if (nodes < 0).any():
+            unknown = [labels[entry] for entry in np.flatnonzero(nodes < 0).tolist()]
+            raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
+        cells = ((nodes > 0).astype(np.float64), nodes, ops.offsets_of(counts))
+        return ops.marked(sparse.csr_array(cells, shape=(len(counts), self.n_nodes)))
+
+    def most_specific_of(self, closed: sparse.csr_array) -> sparse.csr_array:
+        """Leave out of each row the nodes that have a descendant in it.
+
+        Parameters
+        ----------
+        closed : csr_array, shape (n_samples, n_nodes)
+            Sets closed under ancestors, the root left out.
+
+        Returns
+        -------
+        specific : csr_array of float64, shape (n_samples, n_nodes)
+            0/1, sorted, without explicit zeros.
+        """
+        specific = ops.marked(closed.copy())
+        specific.data = ops.most_specific(specific, *self._edges).astype(np.float64)
+        return ops.marked(specific)
+
+    def binarize(
+        self, label_sets: Iterable[Any], *, closed: bool = True, sparse_output: bool = True
+    ) -> Any:
+        """Turn collections of labels into an indicator with a column for each of ``nodes[1:]``.
+
+        Parameters
+        ----------
+        label_sets : iterable of collections of hashable
+            Names of nodes for each sample: a list, tuple, set or array. None and an empty
+            collection are the empty set. The root has no column and is left out.
+        closed : bool, default=True
+            Mark the ancestors of the labels as well.
+        sparse_output : bool, default=True
+            Whether to return a sparse or a dense array.
+
+        Returns
+        -------
+        Y : csr_array or ndarray of int64, shape (n_samples, n_nodes - 1)
+            1 for what is in the set, 0 for the rest.
+
+        Raises
+        ------
+        TargetError
+            For a label that is missing or no node, and a row that is no collection.
+
+        See Also
+        --------
+        inverse_binarize : The way back.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+        >>> taxonomy.nodes[1:]
+        ('bird', 'fish', 'owl', 'wren')
+        >>> taxonomy.binarize([["owl", "fish"], ["bird"], []], sparse_output=False)
+        array([[1, 1, 1, 0],
+               [1, 0, 0, 0],
+               [0, 0, 0, 0]])
+        """
+        members = self.members_of(label_sets)
+        if closed:
+            members = ops.marked(sparse.csr_array(members @ self.ancestor_closure))
+        Y = members[:, 1:].astype(np.int64)
+        return Y if sparse_output else Y.toarray()
+
+    def inverse_binarize(self, Y: Any, *, most_specific: bool = True) -> list[list[Hashable]]:
+        """Turn an indicator with a column for each of ``nodes[1:]`` into lists of labels.
+
+        Parameters
+        ----------
+        Y : array-like or sparse, shape (n_samples, n_nodes - 1)
+            0 and 1, of any numeric type.
+        most_specific : bool, default=True
+            Leave out a label if a descendant of it is in the same row. Otherwise return all
+            labels that are marked.
+
+        Returns
+        -------
+        label_sets : list of lists
+            Names in the order of ``nodes``.
+
+        Raises
+        ------
+        TargetError
+            For values other than 0 and 1, and for another number of columns.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+        >>> Y = taxonomy.binarize([["owl", "fish"], ["bird"], []])
+        >>> taxonomy.inverse_binarize(Y)
+        [['fish', 'owl'], ['bird'], []]
+        >>> taxonomy.inverse_binarize(Y, most_specific=False)
+        [['bird', 'fish', 'owl'], ['bird'], []]
+        """
+        bits = read_bits(Y)
+        if bits.shape[1] != self.n_nodes - 1:
+            raise TargetError(
+                f"An indicator has a column for each of the {self.n_nodes - 1} nodes of "
+                f"taxonomy.nodes[1:]; {bits.shape[1]} columns were given."
+            )
+        columns = np.arange(1, self.n_nodes, dtype=np.int32)
+        members = ops.with_columns(bits, columns, self.n_nodes)
+        if most_specific:
+            members = self.most_specific_of(sparse.csr_array(members @ self.ancestor_closure))
+        return grouped(self.node_names[members.indices].tolist(), members.indptr)
+
+    # -- seeing ---------------------------------------------------------------------------
+
+    def to_frame(self) -> Any:
+        """Return a :class:`pandas.DataFrame` with a row for each node, an artificial root left out.
+
+        Columns: ``node``, ``parent`` (None at the top; a tuple where there are several), ``depth``,
+        ``n_children``, ``is_leaf``.
+        """
+        import pandas as pd
+
+        first = 1 if self._names[0] is ROOT else 0
+        above = [self.parents(name) for name in self._names[first:]]
+        parents = [names if len(names) > 1 else next(iter(names), None) for names in above]
+        n_children = np.diff(self.child_offsets)[first:]
+        return pd.DataFrame(
+            {
+                "node": self.node_names[first:],
+                "parent": pd.Series(parents, dtype=object),
+                "depth": self._depths[first:],
+                "n_children": n_children,
+                "is_leaf": n_children == 0,
+            }
+        )
+
+    def __repr__(self) -> str:
+        kind = "tree" if self.is_tree else "DAG"
+        n_nodes = self.n_nodes - (self._names[0] is ROOT)
+        n_leaves = len(self.leaf_ids)
+        leaves = "leaf" if n_leaves == 1 else "leaves"
+        nodes = "node" if n_nodes == 1 else "nodes"
+        return f"Taxonomy({kind} of {n_nodes} {nodes}, {n_leaves} {leaves}, depth {self.n_levels})"
+
+    def to_text(self, max_lines: int = 80, max_children: int = 20) -> str:
+        """Return the tree as indented text, cut when long (``...`` marks what is left out).
+
+        Parameters
+        ----------
+        max_lines : int, default=80
+            Lines at the most.
+        max_children : int, default=20
+            Lines for the children of one node at the most.
+        """
+        return draw_tree(self, max_lines, max_children)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return draw_html(self)
