@@ -214,17 +214,19 @@ class LocalFitError(ValueError):
     _what = "fitted on"
 
     @classmethod
-    def at(cls, original: Exception, estimator: Any, place: Any, n_rows: int) -> Self:
-        """Word the failure of `estimator` at a place, which prints as "node 'a'".
+    def at(
+        cls, original: Exception, estimator: object, where: tuple[Hashable, str], n_rows: int
+    ) -> Self:
+        """Failure of an estimator at a node, given the node's name and its description.
 
         A TypeError stays one, for callers that tell the two apart.
         """
         kind = cls._typed() if isinstance(original, TypeError) else cls
         error = kind(
-            f"{type(estimator).__name__} failed at {place}, {cls._what} {n_rows} row(s): "
+            f"{type(estimator).__name__} failed at {where[1]}, {cls._what} {n_rows} row(s): "
             f"{type(original).__name__}: {original}"
         )
-        error.node, error.n_rows, error.original = place.key, n_rows, original
+        error.node, error.n_rows, error.original = where[0], n_rows, original
         return error
 
     @classmethod
@@ -238,12 +240,14 @@ class LocalPredictError(LocalFitError):
     _what = "asked about"
 
     @classmethod
-    def not_a_distribution(cls, estimator: Any, place: Any, n_rows: int, what: str) -> Self:
+    def not_a_distribution(
+        cls, estimator: object, where: tuple[Hashable, str], n_rows: int, what: str
+    ) -> Self:
         """Scores that cannot be turned into probabilities."""
         return cls.at(
             ValueError(f"{what}. Use another base estimator at this node (`node_estimators`)"),
             estimator,
-            place,
+            where,
             n_rows,
         )
 

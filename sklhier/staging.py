@@ -1,21 +1,32 @@
-"""What a model may learn from the models above it.
+"""Stages: how models learn from the models above them.
 
-Give a :class:`Chain`, or its name, to a classifier as ``chain=``.
+Give a :class:`Chain`, or its name, to a classifier as ``chain=``, and a :class:`Routing` as
+``routing=``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklhier._utils.typing import Floats
-from sklhier._utils.validation import check_choice, check_number
+from sklhier._utils.registry import Registry
+from sklhier._utils.typing import Bools, Floats
+from sklhier._utils.validation import check_choice, check_number, check_probability
 
-__all__ = ["ROUTINGS", "Chain", "resolve_chain"]
-
-ROUTINGS = ("filter", "predicted", "weight", "none")
+__all__ = [
+    "Chain",
+    "Filter",
+    "Predicted",
+    "Routing",
+    "Weighted",
+    "register",
+    "resolve_chain",
+    "resolve_routing",
+]
 
 _OUTPUTS = ("proba", "log_proba", "decision")
 _SEEN = ("all", "parent")
@@ -151,3 +162,168 @@ def resolve_chain(chain: Any) -> Chain | None:
         raise ValueError(f"`chain` is None, a Chain or one of {names}; {chain!r} was given.")
     chain.check()
     return chain
+
+
+class Routing(BaseEstimator, ABC):
+    """The samples that models below a node learn from; keeps no state.
+
+    A sample always goes to the nodes on its own path. A routing may send it to other nodes too, by
+    held-out predictions of the models above: there it is of the rest class, one more outcome.
+
+    Attributes
+    ----------
+    needs_held_out : bool
+        Whether samples are sent on by held-out predictions.
+    is_weighted : bool
+        Whether :meth:`weights` weighs samples: the base estimators must take weights then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier.staging import Routing
+    >>> class TwoBest(Routing):
+    ...     def sends(self, proba):
+    ...         return proba >= np.sort(proba, axis=1)[:, [-min(2, proba.shape[1])]]
+    >>> TwoBest().sends(np.array([[0.5, 0.3, 0.2]]))
+    array([[ True,  True, False]])
+    """
+
+    needs_held_out: ClassVar[bool] = True
+    is_weighted: ClassVar[bool] = False
+
+    @abstractmethod
+    def sends(self, proba: Floats) -> Bools:
+        """Return to which outcomes of a node its samples go.
+
+        Parameters
+        ----------
+        proba : ndarray of float64, shape (n_samples, n_outcomes)
+            Held-out probabilities of the outcomes, that of the node included: rows sum to that of
+            the node.
+
+        Returns
+        -------
+        sends : ndarray of bool, shape (n_samples, n_outcomes)
+        """
+
+    def weights(self, proba: Floats) -> Floats | None:  # noqa: ARG002
+        """Return what the weights of samples at a node are multiplied by; None for nothing.
+
+        Parameters
+        ----------
+        proba : ndarray of float64, shape (n_samples,)
+            Held-out probability of the node; 0 for samples of its own that were not sent there.
+
+        Returns
+        -------
+        weights : ndarray of float64, shape (n_samples,), or None
+        """
+        return None
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""
+
+
+_ROUTINGS = Registry("routing", Routing)  # type: ignore[type-abstract]
+
+
+def register(name: str) -> Callable[[type[Routing]], type[Routing]]:
+    """Return a class decorator that lets a routing be chosen by a name, with default parameters.
+
+    Examples
+    --------
+    >>> from sklhier.staging import Predicted, register, resolve_routing
+    >>> @register("doctest_predicted")
+    ... class Again(Predicted):
+    ...     pass
+    >>> resolve_routing("doctest_predicted")
+    Again()
+    """
+    return _ROUTINGS.register(name)
+
+
+def resolve_routing(routing: str | Routing) -> Routing:
+    """Return the routing of that name, or the routing itself, its parameters checked.
+
+    Raises
+    ------
+    ValueError
+        For another name or object, or a parameter out of its range.
+
+    Examples
+    --------
+    >>> from sklhier.staging import resolve_routing
+    >>> resolve_routing("weight")
+    Weighted()
+    """
+    return _ROUTINGS.resolve(routing)
+
+
+@register("filter")
+class Filter(Routing):
+    """Samples go down their own paths alone.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> HierarchicalClassifier(routing="filter")  # the default
+    HierarchicalClassifier()
+    """
+
+    needs_held_out = False
+
+    def sends(self, proba: Floats) -> Bools:
+        """Return False everywhere: samples are not sent to other nodes."""
+        return np.zeros(proba.shape, dtype=bool)
+
+
+@register("predicted")
+class Predicted(Routing):
+    """Samples also go down the path that held-out predictions take, greedily.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> HierarchicalClassifier(routing="predicted")
+    HierarchicalClassifier(routing='predicted')
+    """
+
+    def sends(self, proba: Floats) -> Bools:
+        """Return True for the most probable outcome of each sample, of equals the first."""
+        return proba.argmax(axis=1)[:, None] == np.arange(proba.shape[1])
+
+
+@register("weight")
+class Weighted(Routing):
+    """Samples go to every node that is not improbable, weighed by its held-out probability.
+
+    Parameters
+    ----------
+    least : float, default=0.01
+        Probability in (0, 1) below which a sample is not sent to a node. A node's own samples count
+        at least as much.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.staging import Weighted
+    >>> HierarchicalClassifier(routing=Weighted(least=0.05))
+    HierarchicalClassifier(routing=Weighted(least=0.05))
+    """
+
+    is_weighted = True
+
+    def __init__(self, least: float = 0.01) -> None:
+        self.least = least
+
+    def check(self) -> None:
+        """Raise a ValueError unless ``least`` is in (0, 1)."""
+        check_number("least", check_probability("least", self.least), above=0)
+
+    def sends(self, proba: Floats) -> Bools:
+        """Return True for the outcomes that are probable enough."""
+        return proba >= self.least
+
+    def weights(self, proba: Floats) -> Floats:
+        """Return the probabilities, the least one in place of smaller ones."""
+        return np.maximum(proba, self.least)

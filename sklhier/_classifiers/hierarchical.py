@@ -1,51 +1,53 @@
-"""The meta-estimator: one path for each sample."""
+"""The classifier with local models: one path for each sample."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from numbers import Integral
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    _num_samples,
-    check_consistent_length,
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_consistent_length
 
-from sklhier._classifiers.local_base import HierarchicalMeta, learns_in_batches
-from sklhier._classifiers.path_prediction import PathPredictor
-from sklhier._folds.folds import folds_among
-from sklhier._local.scores import LocalScores
-from sklhier._probabilities.marginals import (
-    Marginals,
-    Outcomes,
+from sklhier._classifiers.local_base import (
+    LocalClassifier,
+    drawn_seed,
+    jobs_of,
+    learns_in_batches,
+    refuse_chain,
+    refuse_mismatch,
+    splitter_params,
 )
-from sklhier._targets.paths import TargetFormat, as_labels, read_targets, resolve_taxonomy
+from sklhier._classifiers.path_prediction import PathPredictor, PathTarget
+from sklhier._folds.folds import Splits
+from sklhier._local.model import Models
+from sklhier._targets.paths import resolve_taxonomy
+from sklhier._training.marginals import PathModels
 from sklhier._training.staged import Staging
-from sklhier._utils.memory_blocks import row_blocks
-from sklhier._utils.rows import take_rows
+from sklhier._training.trainer import FitReport, HeldOutPass, PathTrainer, fit_models
+from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import (
-    check_choice,
     checked_weights,
     prepare_features,
     require_numeric_table,
     required_target,
+    used_rows,
 )
 from sklhier.decoders import Decoder, resolve_decoder
-from sklhier.exceptions import IncompatiblePartsError, TargetError
-from sklhier.model_selection import HierarchicalStratifiedKFold
-from sklhier.staging import ROUTINGS, Chain, resolve_chain
-from sklhier.strategies import Strategy, resolve_strategy
+from sklhier.exceptions import IncompatiblePartsError
+from sklhier.links import Link
+from sklhier.staging import Chain, Routing, resolve_chain, resolve_routing
+from sklhier.strategies import Outcomes, Strategy, resolve_strategy
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["HierarchicalClassifier"]
 
 
-class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
+class HierarchicalClassifier(PathPredictor, LocalClassifier):
     """Classify into a taxonomy, one path for each sample.
 
     A base estimator is fitted for each parent node of the taxonomy and decides among its children
@@ -75,12 +77,16 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         ``"log_proba"`` or ``"decision"``, in training those for samples that were held out;
         ``"true"``, the true labels in training, for comparison; or a
         :class:`~sklhier.staging.Chain` with parameters. None: it sees X alone.
-    routing : {"filter", "predicted", "weight", "none"}, default="filter"
+    routing : str or Routing, default="filter"
         Which samples the models below a node learn from, with strategies whose models are about one
         node. ``"filter"``: those that belong to it. The others let models meet samples that are wrong
-        there, and learn "not here" as one more outcome: ``"predicted"`` adds those that
-        held-out predictions of the models above send there, ``"weight"`` weighs all samples by the
-        held-out probability of the node, ``"none"`` takes all samples.
+        there, and learn a rest class as one more outcome: ``"predicted"`` adds those that
+        held-out predictions of the models above send there, ``"weight"`` weighs samples by the
+        held-out probability of the node. Or a :class:`~sklhier.staging.Routing`.
+    link : str or Link, default=None
+        How the outputs of a local model become probabilities of its outcomes. None: probabilities
+        of a base estimator as they are, decision scores by a softmax of 5 times the score.
+        ``"identity"``, ``"softmax"``, or an object of :mod:`sklhier.links`.
     cv : int, splitter or iterable, default=None
         Folds for what is learnt from out-of-fold predictions (`chain`, `routing`,
         ``PerLevel(beta="oof")``), the same for all; not used otherwise. A number, None for 5, means
@@ -178,8 +184,9 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         "classes": metadata_routing.UNUSED,
     }
 
-    _trained: Outcomes  # what the local models decide about
-    _staged: bool  # whether models may see others, or know samples of other nodes
+    _model: PathModels
+    _trained: Outcomes  # what the local models decide about: with partial_fit more than answers
+    _observed: NodeIds  # with partial_fit: the labels so far
 
     def __init__(
         self,
@@ -189,7 +196,8 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         strategy: str | Strategy = "per_parent",
         decoder: str | Decoder = "best_path",
         chain: str | Chain | None = None,
-        routing: str = "filter",
+        routing: str | Routing = "filter",
+        link: str | Link | None = None,
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         classes: Any = None,
@@ -203,6 +211,7 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         self.decoder = decoder
         self.chain = chain
         self.routing = routing
+        self.link = link
         self.cv = cv
         self.node_estimators = node_estimators
         self.classes = classes
@@ -240,38 +249,61 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         LocalFitError
             If a base estimator fails; names the node.
         """
+        with unchanged_on_error(self):
+            return self._fit(X, y, sample_weight, fit_params)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
         X = prepare_features(self, X, reset=True)
-        nodes, taxonomy, form = read_targets(
+        target, nodes = PathTarget.read(
             required_target(self, y), self._given_taxonomy(), self.classes
         )
         check_consistent_length(X, nodes)
         weights = checked_weights(sample_weight, len(nodes))
-        counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
-        seen = form.class_ids[np.isin(form.class_ids, nodes[counted])]
-        self._start(taxonomy, form, seen)
-        self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
-        split = self._splitter(nodes, taxonomy, self._split_params(weights, fit_params))
-        staging = self._staging(split, weights)
-        if weights is None and self.routing == "weight":
+        strategy, decoder = resolve_strategy(self.strategy), resolve_decoder(self.decoder)
+        refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
+        split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
+        staging = self._staging(strategy, split, weights)
+        if weights is None and staging is not None and staging.routing.is_weighted:
             weights = np.ones(len(nodes))
-        trainer = self._trainer("fit", taxonomy, weights, fit_params, staging)
-        if self._strategy.needs_held_out:
-            folds = split(counted)
-            self._strategy = self._strategy.learnt(
-                taxonomy,
-                lambda strategy: trainer.hold_out(
-                    X, strategy, nodes, seen, counted, folds, weights
-                ),
-            )
-        problems = self._strategy.plan(taxonomy, self._trained, nodes[counted])
-        arrivals = trainer.arrivals(self._strategy, self._trained, nodes[counted])
-        self._models, self._fits = trainer.train(X, problems, counted, arrivals=arrivals)
-        self._staged = staging is not None
-        if not self._models:
-            allow_nan = get_tags(self._base()).input_tags.allow_nan
+        seed = drawn_seed(self.random_state)
+        jobs = jobs_of(
+            self,
+            "fit",
+            target.taxonomy,
+            weights,
+            fit_params,
+            seed=seed,
+            leaves_decide=strategy.leaves_decide,
+        )
+        trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
+        rows = used_rows(weights, len(nodes))
+        strategy, decoder = _tuned(trainer, strategy, decoder, rows, split)
+        fits = [trainer.train(part, i, rows) for i, part in enumerate(strategy.parts())]
+        models = [of_part for of_part, _ in fits]
+        if not any(models):
+            allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
-        self.taxonomy_ = taxonomy
+        self._trained = strategy.outcomes(target.taxonomy, trainer.observed(rows))
+        self._model = PathModels(
+            strategy,
+            models,
+            target.taxonomy,
+            self._trained,
+            is_staged=staging is not None,
+            asks_all=staging is not None and staging.routing.needs_held_out,
+        )
+        self._reports = [report for _, report in fits]
+        self._tuned_decoder = decoder if decoder is not self.decoder else None
+        self._store(target, seed)
         return self
+
+    def _store(self, target: PathTarget, seed: int | None) -> None:
+        """Store what the labels look like; forget what was made of earlier models."""
+        self.__dict__.pop("compression_report_", None)
+        self._target = target
+        self._seed = seed
+        self.classes_ = target.format.classes
+        self.taxonomy_ = target.taxonomy
 
     @available_if(learns_in_batches)
     def partial_fit(
@@ -309,49 +341,69 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
         LocalFitError
             If a base estimator fails; names the node.
         """
-        first = not hasattr(self, "taxonomy_")
+        with unchanged_on_error(self):
+            return self._partial_fit(X, y, classes, sample_weight, fit_params)
+
+    def _partial_fit(
+        self, X: Any, y: Any, classes: Any, sample_weight: Any, fit_params: dict[str, Any]
+    ) -> Self:
         self._refuse_compressed()
+        first = not hasattr(self, "taxonomy_")
         X = prepare_features(self, X, reset=first)
         if first:
-            known = self._known_classes(classes)
-            _, taxonomy, form = read_targets(known, self._given_taxonomy(), self.classes)
-            self._start(taxonomy, form, form.class_ids)
-            self._seen = np.zeros(0, dtype=np.int32)
-        else:
-            taxonomy = self.taxonomy_
-        nodes = self._format.read(required_target(self, y), taxonomy)
+            self._start_batches(classes)
+        target, strategy = self._target, self._model.strategy
+        nodes = target.read_batch(required_target(self, y), self._trained.classes)
         check_consistent_length(X, nodes)
-        strange = ~np.isin(nodes, self._trained.classes)
-        if strange.any():
-            label = as_labels(y).tolist()[np.argmax(strange)]
-            raise TargetError(
-                f"{label!r} is none of the {len(self._trained.classes)} classes known since the "
-                "first call. Pass all labels that may occur as `classes` in the first call to "
-                "partial_fit."
-            )
         weights = checked_weights(sample_weight, len(nodes))
-        counted = np.arange(len(nodes)) if weights is None else np.flatnonzero(weights)
-        if self._strategy.needs_held_out:
-            raise IncompatiblePartsError.needs(
-                self._strategy,
-                "all samples at once, to learn from out-of-fold predictions",
-                "partial_fit sees them in batches",
-                "Use fit, or a strategy without such a parameter.",
-            )
-        self._refuse_mismatch(resolve_decoder(self.decoder), self._bases().values())
-        trainer = self._trainer("partial_fit", taxonomy, weights, fit_params)
-        self._models, self._fits = trainer.train(
-            X,
-            self._strategy.plan(taxonomy, self._trained, nodes[counted]),
-            counted,
-            method="partial_fit",
-            known=self._models,
+        rows = used_rows(weights, len(nodes))
+        decoder = resolve_decoder(self.decoder)
+        for part in (strategy, decoder):
+            if part.needs_tuning:
+                raise IncompatiblePartsError.needs(
+                    part,
+                    "all samples at once, to tune a parameter on out-of-fold predictions",
+                    "partial_fit sees them in batches",
+                    "Use fit, or give the parameter as a number.",
+                )
+        refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
+        jobs = jobs_of(
+            self,
+            "partial_fit",
+            target.taxonomy,
+            weights,
+            fit_params,
+            seed=self._seed,
+            leaves_decide=strategy.leaves_decide,
         )
-        self._seen = np.union1d(self._seen, nodes[counted])
-        seen = self._trained.classes[np.isin(self._trained.classes, self._seen)]
-        self._outcomes = self._strategy.outcomes(taxonomy, seen)
-        self.taxonomy_ = taxonomy
+        fits: list[tuple[Models, FitReport]] = []
+        for part, known in zip(strategy.parts(), self._model.models, strict=True):
+            outcomes = part.outcomes(target.taxonomy, self._trained.classes)
+            problems = part.plan(target.taxonomy, outcomes, nodes[rows])
+            of_part = replace(jobs, context=jobs.context.of_member(len(fits)))
+            fits.append(fit_models(of_part, X, problems, rows, method="partial_fit", known=known))
+        self._observed = np.union1d(self._observed, nodes[rows])
+        observed = self._trained.classes[np.isin(self._trained.classes, self._observed)]
+        self._model = replace(
+            self._model,
+            models=[models for models, _ in fits],
+            outcomes=strategy.outcomes(target.taxonomy, observed),
+        )
+        self._reports = [report for _, report in fits]
+        self._store(target, self._seed)
         return self
+
+    def _start_batches(self, classes: Any) -> None:
+        """Store an empty model of all classes that may occur."""
+        known = self._known_classes(classes)
+        self._target, _ = PathTarget.read(known, self._given_taxonomy(), self.classes)
+        taxonomy, strategy = self._target.taxonomy, resolve_strategy(self.strategy)
+        self._trained = strategy.outcomes(taxonomy, self._target.format.class_ids)
+        no_models: list[Models] = [{} for _ in strategy.parts()]
+        self._model = PathModels(strategy, no_models, taxonomy, self._trained, is_staged=False)
+        self._observed = np.zeros(0, dtype=np.int32)
+        self._seed = drawn_seed(self.random_state)
+        self._tuned_decoder = None
 
     def _given_taxonomy(self) -> Taxonomy | None:
         given = resolve_taxonomy(self.taxonomy)
@@ -369,77 +421,54 @@ class HierarchicalClassifier(PathPredictor, HierarchicalMeta):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return list(taxonomy.leaves)
 
-    def _start(self, taxonomy: Taxonomy, form: TargetFormat, seen: NodeIds) -> None:
-        """Forget what was fitted before; store what the labels look like."""
-        self.__dict__.pop("taxonomy_", None)  # set last: what fails to fit is not fitted
-        self.__dict__.pop("compression_report_", None)
-        self.classes_ = form.classes
-        self._format = form
-        self._strategy = resolve_strategy(self.strategy)
-        self._trained = self._outcomes = self._strategy.outcomes(taxonomy, seen)
-        self._seen = seen
-        self._models = {}
-        self._staged = False
-        self._seed = self._drawn_seed()
-
-    def _splitter(
-        self, nodes: NodeIds, taxonomy: Taxonomy, params: dict[str, Any]
-    ) -> Callable[[Rows], list[tuple[Rows, Rows]]]:
-        """Return what cuts some rows into folds, for all that is learnt from held-out samples."""
-        cv = 5 if self.cv is None else self.cv
-        if isinstance(cv, Integral):
-            cv = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
-        names = taxonomy.node_names[nodes]
-        return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
-
     def _staging(
-        self, split: Callable[[Rows], list[tuple[Rows, Rows]]], weights: Floats | None
+        self, strategy: Strategy, split: Callable[[Rows], Splits], weights: Floats | None
     ) -> Staging | None:
         """Return how models depend on those above them, the parts checked against each other."""
-        chain = resolve_chain(self.chain)
-        check_choice("routing", self.routing, ROUTINGS)
-        if chain is None and self.routing == "filter":
+        chain, routing = resolve_chain(self.chain), resolve_routing(self.routing)
+        if chain is None and not routing.needs_held_out:
             return None
-        if self.routing != "filter" and not self._strategy.sends_down:
+        if routing.needs_held_out and not strategy.sends_down:
             raise IncompatiblePartsError.needs(
                 f"routing={self.routing!r}",
                 "models that learn from the samples of a node",
-                f"those of {self._strategy!r} do not",
+                f"those of {strategy!r} do not",
                 "Use routing='filter', or a strategy such as 'per_parent'.",
             )
         if chain is not None:
-            self._refuse_chain(chain)
-        return Staging(chain, self.routing, split, weights)
-
-    def _refuse_mismatch(self, decoder: Decoder, estimators: Iterable[Any]) -> None:
-        if not decoder.needs_probabilities:
-            return
-        for estimator in estimators:
-            if not hasattr(estimator, "predict_proba"):
-                raise IncompatiblePartsError.needs(
-                    decoder,
-                    "probabilities",
-                    f"{type(estimator).__name__} has no predict_proba",
-                    "Wrap it in CalibratedClassifierCV, or use the decoder 'best_path' or "
-                    "'top_down'.",
-                )
+            refuse_chain(chain, strategy, self)
+        return Staging(chain, routing, split, weights)
 
     # -- predicting -----------------------------------------------------------------------
 
-    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:
-        """Yield the node probabilities of blocks of rows that fit in memory."""
-        check_is_fitted(self, "taxonomy_")
-        X = prepare_features(self, X, reset=False)
-        taxonomy, outcomes, strategy = self.taxonomy_, self._outcomes, self._strategy
-        all_nodes = all_nodes or self.routing != "filter"
-        columns = strategy.columns_per_row(taxonomy, outcomes, all_nodes=all_nodes)
-        for block in row_blocks(_num_samples(X), columns):
-            rows = take_rows(X, np.arange(block.start, block.stop))
-            scores = LocalScores(self._models, rows, taxonomy, staged=self._staged)
-            yield strategy.marginals(taxonomy, outcomes, scores)
+    def _prepared(self, X: Any) -> Any:
+        return prepare_features(self, X, reset=False)
 
-    def _fitted_decoder(self) -> Decoder:
-        decoder = resolve_decoder(self.decoder)
-        check_is_fitted(self, "taxonomy_")
-        self._refuse_mismatch(decoder, (model.estimator for model in self._models.values()))
-        return decoder
+    def _check_decoder(self, decoder: Decoder) -> None:
+        refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
+
+
+def _tuned(
+    trainer: PathTrainer,
+    strategy: Strategy,
+    decoder: Decoder,
+    rows: Rows,
+    split: Callable[[Rows], Splits],
+) -> tuple[Strategy, Decoder]:
+    """Return a strategy and a decoder with the parameters that held-out samples tell."""
+    parts = strategy.parts()
+    n_readers = sum(part.needs_tuning for part in parts) + decoder.needs_tuning
+    if not n_readers:
+        return strategy, decoder
+
+    def train(member: int, inside: Rows) -> Models:
+        return trainer.train(parts[member], member, inside)[0]
+
+    held_out = HeldOutPass(train, rows, split(rows), keep=n_readers > 1)
+    strategy = strategy.with_parts(
+        [
+            part.tuned(trainer.taxonomy, partial(trainer.held_out_scores, held_out, part, i))
+            for i, part in enumerate(parts)
+        ]
+    )
+    return strategy, decoder.tuned(partial(trainer.held_out_marginals, held_out, strategy))

@@ -1,11 +1,12 @@
-"""What all meta-estimators over a taxonomy share: parameters, routing, fitted local models."""
+"""The surface that both classifiers with local models share: parameters, routing, fitted models."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from sklearn import get_config
@@ -15,22 +16,38 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sklhier._classifiers.saved import upgraded_local
 from sklhier._local import linear_fit
-from sklhier._local.base_estimators import PREFIX, NodeEstimators, nested_params, updated_mapping
-from sklhier._local.keys import place_of
+from sklhier._local.base_estimators import (
+    PREFIX,
+    BaseEstimators,
+    nested_params,
+    updated_mapping,
+)
+from sklhier._local.fitting import FitContext, Jobs
+from sklhier._local.keys import ModelKey, name_of
 from sklhier._local.model import LocalModel
 from sklhier._targets.paths import resolve_taxonomy
-from sklhier._training.staged import Staging
-from sklhier._training.trainer import Fits, Trainer
+from sklhier._training.marginals import PathModels, SetModels
+from sklhier._training.trainer import FitReport
 from sklhier._utils import compat
 from sklhier._utils.pickling import restored_state, with_versions
 from sklhier._utils.typing import Floats
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, quoted
+from sklhier.links import Link, resolve_link
 from sklhier.staging import Chain
-from sklhier.strategies import Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["HierarchicalMeta", "bases_have", "learns_in_batches"]
+__all__ = [
+    "LocalClassifier",
+    "drawn_seed",
+    "gives_probabilities",
+    "jobs_of",
+    "learns_in_batches",
+    "refuse_chain",
+    "refuse_mismatch",
+    "splitter_params",
+]
 
 _COMPRESSION_DTYPE = np.dtype(
     [
@@ -45,19 +62,33 @@ _COMPRESSION_DTYPE = np.dtype(
 )
 
 
-def bases_have(method: str) -> Callable[[Any], bool]:
-    """Return a check that every base estimator has a method."""
-
-    def check(self: HierarchicalMeta) -> bool:
-        for base in self._bases().values():
-            getattr(base, method)  # its AttributeError says best what is missing
-        return True
-
-    return check
+def _bases_of(model: LocalClassifier) -> dict[str, Any]:
+    """Return all base estimators known before fit, by the prefix of their parameters."""
+    base = LogisticRegression() if model.estimator is None else model.estimator
+    bases = {"estimator": base}
+    if isinstance(model.node_estimators, Mapping):
+        bases |= {f"{PREFIX}{key}": other for key, other in model.node_estimators.items()}
+    return bases
 
 
-def learns_in_batches(model: HierarchicalMeta) -> bool:
-    """Whether a model can learn from batches; raise an AttributeError if not."""
+def _require_method(model: LocalClassifier, method: str) -> bool:
+    for base in _bases_of(model).values():
+        getattr(base, method)  # its AttributeError says best what is missing
+    return True
+
+
+def gives_probabilities(model: LocalClassifier) -> bool:
+    """Whether a classifier has probabilities; raise an AttributeError if not."""
+    if model.link is None:
+        return _require_method(model, "predict_proba")
+    link = resolve_link(model.link)
+    if not link.gives_probabilities:
+        raise AttributeError(f"link={link!r} gives weights, which are no probabilities.")
+    return _require_method(model, link.response_method)
+
+
+def learns_in_batches(model: LocalClassifier) -> bool:
+    """Whether a classifier can learn from batches; raise an AttributeError if not."""
     for name, without in (("chain", None), ("routing", "filter")):
         value = getattr(model, name, without)
         if value != without:
@@ -65,17 +96,164 @@ def learns_in_batches(model: HierarchicalMeta) -> bool:
                 f"partial_fit sees samples in batches; {name}={value!r} needs all of them "
                 f"at once. Use fit, or {name}={without!r}."
             )
-    return bases_have("partial_fit")(model)
+    return _require_method(model, "partial_fit")
 
 
-class FittedEstimators(Mapping[Hashable, Any]):
-    """Fitted local estimators by name, brought to their full width when they are looked up."""
+# -- parts checked against each other, before anything is fitted --------------------------
+
+
+def jobs_of(
+    model: LocalClassifier,
+    method: str,
+    taxonomy: Taxonomy,
+    weights: Floats | None,
+    fit_params: dict[str, Any],
+    *,
+    seed: int | None,
+    leaves_decide: bool,
+) -> Jobs:
+    """Return what makes jobs of local problems, the parts of a classifier checked.
+
+    Parameters
+    ----------
+    model : LocalClassifier
+        Gives parameters alone.
+    method : {"fit", "partial_fit"}
+        The method of the base estimators that is called.
+    taxonomy : Taxonomy
+    weights : ndarray of float64, shape (n_samples,), or None
+        Weights of the samples.
+    fit_params : dict
+        Other parameters of the call.
+    seed : int or None
+        Seed of all base estimators.
+    leaves_decide : bool
+        Whether there are models that decide about single leaves.
+    """
+    bases = _bases_of(model)
+    link = None if model.link is None else resolve_link(model.link)
+    if link is not None:
+        _refuse_without(link, link.response_method, bases.values())
+    chosen = BaseEstimators(
+        bases["estimator"], model.node_estimators, taxonomy, leaves_decide=leaves_decide
+    )
+    params = _routed_params(model, method, weights, fit_params)
+    context = FitContext.of(taxonomy, seed, link, model.n_jobs, model.verbose)
+    return Jobs(context, chosen, params)
+
+
+def drawn_seed(random_state: Any) -> int | None:
+    """Return the seed of all base estimators; None where they keep their own random states."""
+    if random_state is None:
+        return None
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def splitter_params(
+    model: LocalClassifier, weights: Floats | None, fit_params: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters of the splitter, such as ``groups``."""
+    if not (get_config()["enable_metadata_routing"] and hasattr(model.cv, "split")):
+        return {}
+    given = {} if weights is None else {"sample_weight": weights}
+    return dict(process_routing(model, "fit", **given, **fit_params)["cv"]["split"])
+
+
+def _routed_params(
+    model: LocalClassifier, method: str, weights: Floats | None, fit_params: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return the parameters with which each base estimator is fitted."""
+    bases = _bases_of(model)
+    given = {} if weights is None else {"sample_weight": weights}
+    if get_config()["enable_metadata_routing"]:
+        routed = process_routing(model, method, **given, **fit_params)
+        return {name: dict(routed[name][method]) for name in bases}
+    if fit_params:
+        raise TypeError(
+            f"{method} got {sorted(fit_params)}. Parameters other than sample_weight need "
+            "sklearn.set_config(enable_metadata_routing=True) and "
+            f"`set_{method}_request` on the base estimator."
+        )
+    for base in bases.values():
+        if weights is not None and not has_fit_parameter(base, "sample_weight"):
+            raise IncompatiblePartsError.needs(
+                "sample_weight",
+                "a base estimator whose fit takes it",
+                f"that of {type(base).__name__} does not",
+                "Leave the weights out, take another base estimator, or, where a step of a "
+                "Pipeline should get them, enable metadata routing and request them there.",
+            )
+    return dict.fromkeys(bases, given)
+
+
+class _HasStages(Protocol):
+    has_stages: Any
+
+
+def refuse_chain(chain: Chain, strategy: _HasStages, model: LocalClassifier) -> None:
+    """Check a chain against the strategy and the base estimators; warn of one that leaks."""
+    if not strategy.has_stages:
+        raise IncompatiblePartsError.needs(
+            chain,
+            "models above each other",
+            f"{strategy!r} has none",
+            "Use chain=None, or another strategy.",
+        )
+    _refuse_without(chain, chain.method, _bases_of(model).values())
+    if chain.training != "out_of_fold":
+        warnings.warn(LeakageWarning.of(chain), stacklevel=5)
+
+
+def _refuse_without(part: Chain | Link, method: str, bases: Iterable[Any]) -> None:
+    for base in bases:
+        if not hasattr(base, method):
+            raise IncompatiblePartsError.needs(
+                part,
+                f"base estimators with {method}",
+                f"{type(base).__name__} has none",
+                "Wrap it in CalibratedClassifierCV, or use outputs of another method.",
+            )
+
+
+class _MayNeedProbabilities(Protocol):
+    needs_probabilities: Any
+
+
+def refuse_mismatch(decoder: _MayNeedProbabilities, model: LocalClassifier, others: str) -> None:
+    """Refuse a decoder that needs probabilities where base estimators have none.
+
+    Parameters
+    ----------
+    decoder : Decoder or SetDecoder
+    model : LocalClassifier
+    others : str
+        Decoders that do without, for the message.
+    """
+    if not decoder.needs_probabilities:
+        return
+    link = None if model.link is None else resolve_link(model.link)
+    for base in _bases_of(model).values():
+        fails = (
+            not hasattr(base, "predict_proba") if link is None else not link.gives_probabilities
+        )
+        why = f"{link!r} gives weights" if link else f"{type(base).__name__} has no predict_proba"
+        if fails:
+            raise IncompatiblePartsError.needs(
+                decoder,
+                "probabilities",
+                why,
+                f"Wrap it in CalibratedClassifierCV, or use the decoder {others}.",
+            )
+
+
+class _FittedEstimators(Mapping[Hashable, Any]):
+    """Fitted local estimators by name, each brought to its full width when it is looked up."""
 
     def __init__(self, models: dict[Hashable, LocalModel]) -> None:
         self._models = models
 
     def __getitem__(self, name: Hashable) -> Any:
-        return self._models[name].whole
+        return self._models[name].full_width
 
     def __iter__(self) -> Iterator[Hashable]:
         return iter(self._models)
@@ -88,36 +266,26 @@ class FittedEstimators(Mapping[Hashable, Any]):
         return f"{type(self).__name__}({names})"
 
 
-class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """A meta-classifier with a base estimator at each place that decides.
+class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """A meta-classifier with a base estimator for each local problem.
 
-    Subclasses store the parameters that are used here in their ``__init__``, resolve their strategy
-    to ``_strategy``, and put fitted models into ``_models`` and ``_fits``.
+    Subclasses store the parameters that are used here in their ``__init__``; ``fit`` sets the
+    private attributes.
     """
 
     estimator: Any
     taxonomy: Any
+    link: str | Link | None
     node_estimators: Any
     cv: Any
     n_jobs: int | None
     verbose: int
     random_state: Any
     taxonomy_: Taxonomy
-    _strategy: Strategy
-    _models: dict[int, LocalModel]
-    _fits: Fits
-    _seed: int | None
     compression_report_: np.ndarray[Any, Any]  # after compress
-
-    def _base(self) -> Any:
-        return LogisticRegression() if self.estimator is None else self.estimator
-
-    def _bases(self) -> dict[str, Any]:
-        """Return all base estimators known before fit, by the prefix of their parameters."""
-        bases = {"estimator": self._base()}
-        if isinstance(self.node_estimators, Mapping):
-            bases |= {f"{PREFIX}{key}": e for key, e in self.node_estimators.items()}
-        return bases
+    _model: PathModels | SetModels
+    _reports: list[FitReport]  # of each part of the strategy
+    _seed: int | None
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, with ``deep`` also those of the estimators within."""
@@ -148,7 +316,7 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             .add(caller="fit", callee="fit")
             .add(caller="partial_fit", callee="partial_fit")
         )
-        for name, base in self._bases().items():
+        for name, base in _bases_of(self).items():
             router.add(**{name: base}, method_mapping=mapping)
         if hasattr(self.cv, "split"):
             splits = MethodMapping().add(caller="fit", callee="split")
@@ -157,7 +325,7 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        base = get_tags(self._base())
+        base = get_tags(_bases_of(self)["estimator"])
         tags.input_tags = base.input_tags
         tags.non_deterministic = base.non_deterministic
         if base.classifier_tags is not None:
@@ -166,7 +334,7 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
     def _sk_visual_block_(self) -> Any:
-        parts = self._bases()
+        parts = _bases_of(self)
         if self.taxonomy is not None:
             parts["taxonomy"] = resolve_taxonomy(self.taxonomy)
         return compat.visual_block(list(parts.values()), list(parts))
@@ -175,92 +343,10 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return with_versions(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(restored_state(self, state))
+        super().__setstate__(upgraded_local(restored_state(self, state)))
 
     def _gives_probabilities(self) -> bool:
-        return bases_have("predict_proba")(self)
-
-    def _trainer(
-        self,
-        method: str,
-        taxonomy: Taxonomy,
-        weights: Floats | None,
-        fit_params: dict[str, Any],
-        staging: Staging | None = None,
-    ) -> Trainer:
-        """Return what fits the local models, the parts checked against each other."""
-        bases = self._bases()
-        chosen = NodeEstimators(
-            bases["estimator"],
-            self.node_estimators,
-            taxonomy,
-            leaves_decide=self._leaves_decide(),
-        )
-        params = self._routed(method, weights, fit_params)
-        return Trainer(taxonomy, chosen, params, self._seed, self.n_jobs, self.verbose, staging)
-
-    def _refuse_chain(self, chain: Chain) -> None:
-        """Check a chain against the strategy and the base estimators."""
-        if not self._strategy.has_stages:
-            raise IncompatiblePartsError.needs(
-                chain,
-                "models above each other",
-                f"{self._strategy!r} has none",
-                "Use chain=None, or another strategy.",
-            )
-        for base in self._bases().values():
-            if not hasattr(base, chain.method):
-                raise IncompatiblePartsError.needs(
-                    chain,
-                    f"base estimators with {chain.method}",
-                    f"{type(base).__name__} has none",
-                    "Wrap it in CalibratedClassifierCV, or use another `output` of the chain.",
-                )
-        if chain.training != "out_of_fold":
-            warnings.warn(LeakageWarning.of(chain), stacklevel=5)
-
-    def _leaves_decide(self) -> bool:
-        """Whether there are models that decide about single leaves."""
-        return self._strategy.leaves_decide
-
-    def _drawn_seed(self) -> int | None:
-        """Return what the random states of all base estimators follow from."""
-        if self.random_state is None:
-            return None
-        random_state = check_random_state(self.random_state)
-        return int(random_state.randint(np.iinfo(np.int32).max))
-
-    def _split_params(self, weights: Floats | None, fit_params: dict[str, Any]) -> dict[str, Any]:
-        """Return the parameters with which the splitter is asked, such as ``groups``."""
-        if not (get_config()["enable_metadata_routing"] and hasattr(self.cv, "split")):
-            return {}
-        given = {} if weights is None else {"sample_weight": weights}
-        return dict(process_routing(self, "fit", **given, **fit_params)["cv"]["split"])
-
-    def _routed(
-        self, method: str, weights: Floats | None, fit_params: dict[str, Any]
-    ) -> dict[str, dict[str, Any]]:
-        """Return the parameters with which each base estimator is fitted."""
-        given = {} if weights is None else {"sample_weight": weights}
-        if get_config()["enable_metadata_routing"]:
-            routed = process_routing(self, method, **given, **fit_params)
-            return {name: dict(routed[name][method]) for name in self._bases()}
-        if fit_params:
-            raise TypeError(
-                f"{method} got {sorted(fit_params)}. Parameters other than sample_weight need "
-                "sklearn.set_config(enable_metadata_routing=True) and "
-                f"`set_{method}_request` on the base estimator."
-            )
-        for base in self._bases().values():
-            if weights is not None and not has_fit_parameter(base, "sample_weight"):
-                raise IncompatiblePartsError.needs(
-                    "sample_weight",
-                    "a base estimator whose fit takes it",
-                    f"that of {type(base).__name__} does not",
-                    "Leave the weights out, take another base estimator, or, where a step of a "
-                    "Pipeline should get them, enable metadata routing and request them there.",
-                )
-        return dict.fromkeys(self._bases(), given)
+        return gives_probabilities(self)
 
     # -- taking less space ----------------------------------------------------------------
 
@@ -326,27 +412,25 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"`min_weight` is a finite number, 0 or more; {min_weight!r} was given."
             )
-        able = {
-            owner for owner, model in self._models.items() if linear_fit.is_linear(model.estimator)
-        }
-        if self._models and not able:
-            names = sorted({type(model.estimator).__name__ for model in self._models.values()})
+        models = list(_named_models(self._model))
+        able = [linear_fit.is_linear(model.estimator) for _, model in models]
+        if models and not any(able):
+            names = sorted({type(model.estimator).__name__ for _, model in models})
             raise IncompatiblePartsError.needs(
                 "compress",
                 "linear models as local models, such as LinearSVC or LogisticRegression",
                 f"those of this classifier are of the type {quoted(names)}",
                 "Use such a base estimator, not a subclass, alone or at the end of a Pipeline.",
             )
-        models, rows = dict(self._models), []
-        for owner in sorted(models):
-            if owner in able:
-                models[owner], sizes = models[owner].compressed(dtype, min_weight)
-            else:
-                sizes = (0,) * 5
-            kind = type(models[owner].estimator).__name__
-            fitted = kind if owner in able else f"{kind}: left as it is"
-            rows.append((self._key(owner), fitted, *sizes))
-        self._models = models
+        smaller: list[dict[ModelKey, LocalModel]] = [{} for _ in self._model.models]
+        rows = []
+        for ((member, name), model), is_linear in zip(models, able, strict=True):
+            kind, sizes = type(model.estimator).__name__, (0,) * 5
+            if is_linear:
+                model, sizes = model.compressed(dtype, min_weight)
+            smaller[member][model.key] = model
+            rows.append((name, kind if is_linear else f"{kind}: left as it is", *sizes))
+        self._model = replace(self._model, models=smaller)
         self.compression_report_ = np.array(rows, dtype=_COMPRESSION_DTYPE)
         return self
 
@@ -359,15 +443,10 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
 
     @property
-    def strategy_(self) -> Strategy:
-        """The strategy in use, with what it has learnt."""
+    def strategy_(self) -> Any:
+        """The strategy in use, its parameters tuned."""
         check_is_fitted(self, "taxonomy_")
-        return self._strategy
-
-    def _key(self, owner: int) -> Hashable:
-        """Return the name of a place, within an ensemble with its position before it."""
-        place = place_of(owner, self.taxonomy_)
-        return (place.member, place.key) if self._strategy.has_members else place.key
+        return self._model.strategy
 
     @property
     def estimators_(self) -> Mapping[Hashable, Any]:
@@ -378,13 +457,30 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         looked up.
         """
         check_is_fitted(self, "taxonomy_")
-        return FittedEstimators(
-            {self._key(owner): self._models[owner] for owner in sorted(self._models)}
-        )
+        return _FittedEstimators({name: m for (_, name), m in _named_models(self._model)})
 
     @property
     def fit_report_(self) -> np.ndarray[Any, Any]:
         """A record for each local problem of the last call to fit or partial_fit."""
         check_is_fitted(self, "taxonomy_")
-        names = [self._key(owner) for owner in self._fits.owners.tolist()]
-        return self._fits.report(names, self.taxonomy_)
+        return np.concatenate(
+            [
+                report.records([_name(self._model, i, key) for key in report.keys], self.taxonomy_)
+                for i, report in enumerate(self._reports)
+            ]
+        )
+
+
+def _name(model: PathModels | SetModels, member: int, key: ModelKey) -> Hashable:
+    """Return the name of a local model; of one in an ensemble, with the member's position."""
+    name = name_of(key, model.taxonomy)
+    return (member, name) if model.has_members else name
+
+
+def _named_models(
+    model: PathModels | SetModels,
+) -> Iterator[tuple[tuple[int, Hashable], LocalModel]]:
+    """Yield all local models, sorted, with the position of the member and their name."""
+    for member, models in enumerate(model.models):
+        for key in sorted(models):
+            yield (member, _name(model, member, key)), models[key]

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklhier._classifiers.joint_base import JointModel, has_batches
-from sklhier._classifiers.set_prediction import TABLES, SetPredictor
+from sklhier._classifiers.set_prediction import SetPredictor
 from sklhier._folds.folds import folds_among
 from sklhier._joint.deduplicate import merge_repeats
 from sklhier._joint.network import Network
@@ -24,7 +24,7 @@ from sklhier._joint.solvers import Samples
 from sklhier._probabilities.consistency import make_consistent
 from sklhier._targets.label_sets import read_label_sets
 from sklhier._targets.paths import resolve_taxonomy
-from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_choice, checked_weights, required_target
@@ -429,7 +429,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
             found, _ = self._fitted(
                 network, take_rows(X, inside), closed[inside], weights[inside], taxonomy
             )
-            for block in row_blocks(len(left_out), TABLES * taxonomy.n_nodes):
+            for block in row_blocks(len(left_out), numbers_per_row("sets", taxonomy.n_nodes)):
                 part = left_out[block]
                 marginals = self._marginals_of(take_rows(X, part), found, live, taxonomy)
                 yield HeldOutSets(marginals, sparse.csr_array(closed[part]), weights[part])

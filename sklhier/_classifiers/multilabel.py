@@ -1,50 +1,57 @@
-"""The meta-estimator for several labels: a set of nodes for each sample."""
+"""The classifier with local models: a set of labels for each sample."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from functools import partial
-from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy import sparse
-from sklearn.base import clone
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
-from sklhier._classifiers.local_base import HierarchicalMeta, learns_in_batches
-from sklhier._classifiers.set_prediction import TABLES, SetPredictor
-from sklhier._folds.folds import folds_among
-from sklhier._local.keys import place_of
-from sklhier._local.scores import LocalScores
+from sklhier._classifiers.local_base import (
+    LocalClassifier,
+    drawn_seed,
+    jobs_of,
+    learns_in_batches,
+    refuse_chain,
+    refuse_mismatch,
+    splitter_params,
+)
+from sklhier._classifiers.set_prediction import (
+    SetPredictor,
+    SetTarget,
+    fitted_decoder,
+    refuse_tuning,
+)
+from sklhier._local.keys import ModelKey
+from sklhier._local.model import Models
 from sklhier._probabilities.consistency import METHODS
-from sklhier._targets.label_sets import read_label_sets
-from sklhier._targets.paths import resolve_taxonomy
+from sklhier._training.marginals import SetModels, observed_nodes
 from sklhier._training.staged import Staging
-from sklhier._training.trainer import Models, Trainer
-from sklhier._utils.memory_blocks import row_blocks
-from sklhier._utils.rows import take_rows
-from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._training.trainer import FitReport, HeldOutPass, SetTrainer, fit_models
+from sklhier._utils.pickling import unchanged_on_error
+from sklhier._utils.typing import Rows
 from sklhier._utils.validation import (
     check_choice,
     checked_weights,
     prepare_features,
     require_numeric_table,
     required_target,
+    used_rows,
 )
-from sklhier.decoders import HeldOutSets, SetDecoder, SetMarginals, resolve_set_decoder
-from sklhier.exceptions import IncompatiblePartsError
-from sklhier.model_selection import HierarchicalStratifiedKFold
-from sklhier.staging import Chain, resolve_chain
-from sklhier.strategies import Memberships, Strategy, resolve_strategy
-from sklhier.taxonomy import Taxonomy
+from sklhier.decoders import SetDecoder
+from sklhier.links import Link
+from sklhier.staging import Chain, Filter, resolve_chain
+from sklhier.strategies import Memberships, SetStrategy, resolve_set_strategy
 
 __all__ = ["HierarchicalMultiLabelClassifier"]
 
 
-class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
+class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
     """Classify into a taxonomy, any number of labels for each sample.
 
     Local models say for each node whether a sample belongs to it [1]_; their answers are combined
@@ -61,7 +68,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         Tree or DAG of the labels. If None, it is inferred from `y` where that holds paths; the
         columns of an indicator are then all children of the root.
-    strategy : str or Strategy, default="per_parent"
+    strategy : str or SetStrategy, default="per_parent"
         Which local problems are solved: ``"per_parent"`` (each node among the samples of all its
         parents), ``"per_node"`` (examples by a policy), ``"per_level"`` and ``"flat"`` (all nodes of
         a level, or all nodes, among all samples), ``"ensemble"`` (the mean of others).
@@ -79,6 +86,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         the mean with more confident children (``"true_path"``). Strategies whose models are about
         the samples of a node's parents multiply down the paths; in a DAG the least probable
         parent counts.
+    link : str or Link, default=None
+        How the outputs of a local model become probabilities, as in
+        :class:`~sklhier.HierarchicalClassifier`.
     cv : int, splitter or iterable, default=None
         Folds for what is learnt from out-of-fold predictions: thresholds, and by `chain`. A number,
         None for 3, means that many folds of
@@ -111,7 +121,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         parents: by that of the first of them). In an ensemble, by the member's position and name.
     decoder_ : SetDecoder
         The decoder in use, with thresholds that are given or learnt.
-    strategy_ : Strategy
+    strategy_ : SetStrategy
         The strategy in use.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
@@ -160,15 +170,18 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         "classes": metadata_routing.UNUSED,
     }
 
+    _model: SetModels
+
     def __init__(
         self,
         estimator: Any = None,
         *,
         taxonomy: Any = None,
-        strategy: str | Strategy = "per_parent",
+        strategy: str | SetStrategy = "per_parent",
         decoder: str | SetDecoder = "threshold",
         chain: str | Chain | None = None,
         consistency: str = "max",
+        link: str | Link | None = None,
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         classes: Any = None,
@@ -182,6 +195,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         self.decoder = decoder
         self.chain = chain
         self.consistency = consistency
+        self.link = link
         self.cv = cv
         self.node_estimators = node_estimators
         self.classes = classes
@@ -229,36 +243,61 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         LocalFitError
             If a base estimator fails; names the node.
         """
+        with unchanged_on_error(self):
+            return self._fit(X, y, sample_weight, fit_params)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
         X = prepare_features(self, X, reset=True)
-        closed, taxonomy, form = read_label_sets(
-            required_target(self, y), resolve_taxonomy(self.taxonomy), self.classes
-        )
+        target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
+        taxonomy = target.taxonomy
         check_consistent_length(X, closed)
         weights = checked_weights(sample_weight, closed.shape[0])
-        counted = np.arange(closed.shape[0]) if weights is None else np.flatnonzero(weights)
-        self._start(taxonomy, form)
-        split = self._splitter(closed, taxonomy, self._split_params(weights, fit_params))
+        strategy, decoder = self._parts(target)
+        split = target.splitter(self.cv, closed, splitter_params(self, weights, fit_params))
         chain = resolve_chain(self.chain)
         if chain is not None:
-            self._refuse_chain(chain)
-        staging = None if chain is None else Staging(chain, "filter", split, weights)
-        trainer = self._trainer("fit", taxonomy, weights, fit_params, staging)
-        members = Memberships(closed[counted], taxonomy)
-        is_joint = partial(_learns_jointly, trainer)
-        self._models, self._fits = trainer.train(
-            X, self._strategy.plan_sets(members, is_joint), counted
-        )
-        self._live = members.live
-        if self.decoder_.needs_held_out:
-            folds = split(counted)
-            self.decoder_ = self.decoder_.learnt(
-                lambda: self._held_out(trainer, X, closed, counted, folds, weights)
-            )
-        if not self._models:
-            allow_nan = get_tags(self._base()).input_tags.allow_nan
+            refuse_chain(chain, strategy, self)
+        staging = None if chain is None else Staging(chain, Filter(), split, weights)
+        seed = drawn_seed(self.random_state)
+        jobs = jobs_of(self, "fit", taxonomy, weights, fit_params, seed=seed, leaves_decide=True)
+        trainer = SetTrainer(jobs, X, weights, staging, closed)
+        rows = used_rows(weights, closed.shape[0])
+        parts = strategy.set_parts()
+        fits = [trainer.train(part, i, rows) for i, part in enumerate(parts)]
+        models = [of_part for of_part, _ in fits]
+        if not any(models):
+            allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
-        self.taxonomy_ = taxonomy
+
+        def train(member: int, inside: Rows) -> Models:
+            return trainer.train(parts[member], member, inside)[0]
+
+        if decoder.needs_held_out:
+            held_out = HeldOutPass(train, rows, split(rows), keep=False)
+            decoder = decoder.learnt(
+                partial(trainer.held_out_marginals, held_out, strategy, self.consistency)
+            )
+        observed = observed_nodes(closed[rows])
+        self._model = SetModels(strategy, models, taxonomy, observed, self.consistency)
+        self._reports = [report for _, report in fits]
+        self._store(target, decoder, seed)
         return self
+
+    def _parts(self, target: SetTarget) -> tuple[SetStrategy, SetDecoder]:
+        """Return the strategy and the decoder, checked against each other and the taxonomy."""
+        check_choice("consistency", self.consistency, METHODS)
+        decoder = fitted_decoder(self.decoder, target.taxonomy)
+        refuse_mismatch(decoder, self, "'threshold'")
+        return resolve_set_strategy(self.strategy), decoder
+
+    def _store(self, target: SetTarget, decoder: SetDecoder, seed: int | None) -> None:
+        """Store what the labels look like; forget what was made of earlier models."""
+        self.__dict__.pop("compression_report_", None)
+        self._target = target
+        self._seed = seed
+        self.decoder_ = decoder
+        self.classes_ = target.classes
+        self.taxonomy_ = target.taxonomy
 
     @available_if(learns_in_batches)
     def partial_fit(
@@ -296,127 +335,56 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         LocalFitError
             If a base estimator fails; names the node.
         """
-        first = not hasattr(self, "taxonomy_")
+        with unchanged_on_error(self):
+            return self._partial_fit(X, y, classes, sample_weight, fit_params)
+
+    def _partial_fit(
+        self, X: Any, y: Any, classes: Any, sample_weight: Any, fit_params: dict[str, Any]
+    ) -> Self:
         self._refuse_compressed()
+        first = not hasattr(self, "taxonomy_")
         X = prepare_features(self, X, reset=first)
+        y = required_target(self, y)
         if first:
             given = self.classes if classes is None else classes
-            closed, taxonomy, form = read_label_sets(
-                required_target(self, y), resolve_taxonomy(self.taxonomy), given
-            )
-            self._start(taxonomy, form)
-            self._live = np.zeros(0, dtype=np.int32)
+            target, closed = SetTarget.read(y, self.taxonomy, given)
+            strategy, decoder = self._parts(target)
+            no_models: list[Models] = [{} for _ in strategy.set_parts()]
+            nothing = np.zeros(0, dtype=np.int32)
+            model = SetModels(strategy, no_models, target.taxonomy, nothing, self.consistency)
+            seed = drawn_seed(self.random_state)
         else:
-            taxonomy = self.taxonomy_
-            closed = self._format.read(required_target(self, y), taxonomy)
-        if self.decoder_.needs_held_out:
-            raise IncompatiblePartsError.needs(
-                self.decoder_,
-                "all samples at once, to learn from out-of-fold predictions",
-                "partial_fit sees them in batches",
-                "Use fit, or a threshold that is a number.",
-            )
+            target, decoder, model, seed = self._target, self.decoder_, self._model, self._seed
+            strategy, closed = model.strategy, target.read_batch(y)
+        refuse_tuning(decoder)
         check_consistent_length(X, closed)
         weights = checked_weights(sample_weight, closed.shape[0])
-        counted = np.arange(closed.shape[0]) if weights is None else np.flatnonzero(weights)
-        trainer = self._trainer("partial_fit", taxonomy, weights, fit_params)
-        members = Memberships(closed[counted], taxonomy, incremental=True)
-        self._models, self._fits = trainer.train(
-            X,
-            self._strategy.plan_sets(members, lambda _: False),
-            counted,
-            method="partial_fit",
-            known=self._models,
+        rows = used_rows(weights, closed.shape[0])
+        jobs = jobs_of(
+            self,
+            "partial_fit",
+            target.taxonomy,
+            weights,
+            fit_params,
+            seed=seed,
+            leaves_decide=True,
         )
-        self._live = np.union1d(self._live, np.unique(closed[counted].indices)).astype(np.int32)
-        self.taxonomy_ = taxonomy
+        members = Memberships(closed[rows], target.taxonomy, incremental=True)
+        fits: list[tuple[Models, FitReport]] = []
+        for part, known in zip(strategy.set_parts(), model.models, strict=True):
+            problems = part.plan_sets(members, _one_by_one)
+            of_part = replace(jobs, context=jobs.context.of_member(len(fits)))
+            fits.append(fit_models(of_part, X, problems, rows, method="partial_fit", known=known))
+        observed = np.union1d(model.observed, observed_nodes(closed[rows])).astype(np.int32)
+        self._model = replace(model, models=[models for models, _ in fits], observed=observed)
+        self._reports = [report for _, report in fits]
+        self._store(target, decoder, seed)
         return self
 
-    def _start(self, taxonomy: Taxonomy, form: Any) -> None:
-        """Forget what was fitted before; store what the labels look like."""
-        self.__dict__.pop("taxonomy_", None)  # set last: what fails to fit is not fitted
-        self.__dict__.pop("compression_report_", None)
-        check_choice("consistency", self.consistency, METHODS)
-        self._format = form
-        names = taxonomy.node_names[form.class_ids]
-        one_kind = all(isinstance(name, str) for name in names.tolist())
-        self.classes_ = names.astype(str) if one_kind else names
-        self._strategy = resolve_strategy(self.strategy)
-        self.decoder_ = clone(resolve_set_decoder(self.decoder))
-        self.decoder_.check_taxonomy(taxonomy)
-        self._refuse_mismatch(self.decoder_, self._bases().values())
-        self._models = {}
-        self._seed = self._drawn_seed()
-
-    def _leaves_decide(self) -> bool:
-        return True
-
-    def _splitter(
-        self, closed: sparse.csr_array, taxonomy: Taxonomy, params: dict[str, Any]
-    ) -> Callable[[Rows], list[tuple[Rows, Rows]]]:
-        """Return what cuts some rows into folds, for all that is learnt from held-out samples."""
-        cv = 3 if self.cv is None else self.cv
-        n_samples = int(closed.shape[0])
-
-        def split(rows: Rows) -> list[tuple[Rows, Rows]]:
-            indicator = closed[rows][:, 1:]
-            if isinstance(cv, Integral):
-                splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
-                return list(splitter.split(np.zeros((len(rows), 1)), indicator))
-            return folds_among(cv, rows, n_samples, indicator.astype(np.int8).toarray(), params)
-
-        return split
-
-    def _held_out(
-        self,
-        trainer: Trainer,
-        X: Any,
-        closed: sparse.csr_array,
-        counted: Rows,
-        folds: list[tuple[Rows, Rows]],
-        weights: Floats | None,
-    ) -> Iterator[HeldOutSets]:
-        """Fit to the training part of each fold; yield blocks of the rows left out."""
-        for train, test in folds:
-            inside, left_out = counted[np.sort(train)], counted[np.sort(test)]
-            members = Memberships(closed[inside], trainer.taxonomy)
-            problems = self._strategy.plan_sets(members, partial(_learns_jointly, trainer))
-            models, _ = trainer.train(X, problems, inside)
-            for block in row_blocks(len(left_out), TABLES * trainer.taxonomy.n_nodes):
-                part = left_out[block]
-                marginals = self._marginals_of(
-                    take_rows(X, part), models, members.live, trainer.taxonomy
-                )
-                of_part = np.ones(len(part)) if weights is None else weights[part]
-                yield HeldOutSets(marginals, sparse.csr_array(closed[part]), of_part)
-
-    def _refuse_mismatch(self, decoder: SetDecoder, estimators: Iterable[Any]) -> None:
-        if not decoder.needs_probabilities:
-            return
-        for estimator in estimators:
-            if not hasattr(estimator, "predict_proba"):
-                raise IncompatiblePartsError.needs(
-                    decoder,
-                    "probabilities",
-                    f"{type(estimator).__name__} has no predict_proba",
-                    "Wrap it in CalibratedClassifierCV, or use the decoder 'threshold'.",
-                )
-
-    # -- predicting -----------------------------------------------------------------------
-
-    def _set_marginals(self, X: Any) -> SetMarginals:
-        return self._marginals_of(X, self._models, self._live, self.taxonomy_)
-
-    def _marginals_of(
-        self, X: Any, models: Models, live: NodeIds, taxonomy: Taxonomy
-    ) -> SetMarginals:
-        scores = LocalScores(models, X, taxonomy)
-        raw, proba = self._strategy.set_proba(taxonomy, live, scores, self.consistency)
-        return SetMarginals(taxonomy, raw, proba)
+    def _prepared(self, X: Any) -> Any:
+        return prepare_features(self, X, reset=False)
 
 
-def _learns_jointly(trainer: Trainer, owner: int) -> bool:
-    """Whether the base estimator of a place learns several outputs in one call."""
-    _, base = trainer.chosen.at(place_of(owner, trainer.taxonomy))
-    tags = get_tags(base).classifier_tags
-    return bool(tags is not None and tags.multi_label)
+def _one_by_one(key: ModelKey) -> bool:  # noqa: ARG001
+    """Return False: with batches every node has a model of its own."""
+    return False

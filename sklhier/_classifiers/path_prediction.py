@@ -1,14 +1,12 @@
-"""From node probabilities to the answers of an estimator, in the format of the training labels.
-
-Estimators mix these in; what they know of their models is how to compute node probabilities.
-"""
+"""One path for each sample: labels to nodes, and node probabilities to labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy import sparse
@@ -16,73 +14,155 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
 from sklhier._classifiers.probability_tables import concatenated, gives_probabilities, written
+from sklhier._folds.folds import Splits, folds_among
+from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._probabilities.marginals import (
     DenseMarginals,
     Marginals,
     Outcomes,
     checked_node_proba,
 )
-from sklhier._targets.paths import TargetFormat, label_sets, same_rows
-from sklhier._utils.typing import Floats, Labels, Objects
+from sklhier._targets.paths import TargetFormat, as_labels, label_sets, read_targets, same_rows
+from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
 from sklhier._utils.validation import required_target
-from sklhier.decoders import (
-    Decoder,
-    resolve_decoder,
-    top_answers,
-)
-from sklhier.exceptions import IncompatiblePartsError
+from sklhier.decoders import Decoder, resolve_decoder, top_answers
+from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["PathPredictor"]
+__all__ = ["PathModel", "PathPredictor", "PathTarget"]
+
+
+class PathModel(Protocol):
+    """A fitted model where a sample has one path, local or joint.
+
+    Attributes
+    ----------
+    outcomes : Outcomes
+        The possible answers.
+    """
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """The possible answers."""
+
+    def blocks(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:
+        """Yield the node probabilities of blocks of rows that fit in memory."""
+
+
+@dataclass(frozen=True)
+class PathTarget:
+    """The labels of a classifier where a sample has one path.
+
+    Attributes
+    ----------
+    taxonomy : Taxonomy
+    format : TargetFormat
+        How the labels of `fit` looked, and the way back.
+    """
+
+    taxonomy: Taxonomy
+    format: TargetFormat
+
+    @classmethod
+    def read(cls, y: Any, taxonomy: Taxonomy | None, classes: Any) -> tuple[Self, NodeIds]:
+        """Read the labels of `fit`; return the node of each label, too."""
+        nodes, taxonomy, form = read_targets(y, taxonomy, classes)
+        return cls(taxonomy, form), nodes
+
+    def read_batch(self, y: Any, known: NodeIds) -> NodeIds:
+        """Return the node of each label of a later batch; refuse those that are not known."""
+        nodes = self.format.read(y, self.taxonomy)
+        unknown = ~np.isin(nodes, known)
+        if unknown.any():
+            label = as_labels(y).tolist()[np.argmax(unknown)]
+            raise TargetError(
+                f"{label!r} is none of the {len(known)} classes known since the first call. Pass "
+                "all labels that may occur as `classes` in the first call to partial_fit."
+            )
+        return nodes
+
+    def splitter(
+        self, cv: Any, nodes: NodeIds, params: dict[str, Any]
+    ) -> Callable[[Rows], Splits]:
+        """Return a function that cuts rows into folds, for all that is tuned on held-out samples."""
+        cv = 5 if cv is None else cv
+        if isinstance(cv, Integral):
+            cv = HierarchicalStratifiedKFold(int(cv), taxonomy=self.taxonomy)
+        names = self.taxonomy.node_names[nodes]
+        return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
+
+    def restore(self, answers: Any) -> Any:
+        """Return answers, nodes or closed sets of them, as labels."""
+        if sparse.issparse(answers):
+            return label_sets(answers, self.taxonomy)
+        return self.format.restore(answers, self.taxonomy)
+
+    def is_right(self, y: Any, answers: Any) -> Bools:
+        """Tell for each sample whether the answer is the true node, or its closed set."""
+        true = self.format.read(y, self.taxonomy)
+        check_consistent_length(true, answers)
+        if not sparse.issparse(answers):
+            right: Bools = true == answers
+            return right
+        wanted = self.taxonomy.ancestor_closure[np.maximum(true, 0)]
+        return (true >= 0) & same_rows(wanted, answers)
 
 
 class PathPredictor:
-    """What an estimator that gives one path to each sample can be asked.
+    """The predictions of an estimator that gives one path to each sample.
 
-    A subclass sets the attributes when it is fitted, and defines :meth:`_marginals`,
-    :meth:`_fitted_decoder` and :meth:`_gives_probabilities`.
+    ``fit`` of a subclass sets the private attributes; the subclass defines :meth:`_prepared`.
     """
 
     decoder: str | Decoder
     taxonomy_: Taxonomy
     classes_: Labels
-    _format: TargetFormat
-    _outcomes: Outcomes  # what may be answered
-    _gives_probabilities: Callable[[], bool]  # or an AttributeError that says why not
+    _target: PathTarget
+    _model: PathModel
+    _tuned_decoder: Decoder | None
 
-    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:
-        """Yield the node probabilities of blocks of rows that fit in memory."""
+    def _prepared(self, X: Any) -> Any:
+        """Return samples as the model takes them, checked."""
         raise NotImplementedError
 
-    def _fitted_decoder(self) -> Decoder:
-        """Return the decoder, checked against what was fitted."""
-        raise NotImplementedError
+    def _check_decoder(self, decoder: Decoder) -> None:
+        """Raise an error if a decoder does not go with what was fitted."""
 
     @property
     def unseen_nodes_(self) -> tuple[Hashable, ...]:
         """Names of the nodes without a training sample at or below them."""
         check_is_fitted(self, "taxonomy_")
-        unseen = np.flatnonzero(~self._outcomes.live)
+        unseen = np.flatnonzero(~self._model.outcomes.live)
         return tuple(self.taxonomy_.nodes[node] for node in unseen)
+
+    def _fitted_decoder(self) -> Decoder:
+        """Return the decoder, checked against what was fitted."""
+        decoder = resolve_decoder(self.decoder)
+        check_is_fitted(self, "taxonomy_")
+        self._check_decoder(decoder)
+        if not decoder.needs_tuning:
+            return decoder
+        if self._tuned_decoder is None:
+            raise IncompatiblePartsError.needs(
+                decoder,
+                "training samples to tune a parameter on",
+                "it was not there when the classifier was fitted",
+                "Fit again, or give the parameter as a number.",
+            )
+        return self._tuned_decoder
 
     def _by_block(
         self, X: Any, read: Callable[[Marginals], Any], *, all_nodes: bool = True
-    ) -> Any:
-        """Return what is read from the probabilities of each block of rows, joined."""
-        return concatenated(
-            [read(marginals) for marginals in self._marginals(X, all_nodes=all_nodes)]
-        )
+    ) -> Iterator[Any]:
+        """Yield what is read from the probabilities of each block of rows."""
+        check_is_fitted(self, "taxonomy_")
+        return map(read, self._model.blocks(self._prepared(X), all_nodes=all_nodes))
 
     def _answers(self, X: Any) -> Any:
         """Return the nodes that the decoder answers, or a closed indicator if these are sets."""
         decoder = self._fitted_decoder()
         read = decoder.decode_sets if decoder.gives_sets else decoder.decode
-        return self._by_block(X, read, all_nodes=decoder.needs_all_nodes)
-
-    def _labels(self, answers: Any) -> Any:
-        if sparse.issparse(answers):
-            return label_sets(answers, self.taxonomy_)
-        return self._format.restore(answers, self.taxonomy_)
+        return concatenated(list(self._by_block(X, read, all_nodes=decoder.needs_all_nodes)))
 
     def predict(self, X: Any) -> Any:
         """Predict labels.
@@ -98,7 +178,7 @@ class PathPredictor:
             Names of nodes; or paths, if the estimator was fitted on paths. A decoder that answers
             with sets gives frozensets of names in an array of objects.
         """
-        labels = self._labels(self._answers(X))
+        labels = self._target.restore(self._answers(X))
         if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
             return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
         return labels
@@ -151,14 +231,14 @@ class PathPredictor:
             For another `k`.
         """
         check_is_fitted(self, "taxonomy_")
-        most = len(self._outcomes.answers)
+        most = len(self._model.outcomes.answers)
         if not (isinstance(k, Integral) and 1 <= k <= most):
             raise ValueError(f"`k` is from 1 to {most}, the number of answers; {k!r} was given.")
         read = partial(top_answers, k=int(k))
-        parts = [read(marginals) for marginals in self._marginals(X, all_nodes=False)]
+        parts = self._by_block(X, read, all_nodes=False)
         nodes, proba = map(np.concatenate, zip(*parts, strict=True))
         position = np.zeros(self.taxonomy_.n_nodes, dtype=np.intp)
-        position[self._format.class_ids] = np.arange(len(self.classes_))
+        position[self._target.format.class_ids] = np.arange(len(self.classes_))
         return self.classes_[position[nodes]], proba
 
     @available_if(gives_probabilities)
@@ -178,10 +258,8 @@ class PathPredictor:
             strategy learns stops, as ``PerParent(stop="learn")`` and ``"flat"`` do.
         """
         check_is_fitted(self, "taxonomy_")
-        classes = self._format.class_ids
-        parts = (
-            marginals.answer_proba(classes) for marginals in self._marginals(X, all_nodes=True)
-        )
+        classes = self._target.format.class_ids
+        parts = self._by_block(X, lambda marginals: marginals.answer_proba(classes))
         return written(parts, _num_samples(X), len(classes))
 
     @available_if(gives_probabilities)
@@ -217,7 +295,7 @@ class PathPredictor:
             For another dtype, and an `out` of another shape or kind.
         """
         check_is_fitted(self, "taxonomy_")
-        parts = (m.dense().node_proba for m in self._marginals(X, all_nodes=True))
+        parts = self._by_block(X, lambda marginals: marginals.dense().node_proba)
         return written(parts, _num_samples(X), self.taxonomy_.n_nodes, dtype, out)
 
     def decode(self, node_proba: Any, decoder: str | Decoder | None = None) -> Any:
@@ -241,11 +319,11 @@ class PathPredictor:
         together. So rounding may tell apart answers that are equally probable, one of them a stop.
         """
         check_is_fitted(self, "taxonomy_")
-        chosen = resolve_decoder(self.decoder if decoder is None else decoder)
+        chosen = self._fitted_decoder() if decoder is None else resolve_decoder(decoder)
         table = checked_node_proba(node_proba, self.taxonomy_)
-        marginals = DenseMarginals(self.taxonomy_, self._outcomes, table)
+        marginals = DenseMarginals(self.taxonomy_, self._model.outcomes, table)
         read = chosen.decode_sets if chosen.gives_sets else chosen.decode
-        return self._labels(read(marginals))
+        return self._target.restore(read(marginals))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of samples whose label, or whole path, is predicted.
@@ -267,11 +345,5 @@ class PathPredictor:
             Accuracy, in [0, 1].
         """
         predicted = self._answers(X)
-        true = self._format.read(required_target(self, y), self.taxonomy_)
-        check_consistent_length(true, predicted)
-        if sparse.issparse(predicted):
-            wanted = self.taxonomy_.ancestor_closure[np.maximum(true, 0)]
-            right = (true >= 0) & same_rows(wanted, predicted)
-        else:
-            right = true == predicted
+        right = self._target.is_right(required_target(self, y), predicted)
         return float(np.average(right, weights=sample_weight))

@@ -1,54 +1,142 @@
-"""From node probabilities to label sets, in the format of the training labels."""
+"""Label sets: labels to sets of nodes, and node probabilities to label sets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
 from sklhier._classifiers.probability_tables import concatenated, gives_probabilities, written
-from sklhier._probabilities.marginals import (
-    checked_node_proba,
-)
-from sklhier._targets.label_sets import LabelSetFormat
-from sklhier._targets.paths import same_rows
+from sklhier._folds.folds import Splits, folds_among
+from sklhier._folds.stratified import HierarchicalStratifiedKFold
+from sklhier._probabilities.marginals import checked_node_proba
+from sklhier._probabilities.sets import SetMarginals
+from sklhier._targets.label_sets import LabelSetFormat, read_label_sets
+from sklhier._targets.paths import resolve_taxonomy, same_rows
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
-from sklhier._utils.typing import Floats, NodeIds
-from sklhier._utils.validation import prepare_features, required_target
-from sklhier.decoders import (
-    SetDecoder,
-    SetMarginals,
-    resolve_set_decoder,
-)
+from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Rows
+from sklhier._utils.validation import required_target
+from sklhier.decoders import SetDecoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["TABLES", "SetPredictor"]
+__all__ = ["SetModel", "SetPredictor", "SetTarget", "fitted_decoder", "refuse_tuning"]
 
 
-TABLES = 6  # of all nodes that are held at the same time while sets are found
+class SetModel(Protocol):
+    """A fitted model where a sample may have several labels, local or joint."""
+
+    @property
+    def observed(self) -> NodeIds:
+        """Ids of the nodes that had a sample in training, and so may be answered."""
+
+    def columns_per_row(self) -> int:
+        """Return about how many numbers are held for each row."""
+
+    def marginals(self, X: Any) -> SetMarginals:
+        """Return the node probabilities of some samples."""
+
+
+@dataclass(frozen=True)
+class SetTarget:
+    """The labels of a classifier where a sample may have several.
+
+    Attributes
+    ----------
+    taxonomy : Taxonomy
+    format : LabelSetFormat
+        How the labels of `fit` looked, and the way back.
+    """
+
+    taxonomy: Taxonomy
+    format: LabelSetFormat
+
+    @classmethod
+    def read(cls, y: Any, taxonomy: Any, classes: Any) -> tuple[Self, sparse.csr_array]:
+        """Read the labels of `fit`; return the nodes of each sample with their ancestors, too."""
+        closed, taxonomy, form = read_label_sets(y, resolve_taxonomy(taxonomy), classes)
+        return cls(taxonomy, form), closed
+
+    def read_batch(self, y: Any) -> sparse.csr_array:
+        """Return the nodes of each sample of other data, with their ancestors."""
+        return self.format.read(y, self.taxonomy)
+
+    @property
+    def classes(self) -> Labels:
+        """Names of the nodes that are columns, or that occur."""
+        names = self.taxonomy.node_names[self.format.class_ids]
+        one_kind = all(isinstance(name, str) for name in names.tolist())
+        return names.astype(str) if one_kind else names
+
+    def splitter(
+        self, cv: Any, closed: sparse.csr_array, params: dict[str, Any]
+    ) -> Callable[[Rows], Splits]:
+        """Return a function that cuts rows into folds, for all that is tuned on held-out samples."""
+        cv = 3 if cv is None else cv
+        n_samples = int(closed.shape[0])
+
+        def split(rows: Rows) -> Splits:
+            indicator = closed[rows][:, 1:]
+            if isinstance(cv, Integral):
+                splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=self.taxonomy)
+                return list(splitter.split(np.zeros((len(rows), 1)), indicator))
+            return folds_among(cv, rows, n_samples, indicator.astype(np.int8).toarray(), params)
+
+        return split
+
+    def restore(self, closed: Any, X: Any = None) -> Any:
+        """Return closed sets as labels; with data frames, rows keep the index of X."""
+        labels = self.format.restore(sparse.csr_array(closed), self.taxonomy)
+        if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
+            return labels.set_axis(X.index)
+        return labels
+
+    def is_right(self, y: Any, closed: sparse.csr_array) -> Bools:
+        """Tell for each sample whether the answer is its true set."""
+        true = self.read_batch(y)
+        check_consistent_length(true, closed)
+        return same_rows(true, closed)
+
+
+def fitted_decoder(decoder: str | SetDecoder, taxonomy: Taxonomy) -> SetDecoder:
+    """Return a decoder that may be tuned, its parameters checked against the taxonomy."""
+    chosen = clone(resolve_set_decoder(decoder))
+    chosen.check_taxonomy(taxonomy)
+    return chosen
+
+
+def refuse_tuning(decoder: SetDecoder) -> None:
+    """Raise an error if a decoder has a parameter to tune, where samples come in batches."""
+    if decoder.needs_held_out:
+        raise IncompatiblePartsError.needs(
+            decoder,
+            "all samples at once, to learn from out-of-fold predictions",
+            "partial_fit sees them in batches",
+            "Use fit, or a threshold that is a number.",
+        )
 
 
 class SetPredictor:
-    """What an estimator that gives a set of labels to each sample can be asked.
+    """The predictions of an estimator that gives a set of labels to each sample.
 
-    A subclass sets the attributes when it is fitted, and defines :meth:`_set_marginals` and
-    :meth:`_gives_probabilities`.
+    ``fit`` of a subclass sets the attributes; the subclass defines :meth:`_prepared`.
     """
 
     taxonomy_: Taxonomy
     decoder_: SetDecoder
-    _format: LabelSetFormat
-    _live: NodeIds  # nodes that have been seen, and so may be answered
-    _gives_probabilities: Callable[[], bool]  # or an AttributeError that says why not
+    _target: SetTarget
+    _model: SetModel
 
-    def _set_marginals(self, X: Any) -> SetMarginals:
-        """Return the node probabilities of a block of rows."""
+    def _prepared(self, X: Any) -> Any:
+        """Return samples as the model takes them, checked."""
         raise NotImplementedError
 
     @property
@@ -57,20 +145,19 @@ class SetPredictor:
         check_is_fitted(self, "taxonomy_")
         unseen = np.ones(self.taxonomy_.n_nodes, dtype=bool)
         unseen[0] = False
-        unseen[self._live] = False
+        unseen[self._model.observed] = False
         return tuple(self.taxonomy_.nodes[node] for node in np.flatnonzero(unseen))
 
     def _blocks(self, X: Any) -> Iterator[SetMarginals]:
         """Yield the probabilities of blocks of rows that fit in memory."""
         check_is_fitted(self, "taxonomy_")
-        X = prepare_features(self, X, reset=False)
-        for block in row_blocks(_num_samples(X), TABLES * self.taxonomy_.n_nodes):
-            rows = take_rows(X, np.arange(block.start, block.stop))
-            yield self._set_marginals(rows)
+        X = self._prepared(X)
+        for block in row_blocks(_num_samples(X), self._model.columns_per_row()):
+            yield self._model.marginals(take_rows(X, np.arange(block.start, block.stop)))
 
-    def _by_block(self, X: Any, read: Callable[[SetMarginals], Any]) -> Any:
-        """Return what is read from the probabilities of each block of rows, joined."""
-        return concatenated([read(marginals) for marginals in self._blocks(X)])
+    def _decoded(self, X: Any) -> sparse.csr_array:
+        """Return the answers of the decoder, closed under ancestors."""
+        return concatenated([self.decoder_.decode(marginals) for marginals in self._blocks(X)])
 
     def predict(self, X: Any) -> Any:
         """Predict sets of labels.
@@ -87,14 +174,7 @@ class SetPredictor:
             collections hold its most specific labels, or all of them if those of training did.
         """
         check_is_fitted(self, "taxonomy_")
-        closed = self._by_block(X, self.decoder_.decode)
-        return self._restored(closed, X)
-
-    def _restored(self, closed: Any, X: Any = None) -> Any:
-        labels = self._format.restore(sparse.csr_array(closed), self.taxonomy_)
-        if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
-            return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
-        return labels
+        return self._target.restore(self._decoded(X), X)
 
     @available_if(gives_probabilities)
     def predict_proba(self, X: Any) -> Floats:
@@ -112,7 +192,7 @@ class SetPredictor:
             below it. Rows do not sum to 1.
         """
         check_is_fitted(self, "taxonomy_")
-        classes = self._format.class_ids
+        classes = self._target.format.class_ids
         parts = (marginals.node_proba[:, classes] for marginals in self._blocks(X))
         return written(parts, _num_samples(X), len(classes))
 
@@ -180,7 +260,7 @@ class SetPredictor:
                 "Give it as a number, or leave `decoder` out to use what fit has learnt.",
             )
         table = checked_node_proba(node_proba, self.taxonomy_)
-        return self._restored(chosen.decode(SetMarginals(self.taxonomy_, table, table)))
+        return self._target.restore(chosen.decode(SetMarginals(self.taxonomy_, table, table)))
 
     def closed_sets(self, y: Any) -> sparse.csr_array:
         """Return label sets, in any format, as an indicator of nodes with their ancestors.
@@ -196,7 +276,7 @@ class SetPredictor:
             Columns as in ``taxonomy_.nodes[1:]``.
         """
         check_is_fitted(self, "taxonomy_")
-        return sparse.csr_array(self._format.read(required_target(self, y), self.taxonomy_)[:, 1:])
+        return sparse.csr_array(self._target.read_batch(required_target(self, y))[:, 1:])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of samples whose set of nodes is predicted exactly.
@@ -216,8 +296,6 @@ class SetPredictor:
             Subset accuracy of the closed sets, in [0, 1].
         """
         check_is_fitted(self, "taxonomy_")
-        predicted = self._by_block(X, self.decoder_.decode)
-        true = self._format.read(required_target(self, y), self.taxonomy_)
-        check_consistent_length(true, predicted)
-        right = same_rows(true, predicted)
+        predicted = self._decoded(X)
+        right = self._target.is_right(required_target(self, y), predicted)
         return float(np.average(right, weights=sample_weight))

@@ -12,13 +12,15 @@ from sklhier._utils.typing import Bools, Rows
 
 __all__ = ["Folds", "Splits", "folds_among"]
 
+Splits = list[tuple[Rows, Rows]]
+
 
 def folds_among(
     cv: Any, rows: Rows, n_samples: int, y: Any, params: dict[str, Any]
 ) -> list[tuple[Rows, Rows]]:
     """Return the folds of a splitter, as positions within some rows.
 
-    A splitter sees these rows alone, and what `params`, such as groups, say of them; folds that are
+    A splitter sees these rows alone, with their own part of `params`, such as groups; folds that are
     given as positions mean all rows.
     """
     if hasattr(cv, "split"):
@@ -30,22 +32,19 @@ def folds_among(
     ]
 
 
-Splits = list[tuple[Rows, Rows]]
-
-
 @dataclass(frozen=True)
 class Folds:
-    """Folds that leave every sample out once.
+    """Folds that hold every sample out once.
 
     Attributes
     ----------
-    left_out_by : ndarray of intp, shape (n_samples,)
-        Number of the fold that leaves a sample out.
+    held_out_by : ndarray of intp, shape (n_samples,)
+        Number of the fold that holds a sample out.
     trains : list of ndarray of bool, shape (n_samples,)
         Which samples each fold trains on.
     """
 
-    left_out_by: Rows
+    held_out_by: Rows
     trains: list[Bools]
 
     @classmethod
@@ -55,21 +54,21 @@ class Folds:
         Raises
         ------
         ValueError
-            If a sample is left out by no fold or by several.
+            If a sample is held out by no fold or by several.
         """
-        left_out_by = np.zeros(n_samples, dtype=np.intp)
-        n_left_out = np.zeros(n_samples, dtype=np.intp)
+        held_out_by = np.zeros(n_samples, dtype=np.intp)
+        n_held_out = np.zeros(n_samples, dtype=np.intp)
         trains = []
         for number, (train, test) in enumerate(folds):
-            left_out_by[test] = number
-            n_left_out[test] += 1
+            held_out_by[test] = number
+            n_held_out[test] += 1
             trains.append(np.zeros(n_samples, dtype=bool))
             trains[-1][train] = True
-        strange = int((n_left_out != 1).sum())
-        if strange:
+        invalid = int((n_held_out != 1).sum())
+        if invalid:
             raise ValueError(
-                f"`cv` leaves {strange} of {n_samples} samples out never or more than once. What "
-                "stages learn from each other needs every sample in one test part: use a splitter "
-                "such as KFold, HierarchicalStratifiedKFold or GroupKFold."
+                f"`cv` must hold every sample out once, got {invalid} of {n_samples} samples in no "
+                "test part or in several. Use a splitter such as KFold, "
+                "HierarchicalStratifiedKFold or GroupKFold."
             )
-        return cls(left_out_by, trains)
+        return cls(held_out_by, trains)

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._local.keys import Place
+from sklhier._local.keys import Kind, ModelKey, level_of
 from sklhier.exceptions import TaxonomyError
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["NodeEstimators", "nested_params", "updated_mapping"]
+__all__ = ["BaseEstimators", "nested_params", "updated_mapping"]
 
 PREFIX = "node_estimators__"
 
 
-class NodeEstimators:
+class BaseEstimators:
     """The base estimator of each node.
 
     Parameters
@@ -71,15 +71,16 @@ class NodeEstimators:
                 f"its parent, or the level by 'level:{taxonomy.depth(key)}'."
             )
 
-    def at(self, place: Place) -> tuple[str, Any]:
-        """Return the estimator of a place, and the name by which its metadata are routed."""
-        keys = [place.node, f"level:{place.level}"] if place.node is not None else [place.key]
+    def at(self, key: ModelKey) -> tuple[str, Any]:
+        """Return the base estimator of a model, and the name by which its metadata are routed."""
+        level = f"level:{level_of(key, self._taxonomy)}"
+        own = level if key.kind == Kind.LEVEL else self._taxonomy.nodes[key.number]
         if isinstance(self._overrides, Mapping):
-            for key in keys:
-                if key in self._overrides:
-                    return f"{PREFIX}{key}", self._overrides[key]
+            for name in dict.fromkeys([own, level]):
+                if name in self._overrides:
+                    return f"{PREFIX}{name}", self._overrides[name]
         elif self._overrides is not None:
-            chosen = self._overrides(keys[0], self._taxonomy)
+            chosen = self._overrides(own, self._taxonomy)
             if chosen is not None:
                 return "estimator", chosen
         return "estimator", self._base

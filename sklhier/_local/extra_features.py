@@ -1,28 +1,28 @@
-"""Columns of numbers beside X, whatever X is, and base estimators that are shown both."""
+"""ExtraFeatures of numbers beside X, whatever X is, and base estimators that are shown both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 
-from sklhier._local.keys import place_of
+from sklhier._local.keys import name_of
 from sklhier._local.model import LocalModel
-from sklhier._local.problem import ELSEWHERE
+from sklhier._local.problem import REST
 from sklhier._utils.pipelines import last_step_replaced
 from sklhier._utils.typing import Floats, Rows
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.staging import Chain
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Columns", "answered_beside", "beside", "columns_of", "shown_beside"]
+__all__ = ["ExtraFeatures", "extra_features", "fit_with", "hstack", "predict_with"]
 
 
 @dataclass(frozen=True)
-class Columns:
+class ExtraFeatures:
     """Numbers that join the features of samples.
 
     Attributes
@@ -38,7 +38,7 @@ class Columns:
     before_last_step: bool
 
     def at(self, rows: Rows) -> Self:
-        """Return the columns of some of the samples."""
+        """Return the extra features of some of the samples."""
         return replace(self, values=self.values[rows])
 
 
@@ -46,7 +46,7 @@ def _is_frame(X: Any) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape")
 
 
-def _beside_frame(X: Any, values: Floats, names: Sequence[Any]) -> Any:
+def _hstack_frame(X: Any, values: Floats, names: Sequence[Any]) -> Any:
     """Return a pandas or polars frame with columns of floats to the right."""
     present = list(X.columns)
     if not all(isinstance(name, str) for name in present):
@@ -63,17 +63,17 @@ def _beside_frame(X: Any, values: Floats, names: Sequence[Any]) -> Any:
     return joined
 
 
-def beside(X: Any, columns: Columns) -> Any:
-    """Return X with the columns to its right, in the container and the float type of X.
+def hstack(X: Any, extra: ExtraFeatures) -> Any:
+    """Return X with the extra features to its right, in the container and the float type of X.
 
     Raises
     ------
     IncompatiblePartsError
         If X is no table: texts, for instance.
     """
-    values = columns.values
+    values = extra.values
     if _is_frame(X):
-        return _beside_frame(X, values, columns.names)
+        return _hstack_frame(X, values, extra.names)
     dtype = getattr(X, "dtype", None)
     kind = X.dtype.kind if isinstance(dtype, np.dtype) else "O"
     if kind == "f":
@@ -93,17 +93,17 @@ def beside(X: Any, columns: Columns) -> Any:
 
 
 class _LastStep:
-    """The last step of a Pipeline during a fit, to which columns are shown beside its input."""
+    """The last step of a Pipeline during a fit, which sees extra features beside its input."""
 
-    def __init__(self, step: Any, columns: Columns) -> None:
+    def __init__(self, step: Any, extra: ExtraFeatures) -> None:
         self._step = step
-        self._columns = columns
+        self._extra = extra
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._step, name)
 
     def fit(self, X: Any, y: Any, **params: Any) -> Self:
-        self._step.fit(beside(X, self._columns), y, **params)
+        self._step.fit(hstack(X, self._extra), y, **params)
         return self
 
 
@@ -111,46 +111,46 @@ def _has_steps(estimator: Any) -> bool:
     return hasattr(estimator, "steps")
 
 
-def shown_beside(estimator: Any, columns: Columns | None) -> Callable[..., Any]:
-    """Return what fits an estimator to X and some columns beside it: ``fit(method, X, y, **params)``.
-
-    Without columns the method is called as it is.
-    """
-
-    def fit(method: str, X: Any, y: Any, **params: Any) -> None:
-        if columns is None:
+def fit_with(
+    estimator: Any,
+    method: str,
+    X: Any,
+    y: Any,
+    params: dict[str, Any],
+    extra: ExtraFeatures | None,
+) -> None:
+    """Call ``fit`` or ``partial_fit`` of an estimator with X and extra features."""
+    if extra is None:
+        getattr(estimator, method)(X, y, **params)
+    elif extra.before_last_step and _has_steps(estimator):
+        with last_step_replaced(estimator, _LastStep(estimator.steps[-1][1], extra)):
             getattr(estimator, method)(X, y, **params)
-        elif columns.before_last_step and _has_steps(estimator):
-            with last_step_replaced(estimator, _LastStep(estimator.steps[-1][1], columns)):
-                getattr(estimator, method)(X, y, **params)
-        else:
-            getattr(estimator, method)(beside(X, columns), y, **params)
-
-    return fit
+    else:
+        getattr(estimator, method)(hstack(X, extra), y, **params)
 
 
-def answered_beside(estimator: Any, method: str, X: Any, columns: Columns | None) -> Any:
-    """Return what a fitted estimator says of X and the columns beside it."""
-    if columns is None:
+def predict_with(estimator: Any, method: str, X: Any, extra: ExtraFeatures | None) -> Any:
+    """Return what a method of a fitted estimator returns for X and extra features."""
+    if extra is None:
         return getattr(estimator, method)(X)
-    if columns.before_last_step and _has_steps(estimator):
+    if extra.before_last_step and _has_steps(estimator):
         if len(estimator.steps) > 1:
             X = estimator[:-1].transform(X)
         estimator = estimator.steps[-1][1]
-    return getattr(estimator, method)(beside(X, columns))
+    return getattr(estimator, method)(hstack(X, extra))
 
 
-def columns_of(
-    chain: Chain, outputs: Iterable[tuple[LocalModel, Floats]], taxonomy: Taxonomy
-) -> Columns:
-    """Return the outputs of some models as what another one sees."""
+def extra_features(
+    chain: Chain, sources: Iterable[tuple[LocalModel, Floats]], taxonomy: Taxonomy
+) -> ExtraFeatures:
+    """Return the outputs of some models as extra features of another one."""
     values, names = [], []
-    for model, of_model in outputs:
-        shown = chain.shown(of_model)
+    for model, outputs in sources:
+        shown = chain.shown(outputs)
         values.append(shown * (chain.scale / model.unit))
-        place = place_of(model.owner, taxonomy)
+        source = name_of(model.key, taxonomy)
         names += [
-            f"{chain.output}__{place.key}__{'not' if node == ELSEWHERE else taxonomy.nodes[node]}"
+            f"{chain.output}__{source}__{'not' if node == REST else taxonomy.nodes[node]}"
             for node in model.outcomes[-shown.shape[1] :].tolist()
         ]
-    return Columns(np.hstack(values), tuple(names), chain.append_to == "last_step")
+    return ExtraFeatures(np.hstack(values), tuple(names), chain.append_to == "last_step")

@@ -1,4 +1,4 @@
-"""Fitting the models of local problems, in parallel.
+"""Fits of local models, in parallel.
 
 Workers are module-level functions over arrays.
 """
@@ -6,7 +6,7 @@ Workers are module-level functions over arrays.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -16,13 +16,15 @@ from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import Perceptron, SGDClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+from sklearn.utils import get_tags
 from sklearn.utils.validation import _num_samples
 
 from sklhier._local import linear_fit
-from sklhier._local.extra_features import Columns, shown_beside
-from sklhier._local.keys import Place, place_of
-from sklhier._local.linear_fit import Packing
-from sklhier._local.model import LocalModel
+from sklhier._local.base_estimators import BaseEstimators
+from sklhier._local.extra_features import ExtraFeatures, fit_with
+from sklhier._local.keys import ModelKey, Seeds, described
+from sklhier._local.linear_fit import ColumnSubset
+from sklhier._local.model import LocalModel, linked
 from sklhier._local.outputs import outputs_of
 from sklhier._local.problem import LocalProblem
 from sklhier._utils import compat
@@ -30,6 +32,7 @@ from sklhier._utils.parallel import in_parallel
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
+from sklhier.links import Link
 from sklhier.taxonomy import Taxonomy
 
 # Small problems are handed to workers together: at least so many rows of all problems in one go, and
@@ -45,7 +48,64 @@ _ONE_VS_REST = (SGDClassifier, Perceptron, *compat.PASSIVE_AGGRESSIVE)
 # which draw from the same random numbers: beside others it would not be the same.
 _IN_THREADS = (*_FORESTS, DecisionTreeClassifier, ExtraTreeClassifier)
 
-__all__ = ["Job", "Question", "fit_problems", "hold_out_problems", "seeded_clone"]
+__all__ = ["FitContext", "Job", "Jobs", "Query", "fit_problems", "hold_out_problems"]
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """The settings that all fits of a classifier share.
+
+    Attributes
+    ----------
+    taxonomy : Taxonomy
+    seeds : Seeds or None
+        Seeds of the base estimators; None: their random states stay as they are.
+    link : Link or None
+        How outputs are read; None: by the base estimator.
+    n_jobs, verbose
+        As in :class:`sklearn.utils.parallel.Parallel`.
+    """
+
+    taxonomy: Taxonomy
+    seeds: Seeds | None = None
+    link: Link | None = None
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        taxonomy: Taxonomy,
+        seed: int | None,
+        link: Link | None,
+        n_jobs: int | None,
+        verbose: int,
+    ) -> Self:
+        """Return the context of a seed."""
+        seeds = None if seed is None else Seeds(taxonomy, (seed,))
+        return cls(taxonomy, seeds, link, n_jobs, verbose)
+
+    def of_member(self, member: int) -> Self:
+        """Return the context of one strategy of several: all but the first have other seeds."""
+        if not member or self.seeds is None:
+            return self
+        return replace(self, seeds=replace(self.seeds, entropy=(*self.seeds.entropy, member)))
+
+    def seeded_clone(self, estimator: Any, key: ModelKey) -> Any:
+        """Return a clone of an estimator; with seeds, its random states follow from the key."""
+        estimator = clone(estimator)
+        if self.seeds is None:
+            return estimator
+        names = sorted(
+            name
+            for name in estimator.get_params(deep=True)
+            if name == "random_state" or name.endswith("__random_state")
+        )
+        draws = self.seeds.of(key).generate_state(len(names))
+        states = dict(zip(names, (draws % np.iinfo(np.int32).max).tolist(), strict=True))
+        if "random_state" in states:  # as set_params would, which collects all parameters again
+            estimator.random_state = states.pop("random_state")
+        return estimator.set_params(**states) if states else estimator
 
 
 @dataclass(frozen=True)
@@ -57,44 +117,91 @@ class Job:
     estimator : object
         Not fitted yet.
     problem : LocalProblem
-        What it is to learn.
+        What it learns.
     params : dict
         Fit parameters that have an entry for each sample of X, or are passed on as they are.
-    columns : Columns or None
+    extra : ExtraFeatures or None
         What it sees beside X, a row for each row of the problem.
     """
 
     estimator: Any
     problem: LocalProblem
     params: dict[str, Any]
-    columns: Columns | None = None
+    extra: ExtraFeatures | None = None
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a model is asked about samples as soon as it is fitted.
+class Query:
+    """Samples whose outputs are computed as soon as a model is fitted.
 
     Attributes
     ----------
     rows : ndarray of intp, shape (n,)
         Positions of the samples, ascending.
-    columns : Columns or None
-        What it sees beside X, a row for each of these.
+    extra : ExtraFeatures or None
+        What the model sees beside X, a row for each of these.
     methods : tuple of str
         The prediction methods that are called.
     """
 
     rows: Rows
-    columns: Columns | None
+    extra: ExtraFeatures | None
     methods: tuple[str, ...]
 
 
-def _taught(job: Job, method: str, X: Any) -> Packing | None:
-    """Fit an estimator to the rows of X that are its own; return how it is stored."""
-    # In later calls of partial_fit there may be other columns.
-    if method == "fit" and job.columns is None:
-        return linear_fit.fit_packed(job.estimator, X, job.problem.codes, job.params)
-    shown_beside(job.estimator, job.columns)(method, X, job.problem.codes, **job.params)
+@dataclass(frozen=True)
+class Jobs:
+    """The base estimators of a classifier, made into jobs.
+
+    Attributes
+    ----------
+    context : FitContext
+    bases : BaseEstimators
+        The base estimator of each model.
+    params : dict of dict
+        Fit parameters of each base estimator, by its name.
+    """
+
+    context: FitContext
+    bases: BaseEstimators
+    params: dict[str, dict[str, Any]]
+
+    def job(
+        self,
+        problem: LocalProblem,
+        extra: ExtraFeatures | None = None,
+        known: LocalModel | None = None,
+    ) -> Job:
+        """Return the job of a problem whose rows are positions in X.
+
+        Parameters
+        ----------
+        problem : LocalProblem
+            What is learnt.
+        extra : ExtraFeatures, default=None
+            What the model sees beside X.
+        known : LocalModel, default=None
+            A model that goes on learning.
+        """
+        name, base = self.bases.at(problem.key)
+        if known is None:
+            estimator = self.context.seeded_clone(base, problem.key)
+        else:
+            estimator = known.full_width
+        return Job(estimator, problem, self.params[name], extra)
+
+    def learns_jointly(self, key: ModelKey) -> bool:
+        """Whether the base estimator of a model learns several outputs in one call."""
+        tags = get_tags(self.bases.at(key)[1]).classifier_tags
+        return bool(tags is not None and tags.multi_label)
+
+
+def _fit_estimator(job: Job, method: str, X: Any) -> ColumnSubset | None:
+    """Fit an estimator to its own rows of X; return how it is stored."""
+    # Later calls of partial_fit may bring other columns, so all of them are kept.
+    if method == "fit" and job.extra is None:
+        return linear_fit.fit_on_used_columns(job.estimator, X, job.problem.codes, job.params)
+    fit_with(job.estimator, method, X, job.problem.codes, job.params, job.extra)
     return None
 
 
@@ -105,16 +212,16 @@ class _Task:
     Attributes
     ----------
     job : Job
-    question : Question or None
-        What the model is asked; the model is forgotten then.
+    query : Query or None
+        Samples for the model, which is not kept then.
     method : {"fit", "partial_fit"}
         What is called.
-    place : Place
-        For error messages.
+    where : tuple of (name, str)
+        The name of the model and its description, for error messages.
     X : array-like
         All samples, or those of the problem alone.
-    X_asked : array-like, default=None
-        The samples of the question, if X has those of the problem alone.
+    X_queried : array-like, default=None
+        The samples of the query, if X has those of the problem alone.
     has_own : bool, default=False
         Whether X has the samples of the problem alone.
     n_threads : int, default=None
@@ -122,11 +229,11 @@ class _Task:
     """
 
     job: Job
-    question: Question | None
+    query: Query | None
     method: str
-    place: Place
+    where: tuple[Hashable, str]
     X: Any
-    X_asked: Any = None
+    X_queried: Any = None
     has_own: bool = False
     n_threads: int | None = None
 
@@ -140,12 +247,12 @@ class _Task:
 
     def ready(self) -> Self:
         """Return the task with fit parameters of its own rows, and what is to travel of X."""
-        job, question, X = self.job, self.question, self.X
+        job, query, X = self.job, self.query, self.X
         ready = replace(self, job=replace(job, params=_own_params(X, job)))
         if _can_be_mapped(X):
             return ready
-        asked = None if question is None else take_rows(X, question.rows)
-        return replace(ready, X=take_rows(X, job.problem.rows), X_asked=asked, has_own=True)
+        queried = None if query is None else take_rows(X, query.rows)
+        return replace(ready, X=take_rows(X, job.problem.rows), X_queried=queried, has_own=True)
 
     def for_all(self, n_workers: int) -> Self | None:
         """Return the task with threads of its own, if there may be too few others beside it."""
@@ -163,7 +270,38 @@ def _splits_itself(estimator: Any, n_outcomes: int) -> bool:
     return type(estimator) in _ONE_VS_REST and n_outcomes > 2
 
 
-def _fit_one(task: _Task) -> tuple[LocalModel, float]:
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted estimator as a worker returns it.
+
+    Attributes
+    ----------
+    estimator : object
+    subset : ColumnSubset or None
+        How it is stored.
+    seconds : float
+        Time of the fit.
+    """
+
+    estimator: Any
+    subset: ColumnSubset | None
+    seconds: float
+
+    def model(self, problem: LocalProblem, link: Link | None) -> LocalModel:
+        """Return the local model of a problem."""
+        method, link = linked(self.estimator, link)
+        return LocalModel(
+            problem.key,
+            problem.outcomes,
+            self.estimator,
+            method,
+            link,
+            is_multi_output=problem.codes.ndim == 2,
+            subset=self.subset,
+        )
+
+
+def _fit_one(task: _Task) -> Fitted:
     """Fit an estimator to its rows of X, and time it."""
     started = time.perf_counter()
     job, problem = task.job, task.job.problem
@@ -171,38 +309,31 @@ def _fit_one(task: _Task) -> tuple[LocalModel, float]:
         own = task.X if task.has_own else take_rows(task.X, problem.rows)
         if task.n_threads is not None:
             job.estimator.n_jobs = task.n_threads
-        packing = _taught(job, task.method, own)
+        subset = _fit_estimator(job, task.method, own)
         if task.n_threads is not None:
             job.estimator.n_jobs = None
     except Exception as error:
-        raise LocalFitError.at(error, job.estimator, task.place, len(problem.codes)) from error
-    is_joint = problem.codes.ndim == 2
-    model = LocalModel(problem.owner, problem.outcomes, job.estimator, is_joint, packing=packing)
-    return model, time.perf_counter() - started
+        raise LocalFitError.at(error, job.estimator, task.where, len(problem.codes)) from error
+    return Fitted(job.estimator, subset, time.perf_counter() - started)
 
 
-def _hold_out_one(task: _Task, question: Question) -> tuple[dict[str, Floats], float]:
-    """Fit an estimator, ask it about other samples, and forget it."""
-    model, seconds = _fit_one(task)
+def _hold_out_one(task: _Task, query: Query) -> tuple[dict[str, Floats], float]:
+    """Fit an estimator, compute its outputs for other samples, and let it go."""
+    fitted = _fit_one(task)
     started = time.perf_counter()
+    model = fitted.model(task.job.problem, None)
     try:
-        asked = task.X_asked if task.has_own else take_rows(task.X, question.rows)
-        answers = {
-            method: outputs_of(model, asked, question.columns, method)
-            for method in question.methods
-        }
+        X = task.X_queried if task.has_own else take_rows(task.X, query.rows)
+        outputs = {method: outputs_of(model, X, query.extra, method) for method in query.methods}
     except Exception as error:
-        raise LocalPredictError.at(
-            error, model.estimator, task.place, len(question.rows)
-        ) from error
-    return answers, seconds + time.perf_counter() - started
+        raise LocalPredictError.at(error, model.estimator, task.where, len(query.rows)) from error
+    return outputs, fitted.seconds + time.perf_counter() - started
 
 
 def _run(tasks: list[_Task]) -> list[Any]:
     """Do some tasks, one after the other."""
     return [
-        _fit_one(task) if task.question is None else _hold_out_one(task, task.question)
-        for task in tasks
+        _fit_one(task) if task.query is None else _hold_out_one(task, task.query) for task in tasks
     ]
 
 
@@ -221,24 +352,19 @@ def _own_params(X: Any, job: Job) -> dict[str, Any]:
 
 
 def _in_parallel(
-    X: Any,
-    jobs: Iterable[tuple[Job, Question | None]],
-    taxonomy: Taxonomy,
-    method: str,
-    n_jobs: int | None,
-    verbose: int,
+    X: Any, jobs: Iterable[tuple[Job, Query | None]], context: FitContext, method: str
 ) -> list[Any]:
     tasks = (
-        _Task(job, question, method, place_of(job.problem.owner, taxonomy), X)
-        for job, question in jobs
+        _Task(job, query, method, described(job.problem.key, context.taxonomy), X)
+        for job, query in jobs
     )
     try:
         return in_parallel(
             _run,
             tasks,
             least=max(_LEAST_ROWS, _num_samples(X) / _PARTS_OF_LEVEL),
-            n_jobs=n_jobs,
-            verbose=verbose,
+            n_jobs=context.n_jobs,
+            verbose=context.verbose,
         )
     except LocalFitError as error:
         # On its way from another process the error has lost its cause.
@@ -246,13 +372,7 @@ def _in_parallel(
 
 
 def fit_problems(
-    X: Any,
-    jobs: Iterable[Job],
-    taxonomy: Taxonomy,
-    *,
-    method: str = "fit",
-    n_jobs: int | None = None,
-    verbose: int = 0,
+    X: Any, jobs: Iterable[Job], context: FitContext, *, method: str = "fit"
 ) -> list[tuple[LocalModel, float]]:
     """Fit the estimators of some local problems, in parallel.
 
@@ -262,63 +382,45 @@ def fit_problems(
         All samples.
     jobs : iterable of Job
         Unfitted estimators and what each learns. Consumed while the work proceeds.
-    taxonomy : Taxonomy
-        For error messages.
+    context : FitContext
     method : {"fit", "partial_fit"}, default="fit"
-        What to call.
+        The method that is called.
 
     Returns
     -------
     fitted : list of (LocalModel, seconds)
         In the order of `jobs`.
     """
-    pairs = ((job, None) for job in jobs)
-    fitted: list[tuple[LocalModel, float]] = _in_parallel(
-        X, pairs, taxonomy, method, n_jobs, verbose
-    )
-    return fitted
+    problems = []
+
+    def pairs() -> Iterator[tuple[Job, None]]:
+        for job in jobs:
+            problems.append(job.problem)
+            yield job, None
+
+    done: list[Fitted] = _in_parallel(X, pairs(), context, method)
+    return [
+        (fitted.model(problem, context.link), fitted.seconds)
+        for problem, fitted in zip(problems, done, strict=True)
+    ]
 
 
 def hold_out_problems(
-    X: Any,
-    jobs: Iterable[tuple[Job, Question]],
-    taxonomy: Taxonomy,
-    *,
-    n_jobs: int | None = None,
-    verbose: int = 0,
+    X: Any, jobs: Iterable[tuple[Job, Query]], context: FitContext
 ) -> list[tuple[dict[str, Floats], float]]:
-    """Fit the estimators of some local problems, and ask each about other samples.
+    """Fit the estimators of some local problems, each to be queried and let go.
 
     Parameters
     ----------
-    X, taxonomy, n_jobs, verbose
+    X, context
         As in :func:`fit_problems`.
-    jobs : iterable of (Job, Question)
-        Unfitted estimators, what each learns, and what it is asked then.
+    jobs : iterable of (Job, Query)
+        Unfitted estimators, what each learns, and the samples of the query.
 
     Returns
     -------
-    answers : list of (dict, seconds)
-        By method, for each row of a question: a number for each outcome. In the order of `jobs`.
+    outputs : list of (dict, seconds)
+        By method, for each row of a query: a number for each outcome. In the order of `jobs`.
     """
-    answers: list[tuple[dict[str, Floats], float]] = _in_parallel(
-        X, jobs, taxonomy, "fit", n_jobs, verbose
-    )
-    return answers
-
-
-def seeded_clone(estimator: Any, owner: int, seed: int | None) -> Any:
-    """Clone an estimator; with a seed, set all its random states by seed and node."""
-    estimator = clone(estimator)
-    if seed is None:
-        return estimator
-    keys = sorted(
-        key
-        for key in estimator.get_params(deep=True)
-        if key == "random_state" or key.endswith("__random_state")
-    )
-    draws = np.random.SeedSequence([seed, owner]).generate_state(len(keys))
-    states = dict(zip(keys, (draws % np.iinfo(np.int32).max).tolist(), strict=True))
-    if "random_state" in states:  # as set_params would, which collects all parameters again
-        estimator.random_state = states.pop("random_state")
-    return estimator.set_params(**states) if states else estimator
+    outputs: list[tuple[dict[str, Floats], float]] = _in_parallel(X, jobs, context, "fit")
+    return outputs

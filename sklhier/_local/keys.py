@@ -1,83 +1,110 @@
-"""Numbers for the places at which local models decide.
-
-Models are kept, seeded and asked by one integer, the *owner* of a local problem: that of a parent
-node is the node's id, those of other places follow behind.
-"""
+"""Keys of local models: what a model decides about."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
 
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Kind", "Place", "member_offset", "owner_of", "place_of"]
+__all__ = ["Kind", "ModelKey", "Seeds", "described", "level_of", "name_of"]
 
 
 class Kind(IntEnum):
-    """What a local model decides about."""
+    """What a local model decides."""
 
     PARENT = 0  # which of the outcomes below a node
-    NODE = 1  # whether it is a node or not
+    NODE = 1  # whether a sample belongs to a node
     STOP = 2  # whether the label stops at a node or goes on
     LEVEL = 3  # which node of a level
 
 
-@dataclass(frozen=True)
-class Place:
-    """A place at which a local model decides.
+class ModelKey(NamedTuple):
+    """The key of a local model among those of one strategy.
+
+    Keys sort by kind, then by node or level.
 
     Attributes
     ----------
-    member : int
-        Position of the strategy within an ensemble; 0 without one.
     kind : Kind
-        What is decided there.
-    index : int
+        What is decided.
+    number : int
         Id of the node, or the level (the first is 1).
-    level : int
-        Level of the nodes that are decided about, or -1 if they are of all levels.
-    node : hashable or None
-        Name of the node; None for a level.
+
+    Examples
+    --------
+    >>> from sklhier.strategies import Kind, ModelKey
+    >>> ModelKey(Kind.LEVEL, 2)
+    ModelKey(kind=<Kind.LEVEL: 3>, number=2)
     """
 
-    member: int
-    kind: Kind
-    index: int
-    level: int
-    node: Hashable | None
-
-    @property
-    def key(self) -> Hashable:
-        """Name of the place among those of one strategy."""
-        if self.kind is Kind.LEVEL:
-            return f"level:{self.index}"
-        return ("stop", self.node) if self.kind is Kind.STOP else self.node
-
-    def __str__(self) -> str:
-        if self.kind is Kind.LEVEL:
-            return f"level {self.index}"
-        where = f"node {self.node!r}"
-        return f"the stop at {where}" if self.kind is Kind.STOP else where
+    kind: int
+    number: int
 
 
-def owner_of(kind: Kind, index: int, taxonomy: Taxonomy) -> int:
-    """Return the number of a place, given the id of its node or its level."""
-    return int(kind) * taxonomy.n_nodes + index
+def level_of(key: ModelKey, taxonomy: Taxonomy) -> int:
+    """Return the level of the nodes that a model decides about."""
+    if key.kind == Kind.LEVEL:
+        return key.number
+    return int(taxonomy.depths[key.number]) + (key.kind != Kind.NODE)
 
 
-def member_offset(member: int, taxonomy: Taxonomy) -> int:
-    """Return what is added to the numbers of all places of a strategy within an ensemble."""
-    return member * len(Kind) * taxonomy.n_nodes
+def name_of(key: ModelKey, taxonomy: Taxonomy) -> Hashable:
+    """Return the name of a model: that of its node, ``"level:k"`` or ``("stop", node)``."""
+    if key.kind == Kind.LEVEL:
+        return f"level:{key.number}"
+    node = taxonomy.nodes[key.number]
+    return ("stop", node) if key.kind == Kind.STOP else node
 
 
-def place_of(owner: int, taxonomy: Taxonomy) -> Place:
-    """Return the place that has a number."""
-    rest, index = divmod(owner, taxonomy.n_nodes)
-    member, code = divmod(rest, len(Kind))
-    kind = Kind(code)
-    if kind is Kind.LEVEL:
-        return Place(member, kind, index, index, None)
-    below = kind is not Kind.NODE
-    return Place(member, kind, index, int(taxonomy.depths[index]) + below, taxonomy.nodes[index])
+def described(key: ModelKey, taxonomy: Taxonomy) -> tuple[Hashable, str]:
+    """Return the name of a model, and what error messages call it, such as "node 'a'"."""
+    name = name_of(key, taxonomy)
+    if key.kind == Kind.LEVEL:
+        return name, f"level {key.number}"
+    where = f"node {taxonomy.nodes[key.number]!r}"
+    return name, f"the stop at {where}" if key.kind == Kind.STOP else where
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Seeds of local models, from one seed and the path to their node.
+
+    They do not depend on ids: those of other nodes change when a leaf is added. In a DAG, where
+    there may be several paths, the name of the node takes their place.
+
+    Attributes
+    ----------
+    taxonomy : Taxonomy
+    entropy : tuple of int
+        The seed of the classifier, and what else tells its models from others.
+    """
+
+    taxonomy: Taxonomy
+    entropy: tuple[int, ...]
+    _digests: dict[int, bytes] = field(default_factory=lambda: {0: b""}, repr=False, compare=False)
+
+    def of(self, key: ModelKey) -> np.random.SeedSequence:
+        """Return the seed sequence of a model."""
+        where = b"%d" % key.number if key.kind == Kind.LEVEL else self._digest(key.number)
+        digest = blake2b(b"%d:" % key.kind + where, digest_size=16).digest()
+        words = np.frombuffer(digest, dtype="<u4").tolist()
+        return np.random.SeedSequence([*self.entropy, *words])
+
+    def _digest(self, node: int) -> bytes:
+        """Return a digest of the path to a node; what it finds on the way is kept."""
+        taxonomy, above = self.taxonomy, []
+        while node not in self._digests:
+            above.append(node)
+            node = int(taxonomy.parent_ids[node]) if taxonomy.is_tree else 0
+        digest = self._digests[node]
+        for below in reversed(above):
+            name = taxonomy.nodes[below]
+            text = f"{type(name).__name__}:{name!r}".encode()
+            digest = self._digests[below] = blake2b(digest + text, digest_size=16).digest()
+        return digest

@@ -31,13 +31,13 @@ from sklhier._utils.rows import is_csr
 from sklhier._utils.typing import Floats, Rows
 
 __all__ = [
-    "Packing",
+    "ColumnSubset",
     "compressed",
-    "fit_packed",
+    "fit_on_used_columns",
+    "full_width",
     "is_linear",
     "n_bytes_of",
     "n_columns_of",
-    "whole",
 ]
 
 # Share of the columns above which they are not sorted out: it would save little memory. Time does not
@@ -47,8 +47,8 @@ _COEFFICIENTS = ("coef_", "_standard_coef", "_average_coef")
 
 
 @dataclass(frozen=True)
-class Packing:
-    """How a fitted linear estimator is stored: what :func:`whole` undoes.
+class ColumnSubset:
+    """How a fitted linear estimator is stored: what :func:`full_width` undoes.
 
     Attributes
     ----------
@@ -119,22 +119,24 @@ def _last_step(estimator: Any) -> Any:
 # -- fitting ------------------------------------------------------------------------------
 
 
-class _PackedStep:
-    """The last step of a Pipeline during a fit, which remembers how it was packed."""
+class _SubsetStep:
+    """The last step of a Pipeline during a fit, which remembers how it was stored."""
 
     def __init__(self, step: Any) -> None:
         self._step = step
-        self.packing: Packing | None = None
+        self.subset: ColumnSubset | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._step, name)
 
     def fit(self, X: Any, y: Any, **params: Any) -> Self:
-        self.packing = _fit_step(self._step, X, y, params)
+        self.subset = _fit_step(self._step, X, y, params)
         return self
 
 
-def fit_packed(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing | None:
+def fit_on_used_columns(
+    estimator: Any, X: Any, y: Any, params: dict[str, Any]
+) -> ColumnSubset | None:
     """Fit an estimator; a linear one, or one at the end of a Pipeline, to the columns that occur.
 
     Parameters
@@ -150,7 +152,7 @@ def fit_packed(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packin
 
     Returns
     -------
-    packing : Packing or None
+    subset : ColumnSubset or None
         How it is stored, if not as scikit-learn does.
     """
     last = _last_step(estimator)
@@ -159,13 +161,13 @@ def fit_packed(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packin
         return None
     if last is estimator:
         return _fit_step(estimator, X, y, params)
-    step = _PackedStep(last)
+    step = _SubsetStep(last)
     with last_step_replaced(estimator, step):
         estimator.fit(X, y, **params)
-    return step.packing
+    return step.subset
 
 
-def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing | None:
+def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> ColumnSubset | None:
     if not (is_csr(X) and set(params) <= {"sample_weight"}):
         estimator.fit(X, y, **params)
         return None
@@ -185,7 +187,7 @@ def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Packing
         estimator.fit(X, y, **params)
     # Predictions read the weights feature by feature.
     estimator.coef_ = np.asfortranarray(estimator.coef_)
-    return Packing(columns, n_features, given)
+    return ColumnSubset(columns, n_features, given)
 
 
 def _solved(svc: Any, X: Any, y: Any, sample_weight: Any = None) -> bool:
@@ -251,46 +253,46 @@ def _used_columns(indices: Rows, n_features: int) -> tuple[Rows, Rows]:
     return used.astype(indices.dtype, copy=False), positions.astype(indices.dtype, copy=False)
 
 
-def whole(estimator: Any, packing: Packing | None) -> Any:
+def full_width(estimator: Any, subset: ColumnSubset | None) -> Any:
     """Return a fitted estimator as it would be if it had been fitted to all columns.
 
     Parameters
     ----------
     estimator : object
-        As :func:`fit_packed` left it.
-    packing : Packing or None
+        As :func:`fit_on_used_columns` left it.
+    subset : ColumnSubset or None
         What it returned.
 
     Returns
     -------
     estimator : object
-        A copy, unless nothing was packed.
+        A copy, unless nothing was stored.
     """
-    if packing is None:
+    if subset is None:
         return estimator
     if type(estimator) is Pipeline:
-        unpacked = copy(estimator)
+        widened = copy(estimator)
         name, last = estimator.steps[-1]
-        unpacked.steps = [*estimator.steps[:-1], (name, whole(last, packing))]
-        return unpacked
-    unpacked = copy(estimator)
+        widened.steps = [*estimator.steps[:-1], (name, full_width(last, subset))]
+        return widened
+    widened = copy(estimator)
     for name in _COEFFICIENTS:
         values = getattr(estimator, name, None)
         if isinstance(values, np.ndarray):
-            setattr(unpacked, name, _spread(values, packing))
-    unpacked.n_features_in_ = packing.n_features
-    for name, value in packing.given.items():
-        setattr(unpacked, name, value)
-    return unpacked
+            setattr(widened, name, _expand(values, subset))
+    widened.n_features_in_ = subset.n_features
+    for name, value in subset.given.items():
+        setattr(widened, name, value)
+    return widened
 
 
-def _spread(values: Floats, packing: Packing) -> Floats:
+def _expand(values: Floats, subset: ColumnSubset) -> Floats:
     """Return coefficients of all columns, row by row."""
-    if packing.columns is None:
+    if subset.columns is None:
         return np.ascontiguousarray(values)
-    spread = np.zeros((*values.shape[:-1], packing.n_features), dtype=values.dtype)
-    spread[..., packing.columns] = values
-    return spread
+    expanded = np.zeros((*values.shape[:-1], subset.n_features), dtype=values.dtype)
+    expanded[..., subset.columns] = values
+    return expanded
 
 
 # -- taking less space --------------------------------------------------------------------
@@ -303,28 +305,28 @@ def is_linear(estimator: Any) -> bool:
 
 
 def compressed(
-    estimator: Any, packing: Packing | None, dtype: Any, min_weight: float, *, sees_others: bool
-) -> tuple[Any, Packing | None, int]:
+    estimator: Any, subset: ColumnSubset | None, dtype: Any, min_weight: float, *, has_extra: bool
+) -> tuple[Any, ColumnSubset | None, int]:
     """Return a fitted linear estimator that takes less space and cannot go on learning.
 
     Parameters
     ----------
     estimator : object
         For which :func:`is_linear` holds; not changed.
-    packing : Packing or None
+    subset : ColumnSubset or None
         How it is stored.
     dtype : dtype or None
         Of its weights; None: as they are.
     min_weight : float
         Weights whose absolute value is lower become 0.
-    sees_others : bool
+    has_extra : bool
         Whether it has columns beside those of X: all are kept then.
 
     Returns
     -------
     estimator : object
         A copy, which shares what is not weights.
-    packing : Packing or None
+    subset : ColumnSubset or None
         How it is stored now.
     n_dropped : int
         Number of weights other than 0 that became 0.
@@ -332,39 +334,37 @@ def compressed(
     smaller = copy(estimator)
     if type(estimator) is Pipeline:
         name, last = estimator.steps[-1]
-        last, packing, n_dropped = compressed(
-            last, packing, dtype, min_weight, sees_others=sees_others
-        )
+        last, subset, n_dropped = compressed(last, subset, dtype, min_weight, has_extra=has_extra)
         smaller.steps = [*estimator.steps[:-1], (name, last)]
-        return smaller, packing, n_dropped
+        return smaller, subset, n_dropped
     weights: Any = np.array(estimator.coef_, dtype=dtype, order="F")
     n_dropped = 0
-    if not sees_others:
-        if packing is None:
-            packing = Packing(None, weights.shape[-1], {})
+    if not has_extra:
+        if subset is None:
+            subset = ColumnSubset(None, weights.shape[-1], {})
         is_low = (np.abs(weights) < min_weight) & (weights != 0)
         n_dropped = int(is_low.sum())
         weights[is_low] = 0
-        weights, packing = _without_zeros(weights, packing)
+        weights, subset = _without_zeros(weights, subset)
         smaller.n_features_in_ = weights.shape[-1]
     for name in _COEFFICIENTS[1:]:  # from which partial_fit goes on
         smaller.__dict__.pop(name, None)
     smaller.coef_ = weights
-    return smaller, packing, n_dropped
+    return smaller, subset, n_dropped
 
 
-def _without_zeros(weights: Floats, packing: Packing) -> tuple[Floats, Packing]:
+def _without_zeros(weights: Floats, subset: ColumnSubset) -> tuple[Floats, ColumnSubset]:
     """Return weights without columns that are 0, unless the numbers of the rest take more space."""
     is_used = np.asarray(np.atleast_2d(weights).any(axis=0))
     is_used[0] |= not is_used.any()  # scikit-learn refuses a table without columns
-    if packing.columns is None:
+    if subset.columns is None:
         columns = np.flatnonzero(is_used).astype(np.int32)
         kept_bytes = columns.nbytes + weights[..., :1].nbytes * len(columns)
         if kept_bytes >= weights.nbytes:
-            return weights, packing
+            return weights, subset
     else:
-        columns = packing.columns[is_used]
-    return np.asfortranarray(weights[..., is_used]), replace(packing, columns=columns)
+        columns = subset.columns[is_used]
+    return np.asfortranarray(weights[..., is_used]), replace(subset, columns=columns)
 
 
 def n_columns_of(estimator: Any) -> int:
@@ -372,9 +372,9 @@ def n_columns_of(estimator: Any) -> int:
     return int(_last_step(estimator).coef_.shape[-1])
 
 
-def n_bytes_of(estimator: Any, packing: Packing | None) -> int:
+def n_bytes_of(estimator: Any, subset: ColumnSubset | None) -> int:
     """Return how much space the weights of a fitted linear estimator take."""
     arrays = [getattr(_last_step(estimator), name, None) for name in _COEFFICIENTS]
-    arrays.append(None if packing is None else packing.columns)
+    arrays.append(None if subset is None else subset.columns)
     own = {id(array): array.nbytes for array in arrays if isinstance(array, np.ndarray)}
     return sum(own.values())

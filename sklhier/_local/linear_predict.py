@@ -11,62 +11,65 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline
 
-from sklhier._local.linear_fit import Packing, whole
+from sklhier._local.linear_fit import ColumnSubset, full_width
 from sklhier._local.sparse_rows import SparseRows
 from sklhier._utils import compat
+from sklhier._utils.rows import softmax
 from sklhier._utils.typing import Floats
 
 __all__ = [
-    "across",
-    "answer",
-    "answer_rows",
-    "link_of",
+    "inverse_link",
     "n_scores_of",
+    "predict",
+    "predict_rows",
     "scores_of",
     "scores_side_by_side",
-    "softmax",
-    "takes",
+    "supports",
 ]
 
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # products are taken in that of the weights
 
 
-def answer(estimator: Any, packing: Packing, method: str, X: Any) -> Any:
+def predict(estimator: Any, subset: ColumnSubset, method: str, X: Any) -> Any:
     """Return what a method of a packed estimator says of X."""
     if type(estimator) is Pipeline:
         if len(estimator.steps) > 1:
             X = estimator[:-1].transform(X)
         estimator = estimator.steps[-1][1]
     rows = SparseRows.of(X)
-    if rows is None or not takes(estimator, packing, rows):
-        able = estimator if packing.columns is None else whole(estimator, packing)
+    if rows is None or not supports(estimator, subset, rows):
+        able = estimator if subset.columns is None else full_width(estimator, subset)
         return getattr(able, method)(X)
-    return answer_rows(estimator, packing, method, rows)
+    return predict_rows(estimator, subset, method, rows)
 
 
-def takes(estimator: Any, packing: Packing, rows: SparseRows) -> bool:
-    """Whether :func:`answer_rows` knows what a fitted estimator says of sparse rows."""
-    return type(estimator) is not Pipeline and rows.n_columns == packing.n_features
+def supports(estimator: Any, subset: ColumnSubset, rows: SparseRows) -> bool:
+    """Whether :func:`predict_rows` knows what a fitted estimator says of sparse rows."""
+    return type(estimator) is not Pipeline and rows.n_columns == subset.n_features
 
 
-def answer_rows(
-    estimator: Any, packing: Packing, method: str, rows: SparseRows, scores: Floats | None = None
+def predict_rows(
+    estimator: Any,
+    subset: ColumnSubset,
+    method: str,
+    rows: SparseRows,
+    scores: Floats | None = None,
 ) -> Any:
     """Return what a method of a packed estimator that is no Pipeline says of sparse rows.
 
     The same numbers as from the method itself, which checks its input again for each node. Its
     decision scores may be known.
     """
-    link = link_of(estimator, method, rows)
+    link = inverse_link(estimator, method, rows)
     n_rows = len(rows.indptr) - 1
     if link is not None:
         if scores is None:
-            scores = scores_of([(estimator, packing)], rows, [0, n_rows])
+            scores = scores_of([(estimator, subset)], rows, [0, n_rows])
         found = link(scores)
         if np.isfinite(found).all():  # if not, versions of scikit-learn differ
             return found
-    data, indices, indptr = rows.among([packing.columns], [0, n_rows])
-    n_columns = rows.n_columns if packing.columns is None else len(packing.columns)
+    data, indices, indptr = rows.among([subset.columns], [0, n_rows])
+    n_columns = rows.n_columns if subset.columns is None else len(subset.columns)
     X = sparse.csr_matrix((data, indices, indptr), shape=(n_rows, n_columns))
     return getattr(estimator, method)(X)
 
@@ -77,14 +80,14 @@ def n_scores_of(estimator: Any) -> int:
 
 
 def scores_of(
-    models: Sequence[tuple[Any, Packing]], rows: SparseRows, bounds: Sequence[int]
+    models: Sequence[tuple[Any, ColumnSubset]], rows: SparseRows, bounds: Sequence[int]
 ) -> Floats:
     """Return the decision scores of packed estimators that have equally many of them.
 
     Parameters
     ----------
-    models : sequence of (estimator, Packing)
-        With links, as :func:`link_of` finds them; all with weights of the same dtype.
+    models : sequence of (estimator, ColumnSubset)
+        With links, as :func:`inverse_link` finds them; all with weights of the same dtype.
     rows : SparseRows
         Samples.
     bounds : sequence of int
@@ -95,19 +98,19 @@ def scores_of(
     scores : ndarray of float32 or float64, shape (n_rows, n_scores)
         One column for two classes. Of float32 only if rows and weights are.
     """
-    first, packing = models[0]
+    first, subset = models[0]
     dtype = first.coef_.dtype
     found_dtype = np.result_type(rows.data, dtype)
     scores = np.zeros((bounds[-1], n_scores_of(first)), dtype=dtype)
-    alone = len(models) == 1 and packing.columns is not None
-    chosen = rows.chosen(packing.columns) if alone else None
+    alone = len(models) == 1 and subset.columns is not None
+    chosen = rows.chosen(subset.columns) if alone else None
     if chosen is not None:
         data, indices, indptr = chosen
         weights = np.atleast_2d(first.coef_).T
         compat.add_csc_product(data.astype(dtype, copy=False), indices, indptr, weights, scores)
         scores += first.intercept_
         return scores.astype(found_dtype, copy=False)
-    data, indices, indptr = rows.among([packing.columns for _, packing in models], bounds)
+    data, indices, indptr = rows.among([subset.columns for _, subset in models], bounds)
     data = data.astype(dtype, copy=False)
     for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
         weights = np.atleast_2d(estimator.coef_).T  # RidgeClassifier has one row as a vector
@@ -117,12 +120,12 @@ def scores_of(
     return scores.astype(found_dtype, copy=False)
 
 
-def scores_side_by_side(models: Sequence[tuple[Any, Packing]], rows: SparseRows) -> Floats:
+def scores_side_by_side(models: Sequence[tuple[Any, ColumnSubset]], rows: SparseRows) -> Floats:
     """Return the decision scores of binary estimators that have the same columns.
 
     Parameters
     ----------
-    models : sequence of (estimator, Packing)
+    models : sequence of (estimator, ColumnSubset)
         With links; all with weights of the same columns and of the same dtype.
     rows : SparseRows
         Samples.
@@ -132,11 +135,11 @@ def scores_side_by_side(models: Sequence[tuple[Any, Packing]], rows: SparseRows)
     scores : ndarray, shape (n_rows, n_models)
         The same numbers as from :func:`scores_of`.
     """
-    first, packing = models[0]
+    first, subset = models[0]
     dtype = first.coef_.dtype
-    chosen = None if packing.columns is None else rows.chosen(packing.columns)
+    chosen = None if subset.columns is None else rows.chosen(subset.columns)
     if chosen is None:
-        data, indices, indptr = rows.among([packing.columns], [0, len(rows.indptr) - 1])
+        data, indices, indptr = rows.among([subset.columns], [0, len(rows.indptr) - 1])
     else:
         data, indices, indptr = chosen
     weights = np.column_stack([estimator.coef_.ravel() for estimator, _ in models])
@@ -161,23 +164,9 @@ def _shares(scores: Floats) -> Floats:
     return proba  # NaN where all are 0
 
 
-def across(ufunc: np.ufunc, table: Floats) -> Floats:
-    """Reduce each row to one number; a pair of columns much faster than NumPy does, and the same."""
-    if table.shape[1] == 2:
-        reduced: Floats = ufunc(table[:, :1], table[:, 1:])
-    else:
-        reduced = ufunc.reduce(table, axis=1, keepdims=True)
-    return reduced
-
-
-def softmax(scores: Floats) -> Floats:
-    """Return the softmax of each row, as SciPy computes it, without its checks."""
-    proba: Floats = np.exp(scores - across(np.maximum, scores))
-    proba /= across(np.add, proba)
-    return proba
-
-
-def link_of(estimator: Any, method: str, rows: SparseRows) -> Callable[[Floats], Floats] | None:
+def inverse_link(
+    estimator: Any, method: str, rows: SparseRows
+) -> Callable[[Floats], Floats] | None:
     """Return how decision scores become the answer; None where that is not known here."""
     if not {rows.data.dtype, estimator.coef_.dtype} <= _FLOATS:
         return None

@@ -1,8 +1,4 @@
-"""One local problem, the model that is fitted to it, and how its outputs are read.
-
-Models get integer codes ``0..k-1`` for the outcomes of their node and know nothing else of the
-taxonomy.
-"""
+"""A fitted base estimator with what it decides about and how its outputs are read."""
 
 from __future__ import annotations
 
@@ -10,86 +6,113 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from sklhier._local import linear_fit
-from sklhier._local.linear_fit import Packing
+from sklhier._local.keys import ModelKey
+from sklhier._local.linear_fit import ColumnSubset
+from sklhier._local.problem import REST
 from sklhier._utils.typing import NodeIds
+from sklhier.links import IdentityLink, Link, SoftmaxLink
 from sklhier.staging import Chain
 
-__all__ = ["LocalModel", "View"]
+__all__ = ["LocalModel", "Models", "Upstream", "linked"]
+
+_IDENTITY, _SOFTMAX = IdentityLink(), SoftmaxLink()
+
+
+def linked(estimator: Any, link: Link | None) -> tuple[str, Link]:
+    """Return the method of a fitted estimator that is called, and the link that reads its outputs.
+
+    Without a link of the user's that is the most informative method that there is.
+    """
+    if link is not None:
+        return link.response_method, link
+    if hasattr(estimator, "predict_proba"):
+        return "predict_proba", _IDENTITY
+    if hasattr(estimator, "decision_function"):
+        return "decision_function", _SOFTMAX
+    return "predict", _IDENTITY
 
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A fitted base estimator and what it decides about.
+    """A fitted local model.
 
     Attributes
     ----------
-    owner : int
-        Number of the place that decides.
+    key : ModelKey
+        What is decided.
     outcomes : ndarray of int32, shape (k,)
-        Ids of the nodes that its classes ``0..k-1`` stand for.
+        Ids of the nodes that its classes ``0..k-1`` stand for; -1 is the rest class.
     estimator : object
         The fitted estimator.
-    is_joint : bool, default=False
-        Whether it says of each outcome by itself if a sample belongs to it.
-    view : View, default=None
-        What it sees beside X; None: nothing.
+    method : str
+        The prediction method whose outputs are read.
+    link : Link
+        What makes probabilities of them.
+    is_multi_output : bool, default=False
+        Whether it decides about each outcome by itself.
+    upstream : Upstream, default=None
+        The models whose outputs it sees beside X; None: it sees X alone.
     unit : float, default=1.0
         What its outputs are divided by when other models see them.
-    share_here : float, default=1.0
-        The share of its training samples, by weight, that were not "not here".
-    packing : Packing, default=None
+    positive_share : float, default=1.0
+        The share of its training samples, by weight, that are not of the rest class.
+    subset : ColumnSubset, default=None
         How the estimator is stored, if not as scikit-learn does.
     """
 
-    owner: int
+    key: ModelKey
     outcomes: NodeIds
     estimator: Any
-    is_joint: bool = False
-    view: View | None = None
+    method: str
+    link: Link
+    is_multi_output: bool = False
+    upstream: Upstream | None = None
     unit: float = 1.0
-    share_here: float = 1.0
-    packing: Packing | None = None
+    positive_share: float = 1.0
+    subset: ColumnSubset | None = None
 
     @property
-    def whole(self) -> Any:
+    def has_rest(self) -> bool:
+        """Whether the rest class is one of the outcomes."""
+        return bool(self.outcomes[0] == REST)
+
+    @property
+    def full_width(self) -> Any:
         """The fitted estimator, as scikit-learn stores it."""
-        return linear_fit.whole(self.estimator, self.packing)
+        return linear_fit.full_width(self.estimator, self.subset)
 
     def compressed(self, dtype: Any, min_weight: float) -> tuple[Self, tuple[int, ...]]:
-        """Return the model, a linear one, with fewer and shorter weights, and how it shrank.
+        """Return a smaller copy of a linear model, and how it shrank.
 
         That is the number of columns before and after, of weights that became 0, and of bytes
         before and after.
         """
-        estimator, packing, n_dropped = linear_fit.compressed(
-            self.estimator, self.packing, dtype, min_weight, sees_others=self.view is not None
+        estimator, subset, n_dropped = linear_fit.compressed(
+            self.estimator, self.subset, dtype, min_weight, has_extra=self.upstream is not None
         )
         columns = (linear_fit.n_columns_of(self.estimator), linear_fit.n_columns_of(estimator))
         n_bytes = (
-            linear_fit.n_bytes_of(self.estimator, self.packing),
-            linear_fit.n_bytes_of(estimator, packing),
+            linear_fit.n_bytes_of(self.estimator, self.subset),
+            linear_fit.n_bytes_of(estimator, subset),
         )
-        smaller = replace(self, estimator=estimator, packing=packing)
+        smaller = replace(self, estimator=estimator, subset=subset)
         return smaller, (*columns, n_dropped, *n_bytes)
 
 
 @dataclass(frozen=True)
-class View:
+class Upstream:
     """The models whose outputs another one sees.
 
     Attributes
     ----------
-    owners : tuple of int
-        Numbers of the places at which they decide, from the top.
+    keys : tuple of ModelKey
+        Those models, from the top.
     chain : Chain
         What of their outputs is shown, and how.
     """
 
-    owners: tuple[int, ...]
+    keys: tuple[ModelKey, ...]
     chain: Chain
 
 
-# -- what a model says --------------------------------------------------------------------
-
-
-# How scores are read: all take the outputs of a model and whether these are decision scores.
+Models = dict[ModelKey, LocalModel]

@@ -5,27 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sklhier._local.keys import member_offset
+from sklhier._local.keys import ModelKey
 from sklhier._utils.typing import Floats, NodeIds, Rows
-from sklhier.taxonomy import Taxonomy
 
-__all__ = ["ELSEWHERE", "LocalProblem"]
+__all__ = ["REST", "LocalProblem"]
 
-
-ELSEWHERE = -1  # the outcome "not here" of a model that decides about a single node
+REST = -1  # the rest class: a sample belongs to none of the nodes that a model decides about
 
 
 @dataclass(frozen=True)
 class LocalProblem:
-    """What one base estimator is to learn.
+    """The samples and targets of one base estimator.
 
     Attributes
     ----------
-    owner : int
-        Number of the place that decides: the id of a node that decides among what is below it;
-        ``sklhier.strategies.owner_of`` numbers other places.
+    key : ModelKey
+        What is decided.
     outcomes : ndarray of int32, shape (k,)
-        Ids of the nodes among which it decides; -1 for "not here".
+        Ids of the nodes among which it decides; -1 for the rest class, which comes first.
     rows : ndarray of intp, shape (n,)
         Positions of its samples, ascending.
     codes : ndarray of int, shape (n,) or (n, k)
@@ -35,16 +32,22 @@ class LocalProblem:
         What weights of the samples are multiplied by.
     """
 
-    owner: int
+    key: ModelKey
     outcomes: NodeIds
     rows: Rows
     codes: Rows
     weights: Floats | None = None
 
+    @property
+    def is_trivial(self) -> bool:
+        """Whether there is nothing to learn: a single outcome, or no sample."""
+        return len(self.outcomes) < 2 or not len(self.rows)
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether the rest class is one of the outcomes."""
+        return bool(self.outcomes[0] == REST)
+
     def among(self, rows: Rows) -> Self:
         """Return the problem with positions in what `rows` were taken from."""
         return replace(self, rows=rows[self.rows])
-
-    def of_member(self, member: int, taxonomy: Taxonomy) -> Self:
-        """Return the problem as that of a member of an ensemble."""
-        return replace(self, owner=self.owner + member_offset(member, taxonomy))

@@ -21,6 +21,7 @@ __all__ = [
     "AnswerMarginals",
     "DenseMarginals",
     "Expansion",
+    "HeldOutPaths",
     "Marginals",
     "Outcomes",
     "checked_node_proba",
@@ -184,6 +185,25 @@ class Marginals(Protocol):
     def answer_proba(self, nodes: NodeIds) -> Floats:
         """Return the probability that the answer is each of `nodes`, (n_rows, len(nodes))."""
         ...
+
+
+@dataclass(frozen=True)
+class HeldOutPaths:
+    """Samples that the models were not fitted on, with one path each.
+
+    Attributes
+    ----------
+    marginals : Marginals
+        Probabilities of the nodes.
+    nodes : ndarray of int32, shape (n_rows,)
+        The node of each sample's label.
+    weights : ndarray of float64, shape (n_rows,)
+        Weights of the samples.
+    """
+
+    marginals: Marginals
+    nodes: NodeIds
+    weights: Floats
 
 
 class DenseMarginals:

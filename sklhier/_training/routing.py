@@ -1,36 +1,29 @@
-"""Where samples go on their way down, by what the models above said of samples left out."""
+"""Samples on their way down, by held-out scores of the models above."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from sklhier._local.keys import Kind, place_of
-from sklhier._local.model import LocalModel
-from sklhier._local.outputs import (
-    conditional,
-    last_log_weight,
-    normalised,
-    scoring_method,
-)
-from sklhier._local.problem import ELSEWHERE, LocalProblem
+from sklhier._local.keys import Kind, ModelKey
+from sklhier._local.model import LocalModel, Models
+from sklhier._local.outputs import conditional
+from sklhier._local.problem import REST, LocalProblem
 from sklhier._probabilities.marginals import Outcomes
 from sklhier._probabilities.products import one_by_one
-from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.typing import Bools, Floats, NodeIds, Rows
+from sklhier.staging import Routing
 from sklhier.strategies import Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Arrivals", "Stored", "StoredScores"]
-
-LEAST_WEIGHT = 0.01  # what a member counts at least, and others for less are left out
+__all__ = ["HeldOutOutputs", "HeldOutScores", "Router"]
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What a model said of samples, or was made to say.
+class HeldOutOutputs:
+    """Outputs of one model for samples that it was not fitted on.
 
     Attributes
     ----------
@@ -44,52 +37,67 @@ class Stored:
     table: Floats
 
     def at(self, rows: Rows) -> Floats:
-        """Return what was said of some of the samples."""
+        """Return the outputs of some of the samples."""
         return self.table[np.searchsorted(self.rows, rows)]
 
 
-class StoredScores:
-    """Held-out answers, read like those of :class:`sklhier._local.scores.LocalScores`."""
+class HeldOutScores:
+    """Scores of the models of a stage for samples that they were not fitted on."""
+
+    has_rest = False  # samples are sent down by what children have among themselves
 
     def __init__(
-        self, n_rows: int, models: dict[int, LocalModel], stored: dict[int, Stored]
+        self, n_rows: int, models: Models, outputs: dict[ModelKey, HeldOutOutputs]
     ) -> None:
         self.n_rows = n_rows
         self._models = models
-        self._stored = stored
+        self._outputs = outputs
 
-    def _read(self, owner: int, rows: Rows, read: Callable[[Floats, bool], Floats]) -> Floats:
-        method = scoring_method(self._models[owner].estimator)
-        return read(self._stored[owner].at(rows), method == "decision_function")
+    def _read(
+        self, key: ModelKey, rows: Rows | None, read: Callable[[LocalModel, Floats], Floats]
+    ) -> Floats:
+        held_out = self._outputs[key]
+        return read(self._models[key], held_out.table if rows is None else held_out.at(rows))
 
-    def of(self, owner: int, outcomes: NodeIds, rows: Rows) -> Floats:
+    def proba(self, key: ModelKey, outcomes: NodeIds, rows: Rows | None = None) -> Floats:
         """Return the probability of each outcome; equal ones where a fold knew none of them."""
         if len(outcomes) == 1:
-            return np.ones((len(rows), 1))
-        scores = self._read(owner, rows, normalised)
-        proba = conditional(scores, self._models[owner].outcomes, outcomes)
+            return np.ones((self.n_rows if rows is None else len(rows), 1))
+        scores = self._read(key, rows, lambda model, outputs: model.link.proba(outputs))
+        proba = conditional(scores, self._models[key].outcomes, outcomes)
         return np.nan_to_num(proba, nan=1 / len(outcomes))
 
-    def of_pairs(self, owners: NodeIds, rows: Rows, outcomes: Outcomes) -> Floats:
-        """Return what :meth:`of` does for pairs that are ascending by place and row, flat."""
-        return one_by_one(self.of, outcomes, owners, rows)
+    def proba_pairs(self, nodes: NodeIds, rows: Rows, outcomes: Outcomes) -> Floats:
+        """Return the probabilities of many pairs, node by node."""
 
-    knows_elsewhere = False  # samples are sent on by what children have among themselves
+        def decide(node: int, members: NodeIds, own: Rows) -> Floats:
+            return self.proba(ModelKey(Kind.PARENT, node), members, own)
 
-    def log_weight(self, owner: int, rows: Rows) -> Floats:
-        """Return the logarithm of how much a place's model is for its node."""
-        if owner not in self._models:
-            return np.zeros(len(rows))
-        return self._read(owner, rows, last_log_weight)
+        return one_by_one(decide, outcomes, nodes, rows)
+
+    def log_weight(self, key: ModelKey, rows: Rows | None = None) -> Floats:
+        """Return the logarithm of the weight that a model gives its node."""
+        if key not in self._models:
+            return np.zeros(self.n_rows if rows is None else len(rows))
+        return self._read(key, rows, lambda model, outputs: model.link.log_weight(outputs))
+
+    def log_evidence(self, key: ModelKey, outcomes: NodeIds) -> Floats:
+        """Return the logarithm of the probability of each outcome."""
+        least = np.finfo(np.float64).tiny
+        return np.log(np.maximum(self.proba(key, outcomes), least))
+
+    def node_proba(self, nodes: NodeIds) -> Floats:
+        """Raise a TypeError: routing is for one path a sample."""
+        raise TypeError(f"Held-out scores of {len(nodes)} nodes by themselves are not kept.")
 
 
-class Arrivals:
-    """Which samples the stages above send to each node, and how sure they are of it.
+class Router:
+    """The samples that each stage sends to the nodes below it.
 
     Parameters
     ----------
-    routing : str
-        ``"predicted"``, ``"weight"`` or ``"none"``.
+    routing : Routing
+        Says where samples go.
     strategy : Strategy
         How scores become probabilities.
     taxonomy : Taxonomy
@@ -102,7 +110,7 @@ class Arrivals:
 
     def __init__(
         self,
-        routing: str,
+        routing: Routing,
         strategy: Strategy,
         taxonomy: Taxonomy,
         outcomes: Outcomes,
@@ -112,74 +120,61 @@ class Arrivals:
         self._strategy = strategy
         self._taxonomy = taxonomy
         self._outcomes = outcomes
-        self._places = taxonomy.preorder_positions[nodes]
-        everything = np.arange(len(nodes))
-        self._known = {0: (everything, np.ones(len(nodes)))}
+        self._positions = taxonomy.preorder_positions[nodes]
+        # By node: the samples that were sent there, and its held-out probability for them.
+        self._sent = {0: (np.arange(len(nodes)), np.ones(len(nodes)))}
 
-    def _home(self, problem: LocalProblem) -> int:
-        place = place_of(problem.owner, self._taxonomy)
-        return int(
-            self._taxonomy.parent_ids[place.index] if place.kind is Kind.NODE else place.index
-        )
+    def _parent(self, problem: LocalProblem) -> int:
+        key = problem.key
+        return int(self._taxonomy.parent_ids[key.number]) if key.kind == Kind.NODE else key.number
 
     def rows_at(self, problem: LocalProblem) -> Rows:
-        """Return the samples that arrive at the node that a problem is about."""
-        return self._at(self._home(problem))[0]
+        """Return the samples that were sent to the node that a problem is about."""
+        return self._at(self._parent(problem))[0]
 
     def _at(self, node: int) -> tuple[Rows, Floats]:
-        if self._routing == "none":
-            return self._known[0]
-        return self._known.get(node, (np.zeros(0, dtype=np.intp), np.zeros(0)))
+        return self._sent.get(node, (np.zeros(0, dtype=np.intp), np.zeros(0)))
 
-    def _is_at(self, rows: Rows, node: int) -> Any:
+    def _is_below(self, rows: Rows, node: int) -> Bools:
         start = self._taxonomy.preorder_positions[node]
-        places = self._places[rows]
-        return (places >= start) & (places < start + self._taxonomy.subtree_sizes[node])
+        positions = self._positions[rows]
+        return (positions >= start) & (positions < start + self._taxonomy.subtree_sizes[node])
 
     def routed(self, problem: LocalProblem) -> LocalProblem:
-        """Return a problem with the samples that arrive although they belong elsewhere."""
-        home = self._home(problem)
-        rows, mass = self._at(home)
-        is_strange = ~self._is_at(rows, home)
-        weights = None
-        if self._routing == "weight":
-            is_strange &= mass >= LEAST_WEIGHT
-            own = np.zeros(len(self._places))
-            own[rows] = mass
-            weights = np.concatenate(
-                [np.maximum(own[problem.rows], LEAST_WEIGHT), mass[is_strange]]
-            )
-        extra = rows[is_strange]
-        outcomes, codes = problem.outcomes, problem.codes
-        if extra.size and outcomes[0] != ELSEWHERE:
-            outcomes = np.concatenate([[ELSEWHERE], outcomes]).astype(np.int32)
-            codes = codes + 1
+        """Return a problem with the samples that were sent there although they belong elsewhere."""
+        parent = self._parent(problem)
+        rows, proba = self._at(parent)
+        is_extra = ~self._is_below(rows, parent)
+        own = np.zeros(len(self._positions))
+        own[rows] = proba
+        extra = rows[is_extra]
         joined = np.concatenate([problem.rows, extra])
         order = np.argsort(joined, kind="stable")
+        weights = self._routing.weights(own[joined])
+        outcomes, codes = problem.outcomes, problem.codes
+        if extra.size and not problem.has_rest:
+            outcomes = np.concatenate([[REST], outcomes]).astype(np.int32)
+            codes = codes + 1
         return LocalProblem(
-            problem.owner,
+            problem.key,
             outcomes,
             joined[order],
             np.concatenate([codes, np.zeros(len(extra), dtype=codes.dtype)])[order],
             None if weights is None else weights[order],
         )
 
-    def go_on(self, problems: Iterable[LocalProblem], scores: StoredScores) -> None:
+    def send_down(self, problems: Iterable[LocalProblem], scores: HeldOutScores) -> None:
         """Send samples from the nodes of a stage to their children."""
-        if self._routing == "none":
-            return
-        marginals = self._strategy.marginals(self._taxonomy, self._outcomes, scores)  # type: ignore[arg-type]
-        for home in dict.fromkeys(self._home(problem) for problem in problems):
-            rows, mass = self._at(home)
+        marginals = self._strategy.marginals(self._taxonomy, self._outcomes, scores)
+        for parent in dict.fromkeys(map(self._parent, problems)):
+            rows, proba = self._at(parent)
             if not rows.size:
                 continue
-            expansion = marginals.expand(rows, np.full(len(rows), home, dtype=np.int32), mass)
-            members = self._outcomes.of_node(home)
+            expansion = marginals.expand(rows, np.full(len(rows), parent, dtype=np.int32), proba)
+            members = self._outcomes.of_node(parent)
             table = expansion.mass.reshape(len(rows), len(members))
-            chosen = table.argmax(axis=1)
+            sends = self._routing.sends(table)
             for column, node in enumerate(members.tolist()):
-                if node == home:
-                    continue  # stops go no further
-                own = table[:, column]
-                goes = chosen == column if self._routing == "predicted" else own >= LEAST_WEIGHT
-                self._known[node] = rows[goes], own[goes]
+                if node != parent:  # what stops here goes no further
+                    goes = sends[:, column]
+                    self._sent[node] = rows[goes], table[goes, column]

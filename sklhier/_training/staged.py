@@ -1,8 +1,8 @@
 """Training from the top down: every stage learns from held-out outputs of those above.
 
-The stages are the levels of the taxonomy. The models of one are fitted once for each fold and asked
-about the samples left out; then they are fitted to all samples. What they said of samples that
-they had not seen is what the stages below learn from.
+The stages are the levels of the taxonomy. The models of one are fitted once for each fold, and
+predict the held-out samples; then they are fitted to all samples. The stages below learn from
+the held-out outputs, which are like those that they will meet.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ from typing import Any, Self
 import numpy as np
 
 from sklhier._folds.folds import Folds, Splits
-from sklhier._local import fitting
-from sklhier._local.extra_features import Columns, columns_of
-from sklhier._local.fitting import Job, Question
-from sklhier._local.keys import Kind, place_of
-from sklhier._local.model import LocalModel, View
-from sklhier._local.outputs import outputs_of, scoring_method
-from sklhier._local.problem import ELSEWHERE, LocalProblem
-from sklhier._training.routing import Arrivals, Stored, StoredScores
+from sklhier._local.extra_features import ExtraFeatures, extra_features
+from sklhier._local.fitting import Job, Jobs, Query, fit_problems, hold_out_problems
+from sklhier._local.keys import Kind, ModelKey, level_of
+from sklhier._local.model import Models, Upstream
+from sklhier._local.outputs import outputs_of
+from sklhier._local.problem import REST, LocalProblem
+from sklhier._training.routing import HeldOutOutputs, HeldOutScores, Router
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Rows
 from sklhier.exceptions import RareClassWarning
-from sklhier.staging import Chain
+from sklhier.staging import Chain, Routing
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Staging", "train_in_stages"]
+__all__ = ["Stages", "Staging"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,9 @@ class Staging:
     Attributes
     ----------
     chain : Chain or None
-        What a model sees of the models above it.
-    routing : str
-        Which samples a model learns from, of :data:`sklhier.staging.ROUTINGS`.
+        The outputs of the models above that a model sees.
+    routing : Routing
+        The samples that a model learns from.
     split : callable
         ``split(rows)`` returns the folds of some samples, as positions within `rows`.
     weights : ndarray of float64, shape (n_samples,), or None
@@ -49,69 +48,77 @@ class Staging:
     """
 
     chain: Chain | None
-    routing: str
+    routing: Routing
     split: Callable[[Rows], Splits]
     weights: Floats | None = None
 
     @property
     def needs_held_out(self) -> bool:
-        """Whether models are to be asked about samples that they have not seen."""
-        if self.routing in ("predicted", "weight"):
+        """Whether models predict samples that they were not fitted on."""
+        if self.routing.needs_held_out:
             return True
         return self.chain is not None and self.chain.training == "out_of_fold"
 
 
-def _above(problems: list[LocalProblem], taxonomy: Taxonomy, see: str) -> dict[int, list[int]]:
-    """Return the numbers of the places above the place of each problem, from the top."""
-    places = {problem.owner: place_of(problem.owner, taxonomy) for problem in problems}
-    decides: dict[tuple[int, int], int] = {}
-    levels: dict[int, list[tuple[int, int]]] = {}
+def _upstream_keys(
+    problems: list[LocalProblem], taxonomy: Taxonomy, see: str
+) -> dict[ModelKey, list[ModelKey]]:
+    """Return the keys of the models above each problem, from the top."""
+    levels = sorted(problem.key for problem in problems if problem.key.kind == Kind.LEVEL)
+    decides = _deciders(problems, taxonomy)
+    upstream = {}
     for problem in problems:
-        place = places[problem.owner]
-        if place.kind is Kind.LEVEL:
-            levels.setdefault(place.member, []).append((place.level, problem.owner))
-            for node in problem.outcomes[
-                taxonomy.depths[problem.outcomes] == place.level
-            ].tolist():
-                decides[place.member, node] = problem.owner
-        elif place.kind is not Kind.STOP:
-            own = place.index if place.kind is Kind.PARENT else ELSEWHERE
-            for node in problem.outcomes.tolist():
-                if node not in (ELSEWHERE, own):
-                    decides[place.member, node] = problem.owner
-    closure = taxonomy.ancestor_closure
-    above: dict[int, list[int]] = {}
-    for owner, place in places.items():
-        if place.kind is Kind.LEVEL:
-            found = [other for level, other in sorted(levels[place.member]) if level < place.level]
-            above[owner] = found if see == "all" else found[-1:]
+        key = problem.key
+        if key.kind == Kind.LEVEL:
+            above = [other for other in levels if other < key]
+            upstream[key] = above if see == "all" else above[-1:]
             continue
-        homes = taxonomy.parents_of(place.index) if place.kind is Kind.NODE else [place.index]
+        nodes = (
+            taxonomy.parents_of(key.number) if key.kind == Kind.NODE else np.array([key.number])
+        )
         if see == "all":
-            rows = [closure.indices[closure.indptr[v] : closure.indptr[v + 1]] for v in homes]
-            homes = np.unique(np.concatenate(rows))
-        keys = [(place.member, int(node)) for node in homes]
-        above[owner] = list(dict.fromkeys(decides[key] for key in keys if key in decides))
-    return above
+            nodes = np.unique(taxonomy.ancestor_closure[nodes].indices)
+        found = [decides[node] for node in nodes.tolist() if node in decides]
+        upstream[key] = list(dict.fromkeys(found))
+    return upstream
 
 
-def _truth(problem: LocalProblem, rows: Rows) -> Floats:
-    """Return 1 for the true outcome of each sample, "not here" for samples of other problems."""
+def _deciders(problems: list[LocalProblem], taxonomy: Taxonomy) -> dict[int, ModelKey]:
+    """Return the key of the model that decides about each node.
+
+    Where samples may have several labels, a model of a level decides about the nodes of its level,
+    and a stop about none.
+    """
+    decides: dict[int, ModelKey] = {}
+    for problem in problems:
+        key, outcomes = problem.key, problem.outcomes
+        if key.kind == Kind.LEVEL:
+            outcomes = outcomes[taxonomy.depths[outcomes] == key.number]
+        elif key.kind == Kind.STOP:
+            continue
+        elif key.kind == Kind.PARENT:
+            outcomes = outcomes[outcomes != key.number]
+        decides |= dict.fromkeys(outcomes[outcomes != REST].tolist(), key)
+    return decides
+
+
+def _true_outputs(problem: LocalProblem, rows: Rows) -> Floats:
+    """Return 1 for the true outcome of each sample, the rest class for samples of other problems."""
     table = np.zeros((len(rows), len(problem.outcomes)))
-    found = np.searchsorted(rows, problem.rows)
+    own = np.searchsorted(rows, problem.rows)
     if problem.codes.ndim == 2:
-        table[found] = problem.codes
+        table[own] = problem.codes
         return table
-    if problem.outcomes[0] == ELSEWHERE:
+    if problem.has_rest:
         table[:, 0] = 1.0
-        table[found, 0] = 0.0
-    table[found, problem.codes] = 1.0
+        table[own, 0] = 0.0
+    table[own, problem.codes] = 1.0
     return table
 
 
-def _share_here(problem: LocalProblem, weights: Floats) -> float:
-    """Return the share of samples, by weight, whose outcome is not "not here"."""
-    if problem.outcomes[0] != ELSEWHERE:
+def _positive_share(problem: LocalProblem, weights: Floats) -> float:
+    """Return the share of samples, by weight, that are not of the rest class."""
+    if not problem.has_rest:
         return 1.0
     own = weights[problem.rows]
     if problem.weights is not None:
@@ -119,186 +126,201 @@ def _share_here(problem: LocalProblem, weights: Floats) -> float:
     return float(np.average(problem.codes != 0, weights=own))
 
 
-class _Stages:
-    """The work of :func:`train_in_stages`, and what it finds on its way down."""
+class Stages:
+    """The stages of one strategy, trained from the top down.
+
+    Parameters
+    ----------
+    jobs : Jobs
+        Makes jobs of problems.
+    X : array-like
+        Samples.
+    problems : iterable of LocalProblem
+        What is learnt; their rows are positions in `rows`.
+    rows : ndarray of intp
+        Positions of the samples to learn from, ascending.
+    staging : Staging
+        How stages depend on each other.
+    folds : Folds or None
+        Folds of `rows`, if models predict held-out samples.
+    router : Router or None
+        Where samples go, unless each model learns from the samples of its own node alone.
+
+    Attributes
+    ----------
+    models : dict of ModelKey to LocalModel
+    sizes : list of (key, n_rows, n_outcomes)
+        Of all problems.
+    seconds : dict of ModelKey to float
+        Time of the fits, those of the folds included.
+    """
 
     def __init__(
         self,
-        trainer: Any,
+        jobs: Jobs,
         X: Any,
-        problems: list[LocalProblem],
+        problems: Iterable[LocalProblem],
         rows: Rows,
         staging: Staging,
-        arrivals: Arrivals | None,
+        folds: Folds | None,
+        router: Router | None,
     ) -> None:
-        self._trainer = trainer
+        self._jobs = jobs
         self._X = X
         self._rows = rows
         self._weights = np.ones(len(rows)) if staging.weights is None else staging.weights[rows]
         self._chain = staging.chain
-        self._sends = staging.routing in ("predicted", "weight")
-        self._arrivals = arrivals
-        self._taxonomy: Taxonomy = trainer.taxonomy
-        self._problems = problems
-        self._folds = Folds.of(staging.split(rows), len(rows)) if staging.needs_held_out else None
-        see = "all" if self._chain is None else self._chain.see
-        self._above = _above(problems, self._taxonomy, see) if self._chain else {}
-        self._below: dict[int, list[Rows]] = {}  # samples of the problems that see a place
-        for problem in problems:
-            for owner in self._above.get(problem.owner, ()):
-                self._below.setdefault(owner, []).append(problem.rows)
-        self.models: dict[int, LocalModel] = {}
-        self.seconds: dict[int, float] = {}
-        self.sizes: list[tuple[int, int, int]] = []
-        self._shown: dict[int, Stored] = {}  # what the chain shows of each model
-        self._scores: dict[int, Stored] = {}  # what samples are sent on by
+        self._router = router
+        self._folds = folds
+        self._taxonomy = jobs.context.taxonomy
+        self._problems = list(problems)
+        self._upstream = (
+            _upstream_keys(self._problems, self._taxonomy, self._chain.see) if self._chain else {}
+        )
+        # The samples of all problems that see a model: its outputs are needed for them.
+        self._downstream: dict[ModelKey, list[Rows]] = {}
+        for problem in self._problems:
+            for key in self._upstream.get(problem.key, ()):
+                self._downstream.setdefault(key, []).append(problem.rows)
+        self.models: Models = {}
+        self.seconds: dict[ModelKey, float] = {}
+        self.sizes: list[tuple[ModelKey, int, int]] = []
+        self._shown: dict[ModelKey, HeldOutOutputs] = {}  # what the chain shows of each model
+        self._sent_by: dict[ModelKey, HeldOutOutputs] = {}  # what samples are sent down by
         self._rare: list[Hashable] = []
 
-    def run(self) -> None:
+    def train(self) -> Self:
+        """Fit the models of all stages."""
         by_level: dict[int, list[LocalProblem]] = {}
         for problem in self._problems:
-            by_level.setdefault(place_of(problem.owner, self._taxonomy).level, []).append(problem)
-        last = max(by_level, default=0)
+            by_level.setdefault(level_of(problem.key, self._taxonomy), []).append(problem)
         for level in sorted(by_level):
-            stage = by_level[level]
-            if self._arrivals:
-                stage = [self._arrivals.routed(problem) for problem in stage]
-            self.sizes += [(p.owner, len(p.rows), len(p.outcomes)) for p in stage]
-            real = [p for p in stage if len(p.outcomes) > 1 and len(p.rows)]
-            self._fit(real)
-            sends = self._arrivals is not None and self._sends and level < last
-            self._tell(real, sends=sends)
-            if sends:
-                scores = StoredScores(len(self._rows), self.models, self._scores)
-                self._arrivals.go_on(stage, scores)  # type: ignore[union-attr]
+            self._train_stage(by_level[level], is_last=level == max(by_level))
         if self._rare:
-            warnings.warn(RareClassWarning.in_one_fold(self._rare), stacklevel=5)
+            warnings.warn(RareClassWarning.in_one_fold(self._rare), stacklevel=6)
+        return self
 
-    def _views(self, problem: LocalProblem) -> tuple[int, ...]:
-        return tuple(o for o in self._above.get(problem.owner, ()) if o in self.models)
+    def _train_stage(self, stage: list[LocalProblem], *, is_last: bool) -> None:
+        if self._router:
+            stage = [self._router.routed(problem) for problem in stage]
+        self.sizes += [(p.key, len(p.rows), len(p.outcomes)) for p in stage]
+        open_ = [problem for problem in stage if not problem.is_trivial]
+        self._fit(open_)
+        sends = self._router is not None and not is_last
+        self._store_outputs(open_, sends=sends)
+        if self._router is not None and sends:
+            scores = HeldOutScores(len(self._rows), self.models, self._sent_by)
+            self._router.send_down(stage, scores)
 
-    def _columns(self, problem: LocalProblem, rows: Rows) -> Columns | None:
-        """Return what a model sees of those above it in training, for samples at positions."""
-        owners = self._views(problem)
-        if self._chain is None or not owners:
+    def _sources(self, problem: LocalProblem) -> tuple[ModelKey, ...]:
+        """Return the fitted models that the model of a problem sees."""
+        return tuple(key for key in self._upstream.get(problem.key, ()) if key in self.models)
+
+    def _extra(self, problem: LocalProblem, rows: Rows) -> ExtraFeatures | None:
+        """Return the extra features of a problem in training, for samples at positions."""
+        sources = self._sources(problem)
+        if self._chain is None or not sources:
             return None
-        shown = [(self.models[owner], self._shown[owner].at(rows)) for owner in owners]
-        return columns_of(self._chain, shown, self._taxonomy)
+        shown = [(self.models[key], self._shown[key].at(rows)) for key in sources]
+        return extra_features(self._chain, shown, self._taxonomy)
 
     def _job(self, problem: LocalProblem) -> Job:
-        return self._trainer.job(problem.among(self._rows), self._columns(problem, problem.rows))
+        return self._jobs.job(problem.among(self._rows), self._extra(problem, problem.rows))
 
     def _fit(self, problems: list[LocalProblem]) -> None:
-        trainer = self._trainer
-        fitted = fitting.fit_problems(
-            self._X,
-            map(self._job, problems),
-            self._taxonomy,
-            n_jobs=trainer.n_jobs,
-            verbose=trainer.verbose,
-        )
+        fitted = fit_problems(self._X, map(self._job, problems), self._jobs.context)
         for problem, (model, seconds) in zip(problems, fitted, strict=True):
-            owners = self._views(problem)
-            view = View(owners, self._chain) if self._chain and owners else None
-            share = _share_here(problem, self._weights) if self._arrivals else 1.0
-            self.models[model.owner] = replace(model, view=view, share_here=share)
-            self.seconds[model.owner] = seconds
+            sources = self._sources(problem)
+            upstream = Upstream(sources, self._chain) if self._chain and sources else None
+            share = _positive_share(problem, self._weights) if self._router else 1.0
+            self.models[model.key] = replace(model, upstream=upstream, positive_share=share)
+            self.seconds[model.key] = seconds
 
-    def _asked(self, problem: LocalProblem) -> Rows:
-        """Return the samples about which stages below want to know."""
-        parts = [problem.rows, *self._below.get(problem.owner, ())]
-        if self._arrivals:
-            parts.append(self._arrivals.rows_at(problem))
+    # -- outputs for the stages below -----------------------------------------------------
+
+    def _queried(self, problem: LocalProblem) -> Rows:
+        """Return the samples for which stages below need the outputs of a model."""
+        parts = [problem.rows, *self._downstream.get(problem.key, ())]
+        if self._router:
+            parts.append(self._router.rows_at(problem))
         return np.unique(np.concatenate(parts))
 
-    def _tell(self, problems: list[LocalProblem], *, sends: bool) -> None:
-        """Store what stages below are to know of a stage: to be shown, and to be sent on by it."""
-        told = [problem for problem in problems if sends or problem.owner in self._below]
-        asked = {problem.owner: self._asked(problem) for problem in told}
-        chain = self._chain
-        wanted: dict[int, list[str]] = {problem.owner: [] for problem in told}
-        for problem in told:
-            owner = problem.owner
+    def _store_outputs(self, problems: list[LocalProblem], *, sends: bool) -> None:
+        """Store the outputs of a stage that those below see, or by which samples are sent down."""
+        chain, queries = self._chain, []
+        shows_held_out = chain is not None and chain.training == "out_of_fold"
+        for problem in problems:
+            is_shown = problem.key in self._downstream
+            methods = [self.models[problem.key].method] if sends else []
+            if chain is not None and is_shown and shows_held_out:
+                methods.append(chain.method)
+            if is_shown or sends:
+                queries.append((problem, self._queried(problem), tuple(dict.fromkeys(methods))))
+        tables = self._held_out(queries)
+        for problem, rows, _ in queries:
+            key = problem.key
             if sends:
-                wanted[owner].append(scoring_method(self.models[owner].estimator))
-            if chain is None or owner not in self._below:
-                continue
-            if chain.training == "out_of_fold":
-                wanted[owner].append(chain.method)
-            elif chain.training == "true":
-                self._shown[owner] = Stored(asked[owner], _truth(problem, asked[owner]))
-            else:
-                self._shown[owner] = self._of_seen(problem, asked[owner])
-        tables = self._held_out([p for p in told if wanted[p.owner]], asked, wanted)
-        for problem in told:
-            owner, rows = problem.owner, asked[problem.owner]
-            if sends:
-                self._scores[owner] = Stored(rows, tables[owner, wanted[owner][0]])
-            if chain is not None and owner in self._below:
-                if chain.training == "out_of_fold":
-                    self._shown[owner] = Stored(rows, tables[owner, chain.method])
-                shown = chain.shown(self._shown[owner].table)
-                unit = chain.unit_of(shown, self._weights[rows])
-                self.models[owner] = replace(self.models[owner], unit=unit)
+                self._sent_by[key] = HeldOutOutputs(rows, tables[key, self.models[key].method])
+            if chain is not None and key in self._downstream:
+                self._show(chain, problem, rows, tables)
 
-    def _of_seen(self, problem: LocalProblem, rows: Rows) -> Stored:
-        """Return what a model says of samples that it was fitted to."""
-        X = take_rows(self._X, self._rows[rows])
-        columns = self._columns(problem, rows)
-        model, method = self.models[problem.owner], self._chain.method  # type: ignore[union-attr]
-        return Stored(rows, outputs_of(model, X, columns, method))
+    def _show(
+        self,
+        chain: Chain,
+        problem: LocalProblem,
+        rows: Rows,
+        held_out: dict[tuple[ModelKey, str], Floats],
+    ) -> None:
+        """Store what a chain shows of a model, and the unit of its outputs."""
+        key = problem.key
+        if chain.training == "out_of_fold":
+            table = held_out[key, chain.method]
+        elif chain.training == "true":
+            table = _true_outputs(problem, rows)
+        else:
+            X = take_rows(self._X, self._rows[rows])
+            table = outputs_of(self.models[key], X, self._extra(problem, rows), chain.method)
+        self._shown[key] = HeldOutOutputs(rows, table)
+        unit = chain.unit_of(chain.shown(table), self._weights[rows])
+        self.models[key] = replace(self.models[key], unit=unit)
 
     def _held_out(
-        self,
-        problems: list[LocalProblem],
-        asked: dict[int, Rows],
-        wanted: dict[int, list[str]],
-    ) -> dict[tuple[int, str], Floats]:
-        """Return what models say, by method, of samples that they were not fitted to."""
-        tables: dict[tuple[int, str], Floats] = {}
-        parts = []
-        for problem in problems:
-            owner, rows = problem.owner, asked[problem.owner]
-            methods = tuple(dict.fromkeys(wanted[owner]))
+        self, queries: list[tuple[LocalProblem, Rows, tuple[str, ...]]]
+    ) -> dict[tuple[ModelKey, str], Floats]:
+        """Return outputs, by model and method, for samples that the models were not fitted on."""
+        tables: dict[tuple[ModelKey, str], Floats] = {}
+        fits = []
+        for problem, rows, methods in queries:
             for method in methods:
-                tables[owner, method] = np.zeros((len(rows), len(problem.outcomes)))
-            columns = self._columns(problem, rows)
-            for part in self._parts(problem, rows):
+                tables[problem.key, method] = np.zeros((len(rows), len(problem.outcomes)))
+            extra = self._extra(problem, rows) if methods else None
+            for part in self._fold_problems(problem, rows) if methods else ():
                 if part.problem is None:
                     for method in methods:
-                        tables[owner, method][part.positions] = part.constants
+                        tables[problem.key, method][part.positions] = part.constants
                     continue
-                question = Question(
-                    self._rows[rows[part.positions]],
-                    None if columns is None else columns.at(part.positions),
-                    methods,
-                )
-                parts.append((part, self._job(part.problem), question))
-        trainer = self._trainer
-        answers = fitting.hold_out_problems(
-            self._X,
-            ((job, question) for _, job, question in parts),
-            self._taxonomy,
-            n_jobs=trainer.n_jobs,
-            verbose=trainer.verbose,
-        )
-        for (part, job, question), (answer, seconds) in zip(parts, answers, strict=True):
-            owner = job.problem.owner
-            self.seconds[owner] += seconds
-            for method in question.methods:
-                tables[owner, method][part.positions] = part.spread(answer[method], method)
+                own = None if extra is None else extra.at(part.positions)
+                query = Query(self._rows[rows[part.positions]], own, methods)
+                fits.append((part, self._job(part.problem), query))
+        jobs = ((job, query) for _, job, query in fits)
+        outputs = hold_out_problems(self._X, jobs, self._jobs.context)
+        for (part, job, query), (of_query, seconds) in zip(fits, outputs, strict=True):
+            key = job.problem.key
+            self.seconds[key] += seconds
+            for method in query.methods:
+                tables[key, method][part.positions] = part.expand(of_query[method], method)
         return tables
 
-    def _parts(self, problem: LocalProblem, rows: Rows) -> Iterator[_Part]:
-        """Yield what each fold can learn of a problem, for the samples it leaves out."""
+    def _fold_problems(self, problem: LocalProblem, rows: Rows) -> Iterator[_FoldProblem]:
+        """Yield what each fold can learn of a problem, for the samples it holds out."""
         folds = self._folds
         assert folds is not None
-        left_out, own = folds.left_out_by[rows], folds.left_out_by[problem.rows]
+        held_out, own = folds.held_out_by[rows], folds.held_out_by[problem.rows]
         for number, trains in enumerate(folds.trains):
-            positions = np.flatnonzero(left_out == number)
+            positions = np.flatnonzero(held_out == number)
             if not positions.size:
                 continue
-            part = _Part.of(problem, trains[problem.rows], positions)
+            part = _FoldProblem.of(problem, trains[problem.rows], positions)
             if problem.codes.ndim == 1:
                 lost = np.setdiff1d(problem.codes[own == number], part.known)
                 self._rare += [
@@ -308,20 +330,20 @@ class _Stages:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What one fold can learn of a problem.
+class _FoldProblem:
+    """The part of a problem that one fold can learn.
 
     Attributes
     ----------
     positions : ndarray of intp
-        The samples it leaves out, as positions among those asked about.
+        The samples it holds out, as positions among those queried.
     problem : LocalProblem or None
         What it learns; None if there is nothing to tell apart.
     known : ndarray of intp
         The outcomes that this is about, as positions among all of them.
     constants : ndarray of float64, shape (k,)
         Probabilities of outcomes that it need not, or cannot, learn.
-    is_joint : bool
+    is_multi_output : bool
         Whether each outcome of the whole problem is decided by itself.
     """
 
@@ -329,75 +351,40 @@ class _Part:
     problem: LocalProblem | None
     known: Rows
     constants: Floats
-    is_joint: bool
+    is_multi_output: bool
 
     @classmethod
     def of(cls, problem: LocalProblem, is_inside: Bools, positions: Rows) -> Self:
-        """Find it, given which samples of the problem the fold trains on."""
+        """Return the part, given which samples of the problem the fold trains on."""
         codes, outcomes = problem.codes[is_inside], problem.outcomes
-        is_joint = codes.ndim == 2
-        if is_joint:
+        is_multi_output = codes.ndim == 2
+        if is_multi_output:
+            # Without any sample of the problem nothing is known of an outcome: 1/2.
             constants = codes.mean(axis=0) if len(codes) else np.full(len(outcomes), 0.5)
-            known = np.flatnonzero((constants > 0) & (constants < 1))
-            told, own = outcomes[known], codes[:, known]
+            varies = (constants > 0) & (constants < 1) & (len(codes) > 0)
+            known = np.flatnonzero(varies)
+            learnt, own = outcomes[known], codes[:, known]
             if len(known) == 1:  # an ordinary problem with two classes
-                told, own = np.append(np.int32(ELSEWHERE), told), own[:, 0]
+                learnt, own = np.append(np.int32(REST), learnt), own[:, 0]
         else:
             known, own = np.unique(codes, return_inverse=True)
-            told = outcomes[known]
+            learnt = outcomes[known]
             constants = np.zeros(len(outcomes))
             constants[known if len(known) else slice(None)] = 1 / max(len(known), 1)
-        if len(told) < 2:
-            return cls(positions, None, known, constants, is_joint)
+        if len(learnt) < 2:
+            return cls(positions, None, known, constants, is_multi_output)
         weights = None if problem.weights is None else problem.weights[is_inside]
-        learnt = LocalProblem(problem.owner, told, problem.rows[is_inside], own, weights)
-        return cls(positions, learnt, known, constants, is_joint)
+        part = LocalProblem(problem.key, learnt, problem.rows[is_inside], own, weights)
+        return cls(positions, part, known, constants, is_multi_output)
 
-    def spread(self, answer: Floats, method: str) -> Floats:
-        """Return answers about what the fold knows as answers about all outcomes."""
-        of_known = answer[:, -len(self.known) :]
-        table = np.tile(self.constants, (len(answer), 1))
-        if not self.is_joint:
-            lowest = answer.min(axis=1, keepdims=True)
+    def expand(self, outputs: Floats, method: str) -> Floats:
+        """Return outputs for the outcomes that the fold knows as outputs for all outcomes.
+
+        An outcome that it does not know has probability 0, or the lowest decision score.
+        """
+        table = np.tile(self.constants, (len(outputs), 1))
+        if not self.is_multi_output:
+            lowest = outputs.min(axis=1, keepdims=True)
             table[:] = lowest if method == "decision_function" else 0.0
-        table[:, self.known] = of_known
+        table[:, self.known] = outputs[:, -len(self.known) :]
         return table
-
-
-def train_in_stages(
-    trainer: Any,
-    X: Any,
-    problems: Iterable[LocalProblem],
-    rows: Rows,
-    staging: Staging,
-    arrivals: Arrivals | None,
-) -> tuple[dict[int, LocalModel], list[tuple[int, int, int]], dict[int, float]]:
-    """Fit the models of all local problems, level by level.
-
-    Parameters
-    ----------
-    trainer : Trainer
-        Makes jobs of problems.
-    X : array-like
-        Samples.
-    problems : iterable of LocalProblem
-        What is to be learnt; their rows are positions in `rows`.
-    rows : ndarray of intp
-        Positions of the samples to learn from, ascending.
-    staging : Staging
-        How stages depend on each other.
-    arrivals : Arrivals or None
-        Where samples go, unless each model learns from the samples of its own node alone.
-
-    Returns
-    -------
-    models : dict of LocalModel
-        By number of the place.
-    sizes : list of (owner, n_rows, n_outcomes)
-        Of all problems.
-    seconds : dict of float
-        Time to fit, that of the folds included, where something was fitted.
-    """
-    stages = _Stages(trainer, X, list(problems), rows, staging, arrivals)
-    stages.run()
-    return stages.models, stages.sizes, stages.seconds

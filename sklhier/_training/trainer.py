@@ -1,31 +1,37 @@
-"""Fitting the local models of a strategy, on all rows or on folds of them."""
+"""Training of the local models of a strategy, on all rows or on folds of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from sklhier._local import fitting
-from sklhier._local.base_estimators import NodeEstimators
-from sklhier._local.extra_features import Columns
-from sklhier._local.fitting import Job
-from sklhier._local.keys import place_of
-from sklhier._local.model import LocalModel
+from sklhier._folds.folds import Folds, Splits
+from sklhier._local.fitting import Job, Jobs, fit_problems
+from sklhier._local.keys import ModelKey, level_of
+from sklhier._local.model import Models
 from sklhier._local.problem import LocalProblem
 from sklhier._local.scores import LocalScores
-from sklhier._probabilities.marginals import Outcomes
-from sklhier._training.routing import Arrivals
-from sklhier._training.staged import Staging, train_in_stages
+from sklhier._probabilities.marginals import HeldOutPaths
+from sklhier._probabilities.sets import HeldOutSets
+from sklhier._training.marginals import (
+    PathModels,
+    SetModels,
+    observed_nodes,
+)
+from sklhier._training.routing import Router
+from sklhier._training.staged import Stages, Staging
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds, Rows
-from sklhier.strategies import HeldOut, Strategy
+from sklhier.strategies import HeldOut, Memberships, SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Fits", "Trainer"]
+__all__ = ["FitReport", "HeldOutPass", "PathTrainer", "SetTrainer", "fit_models"]
 
 _REPORT_DTYPE = np.dtype(
     [
@@ -38,26 +44,23 @@ _REPORT_DTYPE = np.dtype(
     ]
 )
 
-Models = dict[int, LocalModel]
-
 
 @dataclass(frozen=True)
-class Fits:
-    """What became of each local problem, one entry for each.
+class FitReport:
+    """The fits of one strategy, an entry for each local problem.
 
     Attributes
     ----------
-    owners : ndarray of int64
-        Numbers of the places that decide.
+    keys : list of ModelKey
     n_rows, n_outcomes : ndarray of int64
         Sizes of the problems.
     seconds : ndarray of float64
-        Time to fit; 0 where nothing was fitted.
+        Time of the fits; 0 where nothing was fitted.
     fitted : ndarray of str
         Type of the estimator, or why there is none.
     """
 
-    owners: Rows
+    keys: list[ModelKey]
     n_rows: Rows
     n_outcomes: Rows
     seconds: Floats
@@ -65,187 +68,265 @@ class Fits:
 
     @classmethod
     def of(
-        cls, sizes: list[tuple[int, int, int]], models: Models, seconds: dict[int, float]
-    ) -> Fits:
-        """Tell it from ``(owner, n_rows, n_outcomes)`` of the problems and what was fitted."""
+        cls,
+        sizes: list[tuple[ModelKey, int, int]],
+        models: Models,
+        seconds: dict[ModelKey, float],
+    ) -> FitReport:
+        """Return the report of problems, given as ``(key, n_rows, n_outcomes)``."""
         fitted = [
-            type(models[owner].estimator).__name__
-            if owner in seconds
+            type(models[key].estimator).__name__
+            if key in seconds
             else ("constant: one outcome" if n_outcomes == 1 else "nothing: no rows")
-            for owner, _, n_outcomes in sizes
+            for key, _, n_outcomes in sizes
         ]
-        owners, n_rows, n_outcomes = np.array(sizes, dtype=np.int64).reshape(-1, 3).T
-        times = np.array([seconds.get(owner, 0.0) for owner in owners.tolist()])
-        return cls(owners, n_rows, n_outcomes, times, np.array(fitted, dtype=np.str_))
+        keys = [key for key, _, _ in sizes]
+        n_rows, n_outcomes = np.array([s[1:] for s in sizes], dtype=np.int64).reshape(-1, 2).T
+        times = np.array([seconds.get(key, 0.0) for key in keys])
+        return cls(keys, n_rows, n_outcomes, times, np.array(fitted, dtype=np.str_))
 
-    def report(self, names: list[Any], taxonomy: Taxonomy) -> np.ndarray[Any, Any]:
-        """Return a record for each problem; `names` are those of the places."""
-        report = np.empty(len(self.owners), dtype=_REPORT_DTYPE)
-        report["node"][:] = np.fromiter(names, dtype=object, count=len(names))
-        report["level"] = [place_of(owner, taxonomy).level for owner in self.owners.tolist()]
+    def records(self, names: list[Hashable], taxonomy: Taxonomy) -> np.ndarray[Any, Any]:
+        """Return a record for each problem, given the names of the models."""
+        records = np.empty(len(self.keys), dtype=_REPORT_DTYPE)
+        records["node"][:] = np.fromiter(names, dtype=object, count=len(names))
+        records["level"] = [level_of(key, taxonomy) for key in self.keys]
         for name in ("n_rows", "n_outcomes", "seconds", "fitted"):
-            report[name] = getattr(self, name)
-        return report
+            records[name] = getattr(self, name)
+        return records
+
+
+class HeldOutPass:
+    """The models of all folds, fitted once whatever reads their held-out predictions.
+
+    Parameters
+    ----------
+    train : callable
+        ``train(member, rows)`` returns the models of a part of the strategy, fitted to some samples.
+    rows : ndarray of intp
+        The samples that are learnt from.
+    folds : list of (train, test)
+        Positions within `rows`.
+    keep : bool
+        Whether to keep the models, for a second reader. One reader needs those of one fold at a time.
+    """
+
+    def __init__(
+        self, train: Callable[[int, Rows], Models], rows: Rows, folds: Splits, *, keep: bool
+    ) -> None:
+        self._train = train
+        self._rows = rows
+        self._folds = folds
+        self._kept: dict[tuple[int, int], Models] | None = {} if keep else None
+
+    def folds(self) -> Iterator[_Fold]:
+        """Yield the folds, whose models are fitted when they are asked for."""
+        for number, (train, test) in enumerate(self._folds):
+            inside, left_out = self._rows[np.sort(train)], self._rows[np.sort(test)]
+            yield _Fold(inside, left_out, partial(self._models, number, inside))
+
+    def _models(self, number: int, inside: Rows, member: int) -> Models:
+        if self._kept is None:
+            return self._train(member, inside)
+        if (number, member) not in self._kept:
+            self._kept[number, member] = self._train(member, inside)
+        return self._kept[number, member]
 
 
 @dataclass(frozen=True)
-class Trainer:
-    """Fits local models.
+class _Fold:
+    """One fold of a pass.
 
     Attributes
     ----------
-    taxonomy : Taxonomy
-        A tree.
-    chosen : NodeEstimators
-        The base estimator of each place.
-    params : dict of dict
-        Parameters with which each base estimator is fitted, by the name of the base.
-    seed : int or None
-        What the random states of the base estimators follow from.
-    n_jobs, verbose
-        As in :class:`sklearn.utils.parallel.Parallel`.
-    staging : Staging, default=None
+    inside, left_out : ndarray of intp
+        Positions of the samples that it trains on, and of those it holds out, ascending.
+    models : callable
+        ``models(member)`` returns the models of a part of the strategy.
+    """
+
+    inside: Rows
+    left_out: Rows
+    models: Callable[[int], Models]
+
+
+@dataclass(frozen=True)
+class _Trainer:
+    """Training of local models.
+
+    Attributes
+    ----------
+    jobs : Jobs
+        Makes jobs of problems.
+    X : array-like
+        All samples.
+    weights : ndarray of float64, shape (n_samples,), or None
+        Weights of the samples.
+    staging : Staging or None
         How models depend on those above them, if they do.
     """
 
-    taxonomy: Taxonomy
-    chosen: NodeEstimators
-    params: dict[str, dict[str, Any]]
-    seed: int | None
-    n_jobs: int | None
-    verbose: int
-    staging: Staging | None = None
+    jobs: Jobs
+    X: Any
+    weights: Floats | None
+    staging: Staging | None
 
-    def train(
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return self.jobs.context.taxonomy
+
+    def _of_member(self, member: int) -> Jobs:
+        return replace(self.jobs, context=self.jobs.context.of_member(member))
+
+    def _train(
         self,
-        X: Any,
+        member: int,
         problems: Iterable[LocalProblem],
         rows: Rows,
-        *,
-        method: str = "fit",
-        known: Models | None = None,
-        arrivals: Arrivals | None = None,
-    ) -> tuple[Models, Fits]:
-        """Fit the models of all local problems.
+        router: Router | None = None,
+    ) -> tuple[Models, FitReport]:
+        """Fit the models of one strategy; rows of the problems are positions in `rows`."""
+        jobs = self._of_member(member)
+        if self.staging is None:
+            return fit_models(jobs, self.X, problems, rows)
+        folds = None
+        if self.staging.needs_held_out:
+            folds = Folds.of(self.staging.split(rows), len(rows))
+        stages = Stages(jobs, self.X, problems, rows, self.staging, folds, router).train()
+        return stages.models, FitReport.of(stages.sizes, stages.models, stages.seconds)
 
-        Parameters
-        ----------
-        X : array-like
-            Samples.
-        problems : iterable of LocalProblem
-            What is to be learnt; their rows are positions in `rows`.
-        rows : ndarray of intp
-            Positions of the samples to learn from, ascending.
-        method : {"fit", "partial_fit"}, default="fit"
-            What to call.
-        known : dict of LocalModel, default=None
-            Models that go on learning.
-        arrivals : Arrivals, default=None
-            Where samples go on their way down, if models are not to learn from the samples of their
-            own node alone.
-        """
-        sizes: list[tuple[int, int, int]] = []
-        if self.staging is not None:
-            models, sizes, seconds = train_in_stages(
-                self, X, problems, rows, self.staging, arrivals
-            )
-            return models, Fits.of(sizes, models, seconds)
-        known = {} if known is None else known
+    def _weights_of(self, rows: Rows) -> Floats:
+        return np.ones(len(rows)) if self.weights is None else self.weights[rows]
 
-        def jobs() -> Iterator[Job]:
-            for problem in problems:
-                sizes.append((problem.owner, len(problem.rows), len(problem.outcomes)))
-                if len(problem.outcomes) < 2 or not len(problem.rows):
-                    continue
-                job = self.job(problem.among(rows), known=known.get(problem.owner))
-                if method == "partial_fit":
-                    classes = {"classes": np.arange(len(problem.outcomes))}
-                    job = replace(job, params=job.params | classes)
-                yield job
 
-        fitted = fitting.fit_problems(
-            X, jobs(), self.taxonomy, method=method, n_jobs=self.n_jobs, verbose=self.verbose
-        )
-        models = known | {model.owner: model for model, _ in fitted}
-        return models, Fits.of(sizes, models, {model.owner: took for model, took in fitted})
+def fit_models(
+    jobs: Jobs,
+    X: Any,
+    problems: Iterable[LocalProblem],
+    rows: Rows,
+    *,
+    method: str = "fit",
+    known: Models | None = None,
+) -> tuple[Models, FitReport]:
+    """Fit the models of local problems that do not depend on each other.
 
-    def job(
-        self,
-        problem: LocalProblem,
-        columns: Columns | None = None,
-        known: LocalModel | None = None,
-    ) -> Job:
-        """Return the fit of a problem, whose rows are positions in X.
+    Parameters
+    ----------
+    jobs : Jobs
+        Makes jobs of problems.
+    X : array-like
+        Samples.
+    problems : iterable of LocalProblem
+        What is learnt; their rows are positions in `rows`.
+    rows : ndarray of intp
+        Positions of the samples to learn from, ascending.
+    method : {"fit", "partial_fit"}, default="fit"
+        The method that is called.
+    known : dict of ModelKey to LocalModel, default=None
+        Models that go on learning.
+    """
+    sizes: list[tuple[ModelKey, int, int]] = []
+    known = {} if known is None else known
 
-        Parameters
-        ----------
-        problem : LocalProblem
-            What is to be learnt.
-        columns : Columns, default=None
-            What its model sees beside X.
-        known : LocalModel, default=None
-            A model that goes on learning.
-        """
-        name, base = self.chosen.at(place_of(problem.owner, self.taxonomy))
-        if known is not None:
-            estimator = known.whole
-        else:
-            estimator = fitting.seeded_clone(base, problem.owner, self.seed)
-        return Job(estimator, problem, self.params[name], columns)
+    def open_jobs() -> Iterator[Job]:
+        for problem in problems:
+            sizes.append((problem.key, len(problem.rows), len(problem.outcomes)))
+            if problem.is_trivial:
+                continue
+            job = jobs.job(problem.among(rows), known=known.get(problem.key))
+            if method == "partial_fit":
+                classes = {"classes": np.arange(len(problem.outcomes))}
+                job = replace(job, params=job.params | classes)
+            yield job
 
-    def arrivals(self, strategy: Strategy, outcomes: Outcomes, nodes: NodeIds) -> Arrivals | None:
-        """Return where samples go, unless models learn from those of their own node alone.
+    fitted = fit_problems(X, open_jobs(), jobs.context, method=method)
+    models = known | {model.key: model for model, _ in fitted}
+    return models, FitReport.of(sizes, models, {model.key: took for model, took in fitted})
 
-        Parameters
-        ----------
-        strategy : Strategy
-            How scores become probabilities.
-        outcomes : Outcomes
-            The possible answers.
-        nodes : ndarray of int32, shape (n_samples,)
-            The node of each label to learn from.
-        """
-        if self.staging is None or self.staging.routing == "filter":
-            return None
-        return Arrivals(self.staging.routing, strategy, self.taxonomy, outcomes, nodes)
 
-    def hold_out(
-        self,
-        X: Any,
-        strategy: Strategy,
-        nodes: NodeIds,
-        classes: NodeIds,
-        rows: Rows,
-        folds: Iterable[tuple[Rows, Rows]],
-        weights: Floats | None,
+@dataclass(frozen=True)
+class PathTrainer(_Trainer):
+    """Training where a sample has one path.
+
+    Attributes
+    ----------
+    nodes : ndarray of int32, shape (n_samples,)
+        The node of each label.
+    class_ids : ndarray of int32
+        Ids of the nodes that occur as labels, in the order of the classes.
+    """
+
+    nodes: NodeIds
+    class_ids: NodeIds
+
+    def observed(self, rows: Rows) -> NodeIds:
+        """Return the labels that occur among some samples, in the order of the classes."""
+        return self.class_ids[np.isin(self.class_ids, self.nodes[rows])]
+
+    def train(self, strategy: Strategy, member: int, rows: Rows) -> tuple[Models, FitReport]:
+        """Fit the models of a part of the strategy to some samples."""
+        taxonomy, nodes = self.taxonomy, self.nodes[rows]
+        outcomes = strategy.outcomes(taxonomy, self.observed(rows))
+        router = None
+        if self.staging is not None and self.staging.routing.needs_held_out:
+            router = Router(self.staging.routing, strategy, taxonomy, outcomes, nodes)
+        return self._train(member, strategy.plan(taxonomy, outcomes, nodes), rows, router)
+
+    def held_out_scores(
+        self, held_out: HeldOutPass, strategy: Strategy, member: int
     ) -> Iterator[HeldOut]:
-        """Fit to the training part of each fold; yield blocks of the rows left out.
-
-        Parameters
-        ----------
-        X, rows
-            As in :meth:`train`.
-        strategy : Strategy
-            Says which problems there are.
-        nodes : ndarray of int32, shape (n_samples,)
-            The node of each label.
-        classes : ndarray of int32
-            Ids of the nodes that occur as labels, in the order of the classes.
-        folds : iterable of (train, test)
-            Positions within `rows`.
-        weights : ndarray of float64, shape (n_samples,), or None
-            Weights of the samples.
-        """
-        for train, test in folds:
-            inside, left_out = rows[np.sort(train)], rows[np.sort(test)]
-            seen = classes[np.isin(classes, nodes[inside])]
-            outcomes = strategy.outcomes(self.taxonomy, seen)
-            problems = strategy.plan(self.taxonomy, outcomes, nodes[inside])
-            arrivals = self.arrivals(strategy, outcomes, nodes[inside])
-            models, _ = self.train(X, problems, inside, arrivals=arrivals)
+        """Yield blocks of held-out samples with the scores of one part of the strategy."""
+        for fold in held_out.folds():
+            models = fold.models(member)
+            outcomes = strategy.outcomes(self.taxonomy, self.observed(fold.inside))
             columns = strategy.columns_per_row(self.taxonomy, outcomes, all_nodes=True)
-            for block in row_blocks(len(left_out), columns):
-                part = left_out[block]
-                scores = LocalScores(models, take_rows(X, part), self.taxonomy)
-                of_part = np.ones(len(part)) if weights is None else weights[part]
-                yield HeldOut(outcomes, scores, nodes[part], of_part)
+            for block in row_blocks(len(fold.left_out), columns):
+                part = fold.left_out[block]
+                scores = LocalScores(models, take_rows(self.X, part), self.taxonomy)
+                yield HeldOut(outcomes, scores, self.nodes[part], self._weights_of(part))
+
+    def held_out_marginals(
+        self, held_out: HeldOutPass, strategy: Strategy
+    ) -> Iterator[HeldOutPaths]:
+        """Yield blocks of held-out samples with the marginals of the whole strategy."""
+        for fold in held_out.folds():
+            observed = self.observed(fold.inside)
+            models = [fold.models(member) for member in range(len(strategy.parts()))]
+            outcomes = strategy.outcomes(self.taxonomy, observed)
+            fitted = PathModels(strategy, models, self.taxonomy, outcomes)
+            for block in row_blocks(len(fold.left_out), fitted.columns_per_row(all_nodes=True)):
+                part = fold.left_out[block]
+                marginals = fitted.marginals(take_rows(self.X, part))
+                yield HeldOutPaths(marginals, self.nodes[part], self._weights_of(part))
+
+
+@dataclass(frozen=True)
+class SetTrainer(_Trainer):
+    """Training where a sample may have several labels.
+
+    Attributes
+    ----------
+    closed : csr_array, shape (n_samples, n_nodes)
+        The nodes of each sample with their ancestors, the root left out.
+    """
+
+    closed: sparse.csr_array
+
+    def train(self, strategy: SetStrategy, member: int, rows: Rows) -> tuple[Models, FitReport]:
+        """Fit the models of a part of the strategy to some samples."""
+        members = Memberships(self.closed[rows], self.taxonomy)
+        problems = strategy.plan_sets(members, self._of_member(member).learns_jointly)
+        return self._train(member, problems, rows)
+
+    def held_out_marginals(
+        self, held_out: HeldOutPass, strategy: SetStrategy, consistency: str
+    ) -> Iterator[HeldOutSets]:
+        """Yield blocks of held-out samples with the probabilities of the whole strategy."""
+        for fold in held_out.folds():
+            observed = observed_nodes(self.closed[fold.inside])
+            models = [fold.models(member) for member in range(len(strategy.set_parts()))]
+            fitted = SetModels(strategy, models, self.taxonomy, observed, consistency)
+            for block in row_blocks(len(fold.left_out), fitted.columns_per_row()):
+                part = fold.left_out[block]
+                marginals = fitted.marginals(take_rows(self.X, part))
+                closed = sparse.csr_array(self.closed[part])
+                yield HeldOutSets(marginals, closed, self._weights_of(part))

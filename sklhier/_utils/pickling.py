@@ -1,8 +1,10 @@
-"""Versions kept with a pickled estimator, and a warning when they changed."""
+"""State of estimators: versions kept in pickles, and what a failing call leaves."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sklearn
@@ -10,7 +12,7 @@ import sklearn
 from sklhier._version import __version__
 from sklhier.exceptions import VersionWarning
 
-__all__ = ["restored_state", "with_versions"]
+__all__ = ["restored_state", "unchanged_on_error", "with_versions"]
 
 _KEY = "_saved_with"
 
@@ -38,3 +40,15 @@ def restored_state(owner: object, state: dict[str, Any]) -> dict[str, Any]:
             stacklevel=3,
         )
     return state
+
+
+@contextmanager
+def unchanged_on_error(estimator: object) -> Iterator[None]:
+    """Give an estimator the attributes back that it had, if the block fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

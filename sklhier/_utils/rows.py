@@ -1,4 +1,4 @@
-"""Rows of X, whatever X is, without copies where a view serves."""
+"""Rows of X without copies where a view serves, and reductions of rows of numbers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from sklhier._utils import compat
-from sklhier._utils.typing import Rows
+from sklhier._utils.typing import Floats, Rows
 
-__all__ = ["is_csr", "rows_of", "take_rows"]
+__all__ = ["is_csr", "reduce_rows", "rows_of", "softmax", "take_rows"]
 
 
 def take_rows(X: Any, rows: Rows) -> Any:
@@ -47,3 +47,19 @@ def rows_of(X: Any, rows: Rows) -> Any:
     else:
         taken = compat.csr_rows(X.data, X.indices, X.indptr, rows)
     return type(X)(taken, shape=(len(rows), X.shape[1]))
+
+
+def reduce_rows(ufunc: np.ufunc, table: Floats) -> Floats:
+    """Reduce each row to one number; a pair of columns much faster than NumPy does, and the same."""
+    if table.shape[1] == 2:
+        reduced: Floats = ufunc(table[:, :1], table[:, 1:])
+    else:
+        reduced = ufunc.reduce(table, axis=1, keepdims=True)
+    return reduced
+
+
+def softmax(scores: Floats) -> Floats:
+    """Return the softmax of each row, as SciPy computes it, without its checks."""
+    proba: Floats = np.exp(scores - reduce_rows(np.maximum, scores))
+    proba /= reduce_rows(np.add, proba)
+    return proba

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples, validate_data
 
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Floats, Rows
 from sklhier.exceptions import TargetError
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "prepare_features",
     "require_numeric_table",
     "required_target",
+    "used_rows",
 ]
 
 _INT32_MAX = np.iinfo(np.int32).max
@@ -129,6 +130,11 @@ def checked_weights(sample_weight: Any, n_samples: int) -> Floats | None:
     if not weights.any():
         raise ValueError("All sample weights are zero: there is nothing to learn from.")
     return weights
+
+
+def used_rows(weights: Floats | None, n_samples: int) -> Rows:
+    """Return the positions of the samples that have a weight."""
+    return np.arange(n_samples) if weights is None else np.flatnonzero(weights)
 
 
 def check_probability(name: str, value: Any) -> float:

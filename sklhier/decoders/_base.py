@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Self
 
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from sklhier._probabilities.marginals import Marginals
+from sklhier._probabilities.marginals import HeldOutPaths, Marginals
 from sklhier._utils.typing import NodeIds
 
 __all__ = ["Decoder"]
@@ -65,6 +66,22 @@ class Decoder(BaseEstimator):
             1 for the nodes of each answer, which holds all their ancestors, the root left out.
         """
         raise NotImplementedError
+
+    @property
+    def needs_tuning(self) -> bool:
+        """Whether :meth:`tuned` sets a parameter before predictions."""
+        return False
+
+    def tuned(self, held_out: Callable[[], Iterator[HeldOutPaths]]) -> Self:  # noqa: ARG002
+        """Return the decoder with parameters that are tuned on held-out samples.
+
+        Parameters
+        ----------
+        held_out : callable
+            Returns an iterator over blocks of samples, each sample once, with marginals from models
+            that were fitted without them.
+        """
+        return self
 
     def check(self) -> None:
         """Raise a ValueError if a parameter is out of its range."""

@@ -4,9 +4,9 @@ A strategy is a small object without state; give it to a classifier as ``strateg
 an object. The other names here are what a strategy of your own works with.
 """
 
-from sklhier._local.keys import Kind, owner_of
+from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.problem import LocalProblem
-from sklhier._local.scores import LocalScores
+from sklhier._local.scores import LocalScores, Scores
 from sklhier._probabilities.marginals import (
     AnswerMarginals,
     DenseMarginals,
@@ -15,13 +15,21 @@ from sklhier._probabilities.marginals import (
     Outcomes,
 )
 from sklhier._probabilities.products import ProductMarginals
-from sklhier.strategies._base import HeldOut, Strategy, resolve_strategy
+from sklhier.strategies._base import (
+    HeldOut,
+    SetStrategy,
+    Strategy,
+    register,
+    resolve_set_strategy,
+    resolve_strategy,
+)
 from sklhier.strategies._ensemble import Ensemble
 from sklhier.strategies._flat import Flat
 from sklhier.strategies._memberships import Memberships
 from sklhier.strategies._per_level import PerLevel
 from sklhier.strategies._per_node import PerNode, training_rows
 from sklhier.strategies._per_parent import PerParent
+from sklhier.strategies._policies import Policy
 
 __all__ = [
     "AnswerMarginals",
@@ -35,13 +43,18 @@ __all__ = [
     "LocalScores",
     "Marginals",
     "Memberships",
+    "ModelKey",
     "Outcomes",
     "PerLevel",
     "PerNode",
     "PerParent",
+    "Policy",
     "ProductMarginals",
+    "Scores",
+    "SetStrategy",
     "Strategy",
-    "owner_of",
+    "register",
+    "resolve_set_strategy",
     "resolve_strategy",
     "training_rows",
 ]

@@ -1,37 +1,47 @@
-"""What a strategy is."""
+"""The two interfaces of strategies, for one path and for several labels of a sample."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self, TypeAlias
+from typing import ClassVar, Self
 
 from sklearn.base import BaseEstimator
 
+from sklhier._local.keys import ModelKey
 from sklhier._local.problem import LocalProblem
-from sklhier._local.scores import LocalScores
+from sklhier._local.scores import Scores
 from sklhier._probabilities.consistency import make_consistent
 from sklhier._probabilities.marginals import Marginals, Outcomes
+from sklhier._utils.registry import Registry
 from sklhier._utils.typing import Floats, NodeIds
-from sklhier.exceptions import IncompatiblePartsError
 from sklhier.strategies._memberships import Memberships
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["STOPS", "HeldOut", "HoldOut", "Strategy", "named", "resolve_strategy"]
+__all__ = [
+    "STOPS",
+    "HeldOut",
+    "SetStrategy",
+    "Strategy",
+    "register",
+    "resolve_set_strategy",
+    "resolve_strategy",
+]
 
 STOPS = ("ignore", "learn")  # what a label means that is an inner node
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Samples that local models were not fitted on, and what the models say of them.
+    """Samples that local models were not fitted on, and their scores.
 
     Attributes
     ----------
     outcomes : Outcomes
-        What the models know.
-    scores : LocalScores
-        Their answers.
+        What the models decide about.
+    scores : Scores
+        Scores of the samples.
     nodes : ndarray of int32, shape (n,)
         The node of each sample's label.
     weights : ndarray of float64, shape (n,)
@@ -39,13 +49,13 @@ class HeldOut:
     """
 
     outcomes: Outcomes
-    scores: LocalScores
+    scores: Scores
     nodes: NodeIds
     weights: Floats
 
 
-class Strategy(BaseEstimator):
-    """Says which local problems there are, and how their scores become node probabilities.
+class Strategy(BaseEstimator, ABC):
+    """A plan of local problems, and how their scores become node probabilities: one path a sample.
 
     Keeps no state: parameters are stored in ``__init__``, like those of every scikit-learn object.
     Everything else is a function of its arguments.
@@ -54,11 +64,6 @@ class Strategy(BaseEstimator):
     ----------
     leaves_decide : bool
         Whether there are models that decide about single leaves.
-    has_members : bool
-        Whether it is an ensemble, whose places are numbered by member.
-    is_conditional : bool
-        Whether models for several labels are asked about samples of a node's parents, so that their
-        answers are multiplied down the paths; if not, they are about all samples.
     has_stages : bool
         Whether there are models above each other.
     sends_down : bool
@@ -69,12 +74,11 @@ class Strategy(BaseEstimator):
     """
 
     leaves_decide: ClassVar[bool] = False
-    has_members: ClassVar[bool] = False
-    is_conditional: ClassVar[bool] = True
     has_stages: ClassVar[bool] = True
     sends_down: ClassVar[bool] = False
     takes_dags: ClassVar[bool] = False
 
+    @abstractmethod
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the possible answers, given the nodes that occur as labels.
 
@@ -85,8 +89,8 @@ class Strategy(BaseEstimator):
         class_ids : ndarray of int32
             Ids of the nodes that occur as labels, in the order of the classes.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def plan(
         self, taxonomy: Taxonomy, outcomes: Outcomes, nodes: NodeIds
     ) -> Iterable[LocalProblem]:
@@ -101,10 +105,10 @@ class Strategy(BaseEstimator):
         nodes : ndarray of int32, shape (n_samples,)
             The node of each label.
         """
-        raise NotImplementedError
 
-    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
-        """Return the probabilities of the nodes, given those of the local models.
+    @abstractmethod
+    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: Scores) -> Marginals:
+        """Return the probabilities of the nodes, given the scores of the local models.
 
         Parameters
         ----------
@@ -112,40 +116,87 @@ class Strategy(BaseEstimator):
             A tree.
         outcomes : Outcomes
             The possible answers.
-        scores : LocalScores
-            The local models' answers for the samples at hand.
+        scores : Scores
+            The scores of the samples at hand.
         """
-        raise NotImplementedError
 
-    def plan_sets(
+    @abstractmethod
+    def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
+        """Return about how many numbers are held for each row, to cut rows into blocks."""
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""
+
+    @property
+    def needs_tuning(self) -> bool:
+        """Whether :meth:`tuned` sets a parameter before the final fit."""
+        return False
+
+    def tuned(self, taxonomy: Taxonomy, held_out: Callable[[], Iterator[HeldOut]]) -> Self:  # noqa: ARG002
+        """Return the strategy with parameters that are tuned on held-out samples.
+
+        Parameters
+        ----------
+        taxonomy : Taxonomy
+            A tree.
+        held_out : callable
+            Returns an iterator over blocks of samples, each sample once, with the scores of models
+            of this strategy that were fitted without them.
+        """
+        return self
+
+    # -- several strategies in one --------------------------------------------------------
+
+    def parts(self) -> Sequence[Strategy]:
+        """Return the strategies that have models of their own: this one."""
+        return [self]
+
+    def with_parts(self, parts: Sequence[Strategy]) -> Strategy:
+        """Return the strategy with its parts replaced."""
+        return parts[0]
+
+    def combined(
         self,
-        members: Memberships,
-        is_joint: Callable[[int], bool],  # noqa: ARG002
+        taxonomy: Taxonomy,  # noqa: ARG002
+        outcomes: Outcomes,  # noqa: ARG002
+        marginals: Iterator[Marginals],
+    ) -> Marginals:
+        """Return the marginals of all parts as one, given an iterator over them."""
+        return next(marginals)
+
+
+class SetStrategy(BaseEstimator, ABC):
+    """A plan of local problems, and how their scores become node probabilities: label sets.
+
+    Attributes
+    ----------
+    is_conditional : bool
+        Whether models are about samples of a node's parents, so that their answers are
+        multiplied down the paths; if not, they are about all samples.
+    has_stages : bool
+        Whether there are models above each other.
+    """
+
+    is_conditional: ClassVar[bool] = True
+    has_stages: ClassVar[bool] = True
+
+    @abstractmethod
+    def plan_sets(
+        self, members: Memberships, learns_jointly: Callable[[ModelKey], bool]
     ) -> Iterable[LocalProblem]:
-        """Return the local problems where a sample may have several labels.
+        """Return the local problems.
 
         Parameters
         ----------
         members : Memberships
             The samples of every node.
-        is_joint : callable
-            ``is_joint(owner)`` tells whether the base estimator of a place learns several outputs
-            in one call.
-
-        Raises
-        ------
-        IncompatiblePartsError
-            If the strategy is for single paths only.
+        learns_jointly : callable
+            ``learns_jointly(key)`` tells whether the base estimator of a model learns several
+            outputs in one call.
         """
-        raise IncompatiblePartsError.needs(
-            self,
-            "one path for each sample",
-            f"there may be several labels in a taxonomy of {members.taxonomy.n_nodes} nodes",
-            "Define plan_sets, or use a strategy by name.",
-        )
 
     def set_proba(
-        self, taxonomy: Taxonomy, live: NodeIds, scores: LocalScores, consistency: str
+        self, taxonomy: Taxonomy, observed: NodeIds, scores: Scores, consistency: str
     ) -> tuple[Floats, Floats]:
         """Return the models' own scores of nodes, and probabilities that respect the taxonomy.
 
@@ -153,67 +204,78 @@ class Strategy(BaseEstimator):
         ----------
         taxonomy : Taxonomy
             Tree or DAG.
-        live : ndarray of int32
+        observed : ndarray of int32
             Ids of the nodes that had a sample in training.
-        scores : LocalScores
-            The local models' answers for the samples at hand.
-        consistency : str
-            What makes probabilities of separate models consistent, of
-            :func:`sklhier._probabilities.consistency.make_consistent`.
+        scores : Scores
+            The scores of the samples at hand.
+        consistency : {"max", "min", "product", "isotonic", "true_path"}
+            What makes probabilities of separate models consistent.
 
         Returns
         -------
         raw, node_proba : ndarray of float64, shape (n_samples, n_nodes)
         """
-        raw = scores.of_nodes(live)
+        raw = scores.node_proba(observed)
         method = "product" if self.is_conditional else consistency
         return raw, make_consistent(raw, taxonomy, method)
 
-    @property
-    def needs_held_out(self) -> bool:
-        """Whether a parameter is to be learnt by :meth:`learnt` before fitting."""
-        return False
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""
 
-    def learnt(self, taxonomy: Taxonomy, held_out: HoldOut) -> Self:  # noqa: ARG002
-        """Return the strategy with what it has to learn from held-out samples.
+    # -- several strategies in one --------------------------------------------------------
 
-        Parameters
-        ----------
-        taxonomy : Taxonomy
-            A tree.
-        held_out : callable
-            ``held_out(strategy)`` fits the models of a strategy to the training part of each fold
-            and yields the samples left out as HeldOut objects, block by block: each sample once.
-        """
-        return self
+    def set_parts(self) -> Sequence[SetStrategy]:
+        """Return the strategies that have models of their own: this one."""
+        return [self]
 
-    def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
-        """Return about how many numbers are held for each row, to cut rows into blocks."""
-        raise NotImplementedError
+    def combined_sets(self, tables: Iterator[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+        """Return what :meth:`set_proba` of all parts returned as one."""
+        return next(tables)
 
 
-HoldOut: TypeAlias = Callable[[Strategy], Iterator[HeldOut]]
-
-_BY_NAME: dict[str, type[Strategy]] = {}
-
-
-def named(name: str) -> Callable[[type[Strategy]], type[Strategy]]:
-    """Let a strategy be chosen by a name, with default parameters."""
-
-    def register(strategy: type[Strategy]) -> type[Strategy]:
-        _BY_NAME[name] = strategy
-        return strategy
-
-    return register
+_PATHS = Registry("strategy", Strategy)  # type: ignore[type-abstract]
+_SETS = Registry("strategy", SetStrategy)  # type: ignore[type-abstract]
 
 
-def resolve_strategy(strategy: str | Strategy) -> Strategy:
-    """Return the strategy of that name, or the strategy itself.
+def register(name: str) -> Callable[[type], type]:
+    """Return a class decorator that lets a strategy be chosen by a name, with default parameters.
+
+    Parameters
+    ----------
+    name : str
+        A new name. A class that has both interfaces gets it for both.
 
     Raises
     ------
     ValueError
-        For another name or object.
+        If another class has the name.
+
+    Examples
+    --------
+    >>> from sklhier.strategies import Flat, register, resolve_strategy
+    >>> @register("doctest_flat")
+    ... class StillFlat(Flat):
+    ...     pass
+    >>> resolve_strategy("doctest_flat")
+    StillFlat()
+    """
+
+    def enter(strategy: type) -> type:
+        for registry, interface in ((_PATHS, Strategy), (_SETS, SetStrategy)):
+            if issubclass(strategy, interface):
+                registry.register(name)(strategy)
+        return strategy
+
+    return enter
+
+
+def resolve_strategy(strategy: str | Strategy) -> Strategy:
+    """Return the strategy of that name, or the strategy itself, its parameters checked.
+
+    Raises
+    ------
+    ValueError
+        For another name or object, or a parameter out of its range.
 
     Examples
     --------
@@ -221,10 +283,21 @@ def resolve_strategy(strategy: str | Strategy) -> Strategy:
     >>> resolve_strategy("flat")
     Flat()
     """
-    if isinstance(strategy, str) and strategy in _BY_NAME:
-        return _BY_NAME[strategy]()
-    if not isinstance(strategy, Strategy):
-        raise ValueError(
-            f"`strategy` is a Strategy object or one of {sorted(_BY_NAME)}; {strategy!r} was given."
-        )
-    return strategy
+    return _PATHS.resolve(strategy)
+
+
+def resolve_set_strategy(strategy: str | SetStrategy) -> SetStrategy:
+    """Return the strategy of that name for label sets, or the strategy itself.
+
+    Raises
+    ------
+    ValueError
+        For another name or object, or a parameter out of its range.
+
+    Examples
+    --------
+    >>> from sklhier.strategies import resolve_set_strategy
+    >>> resolve_set_strategy("per_level")
+    PerLevel()
+    """
+    return _SETS.resolve(strategy)

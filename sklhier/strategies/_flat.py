@@ -6,19 +6,23 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.problem import LocalProblem
-from sklhier._local.scores import LocalScores
+from sklhier._local.scores import Scores
 from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._utils.memory_blocks import numbers_per_row
 from sklhier._utils.typing import NodeIds
-from sklhier.strategies._base import Strategy, named
+from sklhier.strategies._base import SetStrategy, Strategy, register
 from sklhier.strategies._memberships import Memberships, group_problems
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Flat"]
 
+_ROOT = ModelKey(Kind.PARENT, 0)
 
-@named("flat")
-class Flat(Strategy):
+
+@register("flat")
+class Flat(Strategy, SetStrategy):
     """One classifier over all classes, whose probabilities are summed upwards.
 
     The taxonomy is not used in training, only in decoding. A label that is an inner
@@ -51,18 +55,20 @@ class Flat(Strategy):
         nodes: NodeIds,
     ) -> Iterator[LocalProblem]:
         """Yield one problem, owned by the root: to tell the classes apart."""
-        yield LocalProblem(0, outcomes.classes, np.arange(len(nodes)), outcomes.rank[nodes])
+        yield LocalProblem(_ROOT, outcomes.classes, np.arange(len(nodes)), outcomes.rank[nodes])
 
-    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
+    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: Scores) -> Marginals:
         """Return marginals that are sums of class probabilities."""
         classes = outcomes.classes
-        return AnswerMarginals(taxonomy, outcomes, classes, scores.of(0, classes))
+        return AnswerMarginals(taxonomy, outcomes, classes, scores.proba(_ROOT, classes))
 
     def plan_sets(
-        self, members: Memberships, is_joint: Callable[[int], bool]
+        self, members: Memberships, learns_jointly: Callable[[ModelKey], bool]
     ) -> Iterator[LocalProblem]:
         """Yield the problems of all nodes among all samples."""
-        yield from group_problems(0, members.live, np.arange(members.n_rows), members, is_joint)
+        yield from group_problems(
+            _ROOT, members.observed, np.arange(members.n_rows), members, learns_jointly
+        )
 
     def columns_per_row(
         self,
@@ -71,5 +77,5 @@ class Flat(Strategy):
         *,
         all_nodes: bool,  # noqa: ARG002
     ) -> int:
-        """Return the number of nodes, twice: marginals and where answers end."""
-        return 2 * taxonomy.n_nodes
+        """Return the numbers of tables of all nodes."""
+        return numbers_per_row("sums", taxonomy.n_nodes)

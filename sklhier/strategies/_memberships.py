@@ -1,4 +1,4 @@
-"""Which samples belong to which nodes, and the problems that are made of it."""
+"""Samples of every node where a sample may have several labels, and problems made of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._local.keys import Kind, owner_of
-from sklhier._local.problem import ELSEWHERE, LocalProblem
+from sklhier._local.keys import Kind, ModelKey
+from sklhier._local.problem import REST, LocalProblem
 from sklhier._utils.typing import NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
@@ -57,7 +57,7 @@ class Memberships:
         self._by_node.sort_indices()
 
     @cached_property
-    def live(self) -> NodeIds:
+    def observed(self) -> NodeIds:
         """Ids of the nodes to learn, ascending: those that have a sample, or all but the root."""
         if self.incremental:
             return np.arange(1, self.taxonomy.n_nodes, dtype=np.int32)
@@ -102,24 +102,26 @@ class Memberships:
         return self._closed[rows][:, nodes].toarray().astype(np.int32)
 
 
-def binary_problem(owner: int, node: int, positive: Rows, negative: Rows | None) -> LocalProblem:
+def binary_problem(
+    key: ModelKey, node: int, positive: Rows, negative: Rows | None
+) -> LocalProblem:
     """Return the problem to tell a node from others; with None for these, that of a constant."""
     if negative is None:
         codes = np.zeros(len(positive), dtype=np.intp)
-        return LocalProblem(owner, np.array([node], dtype=np.int32), positive, codes)
+        return LocalProblem(key, np.array([node], dtype=np.int32), positive, codes)
     rows = np.concatenate([positive, negative])
     codes = np.repeat(np.array([1, 0]), [len(positive), len(negative)])
     order = np.argsort(rows)
-    outcomes = np.array([ELSEWHERE, node], dtype=np.int32)
-    return LocalProblem(owner, outcomes, rows[order], codes[order])
+    outcomes = np.array([REST, node], dtype=np.int32)
+    return LocalProblem(key, outcomes, rows[order], codes[order])
 
 
 def group_problems(
-    owner: int,
+    key: ModelKey,
     nodes: NodeIds,
     rows: Rows,
     members: Memberships,
-    is_joint: Callable[[int], bool],
+    learns_jointly: Callable[[ModelKey], bool],
 ) -> Iterator[LocalProblem]:
     """Yield the problems of several nodes among the same samples: one of all, or one of each.
 
@@ -131,24 +133,24 @@ def group_problems(
         if len(inside) < len(rows) or members.incremental:
             open_.append((node, inside))
         else:
-            yield binary_problem(owner_of(Kind.NODE, node, members.taxonomy), node, rows, None)
-    if len(open_) > 1 and is_joint(owner):
+            yield binary_problem(ModelKey(Kind.NODE, node), node, rows, None)
+    if len(open_) > 1 and learns_jointly(key):
         several = np.array([node for node, _ in open_], dtype=np.int32)
-        yield LocalProblem(owner, several, rows, members.codes(several, rows))
+        yield LocalProblem(key, several, rows, members.codes(several, rows))
         return
     for node, inside in open_:
         other = np.setdiff1d(rows, inside, assume_unique=True)
-        yield binary_problem(owner_of(Kind.NODE, node, members.taxonomy), node, inside, other)
+        yield binary_problem(ModelKey(Kind.NODE, node), node, inside, other)
 
 
 def parent_groups(members: Memberships) -> list[tuple[NodeIds, NodeIds]]:
-    """Return the live nodes grouped by their parents: ``(parents, nodes)``."""
+    """Return the observed nodes grouped by their parents: ``(parents, nodes)``."""
     taxonomy = members.taxonomy
     starts, parents = ops.csr_of_pairs(
         taxonomy.edge_children, taxonomy.edge_parents, taxonomy.n_nodes
     )
     groups: dict[bytes, tuple[NodeIds, list[int]]] = {}
-    for node in members.live.tolist():
+    for node in members.observed.tolist():
         above = np.sort(parents[starts[node] : starts[node + 1]])
         groups.setdefault(above.tobytes(), (above, []))[1].append(node)
     return [(above, np.array(nodes, dtype=np.int32)) for above, nodes in groups.values()]

@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from sklhier._local.keys import Kind, owner_of
+from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.problem import LocalProblem
-from sklhier._local.scores import LocalScores
+from sklhier._local.scores import Scores
 from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._utils.memory_blocks import numbers_per_row
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_number
-from sklhier.strategies._base import HoldOut, Strategy, named
+from sklhier.strategies._base import HeldOut, SetStrategy, Strategy, register
 from sklhier.strategies._memberships import Memberships, group_problems
 from sklhier.taxonomy import Taxonomy
 
@@ -24,8 +25,8 @@ __all__ = ["PerLevel"]
 _BETAS = 2.0 ** np.linspace(-3, 3, 49)
 
 
-@named("per_level")
-class PerLevel(Strategy):
+@register("per_level")
+class PerLevel(Strategy, SetStrategy):
     r"""One classifier for each level, which decides among all nodes of the level.
 
     The local classifier per level of [1]_, made coherent: the probability of an answer is the
@@ -69,10 +70,13 @@ class PerLevel(Strategy):
     def __init__(self, beta: Any = 1.0) -> None:
         self.beta = beta
 
+    def check(self) -> None:
+        """Raise a ValueError unless ``beta`` is a finite number above 0, or "oof"."""
+        if not self.needs_tuning:
+            check_number("beta", self.beta, above=0)
+
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the seen children of every node, and where labels may stop."""
-        if not self.needs_held_out:
-            check_number("beta", self.beta, above=0)
         return Outcomes.of(taxonomy, class_ids, stops=True)
 
     def plan(
@@ -82,23 +86,23 @@ class PerLevel(Strategy):
         rows = np.arange(len(nodes))
         for level, members, _ in _levels(taxonomy, outcomes):
             codes = np.searchsorted(members, _cut(taxonomy, nodes, level))
-            yield LocalProblem(owner_of(Kind.LEVEL, level, taxonomy), members, rows, codes)
+            yield LocalProblem(ModelKey(Kind.LEVEL, level), members, rows, codes)
 
-    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
+    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: Scores) -> Marginals:
         """Return sums over the answers."""
         logs = float(self.beta) * _path_logs(taxonomy, outcomes, scores)
         return AnswerMarginals(taxonomy, outcomes, outcomes.answers, softmax(logs, axis=1))
 
     def plan_sets(
-        self, members: Memberships, is_joint: Callable[[int], bool]
+        self, members: Memberships, learns_jointly: Callable[[ModelKey], bool]
     ) -> Iterator[LocalProblem]:
         """Yield the problems of each level, whether samples belong to its nodes."""
         taxonomy, rows = members.taxonomy, np.arange(members.n_rows)
-        depths = taxonomy.depths[members.live]
+        depths = taxonomy.depths[members.observed]
         for level in range(1, taxonomy.n_levels + 1):
-            nodes = members.live[depths == level]
-            owner = owner_of(Kind.LEVEL, level, taxonomy)
-            yield from group_problems(owner, nodes, rows, members, is_joint)
+            nodes = members.observed[depths == level]
+            key = ModelKey(Kind.LEVEL, level)
+            yield from group_problems(key, nodes, rows, members, learns_jointly)
 
     def columns_per_row(
         self,
@@ -107,20 +111,20 @@ class PerLevel(Strategy):
         *,
         all_nodes: bool,  # noqa: ARG002
     ) -> int:
-        """Return the number of nodes, four times: scores, sums, marginals, where answers end."""
-        return 4 * taxonomy.n_nodes
+        """Return the numbers of tables of all nodes."""
+        return numbers_per_row("levels", taxonomy.n_nodes)
 
     @property
-    def needs_held_out(self) -> bool:
-        """Whether the power is to be learnt."""
+    def needs_tuning(self) -> bool:
+        """Whether the power is tuned."""
         return isinstance(self.beta, str) and self.beta == "oof"
 
-    def learnt(self, taxonomy: Taxonomy, held_out: HoldOut) -> Self:
+    def tuned(self, taxonomy: Taxonomy, held_out: Callable[[], Iterator[HeldOut]]) -> Self:
         """Return the strategy with the power under which held-out labels are most likely."""
-        if not self.needs_held_out:
+        if not self.needs_tuning:
             return self
         losses = np.zeros(len(_BETAS))
-        for part in held_out(PerLevel()):
+        for part in held_out():
             answers = part.outcomes.answers
             known = np.isin(part.nodes, answers)  # what no model was shown has no probability
             logs = _path_logs(taxonomy, part.outcomes, part.scores)[known]
@@ -151,12 +155,12 @@ def _levels(taxonomy: Taxonomy, outcomes: Outcomes) -> Iterator[tuple[int, NodeI
         n_groups = len(members)
 
 
-def _path_logs(taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Floats:
+def _path_logs(taxonomy: Taxonomy, outcomes: Outcomes, scores: Scores) -> Floats:
     """Return the sum of the logarithms along the path to each answer, (n_rows, n_answers)."""
     logs = np.zeros((scores.n_rows, len(outcomes.answers)))
     least = np.finfo(np.float64).tiny
     for level, members, columns in _levels(taxonomy, outcomes):
-        proba = scores.of(owner_of(Kind.LEVEL, level, taxonomy), members)
+        proba = scores.proba(ModelKey(Kind.LEVEL, level), members)
         logs += np.log(np.maximum(proba, least))[:, columns]
     return logs
 

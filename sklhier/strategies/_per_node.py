@@ -4,40 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from scipy.special import softmax
 
-from sklhier._local.keys import Kind, owner_of
-from sklhier._local.problem import ELSEWHERE, LocalProblem
-from sklhier._local.scores import LocalScores
+from sklhier._local.keys import Kind, ModelKey
+from sklhier._local.problem import LocalProblem
+from sklhier._local.scores import Scores
 from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
 from sklhier._probabilities.products import ProductMarginals
+from sklhier._utils.memory_blocks import numbers_per_row
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_choice
 from sklhier.exceptions import IncompatiblePartsError
-from sklhier.strategies._base import STOPS, Strategy, named
+from sklhier.strategies._base import STOPS, SetStrategy, Strategy, register
 from sklhier.strategies._memberships import Memberships, binary_problem
+from sklhier.strategies._policies import POLICIES, Examples, Policy
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy import _graph as ops
 
 __all__ = ["PerNode", "training_rows"]
 
-POLICIES = (
-    "exclusive",
-    "less_exclusive",
-    "less_inclusive",
-    "inclusive",
-    "siblings",
-    "exclusive_siblings",
-)
-# Their classifiers know nothing of what is below a node: they tell classes apart, not branches.
-_OF_CLASSES = ("exclusive", "less_exclusive")
 
-
-@named("per_node")
-class PerNode(Strategy):
+@register("per_node")
+class PerNode(Strategy, SetStrategy):
     r"""One binary classifier for each node, which tells it from other nodes.
 
     The local classifier per node of [1]_. The `policy` says which samples are its positive and
@@ -63,7 +52,7 @@ class PerNode(Strategy):
 
     Parameters
     ----------
-    policy : str, default="siblings"
+    policy : str or Policy, default="siblings"
         One of the above.
     stop : {"ignore", "learn"}, default="ignore"
         What a label means that is an inner node, with seen labels below it. ``"ignore"``: predictions
@@ -85,16 +74,24 @@ class PerNode(Strategy):
 
     leaves_decide = True
 
-    def __init__(self, policy: str = "siblings", stop: str = "ignore") -> None:
+    def __init__(self, policy: str | Policy = "siblings", stop: str = "ignore") -> None:
         self.policy = policy
         self.stop = stop
 
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is none of its choices."""
+        if not isinstance(self.policy, Policy):
+            check_choice("policy", self.policy, POLICIES)
+        check_choice("stop", self.stop, STOPS)
+
+    @property
+    def _policy(self) -> Policy:
+        return self.policy if isinstance(self.policy, Policy) else POLICIES[self.policy]
+
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the seen children of every node, and where labels may stop."""
-        check_choice("policy", self.policy, POLICIES)
-        check_choice("stop", self.stop, STOPS)
         outcomes = Outcomes.of(taxonomy, class_ids, stops=self.stop == "learn")
-        if self.policy == "exclusive_siblings":
+        if self._policy.exclusive and self._policy.is_conditional:
             _refuse_unlabelled(outcomes, taxonomy, self)
         return outcomes
 
@@ -102,18 +99,19 @@ class PerNode(Strategy):
         self, taxonomy: Taxonomy, outcomes: Outcomes, nodes: NodeIds
     ) -> Iterator[LocalProblem]:
         """Yield the problem of each node, and of each stop, that has alternatives."""
-        examples = _Examples(self.policy, taxonomy, nodes, self.stop == "learn")
-        classes = _Examples(self.policy, taxonomy, outcomes.classes, self.stop == "learn")
+        stops = self.stop == "learn"
+        examples = Examples(self._policy, taxonomy, nodes, stops=stops)
+        classes = Examples(self._policy, taxonomy, outcomes.classes, stops=stops)
         for kind, node, is_alone in self._decisions(outcomes):
             positive, negative = examples.of(kind, node)
-            owner = owner_of(kind, node, taxonomy)
             # A policy may leave a node without any counterexample, as it does an only child.
             is_open = not is_alone and classes.of(kind, node)[1].size
-            yield binary_problem(owner, node, positive, negative if is_open else None)
+            key = ModelKey(kind, node)
+            yield binary_problem(key, node, positive, negative if is_open else None)
 
     def _decisions(self, outcomes: Outcomes) -> Iterator[tuple[Kind, int, bool]]:
         """Yield what is decided, about which node, and whether it has no alternative."""
-        if self.policy in _OF_CLASSES:
+        if self._policy.of_classes:
             for node in outcomes.answers.tolist():
                 yield Kind.NODE, node, len(outcomes.answers) == 1
             return
@@ -122,33 +120,32 @@ class PerNode(Strategy):
         for node, owner, is_alone in zip(outcomes.nodes.tolist(), owners, alone, strict=True):
             yield (Kind.STOP if node == owner else Kind.NODE), node, is_alone
 
-    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
+    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: Scores) -> Marginals:
         """Return products down the paths, or sums over classes."""
-        decide = partial(_decide, taxonomy, scores)
-        if self.policy not in _OF_CLASSES:
-            return ProductMarginals(taxonomy, outcomes, scores.n_rows, decide)
+        if not self._policy.of_classes:
+            return ProductMarginals(taxonomy, outcomes, scores.n_rows, partial(_decide, scores))
         answers = outcomes.answers
-        return AnswerMarginals(taxonomy, outcomes, answers, decide(ELSEWHERE, answers, None))
+        return AnswerMarginals(taxonomy, outcomes, answers, _decide(scores, None, answers, None))
 
     @property
     def is_conditional(self) -> bool:  # type: ignore[override]
         """Whether examples come from the siblings alone."""
-        return self.policy.endswith("siblings")
+        return self._policy.is_conditional
 
     @property
     def sends_down(self) -> bool:  # type: ignore[override]
         """Whether examples come from the siblings alone, those below them included."""
-        return self.policy == "siblings"
+        return self._policy.sends_down
 
     def plan_sets(
         self,
         members: Memberships,
-        is_joint: Callable[[int], bool],  # noqa: ARG002
+        learns_jointly: Callable[[ModelKey], bool],  # noqa: ARG002
     ) -> Iterator[LocalProblem]:
         """Yield the problem of each node; a sample may be an example of several."""
-        check_choice("policy", self.policy, POLICIES)
-        for node in members.live.tolist():
-            positive, negative = _set_examples(self.policy, members, node)
+        for node in members.observed.tolist():
+            positive = self._policy.positive_rows(members, node)
+            negative = self._policy.negative_rows(members, node)
             if not (positive.size or members.incremental):
                 raise IncompatiblePartsError.needs(
                     self,
@@ -156,52 +153,25 @@ class PerNode(Strategy):
                     f"{members.taxonomy.nodes[node]!r} is no most specific label of any",
                     "Use another policy, such as 'siblings' or 'less_inclusive'.",
                 )
-            owner = owner_of(Kind.NODE, node, members.taxonomy)
             is_open = negative.size or members.incremental
-            yield binary_problem(owner, node, positive, negative if is_open else None)
+            key = ModelKey(Kind.NODE, node)
+            yield binary_problem(key, node, positive, negative if is_open else None)
 
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
         """Return the number of nodes, or of the outcomes on a path."""
-        if all_nodes or self.policy in _OF_CLASSES:
-            return 3 * taxonomy.n_nodes
-        return 4 * outcomes.widest * taxonomy.n_levels
+        if all_nodes or self._policy.of_classes:
+            return numbers_per_row("binary", taxonomy.n_nodes)
+        return numbers_per_row("visits", outcomes.widest * taxonomy.n_levels)
 
 
-def _decide(
-    taxonomy: Taxonomy, scores: LocalScores, owner: int, members: NodeIds, rows: Rows | None
-) -> Floats:
-    """Return the probabilities of alternatives; to stop at `owner` may be one of them."""
-    kinds = [Kind.STOP if node == owner else Kind.NODE for node in members.tolist()]
-    places = [
-        owner_of(kind, int(node), taxonomy) for kind, node in zip(kinds, members, strict=True)
+def _decide(scores: Scores, parent: int | None, members: NodeIds, rows: Rows | None) -> Floats:
+    """Return the probabilities of alternatives; to stop at the parent may be one of them."""
+    keys = [
+        ModelKey(Kind.STOP if node == parent else Kind.NODE, node) for node in members.tolist()
     ]
-    weights = np.column_stack([scores.log_weight(place, rows) for place in places])
+    weights = np.column_stack([scores.log_weight(key, rows) for key in keys])
     weights[np.isneginf(weights).all(axis=1)] = 0.0
     return softmax(weights, axis=1)
-
-
-def _set_examples(policy: str, members: Memberships, node: int) -> tuple[Rows, Rows]:
-    """Return the positive and negative examples of a node among samples with several labels."""
-    taxonomy = members.taxonomy
-    below = members.below(node)
-    exclusive = policy.removeprefix("less_").startswith("exclusive")
-    positive = members.exactly(node) if exclusive else below
-    if policy.endswith("siblings"):
-        parents = taxonomy.parents_of(node).tolist()
-        others = np.unique(np.concatenate([taxonomy.children_of(parent) for parent in parents]))
-        others = others[others != node]
-        if exclusive:
-            rows = [members.exactly(other) for other in others.tolist()]
-            near = np.unique(np.concatenate(rows)) if rows else below[:0]
-        else:
-            near = members.in_any(others)
-        return positive, np.setdiff1d(near, below, assume_unique=True)
-    negative = members.without(positive if policy == "exclusive" else below)
-    if policy == "inclusive":
-        above = taxonomy.ids(list(taxonomy.ancestors(taxonomy.nodes[node])))
-        rows = [members.exactly(ancestor) for ancestor in above.tolist()]
-        negative = np.setdiff1d(negative, np.concatenate([below[:0], *rows]))
-    return positive, negative
 
 
 def _refuse_unlabelled(outcomes: Outcomes, taxonomy: Taxonomy, strategy: PerNode) -> None:
@@ -248,60 +218,4 @@ def training_rows(policy: str, taxonomy: Taxonomy, node: int, nodes: NodeIds) ->
     (array([0]), array([1, 2, 3]))
     """
     check_choice("policy", policy, POLICIES)
-    return _Examples(policy, taxonomy, nodes, stops=False).of(Kind.NODE, node)
-
-
-class _Examples:
-    """The samples by the preorder position of their node: those at or below a node are a range."""
-
-    def __init__(self, policy: str, taxonomy: Taxonomy, nodes: NodeIds, stops: bool) -> None:
-        self._policy = policy
-        self._taxonomy = taxonomy
-        self._stops = stops
-        keys = taxonomy.preorder_positions[nodes]
-        self._order = np.argsort(keys, kind="stable")
-        self._keys = keys[self._order]
-
-    def of(self, kind: Kind, node: int) -> tuple[Rows, Rows]:
-        """Return the positive and negative examples of a node, or of the stop there."""
-        position = int(self._taxonomy.preorder_positions[node])
-        end = position + int(self._taxonomy.subtree_sizes[node])
-        exclusive = kind is Kind.STOP or self._policy.removeprefix("less_").startswith("exclusive")
-        positive = [(position, position + 1 if exclusive else end)]
-        if self._policy.endswith("siblings"):
-            negative = self._siblings(kind, node, position, end)
-        else:
-            inside = position + 1 if kind is Kind.STOP or self._policy == "exclusive" else end
-            last = self._taxonomy.n_nodes
-            left_out = self._above(node) if self._policy == "inclusive" else []
-            bounds = [-1, *left_out, position]
-            gaps = [(start + 1, stop) for start, stop in pairwise(bounds)]
-            negative = [*gaps, (inside, last)]
-        return self._rows(positive), self._rows(negative)
-
-    def _above(self, node: int) -> list[int]:
-        """Return the positions of the ancestors, the root first."""
-        above: list[int] = []
-        while node:
-            node = int(self._taxonomy.parent_ids[node])
-            above.append(int(self._taxonomy.preorder_positions[node]))
-        return above[::-1]
-
-    def _siblings(self, kind: Kind, node: int, position: int, end: int) -> list[tuple[int, int]]:
-        taxonomy = self._taxonomy
-        parent = node if kind is Kind.STOP else int(taxonomy.parent_ids[node])
-        top = int(taxonomy.preorder_positions[parent])
-        bottom = top + int(taxonomy.subtree_sizes[parent])
-        stop = [(top, top + 1)] if self._stops and kind is Kind.NODE else []
-        if self._policy == "siblings":
-            inside = (top + 1, top + 1) if kind is Kind.STOP else (position, end)
-            return [*stop, (top + 1, inside[0]), (inside[1], bottom)]
-        others = taxonomy.children_of(parent)
-        places = taxonomy.preorder_positions[others[others != node]].tolist()
-        return [*stop, *((place, place + 1) for place in places)]
-
-    def _rows(self, ranges: list[tuple[int, int]]) -> Rows:
-        """Return the samples in some ranges of positions, ascending."""
-        bounds = np.searchsorted(self._keys, np.array(ranges, dtype=np.intp).reshape(-1, 2))
-        counts = bounds[:, 1] - bounds[:, 0]
-        return np.sort(self._order[ops.concatenated_ranges(bounds[:, 0], counts)])
+    return Examples(POLICIES[policy], taxonomy, nodes, stops=False).of(Kind.NODE, node)

@@ -7,22 +7,23 @@ from functools import partial
 
 import numpy as np
 
-from sklhier._local.keys import Kind, owner_of
+from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.problem import LocalProblem
-from sklhier._local.scores import LocalScores
+from sklhier._local.scores import Scores
 from sklhier._probabilities.marginals import Marginals, Outcomes
 from sklhier._probabilities.products import ProductMarginals, normalised_products
-from sklhier._utils.typing import NodeIds
+from sklhier._utils.memory_blocks import numbers_per_row
+from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_choice
-from sklhier.strategies._base import STOPS, Strategy, named
+from sklhier.strategies._base import STOPS, SetStrategy, Strategy, register
 from sklhier.strategies._memberships import Memberships, group_problems, parent_groups
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["PerParent"]
 
 
-@named("per_parent")
-class PerParent(Strategy):
+@register("per_parent")
+class PerParent(Strategy, SetStrategy):
     """One classifier for each parent node, which decides among its children.
 
     The local classifier per parent node of [1]_. It is trained on the samples that belong to one of
@@ -56,9 +57,12 @@ class PerParent(Strategy):
     def __init__(self, stop: str = "ignore") -> None:
         self.stop = stop
 
+    def check(self) -> None:
+        """Raise a ValueError unless ``stop`` is one of its choices."""
+        check_choice("stop", self.stop, STOPS)
+
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the seen children of every node, and where labels may stop."""
-        check_choice("stop", self.stop, STOPS)
         return Outcomes.of(taxonomy, class_ids, stops=self.stop == "learn")
 
     def plan(
@@ -77,40 +81,52 @@ class PerParent(Strategy):
         stopping = np.isin(inner, outcomes.stops)
         starts = np.searchsorted(in_order, position[inner] + ~stopping)
         stops = np.searchsorted(in_order, position[inner] + size[inner])
-        for owner, start, stop in zip(
+        for parent, start, stop in zip(
             inner.tolist(), starts.tolist(), stops.tolist(), strict=True
         ):
-            members = outcomes.of_node(owner)
+            members = outcomes.of_node(parent)
             rows = np.sort(order[start:stop])  # as in the data: some estimators mind the order
-            codes = np.searchsorted(position[members[members != owner]], keys[rows], "right") - 1
-            codes[codes < 0] = len(members) - 1  # the owner itself: stop here, the last outcome
-            yield LocalProblem(owner, members, rows, codes)
+            codes = np.searchsorted(position[members[members != parent]], keys[rows], "right") - 1
+            codes[codes < 0] = len(members) - 1  # the parent itself: stop here, the last outcome
+            yield LocalProblem(ModelKey(Kind.PARENT, parent), members, rows, codes)
 
-    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: LocalScores) -> Marginals:
+    def marginals(self, taxonomy: Taxonomy, outcomes: Outcomes, scores: Scores) -> Marginals:
         """Return marginals that ask a local model only when one of its outcomes is wanted.
 
-        If models know what is "not here", all are asked: each has a say in what is above it.
+        Models that know a rest class are all asked: each has a say in what is above it.
         """
-        if scores.knows_elsewhere:
-            return normalised_products(taxonomy, outcomes, scores.n_rows, scores.log_evidence)
-        pairs = partial(scores.of_pairs, outcomes=outcomes)
-        return ProductMarginals(taxonomy, outcomes, scores.n_rows, scores.of, pairs)
+        if scores.has_rest:
+            return normalised_products(
+                taxonomy, outcomes, scores.n_rows, partial(_log_evidence, scores)
+            )
+        pairs = partial(scores.proba_pairs, outcomes=outcomes)
+        decide = partial(_decide, scores)
+        return ProductMarginals(taxonomy, outcomes, scores.n_rows, decide, pairs)
 
     def plan_sets(
-        self, members: Memberships, is_joint: Callable[[int], bool]
+        self, members: Memberships, learns_jointly: Callable[[ModelKey], bool]
     ) -> Iterator[LocalProblem]:
         """Yield the problem of each node, to find its samples among those of its parents.
 
         Nodes with the same parents are one problem where the base learns several outputs at once.
         """
-        taxonomy = members.taxonomy
         for parents, nodes in parent_groups(members):
             rows = members.in_all(parents)
-            owner = int(parents[0])
-            if len(parents) > 1:  # a place of its own: both parents have other children
-                owner = owner_of(Kind.NODE, int(nodes[0]), taxonomy)
-            yield from group_problems(owner, nodes, rows, members, is_joint)
+            key = ModelKey(Kind.PARENT, int(parents[0]))
+            if len(parents) > 1:  # a key of its own: each of the parents has other children too
+                key = ModelKey(Kind.NODE, int(nodes[0]))
+            yield from group_problems(key, nodes, rows, members, learns_jointly)
 
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:
         """Return the number of nodes, or of the outcomes on a path."""
-        return 2 * taxonomy.n_nodes if all_nodes else 4 * outcomes.widest * taxonomy.n_levels
+        if all_nodes:
+            return numbers_per_row("products", taxonomy.n_nodes)
+        return numbers_per_row("visits", outcomes.widest * taxonomy.n_levels)
+
+
+def _decide(scores: Scores, node: int, outcomes: NodeIds, rows: Rows | None) -> Floats:
+    return scores.proba(ModelKey(Kind.PARENT, node), outcomes, rows)
+
+
+def _log_evidence(scores: Scores, node: int, outcomes: NodeIds) -> Floats:
+    return scores.log_evidence(ModelKey(Kind.PARENT, node), outcomes)

@@ -1,0 +1,158 @@
+"""Fitted local models of a whole strategy, as a source of node probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import _num_samples
+
+from sklhier._local.model import LocalModel, Models
+from sklhier._local.scores import LocalScores
+from sklhier._probabilities.marginals import Marginals, Outcomes
+from sklhier._probabilities.sets import SetMarginals
+from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
+from sklhier._utils.rows import take_rows
+from sklhier._utils.typing import Floats, NodeIds
+from sklhier.strategies import SetStrategy, Strategy
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["PathModels", "SetModels", "observed_nodes"]
+
+
+def _without_keys(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state to save: models know their keys, and some formats have no keys but strings."""
+    return {**state, "models": [list(models.values()) for models in state["models"]]}
+
+
+def _with_keys(state: dict[str, Any]) -> dict[str, Any]:
+    models = [{model.key: model for model in models} for models in state["models"]]
+    return {**state, "models": models}
+
+
+@dataclass(frozen=True)
+class PathModels:
+    """Local models where a sample has one path.
+
+    Attributes
+    ----------
+    strategy : Strategy
+    models : sequence of dict
+        Those of each part of the strategy.
+    taxonomy : Taxonomy
+    outcomes : Outcomes
+        The possible answers.
+    is_staged : bool, default=True
+        Whether to look for models that see others, or that know a rest class.
+    asks_all : bool, default=False
+        Whether all models are called whatever a decoder wants: each has a say in what is above it.
+    """
+
+    strategy: Strategy
+    models: Sequence[Models]
+    taxonomy: Taxonomy
+    outcomes: Outcomes
+    is_staged: bool = True
+    asks_all: bool = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _without_keys(vars(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(_with_keys(state))
+
+    def all_models(self) -> Iterator[LocalModel]:
+        """Yield the models of all parts."""
+        for models in self.models:
+            yield from models.values()
+
+    @property
+    def has_members(self) -> bool:
+        """Whether the strategy is an ensemble of others."""
+        return self.strategy.parts()[0] is not self.strategy
+
+    def columns_per_row(self, *, all_nodes: bool) -> int:
+        """Return about how many numbers are held for each row."""
+        all_nodes = all_nodes or self.asks_all
+        return self.strategy.columns_per_row(self.taxonomy, self.outcomes, all_nodes=all_nodes)
+
+    def _outcomes_of(self, part: Strategy) -> Outcomes:
+        return part.outcomes(self.taxonomy, self.outcomes.classes)
+
+    def blocks(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:
+        """Yield the node probabilities of blocks of rows that fit in memory."""
+        for block in row_blocks(_num_samples(X), self.columns_per_row(all_nodes=all_nodes)):
+            yield self.marginals(take_rows(X, np.arange(block.start, block.stop)))
+
+    def marginals(self, X: Any) -> Marginals:
+        """Return the node probabilities of some samples."""
+        parts = self.strategy.parts()
+        marginals = (
+            part.marginals(
+                self.taxonomy,
+                self.outcomes if len(parts) == 1 else self._outcomes_of(part),
+                LocalScores(models, X, self.taxonomy, chained=self.is_staged),
+            )
+            for part, models in zip(parts, self.models, strict=True)
+        )
+        return self.strategy.combined(self.taxonomy, self.outcomes, marginals)
+
+
+@dataclass(frozen=True)
+class SetModels:
+    """Local models where a sample may have several labels.
+
+    Attributes
+    ----------
+    strategy : SetStrategy
+    models : sequence of dict
+        Those of each part of the strategy.
+    taxonomy : Taxonomy
+    observed : ndarray of int32
+        Ids of the nodes that had a sample in training.
+    consistency : str
+        What makes probabilities of separate models consistent.
+    """
+
+    strategy: SetStrategy
+    models: Sequence[Models]
+    taxonomy: Taxonomy
+    observed: NodeIds
+    consistency: str
+
+    def __getstate__(self) -> dict[str, Any]:
+        return _without_keys(vars(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(_with_keys(state))
+
+    @property
+    def has_members(self) -> bool:
+        """Whether the strategy is an ensemble of others."""
+        return self.strategy.set_parts()[0] is not self.strategy
+
+    def columns_per_row(self) -> int:
+        """Return about how many numbers are held for each row."""
+        return numbers_per_row("sets", self.taxonomy.n_nodes)
+
+    def marginals(self, X: Any) -> SetMarginals:
+        """Return the node probabilities of some samples."""
+        tables: Iterator[tuple[Floats, Floats]] = (
+            part.set_proba(
+                self.taxonomy,
+                self.observed,
+                LocalScores(models, X, self.taxonomy),
+                self.consistency,
+            )
+            for part, models in zip(self.strategy.set_parts(), self.models, strict=True)
+        )
+        raw, proba = self.strategy.combined_sets(tables)
+        return SetMarginals(self.taxonomy, raw, proba)
+
+
+def observed_nodes(closed: sparse.csr_array) -> NodeIds:
+    """Return the ids of the nodes that some sample belongs to, ascending."""
+    return np.unique(closed.indices).astype(np.int32)

@@ -1,0 +1,78 @@
+"""Parts that can be chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+__all__ = ["Part", "Registry"]
+
+
+class Part(Protocol):
+    """An object with parameters that can be checked."""
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""
+
+
+P = TypeVar("P", bound=Part)
+
+
+class Registry(Generic[P]):
+    """Classes of one kind of part, by the names under which users choose them.
+
+    Parameters
+    ----------
+    parameter : str
+        Name of the constructor parameter that takes such a part.
+    interface : type
+        The class that all parts of the kind derive from.
+    """
+
+    def __init__(self, parameter: str, interface: type[P]) -> None:
+        self._parameter = parameter
+        self._interface = interface
+        self._by_name: dict[str, Callable[[], P]] = {}
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        return sorted(self._by_name)
+
+    def register(self, name: str) -> Callable[[type[P]], type[P]]:
+        """Return a class decorator that enters a class under a name.
+
+        Raises
+        ------
+        ValueError
+            If another class has the name. The same class may be defined again, as in a notebook.
+        """
+
+        def enter(part: type[P]) -> type[P]:
+            known = self._by_name.get(name, part)
+            if getattr(known, "__qualname__", None) != part.__qualname__:
+                raise ValueError(
+                    f"`name` must be a new name for a {self._interface.__name__}, got {name!r}, "
+                    f"which stands for {known!r}."
+                )
+            self._by_name[name] = part
+            return part
+
+        return enter
+
+    def resolve(self, part: object) -> P:
+        """Return the part of a name, or the part itself, its parameters checked.
+
+        Raises
+        ------
+        ValueError
+            For another name or object, or a parameter out of its range.
+        """
+        if isinstance(part, str) and part in self._by_name:
+            part = self._by_name[part]()
+        if not isinstance(part, self._interface):
+            raise ValueError(
+                f"`{self._parameter}` must be a {self._interface.__name__} object or one of "
+                f"{self.names()}, got {part!r}."
+            )
+        part.check()
+        return part

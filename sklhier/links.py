@@ -1,0 +1,213 @@
+"""Links: from the outputs of one local model to probabilities of its outcomes.
+
+Give a link, or its name, to a classifier as ``link=``. Every local model gets it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import expit
+from sklearn.base import BaseEstimator
+
+from sklhier._utils.registry import Registry
+from sklhier._utils.rows import softmax
+from sklhier._utils.typing import Floats
+from sklhier._utils.validation import check_number
+
+__all__ = ["IdentityLink", "Link", "SoftmaxLink", "register", "resolve_link"]
+
+
+class Link(BaseEstimator, ABC):
+    """Turns the outputs of a local model into probabilities of its outcomes; keeps no state.
+
+    A subclass stores its parameters in ``__init__``, like every scikit-learn object (so that
+    searches can tune them), and defines :meth:`proba`.
+
+    Attributes
+    ----------
+    response_method : {"predict_proba", "decision_function"}
+        The method of the base estimator whose outputs it reads.
+    gives_probabilities : bool
+        Whether its results are probabilities. If not, they are weights that rank paths, and the
+        classifier has no ``predict_proba``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier.links import Link
+    >>> class Tempered(Link):
+    ...     response_method = "predict_proba"
+    ...
+    ...     def __init__(self, power=0.5):
+    ...         self.power = power
+    ...
+    ...     def proba(self, outputs):
+    ...         powers = outputs**self.power
+    ...         return powers / powers.sum(axis=1, keepdims=True)
+    >>> Tempered().proba(np.array([[0.81, 0.09, 0.1]])).round(2)
+    array([[0.59, 0.2 , 0.21]])
+    """
+
+    response_method: ClassVar[str] = "predict_proba"
+    gives_probabilities: ClassVar[bool] = True
+
+    @abstractmethod
+    def proba(self, outputs: Floats) -> Floats:
+        """Return the probability of each outcome, given that one of them is right.
+
+        Parameters
+        ----------
+        outputs : ndarray of float64, shape (n_samples, n_outcomes)
+            A number for each outcome. Decision scores of a binary model come as ``[-s, s]``.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n_samples, n_outcomes)
+            Not negative; rows sum to 1, up to rounding.
+        """
+
+    def log_weight(self, outputs: Floats) -> Floats:
+        """Return the logarithm of the last outcome's weight, to compare with those of other models.
+
+        Parameters
+        ----------
+        outputs : ndarray of float64, shape (n_samples, 2)
+            Outputs of a binary model, its node in the second column.
+
+        Returns
+        -------
+        log_weight : ndarray of float64, shape (n_samples,)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.proba(outputs)[:, -1])
+
+    def membership(self, outputs: Floats) -> Floats:
+        """Return the probability of each of several outcomes that do not exclude each other.
+
+        Parameters
+        ----------
+        outputs : ndarray of float64, shape (n_samples, n_outcomes)
+            One number for each outcome of a base estimator that learns several at once.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n_samples, n_outcomes)
+            Each in [0, 1].
+        """
+        pairs = np.stack([-outputs, outputs] if self._reads_scores else [1 - outputs, outputs], -1)
+        flat = pairs.reshape(-1, 2)
+        return self.proba(flat)[:, 1].reshape(outputs.shape)
+
+    @property
+    def _reads_scores(self) -> bool:
+        return self.response_method == "decision_function"
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""
+
+
+_REGISTRY = Registry("link", Link)  # type: ignore[type-abstract]
+
+
+def register(name: str) -> Callable[[type[Link]], type[Link]]:
+    """Return a class decorator that lets a link be chosen by a name, with default parameters.
+
+    Examples
+    --------
+    >>> from sklhier.links import IdentityLink, register, resolve_link
+    >>> @register("doctest_half")
+    ... class Half(IdentityLink):
+    ...     pass
+    >>> resolve_link("doctest_half")
+    Half()
+    """
+    return _REGISTRY.register(name)
+
+
+def resolve_link(link: str | Link) -> Link:
+    """Return the link of that name, or the link itself, its parameters checked.
+
+    Raises
+    ------
+    ValueError
+        For another name or object, or a parameter out of its range.
+
+    Examples
+    --------
+    >>> from sklhier.links import resolve_link
+    >>> resolve_link("softmax")
+    SoftmaxLink()
+    """
+    return _REGISTRY.resolve(link)
+
+
+@register("identity")
+class IdentityLink(Link):
+    """Probabilities as the base estimator gives them.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> HierarchicalClassifier(link="identity")
+    HierarchicalClassifier(link='identity')
+    """
+
+    def proba(self, outputs: Floats) -> Floats:
+        """Return the outputs."""
+        return outputs
+
+    def membership(self, outputs: Floats) -> Floats:
+        """Return the outputs."""
+        return outputs
+
+
+@register("softmax")
+class SoftmaxLink(Link):
+    """Weights that grow with decision scores: their softmax after a multiplication.
+
+    Decision scores have no common scale. Margins of scikit-learn's linear classifiers are about 1.
+    The softmax of bare margins is so flat that the number of outcomes of a node decides which path
+    has the largest product; one that is too sharp makes every best path greedy.
+
+    Parameters
+    ----------
+    sharpness : float, default=5.0
+        What scores are multiplied by, above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier.links import SoftmaxLink
+    >>> SoftmaxLink(sharpness=2.0).proba(np.array([[-1.0, 1.0]])).round(3)
+    array([[0.018, 0.982]])
+    """
+
+    response_method = "decision_function"
+    gives_probabilities = False
+
+    def __init__(self, sharpness: float = 5.0) -> None:
+        self.sharpness = sharpness
+
+    def check(self) -> None:
+        """Raise a ValueError unless the sharpness is a finite number above 0."""
+        check_number("sharpness", self.sharpness, above=0)
+
+    def proba(self, outputs: Floats) -> Floats:
+        """Return the softmax of each row."""
+        return softmax(self.sharpness * outputs)
+
+    def log_weight(self, outputs: Floats) -> Floats:
+        """Return the last score, multiplied.
+
+        Nothing is normalised between the node and the rest: a softmax over siblings is then
+        that of one-vs-rest classifiers of all siblings together.
+        """
+        return self.sharpness * outputs[:, -1]
+
+    def membership(self, outputs: Floats) -> Floats:
+        """Return the logistic function of twice the score, multiplied: the softmax of a pair."""
+        return expit(2 * self.sharpness * outputs)
