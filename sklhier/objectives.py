@@ -356,8 +356,8 @@ def resolve_solver(solver: Any) -> Solver | None:
 
 def _resolved(name: str, given: Any, kinds: dict[str, Any], *others: str) -> Any:
     """Return a part by its name, or the part itself, checked."""
-    part: Any = kinds[given]() if isinstance(given, str) and given in kinds else given
-    if not isinstance(part, tuple(kinds.values())):
+    part = kinds[given]() if isinstance(given, str) and given in kinds else given
+    if not any(isinstance(part, kind) for kind in kinds.values()):
         names = ", ".join(map(repr, [*others, *kinds]))
         classes = ", ".join(kind.__name__ for kind in kinds.values())
         raise ValueError(f"`{name}` must be one of {names}, or a {classes}; got {given!r}.")
