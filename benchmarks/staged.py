@@ -27,6 +27,7 @@ from sklhier import (
     Taxonomy,
 )
 from sklhier.exceptions import LeakageWarning, RareClassWarning
+from sklhier.objectives import Adam
 from sklhier.staging import Chain
 
 TEXTS = ("clinc150", "newsgroups20", "naics2022", "onet_titles")
@@ -68,8 +69,11 @@ def _top_heavy(taxonomy: Taxonomy) -> np.ndarray:
 
 
 def _joint(taxonomy: Taxonomy, kind: str) -> dict[str, Callable[[], Any]]:
-    penalty = {"alpha": 1e-6, "early_stopping": True} if kind == "text" else {"alpha": 1e-2}
-    hidden = {"hidden_layer_sizes": (200,), "early_stopping": True, "alpha": 1e-6}
+    early = Adam(early_stopping=True)
+    penalty: dict[str, Any] = {"alpha": 1e-2}
+    if kind == "text":
+        penalty = {"alpha": 1e-6, "solver": early}
+    hidden: dict[str, Any] = {"hidden_layer_sizes": (200,), "solver": early, "alpha": 1e-6}
 
     def make(**params: Any) -> Callable[[], Any]:
         return lambda: MultiHeadClassifier(taxonomy, random_state=0, **params)
@@ -109,7 +113,7 @@ def _set_models(taxonomy: Taxonomy) -> dict[str, Callable[[], Any]]:
 
     def joint(**params: Any) -> Callable[[], Any]:
         return lambda: MultiHeadMultiLabelClassifier(
-            taxonomy, alpha=1e-6, early_stopping=True, random_state=0, **params
+            taxonomy, alpha=1e-6, solver=Adam(early_stopping=True), random_state=0, **params
         )
 
     return models | {

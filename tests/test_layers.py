@@ -14,7 +14,7 @@ PACKAGE = Path(sklhier.__file__).parent
 LAYERS = [
     ["_version", "exceptions"],
     ["_utils"],
-    ["taxonomy", "staging"],
+    ["taxonomy", "staging", "objectives"],
     ["_targets", "_probabilities", "datasets"],
     ["_folds", "_local", "_joint", "decoders", "metrics"],
     ["strategies", "model_selection"],

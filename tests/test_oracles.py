@@ -11,7 +11,6 @@ from sklhier import Taxonomy
 from sklhier._joint.network import Network
 from sklhier._joint.path_loss import (
     Heads,
-    HeadsOfLevels,
     conditional_weights,
     hierarchical_weights,
     level_table,
@@ -554,11 +553,11 @@ def of_leaf_scores(case, table_of):
     taxonomy, heads, position = heads_of(case, names)
     given = np.array(case["input"]["scores"])
     scores = np.zeros((len(given), heads.n_columns))
-    scores[:, heads.ends[position]] = given
+    scores[:, heads.leaf_columns[position]] = given
     codes = position[[names.index(label) for label in case["input"]["y"]]]
     weights = table_of(taxonomy, heads).toarray()[codes]
     losses, gradient = path_loss(scores, weights, heads.levels)
-    return losses.mean(), gradient[:, heads.ends[position]] / len(given)
+    return losses.mean(), gradient[:, heads.leaf_columns[position]] / len(given)
 
 
 def test_level_weighted_cross_entropy(cases):
@@ -598,7 +597,7 @@ def test_joint_objective(cases):
     assert value == pytest.approx(expected["objective"], abs=case["tol"])
     np.testing.assert_allclose(gradient.weights[0][:, order], expected["grad"], atol=case["tol"])
     closure = np.array(given["ancestor_matrix"])
-    logs = log_marginals(X @ U, heads)[:, heads.ends[position]]
+    logs = log_marginals(X @ U, heads)[:, heads.leaf_columns[position]]
     np.testing.assert_allclose(np.exp(logs), softmax(X @ given["U"] @ closure.T, axis=1))
 
 
@@ -640,19 +639,19 @@ def test_soft_labels(cases, beta):
     np.testing.assert_allclose(found.T, case["expected"][beta], atol=case["tol"])
 
 
-def test_heads_of_levels_are_the_joint_model(cases):
+def test_a_product_of_levels_is_one_softmax_of_paths(cases):
+    """The normaliser of a level is the same for all answers, and cancels."""
     case = cases["lcl-product"]
     given, expected = case["input"], case["expected"]
     names = list(given["paths"])
     taxonomy, heads, position = heads_of(case, names)
-    split = HeadsOfLevels.of(heads)
-    logits = np.zeros((1, split.n_columns))
+    scores = np.zeros((1, heads.n_columns))
     for i, name in enumerate(names):
-        for head, step in enumerate(given["paths"][name]):
-            column = split.of_answer[position[i], head]
-            logits[0, column] = given["head_logits"][str(head + 1)][step]
-    marginals = np.exp(log_marginals(split.joined(logits, heads.n_columns), heads))[0]
-    of_answers = marginals[heads.ends[position]]
+        for level, step in enumerate(given["paths"][name]):
+            column = heads.column_at_level[position[i], level]
+            scores[0, column] = given["head_logits"][str(level + 1)][step]
+    marginals = np.exp(log_marginals(scores, heads))[0]
+    of_answers = marginals[heads.leaf_columns[position]]
     wanted = [expected["leaf_probs_beta1"][name] for name in names]
     np.testing.assert_allclose(of_answers, wanted, atol=case["tol"])
     nodes = list(expected["marginals_beta1"])

@@ -1,4 +1,4 @@
-"""The joint model for several labels: a logistic head for each node."""
+"""The joint model for label sets: one network, a logistic head for each node."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklhier._classifiers.joint_base import JointModel, has_batches
-from sklhier._classifiers.set_prediction import SetPredictor
+from sklhier._classifiers.joint_base import (
+    JointEstimator,
+    has_batches,
+    held_out_rows,
+    used_rows,
+)
+from sklhier._classifiers.set_prediction import TABLES, SetPredictor
 from sklhier._folds.folds import folds_among
-from sklhier._joint.deduplicate import merge_repeats
-from sklhier._joint.network import Network
-from sklhier._joint.set_loss import MaxConstraint, node_loss
-from sklhier._joint.solvers import Samples
+from sklhier._joint.model import JointModel, Training, checked_level_weights
+from sklhier._joint.set_loss import Loss, SetLoss, resolve_set_loss
+from sklhier._joint.solvers import Solver
 from sklhier._probabilities.consistency import make_consistent
-from sklhier._targets.label_sets import read_label_sets
+from sklhier._targets.label_sets import LabelSetFormat, read_label_sets
 from sklhier._targets.paths import resolve_taxonomy
-from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
+from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds, Rows
-from sklhier._utils.validation import check_choice, checked_weights, required_target
+from sklhier._utils.validation import required_target
 from sklhier.decoders import HeldOutSets, SetDecoder, SetMarginals, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.model_selection import HierarchicalStratifiedKFold
@@ -35,26 +39,28 @@ from sklhier.taxonomy import Taxonomy
 
 __all__ = ["MultiHeadMultiLabelClassifier"]
 
-COUPLINGS = ("max", "none")
 
+class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
+    r"""One multi-label model: a logistic head for each node, made consistent by a maximum.
 
-class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
-    r"""One model for several labels: a logistic head for each node, kept consistent by a maximum.
-
-    Each node has a score; what the model says of a node is the largest answer at or below it, so
-    that no node is less probable than a descendant. With ``coupling="max"`` it is trained for just
-    that, by the max-constraint loss MCLoss [1]_; with ``"none"`` each head learns alone.
+    Each node has a score, and its probability is the largest one at or below it, so that no node is
+    less probable than a descendant. With ``loss="max_constraint"`` the model is trained for just
+    that, by the max-constraint loss MCLoss [1]_; with ``"cross_entropy"`` each head learns alone.
 
     Parameters
     ----------
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         Tree or DAG of the labels. If None, it is inferred from `y` where that holds paths; the
         columns of an indicator are then all children of the root.
-    coupling : {"max", "none"}, default="max"
-        The loss of a node that a sample does not belong to is taken of the largest score at or
-        below it, that of another of the largest among the nodes below it that the sample belongs to.
-        ``"none"``: of its own score; without hidden layers that is a logistic regression for each
-        node.
+    loss : {"max_constraint", "cross_entropy"} or loss, default="max_constraint"
+        :class:`~sklhier.objectives.MaxConstraintLoss` takes the loss of a node that a sample does not
+        belong to at the largest score at or below it, that of another at the largest among the nodes
+        below it that the sample belongs to. :class:`~sklhier.objectives.CrossEntropyLoss` takes its
+        own score; without hidden layers that is a logistic regression for each node.
+    solver : {"auto", "lbfgs", "adam"} or solver, default="auto"
+        :class:`~sklhier.objectives.LBFGS` works on all samples at once,
+        :class:`~sklhier.objectives.Adam` on mini-batches, with early stopping if asked for.
+        ``"auto"`` is L-BFGS for a linear model of at most 2,000,000 weights, and Adam for any other.
     level_weights : array-like of float, shape (n_levels,), default=None
         The weight of the nodes of each level in the sum of losses, from the first; None is 1 each.
     alpha : float, default=1e-5
@@ -63,38 +69,15 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of hidden layers that all nodes share. Empty: the model is linear.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-        Of the hidden layers.
-    solver : {"auto", "lbfgs", "adam"}, default="auto"
-        ``"lbfgs"`` works on all samples at once and on about two dozen copies of all weights,
-        ``"adam"`` on mini-batches. ``"auto"`` is L-BFGS for a linear model of at most 2,000,000
-        weights without `early_stopping`, and Adam for any other.
-    learning_rate : {"adaptive", "constant"}, default="adaptive"
-        What Adam does when the loss has not gone down by `tol` for `n_iter_no_change` passes:
-        ``"adaptive"`` divides its rate by 5 and stops after the third time; ``"constant"`` stops.
-    learning_rate_init : float or "auto", default="auto"
-        First learning rate of Adam; ``"auto"`` is 0.03 for sparse features, 0.003 for dense ones.
-    batch_size : int or "auto", default="auto"
-        Samples of a mini-batch; ``"auto"`` is 128, or all if there are fewer.
-    max_iter : int, default=200
-        Most iterations of L-BFGS, or passes of Adam through the samples.
-    tol : float, default=1e-4
-        L-BFGS stops when no derivative is larger; for Adam see `learning_rate`.
-    early_stopping : bool, default=False
-        Whether Adam watches the loss of samples that it does not learn from, and ends with the
-        weights for which that was the lowest.
-    validation_fraction : float, default=0.1
-        About which part of the samples is set aside for that, in (0, 0.5]; stratified, and
-        without those that alone have a label.
-    n_iter_no_change : int, default=5
-        See `learning_rate`.
+        Function of the hidden layers.
     warm_start : bool, default=False
         Whether to start from the weights of the last fit; nodes with samples and features must be
         the same.
     decoder : str or SetDecoder, default="threshold"
         How probabilities become sets, as in :class:`HierarchicalMultiLabelClassifier`.
     cv : int, splitter or iterable, default=None
-        Folds for thresholds that are learnt from out-of-fold predictions; the model is fitted once
-        more for each. A number, None for 3, means that many folds of
+        Folds for thresholds that are tuned on out-of-fold predictions; the model is fitted once more
+        for each. A number, None for 3, means that many folds of
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     classes : array-like, default=None
         Names of nodes for the columns of an indicator; by default those of all nodes
@@ -102,7 +85,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
     verbose : int, default=0
         If positive, the loss of every iteration is printed.
     random_state : int, RandomState instance or None, default=None
-        For first weights of hidden layers, the order of mini-batches and the validation part.
+        Seed of the first weights of hidden layers, the order of mini-batches and the held-out part.
         L-BFGS without hidden layers does not use it.
 
     Attributes
@@ -112,10 +95,10 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
     classes_ : ndarray, shape (n_classes,)
         Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
     decoder_ : SetDecoder
-        The decoder in use, with thresholds that are given or learnt.
+        The decoder in use, with given or tuned thresholds.
     coef_ : ndarray, shape (n_features, n_columns)
-        Weights of a model without hidden layers, of the dtype of X (float32 or float64). Columns as
-        in ``columns_``.
+        Weights of a model without hidden layers, of the dtype of X (float32 or float64); columns
+        as in ``columns_``.
     intercept_ : ndarray, shape (n_columns,)
         Its intercepts.
     coefs_, intercepts_ : list of ndarray
@@ -127,7 +110,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
     loss_curve_ : list of float
         The objective after each of them; with Adam its mean during the pass.
     validation_loss_curve_ : list of float or None
-        With `early_stopping` the loss of the validation part after each pass.
+        With early stopping the loss of the held-out samples after each pass.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     n_features_in_ : int
@@ -143,10 +126,10 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
     Notes
     -----
     The max-constraint loss has kinks and more than one minimum, so that the last digit may decide
-    where L-BFGS ends. It therefore works on the different samples, each with the sum of its weights,
-    in an order of their own: weights are the same to the last bit in whatever order samples come, and
-    whether they are repeated or weighted. Thresholds that are learnt out of fold also depend on the
-    folds.
+    where L-BFGS ends. It therefore works on the distinct samples, each with the sum of its weights,
+    in an order that follows from their content: weights are the same to the last bit in whatever
+    order samples come, and whether they are repeated or weighted. Thresholds that are tuned out of
+    fold also depend on the folds.
 
     References
     ----------
@@ -172,20 +155,12 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         self,
         taxonomy: Any = None,
         *,
-        coupling: str = "max",
+        loss: str | Loss = "max_constraint",
+        solver: str | Solver = "auto",
         level_weights: Any = None,
         alpha: float = 1e-5,
         hidden_layer_sizes: Any = (),
         activation: str = "relu",
-        solver: str = "auto",
-        learning_rate: str = "adaptive",
-        learning_rate_init: Any = "auto",
-        batch_size: Any = "auto",
-        max_iter: int = 200,
-        tol: float = 1e-4,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
         warm_start: bool = False,
         decoder: str | SetDecoder = "threshold",
         cv: Any = None,
@@ -194,20 +169,12 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         random_state: Any = None,
     ) -> None:
         self.taxonomy = taxonomy
-        self.coupling = coupling
+        self.loss = loss
+        self.solver = solver
         self.level_weights = level_weights
         self.alpha = alpha
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
-        self.solver = solver
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.decoder = decoder
         self.cv = cv
@@ -225,7 +192,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
     # -- fitting --------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit the model, and thresholds that are to be learnt.
+        """Fit the model, and tune the thresholds that are not given.
 
         Parameters
         ----------
@@ -251,33 +218,23 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
             with ``warm_start`` if nodes or features are others than before.
         """
         X = self._features(X, reset=True)
-        closed, taxonomy, form = read_label_sets(
+        closed, taxonomy, label_format = read_label_sets(
             required_target(self, y), resolve_taxonomy(self.taxonomy), self.classes
         )
         check_consistent_length(X, closed)
-        weights = checked_weights(sample_weight, closed.shape[0])
-        counted = np.arange(closed.shape[0]) if weights is None else np.flatnonzero(weights)
-        weights = np.ones(len(counted)) if weights is None else weights[counted]
-        folds = self._folds(closed[counted], taxonomy, counted)
-        X, closed = take_rows(X, counted), closed[counted]
-        goes_on = self.warm_start and hasattr(self, "taxonomy_")
-        before = (self.taxonomy_, self._columns) if goes_on else None
-        self._start(taxonomy, form, np.unique(closed.indices).astype(np.int32))
-        self._random_state = check_random_state(self.random_state)
-        if before is None:
-            network = self._first_network(len(self._columns), X.dtype)
-        else:
-            if taxonomy != before[0] or not np.array_equal(before[1], self._columns):
-                raise ValueError(
-                    "warm_start=True goes on from the last fit, in which other nodes had samples. "
-                    "Fit with the same labels, or set warm_start=False."
-                )
-            network = self._kept_network(len(self._columns), X.dtype)
+        rows, weights = used_rows(sample_weight, closed.shape[0])
+        X, closed = take_rows(X, rows), closed[rows]
+        folds = self._folds(closed, taxonomy, rows)
+        previous = self._previous()
+        self._start(taxonomy, label_format, np.unique(closed.indices).astype(np.int32))
         self._live = self._columns
-        self._keep(*self._fitted(network, X, closed, weights, taxonomy))
+        random_state = check_random_state(self.random_state)
+        training = self._training()
+        model = self._first_model(training, X.dtype, random_state, taxonomy, previous)
+        self._model = self._fit_rows(model, training, X, closed, weights, taxonomy)
         if self.decoder_.needs_held_out:
             self.decoder_ = self.decoder_.learnt(
-                lambda: self._predicted_folds(folds, X, closed, weights, taxonomy)
+                lambda: self._held_out_sets(folds, training, X, closed, weights, taxonomy)
             )
         self.taxonomy_ = taxonomy
         return self
@@ -286,15 +243,15 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Pass once through a batch of samples, in mini-batches.
 
-        Thresholds cannot be learnt from batches: give them as numbers. Nodes without a sample so far
-        are learnt, and not predicted.
+        Thresholds cannot be tuned on batches: give them as numbers. Nodes without a sample so far
+        have columns, and are not predicted.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
             Samples.
         y : indicator, or list of collections of labels or paths
-            Labels of each sample; what the first call shows of their format holds for all.
+            Labels of each sample, in the same format in all calls.
         classes : array-like, default=None
             As the parameter `classes`, used in the first call.
         sample_weight : array-like, shape (n_samples,), default=None
@@ -308,26 +265,86 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         Raises
         ------
         IncompatiblePartsError
-            If the decoder has a threshold to learn.
+            If the decoder has a threshold to tune.
         TargetError
             For labels that are not in the taxonomy, and for other columns than known.
         ValueError
             If features are sparse in one call and dense in another.
         """
-        first = not hasattr(self, "taxonomy_")
-        X = self._features(X, reset=first)
-        if first:
-            given = self.classes if classes is None else classes
-            closed, taxonomy, form = read_label_sets(
-                required_target(self, y), resolve_taxonomy(self.taxonomy), given
-            )
-            self._start(taxonomy, form, np.arange(1, taxonomy.n_nodes, dtype=np.int32))
-            self._random_state = check_random_state(self.random_state)
-            self._live = np.zeros(0, dtype=np.int32)
-            self._network = self._first_network(len(self._columns), X.dtype)
+        is_first = not hasattr(self, "taxonomy_")
+        X = self._features(X, reset=is_first)
+        training = self._training()
+        if is_first:
+            closed, taxonomy = self._start_batches(X, y, classes, training)
         else:
             taxonomy = self.taxonomy_
             closed = self._format.read(required_target(self, y), taxonomy)
+        self._refuse_thresholds_to_tune()
+        check_consistent_length(X, closed)
+        rows, weights = used_rows(sample_weight, closed.shape[0])
+        X = take_rows(X, rows).astype(self._model.network.dtype, copy=False)
+        closed = closed[rows]
+        self._refuse_unknown(closed, taxonomy)
+        loss = self._loss_of(closed, taxonomy, X.dtype)
+        self._model.fit_batch(X, weights / weights.sum(), loss, training)
+        self._live = np.union1d(self._live, closed.indices).astype(np.int32)
+        self.taxonomy_ = taxonomy
+        return self
+
+    def _start_batches(
+        self, X: Any, y: Any, classes: Any, training: Training
+    ) -> tuple[sparse.csr_array, Taxonomy]:
+        """Start a model of all nodes; return those of each row, and the taxonomy."""
+        given = self.classes if classes is None else classes
+        closed, taxonomy, label_format = read_label_sets(
+            required_target(self, y), resolve_taxonomy(self.taxonomy), given
+        )
+        self._start(taxonomy, label_format, np.arange(1, taxonomy.n_nodes, dtype=np.int32))
+        self._live = np.zeros(0, dtype=np.int32)
+        random_state = check_random_state(self.random_state)
+        self._model = self._first_model(training, X.dtype, random_state, taxonomy)
+        return closed, taxonomy
+
+    def _start(self, taxonomy: Taxonomy, label_format: LabelSetFormat, columns: NodeIds) -> None:
+        """Forget what was fitted before; store the format and the columns of the labels."""
+        self.__dict__.pop(
+            "taxonomy_", None
+        )  # set last: an estimator whose fit fails is not fitted
+        self._format = label_format
+        names = taxonomy.node_names[label_format.class_ids]
+        one_kind = all(isinstance(name, str) for name in names.tolist())
+        self.classes_ = names.astype(str) if one_kind else names
+        self.decoder_ = clone(resolve_set_decoder(self.decoder))
+        self.decoder_.check_taxonomy(taxonomy)
+        self._columns = columns
+
+    def _previous(self) -> tuple[JointModel, Taxonomy, NodeIds] | None:
+        """Return the last fit to go on from, with its taxonomy and columns, or None."""
+        if self.warm_start and hasattr(self, "taxonomy_"):
+            return self._model, self.taxonomy_, self._columns
+        return None
+
+    def _first_model(
+        self,
+        training: Training,
+        dtype: Any,
+        random_state: np.random.RandomState,
+        taxonomy: Taxonomy,
+        previous: tuple[JointModel, Taxonomy, NodeIds] | None = None,
+    ) -> JointModel:
+        """Return a model to be fitted, with the weights of the last fit or new ones."""
+        sizes = training.sizes(self.n_features_in_, len(self._columns))
+        if previous is None:
+            return JointModel.drawn(sizes, self.activation, dtype, random_state)
+        model, known, columns = previous
+        if taxonomy != known or not np.array_equal(columns, self._columns):
+            raise ValueError(
+                "warm_start=True goes on from the last fit, in which other nodes had samples. "
+                "Fit with the same labels, or set warm_start=False."
+            )
+        return model.restarted(sizes, self.activation, dtype, random_state)
+
+    def _refuse_thresholds_to_tune(self) -> None:
         if self.decoder_.needs_held_out:
             raise IncompatiblePartsError.needs(
                 self.decoder_,
@@ -335,104 +352,75 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
                 "partial_fit sees them in batches",
                 "Use fit, or give the threshold as a number.",
             )
-        check_consistent_length(X, closed)
-        weights = checked_weights(sample_weight, closed.shape[0])
-        counted = np.arange(closed.shape[0]) if weights is None else np.flatnonzero(weights)
-        weights = np.ones(len(counted)) if weights is None else weights[counted]
-        X = take_rows(X, counted).astype(self._network.intercepts[-1].dtype, copy=False)
-        self._refuse_unknown(closed[counted], taxonomy)
-        samples = self._samples(X, closed[counted], weights, taxonomy)
-        self._learn_batches(samples, self._settings(X))
-        self._live = np.union1d(self._live, closed[counted].indices).astype(np.int32)
-        self.taxonomy_ = taxonomy
-        return self
-
-    def _start(self, taxonomy: Taxonomy, form: Any, columns: NodeIds) -> None:
-        """Forget what was fitted before; store what the labels look like."""
-        self.__dict__.pop("taxonomy_", None)  # set last: what fails to fit is not fitted
-        check_choice("coupling", self.coupling, COUPLINGS)
-        self._format = form
-        names = taxonomy.node_names[form.class_ids]
-        one_kind = all(isinstance(name, str) for name in names.tolist())
-        self.classes_ = names.astype(str) if one_kind else names
-        self.decoder_ = clone(resolve_set_decoder(self.decoder))
-        self.decoder_.check_taxonomy(taxonomy)
-        self._columns = columns
 
     def _refuse_unknown(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> None:
-        strange = np.setdiff1d(closed.indices, self._columns)
-        if strange.size:
+        unknown = np.setdiff1d(closed.indices, self._columns)
+        if unknown.size:
             raise ValueError(
-                f"The node {taxonomy.nodes[strange[0]]!r} had no sample when `fit` was called, and "
+                f"The node {taxonomy.nodes[unknown[0]]!r} had no sample when `fit` was called, and "
                 "has no column. Start with partial_fit, which gives every node one."
             )
 
-    def _samples(
-        self, X: Any, closed: sparse.csr_array, weights: Floats, taxonomy: Taxonomy
-    ) -> Samples:
-        """Return what is learnt from: rows with their weights, and the loss of their nodes."""
-        members = sparse.csr_array(closed[:, self._columns])
-        of_level = self._level_weights(taxonomy).astype(X.dtype)
-        of_node = of_level[taxonomy.depths[self._columns] - 1]
-        loss_of = (
-            MaxConstraint.of(taxonomy, self._columns) if self.coupling == "max" else node_loss
-        )
+    def _loss_of(self, closed: sparse.csr_array, taxonomy: Taxonomy, dtype: Any) -> SetLoss:
+        """Return the loss of rows with these nodes."""
+        weights = checked_level_weights(self.level_weights, taxonomy).astype(dtype)
+        return SetLoss.of(resolve_set_loss(self.loss), closed, self._columns, weights, taxonomy)
 
-        def loss(scores: Any, rows: Rows) -> tuple[Any, Any]:
-            return loss_of(scores, members[rows].toarray() > 0, of_node)
-
-        return Samples(X, weights / weights.sum(), loss)
-
-    def _fitted(
+    def _fit_rows(
         self,
-        network: Network,
+        model: JointModel,
+        training: Training,
         X: Any,
         closed: sparse.csr_array,
         weights: Floats,
         taxonomy: Taxonomy,
-    ) -> Any:
-        """Return a fitted network and how the solver got there."""
-        settings = self._settings(X)
-        if self._solver_for(len(self._columns)) == "lbfgs":
-            X, closed, weights = merge_repeats(X, closed, weights)
-        samples = self._samples(X, closed, weights, taxonomy)
-        held_out = self._held_out(closed[:, 1:], closed, taxonomy)
-        return self._minimise(network, samples, settings, held_out)
+    ) -> JointModel:
+        """Return the model, fitted to rows."""
+        sizes = model.network.sizes
+        X, closed, weights = training.rows_for(sizes, X, closed, weights)
+        loss = self._loss_of(closed, taxonomy, X.dtype)
+        held_out, fraction = None, training.validation_fraction(sizes)
+        if fraction is not None:
+            held_out = held_out_rows(closed[:, 1:], closed, taxonomy, fraction, model.random_state)
+        return model.fit(X, weights / weights.sum(), loss, training, held_out)
 
     def _folds(
-        self, closed: sparse.csr_array, taxonomy: Taxonomy, counted: Rows
+        self, closed: sparse.csr_array, taxonomy: Taxonomy, rows: Rows
     ) -> list[tuple[Rows, Rows]]:
-        """Return the folds for thresholds, as positions within the rows that count."""
+        """Return the folds for thresholds, as positions within the used rows."""
         if not resolve_set_decoder(self.decoder).needs_held_out:
             return []
         cv = 3 if self.cv is None else self.cv
-        samples = np.zeros((len(counted), 1))
+        samples = np.zeros((len(rows), 1))
         if isinstance(cv, Integral):
             splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
             return list(splitter.split(samples, closed[:, 1:]))
         indicator = closed[:, 1:].astype(np.int8).toarray()
-        return folds_among(cv, counted, int(counted[-1]) + 1, indicator, {})
+        return folds_among(cv, rows, int(rows[-1]) + 1, indicator, {})
 
-    def _predicted_folds(
+    def _held_out_sets(
         self,
         folds: list[tuple[Rows, Rows]],
+        training: Training,
         X: Any,
         closed: sparse.csr_array,
         weights: Floats,
         taxonomy: Taxonomy,
     ) -> Iterator[HeldOutSets]:
-        """Fit to the training part of each fold; yield blocks of the rows left out."""
+        """Fit to the training part of each fold; yield blocks of held-out predictions."""
         for train, test in folds:
-            inside, left_out = np.sort(train), np.sort(test)
+            inside, held_out = np.sort(train), np.sort(test)
             live = np.unique(closed[inside].indices).astype(np.int32)
-            network = self._first_network(len(self._columns), X.dtype)
-            found, _ = self._fitted(
-                network, take_rows(X, inside), closed[inside], weights[inside], taxonomy
+            # One stream of random numbers for all folds, after those of the model itself.
+            random_state = self._model.random_state
+            model = self._first_model(training, X.dtype, random_state, taxonomy)
+            self._fit_rows(
+                model, training, take_rows(X, inside), closed[inside], weights[inside], taxonomy
             )
-            for block in row_blocks(len(left_out), numbers_per_row("sets", taxonomy.n_nodes)):
-                part = left_out[block]
-                marginals = self._marginals_of(take_rows(X, part), found, live, taxonomy)
-                yield HeldOutSets(marginals, sparse.csr_array(closed[part]), weights[part])
+            for block in row_blocks(len(held_out), TABLES * taxonomy.n_nodes):
+                rows = held_out[block]
+                marginals = self._marginals_of(take_rows(X, rows), model, live, taxonomy)
+                yield HeldOutSets(marginals, sparse.csr_array(closed[rows]), weights[rows])
 
     # -- predicting -----------------------------------------------------------------------
 
@@ -443,16 +431,15 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         return tuple(self.taxonomy_.nodes[node] for node in self._columns.tolist())
 
     def _set_marginals(self, X: Any) -> SetMarginals:
-        return self._marginals_of(
-            self._known_features(X), self._network, self._live, self.taxonomy_
-        )
+        return self._marginals_of(self._known_features(X), self._model, self._live, self.taxonomy_)
 
     def _marginals_of(
-        self, X: Any, network: Network, live: NodeIds, taxonomy: Taxonomy
+        self, X: Any, model: JointModel, live: NodeIds, taxonomy: Taxonomy
     ) -> SetMarginals:
+        """Return the probabilities of the nodes observed so far; those of others are 0."""
         raw = np.zeros((X.shape[0], taxonomy.n_nodes))
         raw[:, 0] = 1.0
-        proba = expit(network.scores(X).astype(np.float64))
-        known = np.isin(self._columns, live)
-        raw[:, self._columns[known]] = proba[:, known]
+        proba = expit(model.scores(X))
+        is_live = np.isin(self._columns, live)
+        raw[:, self._columns[is_live]] = proba[:, is_live]
         return SetMarginals(taxonomy, raw, make_consistent(raw, taxonomy, "max"))

@@ -1,4 +1,4 @@
-"""Samples without repeats, in an order that does not depend on the one given."""
+"""Distinct samples, in an order that does not depend on the given one."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.typing import Floats, Rows
 
-__all__ = ["merge_repeats"]
+__all__ = ["deduplicate_rows"]
 
-_TABLES = 4  # of integers as large as a block that are held at the same time
+_TABLES = 4  # integer tables of a block that are in memory at the same time
 
 
-def merge_repeats(X: Any, labels: Any, weights: Floats) -> tuple[Any, Any, Floats]:
-    """Return each different sample once, with the sum of its weights.
+def deduplicate_rows(X: Any, labels: Any, weights: Floats) -> tuple[Any, Any, Floats]:
+    """Return each distinct sample once, with the sum of its weights.
 
-    What sums over samples is then the same to the last bit, whatever the order of rows, and whether
-    a sample is repeated or has the weight of its repeats. Nothing given is changed.
+    Sums over samples are then the same to the last bit, whatever the order of rows, and whether a
+    sample is repeated or has the weight of its repeats. The arguments are not changed.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def merge_repeats(X: Any, labels: Any, weights: Floats) -> tuple[Any, Any, Float
     Returns
     -------
     X, labels, weights
-        Of the different samples, in the order of a hash of their content. Sparse tables are in
+        Of the distinct samples, in the order of a hash of their content. Sparse tables are in
         canonical form, without stored zeros.
     """
     X = _canonical(X)
@@ -44,10 +44,11 @@ def merge_repeats(X: Any, labels: Any, weights: Floats) -> tuple[Any, Any, Float
         keys = np.zeros(len(weights), dtype=np.uint64)
         for i, table in enumerate(tables):
             keys += _keys(table, np.uint64(2 * seed + i))
+        # Weights of repeats are summed in their own order, so that the total is the same to a bit.
         order = np.lexsort((weights, keys))
         is_first = np.append(True, np.diff(keys[order]) != 0)
-        again = np.flatnonzero(~is_first)
-        if all(_same_rows(table, order[again - 1], order[again]) for table in tables):
+        repeats = np.flatnonzero(~is_first)
+        if all(_same_rows(table, order[repeats - 1], order[repeats]) for table in tables):
             break
     rows = order[is_first]
     totals = np.bincount(np.cumsum(is_first) - 1, weights[order]).astype(np.float64, copy=False)
@@ -55,7 +56,7 @@ def merge_repeats(X: Any, labels: Any, weights: Floats) -> tuple[Any, Any, Float
 
 
 def _canonical(table: Any) -> Any:
-    """Return a table whose equal rows are stored alike."""
+    """Return the table with equal rows stored alike."""
     if isinstance(table, np.ndarray) or (table.has_canonical_format and table.data.all()):
         return table
     table = table.copy()
@@ -65,14 +66,19 @@ def _canonical(table: Any) -> Any:
 
 
 def _keys(table: Any, seed: np.uint64) -> Any:
-    """Return a hash of each row, ndarray of uint64: sums of integers, exact in any order."""
-    of_column = _mixed(np.arange(1, table.shape[1] + 1, dtype=np.uint64) + (seed << np.uint64(40)))
+    """Return a hash of each row, ndarray of uint64.
+
+    Hashes of entries are added as integers, which is exact in any order.
+    """
+    column_hashes = _mixed(
+        np.arange(1, table.shape[1] + 1, dtype=np.uint64) + (seed << np.uint64(40))
+    )
     if isinstance(table, np.ndarray):
         keys = np.empty(len(table), dtype=np.uint64)
         for block in row_blocks(len(table), _TABLES * table.shape[1]):
-            keys[block] = _mixed(of_column ^ _bits(table[block])).sum(axis=1, dtype=np.uint64)
+            keys[block] = _mixed(column_hashes ^ _bits(table[block])).sum(axis=1, dtype=np.uint64)
         return keys
-    hashes = _mixed(of_column[table.indices] ^ _bits(table.data))
+    hashes = _mixed(column_hashes[table.indices] ^ _bits(table.data))
     sums = np.append(np.zeros(1, dtype=np.uint64), np.cumsum(hashes, dtype=np.uint64))
     return np.diff(sums[table.indptr])
 
@@ -85,7 +91,7 @@ def _bits(values: Any) -> Any:
 
 
 def _mixed(values: Any) -> Any:
-    """Return a bijection of uint64 in which each bit depends on all: the end of splitmix64."""
+    """Return a bijection of uint64 whose bits all depend on all bits: the end of splitmix64."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
     return values ^ (values >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""Layers of weights: from features to scores, and gradients back. None hidden is a linear model."""
+"""Layers of weights, from features to scores: a linear model if none of them is hidden."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 @dataclass
 class Network:
-    """Weights and intercepts, in place of which gradients of the same shape may stand.
+    """Weights and intercepts of layers, or gradients by them.
 
     Attributes
     ----------
     weights : list of ndarray, each of shape (n_inputs, n_outputs)
-        From the features on; all of one floating dtype.
+        From the features to the scores; all of one floating dtype.
     intercepts : list of ndarray, each of shape (n_outputs,)
         Of the same layers.
     activation : str
@@ -52,6 +52,16 @@ class Network:
         weights.append(np.zeros((sizes[-2], sizes[-1]), dtype=dtype))
         intercepts.append(np.zeros(sizes[-1], dtype=dtype))
         return cls(weights, intercepts, activation)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of features, of values of each hidden layer, and of scores."""
+        return [*map(len, self.weights), self.intercepts[-1].size]
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of weights, intercepts and scores."""
+        return self.intercepts[-1].dtype
 
     @property
     def arrays(self) -> list[Any]:
@@ -89,7 +99,7 @@ class Network:
         Parameters
         ----------
         values : list
-            What :meth:`layers` returned.
+            The result of :meth:`layers`.
         slopes : ndarray, shape (n_rows, n_columns)
             Derivatives by the scores.
         """

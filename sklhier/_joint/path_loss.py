@@ -1,15 +1,16 @@
-r"""Losses of one path for each sample, by scores of the nodes on it: values and gradients.
+r"""Losses of one path for each sample, by the scores of all nodes: values and gradients.
 
 Scores :math:`z_c` of *columns* add up along the path to an answer, and a softmax over all answers
-turns the sums into probabilities. Split at each node, this is a softmax among the columns below it:
+turns the sums into probabilities. Split at each node, this is a softmax among its child columns:
 
-.. math:: L_c = z_c + \log \sum_{d \text{ below } c} e^{L_d}, \qquad
-    \log p(c \mid \text{above}) = L_c - \log \sum_{d \text{ beside } c} e^{L_d},
+.. math:: L_c = z_c + \log \sum_{d \in \text{children}(c)} e^{L_d}, \qquad
+    \log p(c \mid \text{parent}) = L_c - \log \sum_{d \in \text{siblings}(c)} e^{L_d},
 
-so that one sweep up the levels gives everything in logarithms, however far scores lie apart, and a
-sweep down gives the gradient. Every loss here is
-:math:`-\sum_c R_{yc} \log p(c \mid \text{above})`, with a table `R` of weights by answer and column;
-:func:`conditional_weights` turns weights of the marginals :math:`-\sum_c T_{yc} \log P(c)` into such.
+where siblings include `c` itself. One pass over the levels from the bottom up gives everything in
+logarithms, however far scores lie apart, and a pass from the top down gives the gradient. Every loss
+here is :math:`-\sum_c R_{yc} \log p(c \mid \text{parent})`, with a table `R` of weights by answer and
+column; :func:`conditional_weights` makes it from weights of the marginals,
+:math:`-\sum_c T_{yc} \log P(c)`.
 """
 
 from __future__ import annotations
@@ -23,25 +24,30 @@ import numpy as np
 from scipy import sparse
 
 from sklhier._probabilities.marginals import Outcomes
-from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.typing import Bools, Floats, NodeIds, Rows
+from sklhier.objectives import HierarchicalCrossEntropy, SoftLabels, resolve_loss
+from sklhier.objectives import PathLoss as Loss
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
 __all__ = [
     "Heads",
-    "HeadsOfLevels",
+    "Loss",
+    "PathLoss",
     "conditional_logs",
     "conditional_weights",
     "hierarchical_weights",
     "level_table",
     "log_marginals",
     "path_loss",
+    "resolve_loss",
     "soft_labels",
+    "step_weights",
 ]
 
 
 class Level(NamedTuple):
-    """Columns that lie side by side, in groups that each are a softmax.
+    """Adjacent columns, in groups that each are a softmax.
 
     Attributes
     ----------
@@ -51,20 +57,20 @@ class Level(NamedTuple):
         Where each group starts, counted from ``start``; none is empty.
     counts : ndarray of intp, shape (n_groups,)
         Number of columns of each group.
-    owners : ndarray of intp, shape (n_groups,) or (0,)
-        The column above each group; empty for groups below no column.
+    parents : ndarray of intp, shape (n_groups,) or (0,)
+        The parent column of each group; empty at the first level.
     """
 
     start: int
     stop: int
     starts: Rows
     counts: Rows
-    owners: Rows
+    parents: Rows
 
 
-def _level(start: int, counts: Rows, owners: Rows) -> Level:
+def _level(start: int, counts: Rows, parents: Rows) -> Level:
     offsets = ops.offsets_of(counts)
-    return Level(start, start + int(offsets[-1]), offsets[:-1], counts, owners)
+    return Level(start, start + int(offsets[-1]), offsets[:-1], counts, parents)
 
 
 @dataclass(frozen=True)
@@ -77,21 +83,21 @@ class Heads:
         The node that each column scores.
     stops : ndarray of bool, shape (n_columns,)
         Whether it scores that the label stops at that node, rather than the node.
-    above : ndarray of intp, shape (n_columns,)
+    parents : ndarray of intp, shape (n_columns,)
         The column of the parent; -1 at the first level.
     depths : ndarray of intp, shape (n_columns,)
         Level of the column, the first being 1; a stop stands among the children of its node.
-    ends : ndarray of intp, shape (n_answers,)
+    leaf_columns : ndarray of intp, shape (n_answers,)
         The last column on the path to each answer.
     levels : tuple of Level
         From the top.
     """
 
     nodes: NodeIds
-    stops: Any
-    above: Rows
+    stops: Bools
+    parents: Rows
     depths: Rows
-    ends: Rows
+    leaf_columns: Rows
     levels: tuple[Level, ...]
 
     @classmethod
@@ -101,8 +107,8 @@ class Heads:
         stops = nodes == owners
         column = np.full(taxonomy.n_nodes, -1, dtype=np.intp)
         column[nodes[~stops]] = np.flatnonzero(~stops)
-        end = column.copy()
-        end[nodes[stops]] = np.flatnonzero(stops)
+        leaf_column = column.copy()
+        leaf_column[nodes[stops]] = np.flatnonzero(stops)
         depths = taxonomy.depths[owners].astype(np.intp) + 1
         inner = outcomes.inner
         bounds = np.searchsorted(taxonomy.depths[inner], np.arange(depths.max() + 1))
@@ -114,7 +120,7 @@ class Heads:
             )
             for first, last in pairwise(bounds.tolist())
         )
-        return cls(nodes, stops, column[owners], depths, end[outcomes.answers], levels)
+        return cls(nodes, stops, column[owners], depths, leaf_column[outcomes.answers], levels)
 
     @property
     def n_columns(self) -> int:
@@ -123,95 +129,26 @@ class Heads:
 
     @cached_property
     def closure(self) -> sparse.csr_array:
-        """The columns at and above each column (csr_array of 0/1, (n_columns, n_columns))."""
-        below = np.arange(1, self.n_columns + 1, dtype=np.int32)
-        above = (self.above + 1).astype(np.int32)
-        closure = ops.ancestor_closure(above, below, self.n_columns + 1)
+        """Each column and its ancestors (csr_array of 0/1, shape (n_columns, n_columns))."""
+        # Columns as nodes of a tree whose root, the missing parent -1, gets the id 0.
+        children = np.arange(1, self.n_columns + 1, dtype=np.int32)
+        parents = (self.parents + 1).astype(np.int32)
+        closure = ops.ancestor_closure(parents, children, self.n_columns + 1)
         return sparse.csr_array(closure[1:, 1:])
 
     @cached_property
-    def ladder(self) -> Rows:
-        """The column of each answer at each level, its last one below (ndarray of intp)."""
-        ladder = np.empty((len(self.ends), len(self.levels)), dtype=np.intp)
-        here = self.ends.copy()
-        for level in range(len(self.levels), 0, -1):
-            ladder[:, level - 1] = here
-            climbs = (self.depths[here] == level) & (self.above[here] >= 0)
-            here[climbs] = self.above[here[climbs]]
-        return ladder
+    def column_at_level(self) -> Rows:
+        """The column of each answer at each level, from its leaf column down that one again.
 
-
-@dataclass(frozen=True)
-class HeadsOfLevels:
-    """The columns of separate models, one for each level that tells answers apart.
-
-    A label that ends early has an outcome of its own at the levels below.
-
-    Attributes
-    ----------
-    columns : ndarray of intp, shape (n_columns,)
-        Which column of the joint model each one adds to.
-    of_answer : ndarray of intp, shape (n_answers, n_heads)
-        The column of each answer in each head.
-    depths : ndarray of intp, shape (n_heads,)
-        Level of each head, the first being 1.
-    levels : tuple of Level
-        A single one, whose groups are the heads.
-    """
-
-    columns: Rows
-    of_answer: Rows
-    depths: Rows
-    levels: tuple[Level, ...]
-
-    @classmethod
-    def of(cls, heads: Heads) -> Self:
-        """Split the columns of a joint model by level."""
-        members: list[Rows] = []
-        places: list[Rows] = []
-        depths: list[int] = []
-        n_columns, most = 0, 0
-        for level in range(len(heads.levels)):
-            distinct, place = np.unique(heads.ladder[:, level], return_inverse=True)
-            if len(distinct) > most or not members:
-                members.append(distinct)
-                places.append(place.ravel() + n_columns)
-                depths.append(level + 1)
-                n_columns += len(distinct)
-            most = len(distinct)
-        counts = np.array([len(distinct) for distinct in members], dtype=np.intp)
-        only = _level(0, counts, np.zeros(0, dtype=np.intp))
-        return cls(np.concatenate(members), np.column_stack(places), np.array(depths), (only,))
-
-    @property
-    def n_columns(self) -> int:
-        """Number of columns."""
-        return len(self.columns)
-
-    def table(self, level_weights: Floats) -> sparse.csr_array:
-        """Return the weight of the column of each answer in each head, (n_answers, n_columns)."""
-        n_answers, n_heads = self.of_answer.shape
-        weights = np.tile(level_weights[self.depths - 1], n_answers)
-        places = (np.repeat(np.arange(n_answers), n_heads), self.of_answer.ravel())
-        return sparse.csr_array((weights, places), shape=(n_answers, self.n_columns))
-
-    def joined(self, weights: Any, n_columns: int) -> Any:
-        """Return weights of the joint model's columns with the same probabilities of answers.
-
-        Sums of scores along a path are what the product of all levels' probabilities is made of:
-        the normaliser of a level is the same for all answers.
-
-        Parameters
-        ----------
-        weights : ndarray, shape (..., n_columns)
-            Weights or intercepts of these columns.
-        n_columns : int
-            Number of columns of the joint model.
+        An ndarray of intp, shape (n_answers, n_levels).
         """
-        places = (np.arange(self.n_columns), self.columns)
-        ones = np.ones(self.n_columns, dtype=weights.dtype)
-        spread = sparse.csr_array((ones, places), shape=(self.n_columns, n_columns))
-        return np.asarray(weights @ spread)
+        table = np.empty((len(self.leaf_columns), len(self.levels)), dtype=np.intp)
+        column = self.leaf_columns.copy()
+        for level in range(len(self.levels), 0, -1):
+            table[:, level - 1] = column
+            climbs = (self.depths[column] == level) & (self.parents[column] >= 0)
+            column[climbs] = self.parents[column[climbs]]
+        return table
 
 
 # -- tables of weights --------------------------------------------------------------------
@@ -232,16 +169,16 @@ def level_table(level_weights: Floats, heads: Heads) -> sparse.csr_array:
     table : csr_array, shape (n_answers, n_columns)
         As :func:`conditional_weights` takes it.
     """
-    paths = heads.closure[heads.ends]
+    paths = heads.closure[heads.leaf_columns]
     weights = sparse.dia_array(sparse.diags(level_weights[heads.depths - 1]))
     return sparse.csr_array(paths @ weights)
 
 
 def conditional_weights(table: Any, heads: Heads) -> sparse.csr_array:
-    """Return weights of the steps down the paths that make the same loss.
+    """Return the weights of steps that make the same loss as weights of marginals.
 
-    The marginal of a column is the product of all steps to it, so that a step counts for
-    every column at and below it.
+    The marginal of a column is the product of all steps to it, so a step counts for its column and
+    for all descendants of that.
 
     Parameters
     ----------
@@ -259,22 +196,22 @@ def hierarchical_weights(step_weights: Floats, heads: Heads) -> sparse.csr_array
     Parameters
     ----------
     step_weights : ndarray of float64, shape (n_columns,)
-        The weight of the step to each column from the one above it.
+        The weight of the step to each column from its parent.
     heads : Heads
         The columns.
     """
     return sparse.csr_array(
-        heads.closure[heads.ends] @ sparse.dia_array(sparse.diags(step_weights))
+        heads.closure[heads.leaf_columns] @ sparse.dia_array(sparse.diags(step_weights))
     )
 
 
 def soft_labels(beta: float, heads: Heads, taxonomy: Taxonomy, answers: NodeIds) -> Floats:
-    """Return how much of each label is given to each answer.
+    """Return the share of each label that is given to each answer.
 
     Parameters
     ----------
     beta : float
-        The larger, the more is left to the label itself.
+        The larger, the more stays with the label itself.
     heads : Heads
         The columns.
     taxonomy : Taxonomy
@@ -288,27 +225,82 @@ def soft_labels(beta: float, heads: Heads, taxonomy: Taxonomy, answers: NodeIds)
         In proportion to ``exp(-beta * d)`` in each row: `d` is the height of the lowest common
         ancestor over that of the root, 0 for the label itself.
     """
-    meeting = np.zeros((len(answers), len(answers)), dtype=np.int32)
-    for level in range(len(heads.levels)):  # the deepest column that both paths share
-        column = heads.ladder[:, level]
+    lca = np.zeros((len(answers), len(answers)), dtype=np.int32)
+    for level in range(len(heads.levels)):  # the deepest shared column is written last
+        column = heads.column_at_level[:, level]
         same = column[:, None] == column
-        meeting[same] = np.broadcast_to(heads.nodes[column], same.shape)[same]
-    distance = taxonomy.heights[meeting] / taxonomy.heights[0]
+        lca[same] = np.broadcast_to(heads.nodes[column], same.shape)[same]
+    distance = taxonomy.heights[lca] / taxonomy.heights[0]
     np.fill_diagonal(distance, 0.0)
     shares = np.exp(-beta * distance)
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
+def step_weights(
+    loss: Loss, heads: Heads, taxonomy: Taxonomy, answers: NodeIds, level_weights: Floats
+) -> sparse.csr_array:
+    """Return the weights of steps that make a loss, the table `R` of :class:`PathLoss`.
+
+    Parameters
+    ----------
+    loss : LevelLoss, HierarchicalCrossEntropy or SoftLabels
+        The loss.
+    heads : Heads
+        The columns.
+    taxonomy : Taxonomy
+        A tree.
+    answers : ndarray of int32, shape (n_answers,)
+        Nodes at which labels end.
+    level_weights : ndarray of float64, shape (n_levels,)
+        The weight of each level, from the first.
+
+    Returns
+    -------
+    table : csr_array, shape (n_answers, n_columns)
+    """
+    if isinstance(loss, SoftLabels):
+        table = np.zeros((len(answers), heads.n_columns))
+        table[:, heads.leaf_columns] = soft_labels(loss.beta, heads, taxonomy, answers)
+        return conditional_weights(table, heads)
+    if isinstance(loss, HierarchicalCrossEntropy):
+        discount = np.exp(-loss.alpha * heads.depths) * level_weights[heads.depths - 1]
+        return hierarchical_weights(discount, heads)
+    return conditional_weights(level_table(level_weights, heads), heads)
+
+
 # -- value and gradient -------------------------------------------------------------------
 
 
-def _spread(values: Any, level: Level) -> Any:
-    """Return what each group has for each of its columns."""
+@dataclass(frozen=True)
+class PathLoss:
+    """The loss of some rows, by their scores.
+
+    Attributes
+    ----------
+    table : csr_array of the dtype of scores, shape (n_answers, n_columns)
+        Weights of the steps to each answer.
+    codes : ndarray of intp, shape (n_rows,)
+        The position of each row's true answer.
+    levels : tuple of Level
+        The columns.
+    """
+
+    table: sparse.csr_array
+    codes: Rows
+    levels: tuple[Level, ...]
+
+    def __call__(self, scores: Any, rows: Rows) -> tuple[Any, Any]:
+        """Return the losses of the rows and their gradient, as :func:`path_loss` does."""
+        return path_loss(scores, self.table[self.codes[rows]].toarray(), self.levels)
+
+
+def _expand(values: Any, level: Level) -> Any:
+    """Return the value of each group for each of its columns."""
     return values if len(level.counts) == 1 else np.repeat(values, level.counts, axis=1)
 
 
 def conditional_logs(scores: Any, levels: tuple[Level, ...]) -> tuple[Any, Any]:
-    """Return the probability of each column given the one above it, and its logarithm.
+    """Return the probability of each column given its parent, and its logarithm.
 
     Parameters
     ----------
@@ -325,17 +317,18 @@ def conditional_logs(scores: Any, levels: tuple[Level, ...]) -> tuple[Any, Any]:
     logs = np.array(scores, order="C")
     proba = np.empty_like(logs)
     for level in reversed(levels):
-        here = logs[:, level.start : level.stop]
-        below = proba[:, level.start : level.stop]
-        most = np.maximum.reduceat(here, level.starts, axis=1)
-        here -= _spread(most, level)
-        np.exp(here, out=below)
-        total = np.add.reduceat(below, level.starts, axis=1)
-        below /= _spread(total, level)
+        level_logs = logs[:, level.start : level.stop]
+        level_proba = proba[:, level.start : level.stop]
+        most = np.maximum.reduceat(level_logs, level.starts, axis=1)
+        level_logs -= _expand(most, level)
+        np.exp(level_logs, out=level_proba)
+        total = np.add.reduceat(level_proba, level.starts, axis=1)
+        level_proba /= _expand(total, level)
         np.log(total, out=total)
-        here -= _spread(total, level)
-        if level.owners.size:
-            logs[:, level.owners] += most + total
+        level_logs -= _expand(total, level)
+        # The parent's score grows by the log-sum-exp of its children, before its own level is read.
+        if level.parents.size:
+            logs[:, level.parents] += most + total
     return proba, logs
 
 
@@ -343,7 +336,7 @@ def log_marginals(scores: Any, heads: Heads) -> Any:
     """Return the logarithm of the probability of each column, (n_rows, n_columns)."""
     logs = conditional_logs(scores, heads.levels)[1]
     for level in heads.levels[1:]:
-        logs[:, level.start : level.stop] += _spread(logs[:, level.owners], level)
+        logs[:, level.start : level.stop] += _expand(logs[:, level.parents], level)
     return logs
 
 
@@ -362,7 +355,7 @@ def path_loss(scores: Any, weights: Any, levels: tuple[Level, ...]) -> tuple[Any
     Returns
     -------
     losses : ndarray, shape (n_rows,)
-        :math:`-\sum_c R_c \log p(c \mid \text{above})`.
+        :math:`-\sum_c R_c \log p(c \mid \text{parent})`.
     gradient : ndarray, shape (n_rows, n_columns)
         Its derivatives.
     """
@@ -370,10 +363,11 @@ def path_loss(scores: Any, weights: Any, levels: tuple[Level, ...]) -> tuple[Any
     losses = -np.einsum("ij,ij->i", weights, logs)
     gradient = np.negative(weights, out=logs)
     for level in levels:
-        here = slice(level.start, level.stop)
-        share = np.add.reduceat(weights[:, here], level.starts, axis=1)
-        if level.owners.size:
-            share += gradient[:, level.owners]
-        proba[:, here] *= _spread(share, level)
-        gradient[:, here] += proba[:, here]
+        columns = slice(level.start, level.stop)
+        share = np.add.reduceat(weights[:, columns], level.starts, axis=1)
+        # L of the parent holds the scores of its children: their gradient is a share of its own.
+        if level.parents.size:
+            share += gradient[:, level.parents]
+        proba[:, columns] *= _expand(share, level)
+        gradient[:, columns] += proba[:, columns]
     return losses, gradient

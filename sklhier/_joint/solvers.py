@@ -20,20 +20,25 @@ from sklhier._joint.network import Network
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
+from sklhier.objectives import LBFGS, Adam, Solver
 
 __all__ = [
-    "Adam",
+    "AdamState",
     "History",
     "Samples",
-    "Settings",
+    "Solver",
+    "first_rate_of",
     "half_square",
     "minimise_adam",
     "minimise_lbfgs",
     "objective",
 ]
 
-_TABLES = 5  # of all columns that are held at the same time for a block of rows
+_TABLES = 5  # score tables of a block of rows that are in memory at the same time
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+_BATCH = 128
+# A sparse feature takes a step only in batches that have it: fewer steps, and so larger ones.
+_RATE_OF_SPARSE, _RATE_OF_DENSE = 0.03, 0.003
 _SLOWER = 5.0  # by what the adaptive learning rate is divided
 _SLOWEST = 0.03  # share of the first learning rate at which it stops
 
@@ -62,7 +67,7 @@ class Samples:
         return len(self.weights)
 
     def part(self, rows: Rows) -> Samples:
-        """Return some of the samples, their weights brought to the same sum."""
+        """Return some of the samples, with weights scaled to the same sum."""
         weights = self.weights[rows]
         weights = weights * (self.weights.sum() / weights.sum())
 
@@ -74,25 +79,11 @@ class Samples:
     def value(self, network: Network) -> float:
         """Return the weighted sum of the losses."""
         total = 0.0
-        for block in row_blocks(self.n_rows, _TABLES * network.intercepts[-1].size):
+        for block in row_blocks(self.n_rows, _TABLES * network.sizes[-1]):
             rows = np.arange(block.start, block.stop)
             losses, _ = self.loss(network.scores(take_rows(self.X, rows)), rows)
             total += float(self.weights[rows] @ losses)
         return total
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to minimise; parameters of the estimators, checked."""
-
-    alpha: float
-    max_iter: int
-    tol: float
-    learning_rate: str
-    learning_rate_init: float
-    batch_size: int
-    n_iter_no_change: int
-    verbose: int
 
 
 @dataclass
@@ -105,21 +96,27 @@ class History:
         Iterations of L-BFGS, or passes through the samples.
     losses : list of float
         The objective after each of them.
-    validation_losses : list of float
-        The loss of the validation part after each pass, where there is one.
+    validation_losses : list of float or None
+        The loss of the held-out samples after each pass, where there are any.
     """
 
     n_iter: int = 0
     losses: list[float] = field(default_factory=list)
-    validation_losses: list[float] = field(default_factory=list)
+    validation_losses: list[float] | None = None
 
     def add(self, loss: float, verbose: int) -> None:
-        """Note the objective after one more iteration."""
+        """Append the objective after one more iteration."""
         self.n_iter += 1
         self.losses.append(loss)
         if verbose:
             print(f"Iteration {self.n_iter}, loss = {loss:.8f}")
             sys.stdout.flush()
+
+    def add_validation(self, loss: float, verbose: int) -> None:
+        """Append the loss of the held-out samples after one more pass."""
+        self.validation_losses = [*(self.validation_losses or []), loss]
+        if verbose:
+            print(f"Validation loss = {loss:.8f}")
 
 
 def _warn_unfinished(max_iter: int, what: str) -> None:
@@ -127,11 +124,23 @@ def _warn_unfinished(max_iter: int, what: str) -> None:
         f"Reached max_iter={max_iter} before the {what} settled. Raise max_iter, tol or alpha, or "
         "scale the features (see sklearn.preprocessing).",
         ConvergenceWarning,
-        stacklevel=4,
+        stacklevel=_level_of_caller(),
     )
 
 
+def _level_of_caller() -> int:
+    """Return the stack level of the first frame outside the package, for the calling function.
+
+    Estimators fit joint models at different depths: once for all samples, and once for each fold.
+    """
+    level = 1
+    while sys._getframe(level).f_globals.get("__name__", "").startswith("sklhier."):
+        level += 1
+    return level
+
+
 def half_square(network: Network) -> float:
+    """Return half the sum of all squared weights, intercepts left out."""
     return 0.5 * sum(float(np.vdot(weights, weights)) for weights in network.weights)
 
 
@@ -143,7 +152,7 @@ def objective(network: Network, samples: Samples, alpha: float) -> tuple[float, 
     arrays = [alpha * weights for weights in network.weights]
     total = network.with_arrays([*arrays, *map(np.zeros_like, network.intercepts)])
     value = alpha * half_square(network)
-    for block in row_blocks(samples.n_rows, _TABLES * network.intercepts[-1].size):
+    for block in row_blocks(samples.n_rows, _TABLES * network.sizes[-1]):
         rows = np.arange(block.start, block.stop)
         values = network.layers(take_rows(samples.X, rows))
         losses, slopes = samples.loss(values[-1], rows)
@@ -155,14 +164,14 @@ def objective(network: Network, samples: Samples, alpha: float) -> tuple[float, 
 
 
 def minimise_lbfgs(
-    network: Network, samples: Samples, settings: Settings
+    network: Network, samples: Samples, alpha: float, solver: LBFGS, verbose: int = 0
 ) -> tuple[Network, History]:
-    """Return the network at a minimum, from where it is, and how it was found.
+    """Return the network at a minimum near the given one, and how the solver got there.
 
     SciPy's L-BFGS works in float64 on all weights at once and keeps about two dozen copies of them;
     products are taken in the network's own precision.
     """
-    dtype = network.intercepts[-1].dtype
+    dtype = network.dtype
     shapes = [array.shape for array in network.arrays]
     bounds = np.cumsum([0, *(array.size for array in network.arrays)])
 
@@ -171,34 +180,41 @@ def minimise_lbfgs(
         return network.with_arrays([p.reshape(s) for p, s in zip(parts, shapes, strict=True)])
 
     def value_and_gradient(point: Floats) -> tuple[float, Floats]:
-        value, gradient = objective(at(point), samples, settings.alpha)
+        value, gradient = objective(at(point), samples, alpha)
         flat = np.concatenate([array.ravel() for array in gradient.arrays])
         return value, flat.astype(np.float64, copy=False)
 
     history = History()
     start = np.concatenate([array.ravel() for array in network.arrays]).astype(np.float64)
-    found = optimize.minimize(
+    result = optimize.minimize(
         value_and_gradient,
         start,
         method="L-BFGS-B",
         jac=True,
-        callback=lambda intermediate_result: history.add(
-            float(intermediate_result.fun), settings.verbose
-        ),
+        callback=lambda intermediate_result: history.add(float(intermediate_result.fun), verbose),
         options={
-            "maxiter": settings.max_iter,
-            "maxfun": 20 * settings.max_iter + 20,
-            "gtol": settings.tol,
-            "ftol": 1e-5 * settings.tol,
+            "maxiter": solver.max_iter,
+            # Enough for any line search: iterations are counted, not evaluations.
+            "maxfun": 20 * solver.max_iter + 20,
+            "gtol": solver.tol,
+            # Far below gtol: the gradient says when it is at the minimum, not the last decrease.
+            "ftol": 1e-5 * solver.tol,
             "maxls": 50,
         },
     )
-    if found.status == 1:
-        _warn_unfinished(settings.max_iter, "L-BFGS")
-    return at(found.x).copy(), history
+    if result.status == 1:
+        _warn_unfinished(solver.max_iter, "L-BFGS")
+    return at(result.x).copy(), history
 
 
 # -- Adam ---------------------------------------------------------------------------------
+
+
+def first_rate_of(solver: Adam, X: Any) -> float:
+    """Return the learning rate of the first pass through features."""
+    if solver.learning_rate_init == "auto":
+        return _RATE_OF_SPARSE if sparse.issparse(X) else _RATE_OF_DENSE
+    return float(solver.learning_rate_init)
 
 
 class _Moments:
@@ -256,8 +272,8 @@ def _mix(mean: Any, value: Any, decay: float) -> None:
     mean += (1 - decay) * value
 
 
-class Adam:
-    """Adam [1]_ on mini-batches, which touches only those weights of sparse features that occur.
+class AdamState:
+    """Adam [1]_ between two mini-batches; it changes only weights of sparse features that occur.
 
     The weights of a sparse feature, a row of the first layer, take a step only in the batches in
     which the feature occurs. What the penalty adds to their gradient is divided by how probable that
@@ -286,24 +302,32 @@ class Adam:
         self._of_others = [_Moments(array) for array in (others if is_sparse else network.arrays)]
         n_features = len(network.weights[0])
         self._occurrences = np.zeros(n_features if is_sparse else 0, dtype=np.int64)
-        self._n_seen = 0
+        self._n_counted = 0
 
-    def see(self, X: Any) -> None:
-        """Count in how many rows each feature occurs; before these rows are learnt from."""
+    def count(self, X: Any) -> None:
+        """Count in how many rows each feature occurs; call it before learning from these rows."""
         if self.is_sparse:
             self._occurrences += np.bincount(X.indices, minlength=X.shape[1])
-            self._n_seen += X.shape[0]
+            self._n_counted += X.shape[0]
 
-    def epoch(self, samples: Samples, settings: Settings, random_state: Any, rate: float) -> float:
-        """Pass through the samples once in random order, and return the objective on the way."""
+    def epoch(
+        self,
+        samples: Samples,
+        alpha: float,
+        solver: Adam,
+        random_state: np.random.RandomState,
+        rate: float,
+    ) -> float:
+        """Pass through the samples once in random order; return the mean objective on the way."""
         order = random_state.permutation(samples.n_rows)
-        batches = gen_batches(samples.n_rows, settings.batch_size)
-        loss = sum(self.learn(samples, order[b], settings.alpha, rate) for b in batches)
-        return loss + settings.alpha * half_square(self.network)
+        size = _BATCH if solver.batch_size == "auto" else int(solver.batch_size)
+        batches = gen_batches(samples.n_rows, size)
+        loss = sum(self.learn(samples, order[b], alpha, rate) for b in batches)
+        return loss + alpha * half_square(self.network)
 
     def learn(self, samples: Samples, rows: Rows, alpha: float, rate: float) -> float:
         """Take one step by a batch, and return its share of the loss."""
-        rows = np.sort(rows)
+        rows = np.sort(rows)  # as `take_rows` needs them
         X, network = take_rows(samples.X, rows), self.network
         first, *others = network.arrays
         if self._of_features is not None:
@@ -329,9 +353,10 @@ class Adam:
 
     def _penalty(self, features: Rows, n_rows: int, alpha: float) -> Any:
         """Return the penalty's factor for each feature of a batch, (n_features, 1)."""
-        absent = np.maximum(1 - self._occurrences[features] / self._n_seen, 0)
+        # A feature is in a batch unless all its rows lack it; the penalty is divided by that chance.
+        absent = np.maximum(1 - self._occurrences[features] / self._n_counted, 0)
         factor = alpha / (1 - absent**n_rows)
-        return factor.astype(self.network.weights[0].dtype)[:, None]
+        return factor.astype(self.network.dtype)[:, None]
 
 
 def _occurring(X: Any) -> tuple[Rows, Any]:
@@ -341,46 +366,56 @@ def _occurring(X: Any) -> tuple[Rows, Any]:
     return features, sparse.csr_array(parts, shape=(X.shape[0], len(features)))
 
 
+@dataclass
+class _Watch:
+    """The best loss so far, and the passes since it went down by more than `tol`."""
+
+    tol: float
+    best: float = np.inf
+    waiting: int = 0
+
+    def improves(self, loss: float) -> bool:
+        """Take the loss after one more pass; return whether it is the best."""
+        self.waiting = 0 if loss < self.best - self.tol else self.waiting + 1
+        is_best = loss < self.best
+        self.best = min(self.best, loss)
+        return is_best
+
+
 def minimise_adam(
     network: Network,
     samples: Samples,
-    settings: Settings,
-    random_state: Any,
+    alpha: float,
+    solver: Adam,
+    random_state: np.random.RandomState,
     validation: Samples | None = None,
+    verbose: int = 0,
 ) -> tuple[Network, History]:
-    """Return the network after mini-batches in random order, and what happened.
+    """Return the network after mini-batches in random order, and how the solver got there.
 
     Ends when the objective, or with validation samples their loss, has not gone down by ``tol`` in
     ``n_iter_no_change`` passes; the adaptive learning rate is lowered first. With validation samples
     the best network of all passes is returned.
     """
-    network = network.copy()
-    adam = Adam(network, is_sparse=sparse.issparse(samples.X))
-    adam.see(samples.X)
-    history, rate = History(), settings.learning_rate_init
-    best, best_network, waiting = np.inf, network, 0
-    for _ in range(settings.max_iter):
-        history.add(adam.epoch(samples, settings, random_state, rate), settings.verbose)
-        watched = history.losses[-1]
+    network = best_network = network.copy()
+    adam = AdamState(network, is_sparse=sparse.issparse(samples.X))
+    adam.count(samples.X)
+    history, watch = History(), _Watch(solver.tol)
+    first_rate = rate = first_rate_of(solver, samples.X)
+    for _ in range(solver.max_iter):
+        history.add(adam.epoch(samples, alpha, solver, random_state, rate), verbose)
+        loss = history.losses[-1]
         if validation is not None:
-            watched = validation.value(network)
-            history.validation_losses.append(watched)
-            if settings.verbose:
-                print(f"Validation loss = {watched:.8f}")
-        waiting = 0 if watched < best - settings.tol else waiting + 1
-        if watched < best:
-            best = watched
-            if validation is not None:
-                best_network = network.copy()
-        if waiting >= settings.n_iter_no_change:
+            loss = validation.value(network)
+            history.add_validation(loss, verbose)
+        if watch.improves(loss) and validation is not None:
+            best_network = network.copy()
+        if watch.waiting >= solver.n_iter_no_change:
             rate /= _SLOWER
-            waiting = 0
-            if (
-                settings.learning_rate == "constant"
-                or rate < _SLOWEST * settings.learning_rate_init
-            ):
+            watch.waiting = 0
+            if solver.learning_rate == "constant" or rate < _SLOWEST * first_rate:
                 break
     else:
-        if settings.max_iter:
-            _warn_unfinished(settings.max_iter, "loss")
+        if solver.max_iter:
+            _warn_unfinished(solver.max_iter, "loss")
     return best_network, history

@@ -1,0 +1,266 @@
+"""A joint model: one network, fitted to all nodes by one objective."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_scalar
+
+from sklhier._joint.deduplicate import deduplicate_rows
+from sklhier._joint.network import ACTIVATIONS, Network
+from sklhier._joint.solvers import (
+    AdamState,
+    History,
+    Samples,
+    first_rate_of,
+    minimise_adam,
+    minimise_lbfgs,
+)
+from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.validation import check_choice
+from sklhier.objectives import LBFGS, Adam, Solver, resolve_solver
+from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._node_weights import read_node_values
+
+__all__ = ["JointModel", "Training", "checked_level_weights", "takes_batches"]
+
+# L-BFGS keeps about two dozen float64 copies of all weights: 400 MB for so many.
+_MOST_WEIGHTS = 2_000_000
+
+
+def takes_batches(solver: Any) -> bool:
+    """Whether a solver, or the one of that name, can learn from batches."""
+    return not isinstance(solver, LBFGS) and solver != "lbfgs"
+
+
+def checked_level_weights(level_weights: Any, taxonomy: Taxonomy) -> Floats:
+    """Return the weight of each level, from the first; 1 each for None.
+
+    Raises
+    ------
+    ValueError
+        For another number of weights than levels, for negative ones, and if all are 0.
+    """
+    if level_weights is None:
+        return np.ones(taxonomy.n_levels)
+    weights = np.asarray(level_weights, dtype=np.float64)
+    if weights.shape != (taxonomy.n_levels,):
+        raise ValueError(
+            f"`level_weights` must hold one number for each of the {taxonomy.n_levels} levels, from "
+            f"the first; got shape {weights.shape}."
+        )
+    of_levels = Taxonomy.flat(range(len(weights)))
+    weights = read_node_values(weights, of_levels, "level_weights", levels=False)
+    if not weights.any():
+        raise ValueError("`level_weights` must not all be 0: there is nothing to learn.")
+    return weights
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is made and fitted: parameters of an estimator, checked.
+
+    Attributes
+    ----------
+    alpha : float
+        Strength of the penalty.
+    hidden : tuple of int
+        Widths of the hidden layers.
+    activation : str
+        Of the hidden layers.
+    solver : LBFGS, Adam or None
+        The solver; None leaves it to the size of the network.
+    verbose : int
+        Whether to print the loss of every iteration.
+    """
+
+    alpha: float
+    hidden: tuple[int, ...]
+    activation: str
+    solver: Solver | None
+    verbose: int
+
+    @classmethod
+    def of(
+        cls, *, alpha: Any, hidden_layer_sizes: Any, activation: Any, solver: Any, verbose: Any
+    ) -> Self:
+        """Return the parameters, checked."""
+        check_scalar(alpha, "alpha", Real, min_val=0)
+        check_choice("activation", activation, ACTIVATIONS)
+        sizes = hidden_layer_sizes
+        sizes = list(sizes) if isinstance(sizes, Iterable) else [sizes]
+        for size in sizes:
+            check_scalar(size, "hidden_layer_sizes", Integral, min_val=1)
+        hidden = tuple(int(size) for size in sizes)
+        return cls(float(alpha), hidden, activation, resolve_solver(solver), int(verbose))
+
+    def sizes(self, n_features: int, n_columns: int) -> list[int]:
+        """Return the number of features, of values of each hidden layer, and of scores."""
+        return [n_features, *self.hidden, n_columns]
+
+    def solver_for(self, sizes: list[int]) -> Solver:
+        """Return the solver for a network of such sizes."""
+        if self.solver is not None:
+            return self.solver
+        is_small = (sizes[0] + 1) * sizes[-1] <= _MOST_WEIGHTS
+        return LBFGS() if is_small and not self.hidden else Adam()
+
+    def rows_for(
+        self, sizes: list[int], X: Any, labels: Any, weights: Floats
+    ) -> tuple[Any, Any, Floats]:
+        """Return the rows that the solver works on: distinct ones for L-BFGS.
+
+        It then gives the same bits for any order of the rows. The batches of Adam depend on the
+        order in any case.
+        """
+        if isinstance(self.solver_for(sizes), LBFGS):
+            return deduplicate_rows(X, labels, weights)
+        return X, labels, weights
+
+    def validation_fraction(self, sizes: list[int]) -> float | None:
+        """Return which part of the samples is held out to stop early, or None."""
+        solver = self.solver_for(sizes)
+        if isinstance(solver, Adam) and solver.early_stopping:
+            return float(solver.validation_fraction)
+        return None
+
+    def batch_solver(self) -> Adam:
+        """Return the solver of batches."""
+        return self.solver if isinstance(self.solver, Adam) else Adam()
+
+
+@dataclass
+class JointModel:
+    """A network, and how it was fitted.
+
+    Attributes
+    ----------
+    network : Network
+        The layers, whose last one has a column for each score.
+    random_state : RandomState
+        For the order of mini-batches.
+    history : History
+        Iterations and losses so far.
+    """
+
+    network: Network
+    random_state: np.random.RandomState
+    history: History = field(default_factory=History)
+    _adam: AdamState | None = None  # between two batches
+
+    @classmethod
+    def drawn(
+        cls, sizes: list[int], activation: str, dtype: Any, random_state: np.random.RandomState
+    ) -> Self:
+        """Return a model with hidden layers drawn at random, and scores of 0."""
+        return cls(Network.drawn(sizes, activation, random_state, dtype), random_state)
+
+    def restarted(
+        self, sizes: list[int], activation: str, dtype: Any, random_state: np.random.RandomState
+    ) -> Self:
+        """Return a model that starts from the weights of this one.
+
+        Raises
+        ------
+        ValueError
+            If its layers would have other sizes.
+        """
+        if self.network.sizes != sizes:
+            raise ValueError(
+                "warm_start=True goes on from the last fit, and needs layers of the same sizes, "
+                f"{self.network.sizes}; got {sizes}. Use the same features, labels and "
+                "`hidden_layer_sizes`, or warm_start=False."
+            )
+        weights = [array.astype(dtype) for array in self.network.weights]
+        intercepts = [array.astype(dtype) for array in self.network.intercepts]
+        return type(self)(Network(weights, intercepts, activation), random_state)
+
+    def fit(
+        self,
+        X: Any,
+        weights: Floats,
+        loss: Any,
+        training: Training,
+        held_out: Rows | None = None,
+    ) -> Self:
+        """Fit the network from where it is.
+
+        Parameters
+        ----------
+        X : ndarray or csr matrix, shape (n_rows, n_features)
+            Features, of the dtype of the network.
+        weights : ndarray of float64, shape (n_rows,)
+            Weights of the rows.
+        loss : callable
+            ``loss(scores, rows)`` returns the losses of some rows and their gradient.
+        training : Training
+            The parameters.
+        held_out : ndarray of intp, default=None
+            Rows that tell Adam when to stop, and that it does not learn from.
+
+        Returns
+        -------
+        self : JointModel
+            The model.
+        """
+        samples, solver = Samples(X, weights, loss), training.solver_for(self.network.sizes)
+        self._adam = None
+        if isinstance(solver, LBFGS):
+            result = minimise_lbfgs(
+                self.network, samples, training.alpha, solver, training.verbose
+            )
+        else:
+            validation = None
+            if held_out is not None:
+                validation = samples.part(held_out)
+                samples = samples.part(np.setdiff1d(np.arange(samples.n_rows), held_out))
+            result = minimise_adam(
+                self.network,
+                samples,
+                training.alpha,
+                solver,
+                self.random_state,
+                validation,
+                training.verbose,
+            )
+        self.network, self.history = result
+        return self
+
+    def fit_batch(self, X: Any, weights: Floats, loss: Any, training: Training) -> None:
+        """Pass through a batch of samples once, in mini-batches, from where the network is.
+
+        Parameters are those of :meth:`fit`.
+
+        Raises
+        ------
+        ValueError
+            If features are sparse in one call and dense in another.
+        """
+        is_sparse = sparse.issparse(X)
+        if self._adam is None:
+            self._adam = AdamState(self.network, is_sparse=is_sparse)
+        if self._adam.is_sparse != is_sparse:
+            kinds = ("dense", "sparse")
+            raise ValueError(
+                "partial_fit needs features that are sparse in all calls or in none; got "
+                f"{kinds[is_sparse]} ones after {kinds[not is_sparse]} ones."
+            )
+        solver = training.batch_solver()
+        self._adam.count(X)
+        loss_of_pass = self._adam.epoch(
+            Samples(X, weights, loss),
+            training.alpha,
+            solver,
+            self.random_state,
+            first_rate_of(solver, X),
+        )
+        self.history.add(loss_of_pass, training.verbose)
+
+    def scores(self, X: Any) -> Floats:
+        """Return the scores of rows as float64, shape (n_rows, n_columns)."""
+        return np.asarray(self.network.scores(X), dtype=np.float64)
