@@ -156,7 +156,7 @@ def test_level_weighted_between_top_down_and_best_path(case):
 def test_hierarchical_f_tries_every_answer(case, beta):
     tree, outcomes, proba = case
     marginals, _ = marginals_of(tree, outcomes, proba)
-    live = np.flatnonzero(outcomes.live)[1:].tolist()
+    live = np.flatnonzero(outcomes.observed)[1:].tolist()
     sets = reference.closed_sets(tree, live)
     closed = HierarchicalF(beta, "set").decode_sets(marginals)
     assert closed.shape == (len(proba), tree.n_nodes)
@@ -313,9 +313,9 @@ def test_only_visited_nodes_are_asked(decoder):
     marginals = Lazy(dense)
     asked = []
 
-    def recording(rows, nodes, mass):
+    def recording(rows, nodes, proba):
         asked.extend(tree.nodes[node] for node in nodes)
-        return dense.expand(rows, nodes, mass)
+        return dense.expand(rows, nodes, proba)
 
     marginals.expand = recording
     assert tree.nodes[decoder.decode(marginals)[0]] == "a"

@@ -613,8 +613,8 @@ def test_bad_decoders():
     with pytest.raises(NotImplementedError):
         SetDecoder().decode(None)
     with pytest.raises(ValueError, match="no held-out sample"):
-        SetThreshold().learnt(lambda: iter(()))
-    assert FIXED.learnt(None) is FIXED
+        SetThreshold().tuned(lambda: iter(()))
+    assert FIXED.tuned(None) is FIXED
     assert HeldOutSets(None, None, None).closed is None
     X, y = data(n_rows=30)
     fitted = model(base=LogisticRegression()).fit(X, y)

@@ -1,5 +1,7 @@
 """The taxonomy agrees with networkx, keeps its invariants, and names culprits."""
 
+import contextlib
+import functools
 import pickle
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import reference
 from conftest import DIAMOND, TAXONOMIES
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.base import clone
 from strategies import dags, trees
 
@@ -314,3 +317,50 @@ def test_leaves_below_information_and_heights(taxonomy):
         assert taxonomy.information[node] == pytest.approx(np.log2(len(leaves) / len(below)))
         inside = graph.subgraph({name} | nx.descendants(graph, name))
         assert taxonomy.heights[node] == nx.dag_longest_path_length(inside)
+
+
+def _arrays(value):
+    if isinstance(value, np.ndarray):
+        yield value
+    elif sparse.issparse(value):
+        yield from (value.data, value.indices, value.indptr)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _arrays(part)
+
+
+@pytest.mark.parametrize(
+    "taxonomy",
+    [
+        Taxonomy.from_paths(["a/x", "a/y", "b/z", "c"])[1],
+        Taxonomy.from_edges([("a", "c"), ("b", "c"), ("b", "d")]),
+    ],
+    ids=["tree", "DAG"],
+)
+def test_nobody_can_write_to_an_array_of_a_taxonomy(taxonomy):
+    kinds = (property, functools.cached_property)
+    names = [name for name, own in vars(Taxonomy).items() if isinstance(own, kinds)]
+    values = {f"{name}()": getattr(taxonomy, name)(1) for name in ("parents_of", "children_of")}
+    for name in names:
+        with contextlib.suppress(TaxonomyError):  # of a tree only
+            values[name] = getattr(taxonomy, name)
+    values |= vars(taxonomy)  # also what is not public
+    arrays = [(name, array) for name, value in values.items() for array in _arrays(value)]
+    assert len(arrays) > 20
+    assert [name for name, array in arrays if array.flags.writeable] == []
+
+
+def test_a_read_only_closure_takes_part_in_products():
+    taxonomy = Taxonomy.from_edges([("a", "c"), ("b", "c"), ("b", "d")])
+    closure, eye = taxonomy.ancestor_closure, np.eye(taxonomy.n_nodes)
+    dense = closure.toarray()
+    for left in (eye, sparse.csr_array(eye), sparse.csr_matrix(eye)):
+        for product in (left @ closure, (closure.T @ left).T, left @ closure.tocsc()):
+            product = product.toarray() if sparse.issparse(product) else product
+            np.testing.assert_array_equal(product, dense)
+    np.testing.assert_array_equal(closure[[2, 1]].sum(axis=0), dense[[2, 1]].sum(axis=0))
+    with pytest.raises(ValueError, match="read-only"):
+        closure[1, 1] = 2.0
+    with pytest.raises(ValueError, match="read-only"):
+        closure.data *= 2
+    np.testing.assert_array_equal(closure.toarray(), dense)

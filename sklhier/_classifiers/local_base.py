@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from numbers import Real
 from typing import Any, Self
@@ -25,6 +24,7 @@ from sklhier._training.trainer import Fits, Trainer
 from sklhier._utils import compat
 from sklhier._utils.pickling import restored_state, with_versions
 from sklhier._utils.typing import Floats
+from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, quoted
 from sklhier.staging import Chain
 from sklhier.strategies import Strategy
@@ -217,7 +217,7 @@ class HierarchicalMeta(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                     "Wrap it in CalibratedClassifierCV, or use another `output` of the chain.",
                 )
         if chain.training != "out_of_fold":
-            warnings.warn(LeakageWarning.of(chain), stacklevel=5)
+            warn_caller(LeakageWarning.of(chain))
 
     def _leaves_decide(self) -> bool:
         """Whether there are models that decide about single leaves."""

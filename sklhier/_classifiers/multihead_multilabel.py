@@ -275,8 +275,8 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
             network = self._kept_network(len(self._columns), X.dtype)
         self._live = self._columns
         self._keep(*self._fitted(network, X, closed, weights, taxonomy))
-        if self.decoder_.needs_held_out:
-            self.decoder_ = self.decoder_.learnt(
+        if self.decoder_.needs_tuning:
+            self.decoder_ = self.decoder_.tuned(
                 lambda: self._predicted_folds(folds, X, closed, weights, taxonomy)
             )
         self.taxonomy_ = taxonomy
@@ -328,7 +328,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         else:
             taxonomy = self.taxonomy_
             closed = self._format.read(required_target(self, y), taxonomy)
-        if self.decoder_.needs_held_out:
+        if self.decoder_.needs_tuning:
             raise IncompatiblePartsError.needs(
                 self.decoder_,
                 "all samples at once, to learn from out-of-fold predictions",
@@ -403,7 +403,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointModel):
         self, closed: sparse.csr_array, taxonomy: Taxonomy, counted: Rows
     ) -> list[tuple[Rows, Rows]]:
         """Return the folds for thresholds, as positions within the rows that count."""
-        if not resolve_set_decoder(self.decoder).needs_held_out:
+        if not resolve_set_decoder(self.decoder).needs_tuning:
             return []
         cv = 3 if self.cv is None else self.cv
         samples = np.zeros((len(counted), 1))

@@ -249,9 +249,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
             X, self._strategy.plan_sets(members, is_joint), counted
         )
         self._live = members.live
-        if self.decoder_.needs_held_out:
+        if self.decoder_.needs_tuning:
             folds = split(counted)
-            self.decoder_ = self.decoder_.learnt(
+            self.decoder_ = self.decoder_.tuned(
                 lambda: self._held_out(trainer, X, closed, counted, folds, weights)
             )
         if not self._models:
@@ -309,7 +309,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, HierarchicalMeta):
         else:
             taxonomy = self.taxonomy_
             closed = self._format.read(required_target(self, y), taxonomy)
-        if self.decoder_.needs_held_out:
+        if self.decoder_.needs_tuning:
             raise IncompatiblePartsError.needs(
                 self.decoder_,
                 "all samples at once, to learn from out-of-fold predictions",

@@ -172,7 +172,7 @@ class SetPredictor:
         """
         check_is_fitted(self, "taxonomy_")
         chosen = self.decoder_ if decoder is None else resolve_set_decoder(decoder)
-        if chosen.needs_held_out:
+        if chosen.needs_tuning:
             raise IncompatiblePartsError.needs(
                 chosen,
                 "training samples to learn a threshold from",

@@ -8,13 +8,17 @@ from typing import Any, Self
 import numpy as np
 
 from sklhier._utils import compat
-from sklhier._utils.typing import Bools, Rows
+from sklhier._utils.typing import Bools, Rows, Target
 
 __all__ = ["Folds", "Splits", "folds_among"]
 
 
 def folds_among(
-    cv: Any, rows: Rows, n_samples: int, y: Any, params: dict[str, Any]
+    cv: Any,
+    rows: Rows,
+    n_samples: int,
+    y: Target,
+    params: dict[str, Any],
 ) -> list[tuple[Rows, Rows]]:
     """Return the folds of a splitter, as positions within some rows.
 

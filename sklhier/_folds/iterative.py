@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import NodeIds, Rows
+from sklhier._utils.typing import Integers, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
@@ -70,7 +70,7 @@ def _with_root(closed: sparse.csr_array) -> sparse.csr_array:
     return ops.marked(sparse.csr_array(closed + root))
 
 
-def _rarest(left: Any) -> int:
+def _rarest(left: Integers) -> int:
     """Return the node with the fewest rows left, but some; of equals the last, the deepest."""
     nodes = np.flatnonzero(left)[::-1]
     return int(nodes[np.argmin(left[nodes])])
@@ -83,7 +83,7 @@ def _upwards(node: int, taxonomy: Taxonomy) -> NodeIds:
     return np.append(above[::-1], 0).astype(np.int32)
 
 
-def _next_folds(taken: Any, n_rows: int, n_samples: int) -> Rows:
+def _next_folds(taken: Integers, n_rows: int, n_samples: int) -> Rows:
     """Return the folds of the next `n_rows` rows of a node.
 
     Each step increases all counts of the fold it takes, so the counts that a fold would offer

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Iterator
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy import sparse
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length
@@ -16,9 +17,20 @@ from sklearn.utils.validation import check_consistent_length
 from sklhier._folds.iterative import iterative_folds
 from sklhier._targets.label_sets import gives_label_sets, read_label_sets
 from sklhier._targets.paths import LabelFormat, TargetFormat, read_targets, resolve_taxonomy
-from sklhier._utils.typing import Labels, NodeIds, Rows
+from sklhier._utils.typing import (
+    Features,
+    Groups,
+    Integers,
+    Labels,
+    NodeIds,
+    RandomState,
+    Rows,
+    Target,
+)
+from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import RareClassWarning
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = [
     "HierarchicalStratifiedKFold",
@@ -29,11 +41,13 @@ __all__ = [
 ]
 
 
-def _read(y: Any, taxonomy: Any, classes: Any = None) -> tuple[NodeIds, Taxonomy, TargetFormat]:
+def _read(
+    y: Target, taxonomy: TaxonomyLike | None, classes: npt.ArrayLike | None = None
+) -> tuple[NodeIds, Taxonomy, TargetFormat]:
     return read_targets(y, resolve_taxonomy(taxonomy), classes)
 
 
-def coarsen(y: Any, taxonomy: Any, min_count: int) -> Labels:
+def coarsen(y: Target, taxonomy: TaxonomyLike | None, min_count: int) -> Labels:
     """Replace rare labels by ancestors, upwards until every group of rows is large enough.
 
     From the deepest level up, every node with fewer than `min_count` rows hands them to its parent.
@@ -72,6 +86,8 @@ def coarsen(y: Any, taxonomy: Any, min_count: int) -> Labels:
     Examples
     --------
     >>> import numpy as np
+    import numpy.typing as npt
+    from scipy import sparse
     >>> from sklhier import Taxonomy
     >>> from sklhier.model_selection import coarsen
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
@@ -118,7 +134,9 @@ def coarsened_nodes(nodes: NodeIds, taxonomy: Taxonomy, min_count: int) -> NodeI
     return _ends(up)[nodes]
 
 
-def _hand_upwards(counts: Any, taxonomy: Taxonomy, min_count: int) -> tuple[NodeIds, Any]:
+def _hand_upwards(
+    counts: Integers, taxonomy: Taxonomy, min_count: int
+) -> tuple[NodeIds, Integers]:
     """Return where each node hands its rows, itself if it keeps them, and the rows of each then."""
     up = np.arange(taxonomy.n_nodes, dtype=np.int32)
     for start, stop in reversed(list(pairwise(taxonomy.level_offsets.tolist()))[1:]):
@@ -130,7 +148,7 @@ def _hand_upwards(counts: Any, taxonomy: Taxonomy, min_count: int) -> tuple[Node
     return up, counts
 
 
-def _smallest_at_the_top(counts: Any, taxonomy: Taxonomy) -> int:
+def _smallest_at_the_top(counts: Integers, taxonomy: Taxonomy) -> int:
     groups = 1 + np.flatnonzero(counts[1:])
     highest = groups[taxonomy.depths[groups] == taxonomy.depths[groups[0]]]  # sorted by depth
     return int(highest[np.argmin(counts[highest])])
@@ -196,6 +214,8 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     Examples
     --------
     >>> import numpy as np
+    import numpy.typing as npt
+    from scipy import sparse
     >>> from sklhier import Taxonomy
     >>> from sklhier.model_selection import HierarchicalStratifiedKFold
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
@@ -219,10 +239,10 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         self,
         n_splits: int = 5,
         *,
-        taxonomy: Any = None,
+        taxonomy: TaxonomyLike | None = None,
         shuffle: bool = False,
-        random_state: Any = None,
-        classes: Any = None,
+        random_state: RandomState = None,
+        classes: npt.ArrayLike | None = None,
     ) -> None:
         self.n_splits = n_splits
         self.taxonomy = taxonomy
@@ -232,14 +252,16 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
 
     def get_n_splits(
         self,
-        X: Any = None,  # noqa: ARG002
-        y: Any = None,  # noqa: ARG002
-        groups: Any = None,  # noqa: ARG002
+        X: object = None,  # noqa: ARG002
+        y: object = None,  # noqa: ARG002
+        groups: object = None,  # noqa: ARG002
     ) -> int:
         """Return the number of folds."""
         return self.n_splits
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
+    def split(
+        self, X: Features | None, y: Any = None, groups: Groups = None
+    ) -> Iterator[tuple[Rows, Rows]]:
         """Return the rows of each fold.
 
         Parameters
@@ -269,11 +291,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         seed = self.random_state if self.shuffle else None
         plain = StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
         if groups is not None:
-            warnings.warn(
-                f"The groups parameter is ignored by {type(self).__name__}",
-                UserWarning,
-                stacklevel=2,
-            )
+            warn_caller(f"The groups parameter is ignored by {type(self).__name__}")
         if gives_label_sets(y, resolve_taxonomy(self.taxonomy)):
             return self._split_label_sets(X, y)
         nodes, taxonomy, _ = _read(y, self.taxonomy, self.classes)
@@ -281,7 +299,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         merged = coarsened_nodes(nodes, taxonomy, self.n_splits)
         return iter(plain.split(np.zeros(len(merged)), merged))
 
-    def _check_length(self, X: Any, targets: Any) -> None:
+    def _check_length(self, X: Features | None, targets: NodeIds | sparse.csr_array) -> None:
         check_consistent_length(X, targets)
         n_samples = targets.shape[0]
         if n_samples < self.n_splits:
@@ -290,7 +308,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
                 f"samples: n_samples={n_samples}."
             )
 
-    def _split_label_sets(self, X: Any, y: Any) -> Iterator[tuple[Rows, Rows]]:
+    def _split_label_sets(self, X: Features | None, y: Target) -> Iterator[tuple[Rows, Rows]]:
         known = resolve_taxonomy(self.taxonomy)
         closed, taxonomy, _ = read_label_sets(y, known, self.classes)
         self._check_length(X, closed)
@@ -303,7 +321,9 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         return iter([(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in own])
 
 
-def check_rare_classes(y: Any, taxonomy: Any = None, *, min_count: int = 5) -> dict[Hashable, int]:
+def check_rare_classes(
+    y: Target, taxonomy: TaxonomyLike | None = None, *, min_count: int = 5
+) -> dict[Hashable, int]:
     """Warn if some labels have only a few rows, and return them.
 
     Parameters
@@ -345,12 +365,12 @@ def check_rare_classes(y: Any, taxonomy: Any = None, *, min_count: int = 5) -> d
     """
     rare, warning = rare_class_warning(y, taxonomy, min_count)
     if warning is not None:
-        warnings.warn(warning, stacklevel=2)
+        warn_caller(warning)
     return rare
 
 
 def rare_class_warning(
-    y: Any, taxonomy: Any, min_count: int
+    y: Target, taxonomy: TaxonomyLike | None, min_count: int
 ) -> tuple[dict[Hashable, int], RareClassWarning | None]:
     """Return what :func:`check_rare_classes` returns, and what it warns of."""
     check_scalar(min_count, "min_count", Integral, min_val=1)

@@ -11,10 +11,10 @@ from sklhier._utils.typing import Floats
 from sklhier._utils.validation import check_choice
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._levelwise import (
+    bottom_up,
     maximum_from_below,
     minimum_from_above,
-    steps_down,
-    steps_up,
+    top_down,
 )
 from sklhier.taxonomy._max_closure import RowGraphs, best_closed_nodes, rows_at_once
 
@@ -90,12 +90,12 @@ def make_consistent(scores: Any, taxonomy: Taxonomy, method: str) -> Floats:
 
 
 def _multiply_down(values: Floats, taxonomy: Taxonomy) -> None:
-    for step in steps_down(taxonomy):
+    for step in top_down(taxonomy):
         values[step.nodes] *= step.reduced(np.minimum, values)
 
 
 def _follow_true_paths(values: Floats, taxonomy: Taxonomy) -> None:
-    for step in steps_up(taxonomy):
+    for step in bottom_up(taxonomy):
         below, own = values[step.relatives], values[step.nodes]
         counts = np.diff(np.append(step.starts, len(step.relatives)))
         higher = below > np.repeat(own, counts, axis=0)

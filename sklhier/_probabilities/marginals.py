@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from sklhier._utils.frozen import frozen_property
 from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
@@ -38,7 +39,7 @@ class Outcomes:
     ----------
     offsets : ndarray of intp, shape (n_nodes + 1,)
     nodes : ndarray of int32, shape (n_outcomes,)
-    live : ndarray of bool, shape (n_nodes,)
+    observed : ndarray of bool, shape (n_nodes,)
         Some label was seen at or below the node.
     classes : ndarray of int32, shape (n_classes,)
         Ids of the nodes that occur as labels, in the order of the classes: of equally probable
@@ -47,7 +48,7 @@ class Outcomes:
 
     offsets: Offsets
     nodes: NodeIds
-    live: Bools
+    observed: Bools
     classes: NodeIds
 
     @classmethod
@@ -64,8 +65,8 @@ class Outcomes:
             Whether stopping at a node is an outcome beside its seen children. If not, it is
             one only where no label was seen below.
         """
-        live, below = _live_nodes(taxonomy, labelled)
-        inside = live[taxonomy.edge_children]
+        observed, below = _observed_nodes(taxonomy, labelled)
+        inside = observed[taxonomy.edge_children]
         owners = taxonomy.edge_parents[inside]
         members = taxonomy.edge_children[inside]
         if stops:
@@ -73,26 +74,26 @@ class Outcomes:
             owners = np.concatenate([owners, both])
             members = np.concatenate([members, both])
         offsets, nodes = ops.csr_of_pairs(owners, members, taxonomy.n_nodes)
-        return cls(offsets, nodes, live, labelled)
+        return cls(offsets, nodes, observed, labelled)
 
-    @cached_property
+    @frozen_property
     def rank(self) -> Rows:
         """Position of every node among the classes; their number for a node that is none."""
-        rank = np.full(len(self.live), len(self.classes), dtype=np.intp)
+        rank = np.full(len(self.observed), len(self.classes), dtype=np.intp)
         rank[self.classes] = np.arange(len(self.classes))
         return rank
 
-    @cached_property
+    @frozen_property
     def counts(self) -> Rows:
         """Number of outcomes of every node; 0 where every answer ends."""
         return np.diff(self.offsets)
 
-    @cached_property
+    @frozen_property
     def owners(self) -> NodeIds:
         """Node of every outcome (ndarray of int32, shape (n_outcomes,))."""
         return np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
 
-    @cached_property
+    @frozen_property
     def inner(self) -> NodeIds:
         """Ids of the nodes that have outcomes, ascending."""
         return np.flatnonzero(self.counts).astype(np.int32)
@@ -101,15 +102,15 @@ class Outcomes:
         """Return the outcomes of one node."""
         return self.nodes[self.offsets[node] : self.offsets[node + 1]]
 
-    @cached_property
+    @frozen_property
     def stops(self) -> NodeIds:
         """Ids of the nodes at which an answer may stop although it could go on, ascending."""
         return self.nodes[self.nodes == self.owners]
 
-    @cached_property
+    @frozen_property
     def answers(self) -> NodeIds:
         """Ids of the nodes at which an answer may end, ascending."""
-        ends = self.live & (self.counts == 0)
+        ends = self.observed & (self.counts == 0)
         ends[self.stops] = True
         return np.flatnonzero(ends).astype(np.int32)
 
@@ -119,7 +120,7 @@ class Outcomes:
         return int(self.counts.max())
 
 
-def _live_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools]:
+def _observed_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools]:
     """Tell which nodes have a label at or below them, and which have one below."""
     if not taxonomy.is_tree:
         above = taxonomy.ancestor_closure[labelled]
@@ -148,14 +149,14 @@ class Expansion:
         Segments of the next two.
     nodes : ndarray of int32
         Outcomes; the pair's own node stands for stopping there.
-    mass : ndarray of float64
+    proba : ndarray of float64
         Their marginals: those of one segment sum to the marginal of the pair's node.
     """
 
     order: Rows
     offsets: Offsets
     nodes: NodeIds
-    mass: Floats
+    proba: Floats
 
 
 class Marginals(Protocol):
@@ -170,8 +171,8 @@ class Marginals(Protocol):
         """Whether asking for few nodes costs less than asking for all."""
         ...
 
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
-        """Return the outcomes of ``(rows[i], nodes[i])``, whose marginals are ``mass[i]``.
+    def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:
+        """Return the outcomes of ``(rows[i], nodes[i])``, whose marginals are ``proba[i]``.
 
         Every node must have outcomes.
         """
@@ -230,7 +231,7 @@ class DenseMarginals:
         # Rounding may leave the children a little more than their parent.
         return np.maximum(self.node_proba - below, 0.0)
 
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:  # noqa: ARG002
+    def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:  # noqa: ARG002
         """Look the outcomes up."""
         outcomes = self.outcomes
         counts = outcomes.counts[nodes]
@@ -291,9 +292,9 @@ class AnswerMarginals:
         stops[:, self._answers] = self._proba
         return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
 
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
+    def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:
         """Look the outcomes up."""
-        return self._table.expand(rows, nodes, mass)
+        return self._table.expand(rows, nodes, proba)
 
     def dense(self) -> DenseMarginals:
         """Return the sums."""

@@ -98,18 +98,20 @@ class ProductMarginals:
         self._decide = decide
         self._decide_pairs = decide_pairs or partial(one_by_one, decide, outcomes)
 
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
+    def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:
         """Ask each node among the pairs once, for all its rows together."""
         if len(nodes) == 1:  # a single row, on its way down
             members = self.outcomes.of_node(int(nodes[0]))
-            masses = mass * self._decide_pairs(nodes, rows)
-            return Expansion(np.zeros(1, np.intp), np.array([0, len(members)]), members, masses)
+            outcome_proba = proba * self._decide_pairs(nodes, rows)
+            return Expansion(
+                np.zeros(1, np.intp), np.array([0, len(members)]), members, outcome_proba
+            )
         order = np.lexsort((rows, nodes))
-        rows, nodes, mass = rows[order], nodes[order], mass[order]
+        rows, nodes, proba = rows[order], nodes[order], proba[order]
         counts = self.outcomes.counts[nodes]
         found = self.outcomes.nodes[ops.concatenated_ranges(self.outcomes.offsets[nodes], counts)]
-        masses = np.repeat(mass, counts) * self._decide_pairs(nodes, rows)
-        return Expansion(order, ops.offsets_of(counts), found, masses)
+        outcome_proba = np.repeat(proba, counts) * self._decide_pairs(nodes, rows)
+        return Expansion(order, ops.offsets_of(counts), found, outcome_proba)
 
     def dense(self) -> DenseMarginals:
         """Ask every node about every row."""
@@ -119,10 +121,14 @@ class ProductMarginals:
         stops = np.zeros(shape) if self.outcomes.stops.size else None
         for owner in self.outcomes.inner.tolist():  # parents come first
             members = self.outcomes.of_node(owner)
-            masses = nodes[:, [owner]] * self._decide(owner, members, None)
+            outcome_proba = nodes[:, [owner]] * self._decide(owner, members, None)
             if stops is not None and members[-1] == owner:
-                members, masses, stops[:, owner] = members[:-1], masses[:, :-1], masses[:, -1]
-            nodes[:, members] = masses
+                members, outcome_proba, stops[:, owner] = (
+                    members[:-1],
+                    outcome_proba[:, :-1],
+                    outcome_proba[:, -1],
+                )
+            nodes[:, members] = outcome_proba
         return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
 
     def answer_proba(self, nodes: NodeIds) -> Floats:

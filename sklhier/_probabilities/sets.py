@@ -65,7 +65,7 @@ class HeldOutSets:
     >>> table = np.array([[1.0, 0.4, 0.1], [1.0, 0.2, 0.3]])
     >>> true = sparse.csr_array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     >>> part = HeldOutSets(SetMarginals(taxonomy, table, table), true, np.ones(2))
-    >>> decoder = SetThreshold().learnt(lambda: iter([part]))
+    >>> decoder = SetThreshold().tuned(lambda: iter([part]))
     >>> bool(0.2 < decoder.tau < 0.3)
     True
     """

@@ -175,7 +175,7 @@ class Arrivals:
                 continue
             expansion = marginals.expand(rows, np.full(len(rows), home, dtype=np.int32), mass)
             members = self._outcomes.of_node(home)
-            table = expansion.mass.reshape(len(rows), len(members))
+            table = expansion.proba.reshape(len(rows), len(members))
             chosen = table.argmax(axis=1)
             for column, node in enumerate(members.tolist()):
                 if node == home:

@@ -7,7 +7,6 @@ they had not seen is what the stages below learn from.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -25,6 +24,7 @@ from sklhier._local.problem import ELSEWHERE, LocalProblem
 from sklhier._training.routing import Arrivals, Stored, StoredScores
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Rows
+from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import RareClassWarning
 from sklhier.staging import Chain
 from sklhier.taxonomy import Taxonomy
@@ -172,7 +172,7 @@ class _Stages:
                 scores = StoredScores(len(self._rows), self.models, self._scores)
                 self._arrivals.go_on(stage, scores)  # type: ignore[union-attr]
         if self._rare:
-            warnings.warn(RareClassWarning.in_one_fold(self._rare), stacklevel=5)
+            warn_caller(RareClassWarning.in_one_fold(self._rare))
 
     def _views(self, problem: LocalProblem) -> tuple[int, ...]:
         return tuple(o for o in self._above.get(problem.owner, ()) if o in self.models)

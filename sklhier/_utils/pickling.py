@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import sklearn
 
+from sklhier._utils.warning import warn_caller
 from sklhier._version import __version__
 from sklhier.exceptions import VersionWarning
 
@@ -31,10 +31,9 @@ def restored_state(owner: object, state: dict[str, Any]) -> dict[str, Any]:
         if version != now.get(name)
     ]
     if changed:
-        warnings.warn(
+        warn_caller(
             f"This {type(owner).__name__} was saved with {' and '.join(changed)}: it may fail or "
             "give other results. Fit it again, or load it with the versions it was saved with.",
             VersionWarning,
-            stacklevel=3,
         )
     return state

@@ -15,10 +15,10 @@ from sklhier.decoders._search import Objective, beam_search, best_answers
 __all__ = ["Beam", "BestPath", "top_answers"]
 
 # A node is never less probable than what lies below it.
-_MASS = Objective(
-    extend=lambda value, nodes, mass: mass,  # noqa: ARG005
-    stop=lambda value, mass: mass,  # noqa: ARG005
-    bound=lambda value, nodes, mass: mass,  # noqa: ARG005
+_PROBABILITY = Objective(
+    extend=lambda value, nodes, proba: proba,  # noqa: ARG005
+    stop=lambda value, proba: proba,  # noqa: ARG005
+    bound=lambda value, nodes, proba: proba,  # noqa: ARG005
 )
 
 
@@ -41,8 +41,8 @@ def top_answers(marginals: Marginals, k: int) -> tuple[NodeIds, Floats]:
     """
     outcomes = marginals.outcomes
     if marginals.is_lazy and k < len(outcomes.answers):
-        best = best_answers(marginals, _MASS, k)
-        return best.nodes, best.mass
+        best = best_answers(marginals, _PROBABILITY, k)
+        return best.nodes, best.proba
     answers = outcomes.answers[np.argsort(outcomes.rank[outcomes.answers])]
     proba = marginals.answer_proba(answers)
     if k == 1:
@@ -112,4 +112,4 @@ class Beam(Decoder):
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the most probable of the answers found."""
-        return beam_search(marginals, _MASS, int(self.width)).nodes[:, 0]
+        return beam_search(marginals, _PROBABILITY, int(self.width)).nodes[:, 0]

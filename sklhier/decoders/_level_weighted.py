@@ -78,9 +78,9 @@ def _best_of_table(weights: Floats, marginals: Marginals) -> NodeIds:
     add_along_paths(gains, marginals.taxonomy)
     answers = outcomes.answers[np.argsort(outcomes.rank[outcomes.answers])]
     gains = gains[:, answers]
-    mass = marginals.answer_proba(answers)
-    mass[gains < gains.max(axis=1, keepdims=True)] = -1.0
-    return answers[np.argmax(mass, axis=1)]
+    proba = marginals.answer_proba(answers)
+    proba[gains < gains.max(axis=1, keepdims=True)] = -1.0
+    return answers[np.argmax(proba, axis=1)]
 
 
 def add_along_paths(values: Floats, taxonomy: Taxonomy) -> None:
@@ -95,13 +95,13 @@ def add_along_paths(values: Floats, taxonomy: Taxonomy) -> None:
 def _objective(weights: Floats, taxonomy: Taxonomy, outcomes: Outcomes) -> Objective:
     most, least = _weights_below(weights, taxonomy, outcomes)
 
-    def bound(value: Floats, nodes: NodeIds, mass: Floats) -> Floats:
+    def bound(value: Floats, nodes: NodeIds, proba: Floats) -> Floats:
         # No node below is more probable.
-        return value + (2 * mass - 1) * np.where(mass >= 0.5, most[nodes], least[nodes])
+        return value + (2 * proba - 1) * np.where(proba >= 0.5, most[nodes], least[nodes])
 
     return Objective(
-        extend=lambda value, nodes, mass: value + weights[nodes] * (2 * mass - 1),
-        stop=lambda value, mass: value,  # noqa: ARG005
+        extend=lambda value, nodes, proba: value + weights[nodes] * (2 * proba - 1),
+        stop=lambda value, proba: value,  # noqa: ARG005
         bound=bound,
     )
 

@@ -15,7 +15,9 @@ from sklhier.taxonomy._graph import run_starts
 
 __all__ = ["BestAnswers", "Objective", "Pairs", "beam_search", "best_answers"]
 
-_NUMBERS_PER_PAIR = 10  # row, node, mass and value of an outcome, and copies while they are sorted
+_NUMBERS_PER_PAIR = (
+    10  # row, node, proba and value of an outcome, and copies while they are sorted
+)
 
 
 class Pairs(NamedTuple):
@@ -23,12 +25,12 @@ class Pairs(NamedTuple):
 
     rows: Rows
     nodes: NodeIds
-    mass: Floats
+    proba: Floats
     value: Floats
 
     def at(self, chosen: Rows | Bools) -> Pairs:
         """Return some of the pairs."""
-        return Pairs(self.rows[chosen], self.nodes[chosen], self.mass[chosen], self.value[chosen])
+        return Pairs(self.rows[chosen], self.nodes[chosen], self.proba[chosen], self.value[chosen])
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,13 @@ class Objective:
     Attributes
     ----------
     extend : callable
-        ``extend(value, nodes, mass)``: the value of nodes with probabilities `mass`, given those of
+        ``extend(value, nodes, proba)``: the value of nodes with probabilities `proba`, given those of
         their parents.
     stop : callable
-        ``stop(value, mass)``: the value of stopping at nodes of that value, which has the
-        probability `mass`.
+        ``stop(value, proba)``: the value of stopping at nodes of that value, which has the
+        probability `proba`.
     bound : callable
-        ``bound(value, nodes, mass)``: no answer at or below the nodes is worth more.
+        ``bound(value, nodes, proba)``: no answer at or below the nodes is worth more.
     """
 
     extend: Callable[[Floats, NodeIds, Floats], Floats]
@@ -61,13 +63,13 @@ class BestAnswers:
     ----------
     nodes : ndarray of int32, shape (n_rows, n_best)
         0 where there are fewer.
-    mass, value : ndarray of float64, shape (n_rows, n_best)
+    proba, value : ndarray of float64, shape (n_rows, n_best)
         Probability and value; minus infinity where there are fewer.
     """
 
     def __init__(self, n_rows: int, n_best: int, outcomes: Outcomes) -> None:
         self.nodes = np.zeros((n_rows, n_best), dtype=np.int32)
-        self.mass = np.full((n_rows, n_best), -np.inf)
+        self.proba = np.full((n_rows, n_best), -np.inf)
         self.value = np.full((n_rows, n_best), -np.inf)
         self._rank = outcomes.rank
 
@@ -95,15 +97,15 @@ class BestAnswers:
         found = found.at(found.value >= least[found.rows])
         touched = np.flatnonzero(np.bincount(found.rows))
         rows = np.concatenate([found.rows, np.repeat(touched, self.n_best)])
-        nodes, mass, value = (
+        nodes, proba, value = (
             np.concatenate([new, kept[touched].ravel()])
-            for new, kept in zip(found[1:], (self.nodes, self.mass, self.value), strict=True)
+            for new, kept in zip(found[1:], (self.nodes, self.proba, self.value), strict=True)
         )
-        order = np.lexsort((self._rank[nodes], -mass, -value, rows))
+        order = np.lexsort((self._rank[nodes], -proba, -value, rows))
         place = _place_in_row(rows[order])
         order, place = order[place < self.n_best], place[place < self.n_best]
         self.nodes[rows[order], place] = nodes[order]
-        self.mass[rows[order], place] = mass[order]
+        self.proba[rows[order], place] = proba[order]
         self.value[rows[order], place] = value[order]
 
 
@@ -134,7 +136,7 @@ def best_answers(marginals: Marginals, objective: Objective, n_best: int) -> Bes
     todo = [_descend(marginals, objective, best)]
     while todo:  # the last one first: what was split is finished before more is opened
         pairs = todo.pop()
-        bounds = objective.bound(pairs.value, pairs.nodes, pairs.mass)
+        bounds = objective.bound(pairs.value, pairs.nodes, pairs.proba)
         pairs = pairs.at(best.may_be_beaten(pairs.rows, bounds))
         if not pairs.rows.size:
             continue
@@ -181,7 +183,7 @@ def _in_beam(pairs: Pairs, objective: Objective, best: BestAnswers) -> tuple[Boo
         Which of their answers are kept.
     """
     rows = np.flatnonzero(np.bincount(pairs.rows))
-    bounds = objective.bound(pairs.value, pairs.nodes, pairs.mass)
+    bounds = objective.bound(pairs.value, pairs.nodes, pairs.proba)
     if best.n_best == 1:
         kept = _first_of_row(pairs.rows, bounds, best.value[:, 0])
         of_row = np.zeros(len(best.value), dtype=bool)
@@ -213,16 +215,16 @@ def _first_of_row(rows: Rows, values: Floats, least: Floats) -> Bools:
 
 def _expand(marginals: Marginals, objective: Objective, best: BestAnswers, pairs: Pairs) -> Pairs:
     """Offer the complete outcomes of the pairs; return the others."""
-    found = marginals.expand(pairs.rows, pairs.nodes, pairs.mass)
+    found = marginals.expand(pairs.rows, pairs.nodes, pairs.proba)
     above = np.repeat(found.order, np.diff(found.offsets))
     stops = found.nodes == pairs.nodes[above]
     value = pairs.value[above]
     value = np.where(
         stops,
-        objective.stop(value, found.mass),
-        objective.extend(value, found.nodes, found.mass),
+        objective.stop(value, found.proba),
+        objective.extend(value, found.nodes, found.proba),
     )
-    below = Pairs(pairs.rows[above], found.nodes, found.mass, value)
+    below = Pairs(pairs.rows[above], found.nodes, found.proba, value)
     complete = stops | (marginals.outcomes.counts[found.nodes] == 0)
     best.offer(below.at(complete))
     return below.at(~complete)

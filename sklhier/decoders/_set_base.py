@@ -40,8 +40,8 @@ class SetDecoder(BaseEstimator):
     needs_probabilities: ClassVar[bool] = False
 
     @property
-    def needs_held_out(self) -> bool:
-        """Whether a parameter is to be learnt by :meth:`learnt`."""
+    def needs_tuning(self) -> bool:
+        """Whether a parameter is to be learnt by :meth:`tuned`."""
         return False
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
@@ -59,7 +59,7 @@ class SetDecoder(BaseEstimator):
         """
         raise NotImplementedError
 
-    def learnt(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:  # noqa: ARG002
+    def tuned(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:  # noqa: ARG002
         """Return the decoder with what it has to learn from held-out samples."""
         return self
 

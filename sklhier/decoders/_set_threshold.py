@@ -69,7 +69,7 @@ class SetThreshold(SetDecoder):
         self.at_least_one = at_least_one
 
     @property
-    def needs_held_out(self) -> bool:
+    def needs_tuning(self) -> bool:
         """Whether the threshold is to be learnt."""
         return isinstance(self.tau, str) and self.tau == "oof"
 
@@ -78,7 +78,7 @@ class SetThreshold(SetDecoder):
         check_choice("scope", self.scope, SCOPES)
         if self.shrinkage != 0:
             check_number("shrinkage", self.shrinkage, above=0)
-        if isinstance(self.tau, int | float | np.number | str) and not self.needs_held_out:
+        if isinstance(self.tau, int | float | np.number | str) and not self.needs_tuning:
             check_probability("tau", self.tau)
 
     def check_taxonomy(self, taxonomy: Taxonomy) -> None:
@@ -105,9 +105,9 @@ class SetThreshold(SetDecoder):
             chosen[empty, best] = proba[empty, best] > 0  # not what was never seen
         return closed_above(chosen, taxonomy)
 
-    def learnt(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:
+    def tuned(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:
         """Return the decoder with the thresholds that are best on held-out samples."""
-        if not self.needs_held_out:
+        if not self.needs_tuning:
             return self
         positive, negative, taxonomy = _histograms(held_out())
         best = _best_thresholds(positive.sum(axis=0), negative.sum(axis=0))

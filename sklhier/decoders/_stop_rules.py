@@ -182,7 +182,7 @@ class Climbing(Decoder):
         """Return the first node on the way up that is probable enough."""
         nodes = top_answers(marginals, 1)[0][:, 0]
         paths = marginals.taxonomy.path_ids(nodes)
-        sure = _path_mass(marginals, paths) > self.tau
+        sure = _path_proba(marginals, paths) > self.tau
         n_sure = sure.sum(axis=1)  # a node is never more probable than the one above it
         rows = np.flatnonzero(n_sure)
         answers = np.zeros(len(nodes), dtype=np.int32)
@@ -190,9 +190,9 @@ class Climbing(Decoder):
         return answers
 
 
-def _path_mass(marginals: Marginals, paths: NodeIds) -> Floats:
+def _path_proba(marginals: Marginals, paths: NodeIds) -> Floats:
     """Return the probabilities of the nodes on a path of each row, 0 where it has ended."""
-    mass = np.zeros(paths.shape)
+    proba = np.zeros(paths.shape)
     above = np.zeros(len(paths), dtype=np.int32)
     of_above = np.ones(len(paths))
     for level in range(paths.shape[1]):
@@ -202,6 +202,6 @@ def _path_mass(marginals: Marginals, paths: NodeIds) -> Floats:
         found = marginals.expand(rows, above[rows], of_above[rows])
         owners = rows[np.repeat(found.order, np.diff(found.offsets))]
         wanted = found.nodes == paths[owners, level]
-        mass[owners[wanted], level] = found.mass[wanted]
-        above, of_above = paths[:, level], mass[:, level]
-    return mass
+        proba[owners[wanted], level] = found.proba[wanted]
+        above, of_above = paths[:, level], proba[:, level]
+    return proba

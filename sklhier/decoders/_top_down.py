@@ -36,13 +36,13 @@ class TopDown(Decoder):
         counts = marginals.outcomes.counts
         answers = np.zeros(marginals.n_rows, dtype=np.int32)
         rows = np.arange(marginals.n_rows if counts[0] else 0)
-        mass = np.ones(len(rows))
+        proba = np.ones(len(rows))
         while rows.size:
-            found = marginals.expand(rows, answers[rows], mass)
-            best = ops.segment_argmax(found.mass, found.offsets)
+            found = marginals.expand(rows, answers[rows], proba)
+            best = ops.segment_argmax(found.proba, found.offsets)
             rows = rows[found.order]
             stopped = found.nodes[best] == answers[rows]
-            answers[rows], mass = found.nodes[best], found.mass[best]
+            answers[rows], proba = found.nodes[best], found.proba[best]
             going_on = ~stopped & (counts[answers[rows]] > 0)
-            rows, mass = rows[going_on], mass[going_on]
+            rows, proba = rows[going_on], proba[going_on]
         return answers

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklhier._utils.typing import SampleWeight, Target
 from sklhier.metrics._input import read_level, read_nodes
 from sklhier.taxonomy._graph import entry_rows
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["hierarchical_confusion_matrix"]
 
@@ -16,12 +18,12 @@ _AXES = {"true": 1, "pred": 0, "all": None}
 
 
 def hierarchical_confusion_matrix(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
     level: int = 1,
-    taxonomy: Any = None,
-    sample_weight: Any = None,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
     normalize: str | None = None,
     sparse_output: bool = False,
 ) -> Any:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import sparse
 
 from sklhier._targets.paths import nodes_or_indicator
 from sklhier._utils.memory_blocks import row_blocks
-from sklhier._utils.typing import Bools, Floats
+from sklhier._utils.typing import Bools, Floats, SampleWeight, Target
 from sklhier.exceptions import TargetError
 from sklhier.metrics._input import read_table, read_weights, require_taxonomy
 from sklhier.metrics._members import parents_inside
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._graph import entry_rows
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["violation_rate"]
 
 
 def violation_rate(
-    y: Any, *, taxonomy: Any = None, tolerance: float = 1e-9, sample_weight: Any = None
+    y: Target,
+    *,
+    taxonomy: TaxonomyLike | None = None,
+    tolerance: float = 1e-9,
+    sample_weight: SampleWeight = None,
 ) -> float:
     """Compute the share of samples that contradict the taxonomy.
 
@@ -70,7 +73,7 @@ def violation_rate(
     if not tolerance >= 0:
         raise ValueError(f"`tolerance` is 0 or more; {tolerance!r} was given.")
     if _holds_probabilities(y):
-        violated = _in_probabilities(read_table(y, resolved, "y"), resolved, tolerance)
+        violated = _in_probabilities(read_table(np.asarray(y), resolved, "y"), resolved, tolerance)
     else:
         violated = _in_labels(y, resolved)
     if not len(violated):
@@ -78,7 +81,7 @@ def violation_rate(
     return float(np.average(violated, weights=read_weights(sample_weight, len(violated))))
 
 
-def _holds_probabilities(y: Any) -> bool:
+def _holds_probabilities(y: Target) -> bool:
     if sparse.issparse(y):
         return False
     if hasattr(y, "columns"):
@@ -86,7 +89,7 @@ def _holds_probabilities(y: Any) -> bool:
     elif isinstance(y, list | tuple) and y and isinstance(y[0], list | tuple | np.ndarray):
         kinds = set(map(type, y[0]))
         return bool(kinds) and all(issubclass(kind, float) for kind in kinds)
-    return bool(getattr(y, "ndim", 0) == 2 and y.dtype.kind == "f")
+    return isinstance(y, np.ndarray) and y.ndim == 2 and y.dtype.kind == "f"
 
 
 def _in_probabilities(proba: Floats, taxonomy: Taxonomy, tolerance: float) -> Bools:
@@ -99,17 +102,17 @@ def _in_probabilities(proba: Floats, taxonomy: Taxonomy, tolerance: float) -> Bo
     return violated
 
 
-def _refuse_other_numbers(indicator: Any) -> None:
-    if not np.isin(indicator.tocsr().data, (0, 1)).all():
+def _refuse_other_numbers(indicator: sparse.csr_array) -> None:
+    if not np.isin(indicator.data, (0, 1)).all():
         raise TargetError(
             "A sparse matrix is read as a 0/1 indicator, but other numbers were given. Pass "
             "probabilities as a dense array."
         )
 
 
-def _in_labels(y: Any, taxonomy: Taxonomy) -> Bools:
+def _in_labels(y: Target, taxonomy: Taxonomy) -> Bools:
     if sparse.issparse(y):
-        _refuse_other_numbers(y)
+        _refuse_other_numbers(y.tocsr())
     given = nodes_or_indicator(y, taxonomy)
     violated = np.zeros(given.shape[0], dtype=bool)
     if isinstance(given, np.ndarray):

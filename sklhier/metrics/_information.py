@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Floats, NodeWeight, SampleWeight, Target
 from sklhier.metrics._input import read_closures
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._node_weights import read_node_values
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["icm_score"]
 
 
 def icm_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     alpha1: float = 2.0,
     alpha2: float = 2.0,
     beta: float = 3.0,
-    information: Any = None,
+    information: NodeWeight = None,
     normalize: bool = False,
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the information contrast model (ICM).
 
@@ -118,7 +117,7 @@ def icm_score(
 
 
 def _information(
-    given: Any, true: sparse.csr_array, weights: Floats, taxonomy: Taxonomy
+    given: NodeWeight, true: sparse.csr_array, weights: Floats, taxonomy: Taxonomy
 ) -> Floats:
     """Return the information of every node by id, that of the root 0."""
     if isinstance(given, str):

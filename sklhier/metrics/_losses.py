@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import Bools
+from sklhier._utils.typing import Bools, NodeWeight, SampleWeight, Target
 from sklhier.metrics._input import read_closures
 from sklhier.metrics._members import parents_inside
 from sklhier.taxonomy._graph import entry_rows
 from sklhier.taxonomy._node_weights import read_node_weight
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["h_loss", "hmc_loss"]
 
 
 def h_loss(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
-    node_weight: Any = None,
-    sample_weight: Any = None,
+    taxonomy: TaxonomyLike | None = None,
+    node_weight: NodeWeight = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the H-loss: only the first mistake on the way down counts.
 
@@ -83,14 +82,14 @@ def h_loss(
 
 
 def hmc_loss(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     alpha: float = 1.0,
     beta: float = 1.0,
-    node_weight: Any = None,
-    sample_weight: Any = None,
+    node_weight: NodeWeight = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the HMC-loss: a price for each missed and each wrongly predicted node.
 

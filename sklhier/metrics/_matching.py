@@ -9,13 +9,14 @@ from scipy import sparse
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from sklhier._utils.memory_blocks import bounded_blocks
-from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.typing import Floats, Integers, NodeIds, Rows, SampleWeight, Target
 from sklhier.metrics._distances import node_distances
 from sklhier.metrics._input import read_labels
 from sklhier.metrics._members import shared_entries
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._graph import entry_rows
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["mgia_score"]
 
@@ -26,12 +27,12 @@ _MAX_MATCHED = 2**9
 
 
 def mgia_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     max_distance: float = 5,
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the multi-label graph induced accuracy.
 
@@ -183,7 +184,7 @@ def _row_sums(values: Floats, table: sparse.csr_array) -> Floats:
     return sums
 
 
-def _best_savings(first: Rows, second: Rows, savings: Floats, offsets: Any) -> Floats:
+def _best_savings(first: Rows, second: Rows, savings: Floats, offsets: Integers) -> Floats:
     """Return what each true label saves in the matching that saves the most.
 
     One bipartite problem for many samples, whose pairs are its blocks.
@@ -191,7 +192,7 @@ def _best_savings(first: Rows, second: Rows, savings: Floats, offsets: Any) -> F
     matched, rows = np.unique(first, return_inverse=True)
     columns = np.unique(second, return_inverse=True)[1]
     bounds = np.searchsorted(matched, offsets)
-    saved = np.zeros(offsets[-1])
+    saved = np.zeros(int(offsets[-1]))
     for samples in bounded_blocks(np.diff(bounds), _MAX_MATCHED):
         start, stop = bounds[samples.start], bounds[samples.stop]
         pairs = slice(*np.searchsorted(rows, [start, stop]))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import Bools, NodeIds, Rows
+from sklhier._utils.typing import Bools, Integers, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
 __all__ = ["are_members", "parents_inside", "shared_entries"]
 
 
-def are_members(members: sparse.csr_array, columns: Any) -> Bools:
+def are_members(members: sparse.csr_array, columns: Integers) -> Bools:
     """Return whether each row has an entry in a column of its own, shape (n_rows,).
 
     `members` is sorted and without explicit zeros.

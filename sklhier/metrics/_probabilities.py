@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from sklhier._utils.memory_blocks import row_blocks
-from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.typing import Floats, NodeWeight, Rows, SampleWeight, Target
 from sklhier.metrics._input import read_node_proba, read_scores
 from sklhier.metrics._members import are_members
 from sklhier.taxonomy._node_weights import read_node_weight
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = [
     "hierarchical_average_precision_score",
@@ -24,12 +26,12 @@ _BINNINGS = ("uniform", "quantile")
 
 
 def hierarchical_average_precision_score(
-    y_true: Any,
-    y_score: Any,
+    y_true: Target,
+    y_score: npt.ArrayLike,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     average: str | None = "micro",
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
 ) -> Any:
     r"""Compute the area under the precision-recall curve of the nodes.
 
@@ -131,12 +133,12 @@ def _average_precisions(true: Floats, scores: Floats, weights: Floats) -> Floats
 
 
 def hierarchical_brier_loss(
-    y_true: Any,
-    node_proba: Any,
+    y_true: Target,
+    node_proba: npt.ArrayLike,
     *,
-    taxonomy: Any = None,
-    node_weight: Any = None,
-    sample_weight: Any = None,
+    taxonomy: TaxonomyLike | None = None,
+    node_weight: NodeWeight = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the Brier loss of the probabilities of all nodes.
 
@@ -202,13 +204,13 @@ def hierarchical_brier_loss(
 
 
 def hierarchical_calibration_error(
-    y_true: Any,
-    node_proba: Any,
+    y_true: Target,
+    node_proba: npt.ArrayLike,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     n_bins: int = 15,
     binning: str = "uniform",
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
 ) -> Floats:
     r"""Compute the expected calibration error at each level.
 

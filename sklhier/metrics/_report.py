@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from sklhier._targets.paths import holds_label_sets, nodes_or_root
-from sklhier._utils.typing import NodeIds
+from sklhier._utils.typing import Bools, Floats, NodeIds, SampleWeight, Target
 from sklhier.metrics._input import read_closures
 from sklhier.metrics._levels import level_accuracy_scores, tree_distance_loss
 from sklhier.metrics._scores import hierarchical_precision_recall_fscore_support
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["hierarchical_classification_report"]
 
@@ -19,12 +20,12 @@ _MEASURES = ("precision", "recall", "f1", "support")
 
 
 def hierarchical_classification_report(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     max_depth: int | None = None,
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
     digits: int = 3,
     output: str = "text",
     zero_division: float = 0.0,
@@ -136,7 +137,7 @@ def hierarchical_classification_report(
     return _as_text(resolved, listed, rows, averages, levels, distance, digits)
 
 
-def _listed(taxonomy: Taxonomy, occurs: Any, max_depth: int | None) -> NodeIds:
+def _listed(taxonomy: Taxonomy, occurs: Bools, max_depth: int | None) -> NodeIds:
     """Return the ids of the nodes to list, those of a tree in preorder."""
     shown = occurs.copy()
     shown[0] = False
@@ -146,7 +147,9 @@ def _listed(taxonomy: Taxonomy, occurs: Any, max_depth: int | None) -> NodeIds:
     return nodes[np.argsort(taxonomy.preorder_positions[nodes])] if taxonomy.is_tree else nodes
 
 
-def _as_frame(taxonomy: Taxonomy, listed: NodeIds, rows: Any, averages: Any) -> Any:
+def _as_frame(
+    taxonomy: Taxonomy, listed: NodeIds, rows: Floats, averages: dict[str, dict[str, float]]
+) -> Any:
     import pandas as pd
 
     names = [taxonomy.nodes[node] for node in listed]
@@ -160,7 +163,7 @@ def _as_frame(taxonomy: Taxonomy, listed: NodeIds, rows: Any, averages: Any) -> 
 def _as_text(
     taxonomy: Taxonomy,
     listed: NodeIds,
-    rows: Any,
+    rows: Floats,
     averages: dict[str, dict[str, float]],
     levels: list[dict[str, float]],
     distance: float | None,
@@ -171,7 +174,7 @@ def _as_text(
     ]
     width = max(len("samples average"), *map(len, names), 0) if names else len("samples average")
 
-    def line(name: str, *cells: Any) -> str:
+    def line(name: str, *cells: tuple[int, str | float]) -> str:
         texts = [
             cell
             if isinstance(cell, str)

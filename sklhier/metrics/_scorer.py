@@ -7,12 +7,13 @@ from inspect import Parameter, signature
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.metrics import make_scorer
 
 from sklhier._targets.paths import holds_levels, resolve_taxonomy, with_paths
 from sklhier._utils.pipelines import ask, classifier_within, holds_classifier
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Classifier, Features, Floats, SampleWeight, Target
 from sklhier.exceptions import TargetError
 from sklhier.metrics._information import icm_score
 from sklhier.metrics._input import read_level
@@ -38,12 +39,13 @@ from sklhier.metrics._scores import (
     hierarchical_recall_score,
 )
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["make_hierarchical_scorer", "named_metric"]
 
 
 def _calibration_error(
-    y_true: Any, node_proba: Any, *, level: int | None = None, **kwargs: Any
+    y_true: Target, node_proba: npt.ArrayLike, *, level: int | None = None, **kwargs: Any
 ) -> float:
     """Return the error of one level, or the mean over all."""
     errors = hierarchical_calibration_error(y_true, node_proba, **kwargs)
@@ -87,7 +89,7 @@ _BY_NAME = {
 def make_hierarchical_scorer(
     metric: str | Callable[..., float] = "f1",
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     greater_is_better: bool = True,
     **kwargs: Any,
 ) -> Callable[..., float]:
@@ -182,7 +184,9 @@ class _HierarchicalScorer(BaseEstimator):
         self.taxonomy = taxonomy
         self.kwargs = kwargs
 
-    def score(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(
+        self, estimator: Classifier, X: Features, y: Target, sample_weight: SampleWeight = None
+    ) -> float:
         """Return the score of an estimator's answers."""
         y, answers, taxonomy = self._compared(estimator, X, y)
         value = self.metric(
@@ -190,7 +194,9 @@ class _HierarchicalScorer(BaseEstimator):
         )
         return float(value) if self.greater_is_better else -float(value)
 
-    def _compared(self, estimator: Any, X: Any, y: Any) -> tuple[Any, Any, Taxonomy | None]:
+    def _compared(
+        self, estimator: Classifier, X: Features, y: Target
+    ) -> tuple[Any, Any, Taxonomy | None]:
         """Return truth, answers and the taxonomy of both."""
         taxonomy = self.taxonomy
         inner: Any = classifier_within(estimator) if holds_classifier(estimator) else None
@@ -204,13 +210,13 @@ class _HierarchicalScorer(BaseEstimator):
             taxonomy = with_paths(classifier_within(estimator).taxonomy_, y)
         return y, self._answers(estimator, X, taxonomy), taxonomy
 
-    def _is_spelled_out(self, estimator: Any, y: Any) -> bool:
+    def _is_spelled_out(self, estimator: Classifier, y: Target) -> bool:
         """Whether predicted and true paths are all that is known of the taxonomy."""
         return (
             self.method == "predict" and holds_levels(y, None) and not holds_classifier(estimator)
         )
 
-    def _answers(self, estimator: Any, X: Any, taxonomy: Taxonomy | None) -> Any:
+    def _answers(self, estimator: Classifier, X: Features, taxonomy: Taxonomy | None) -> Any:
         if self.method == "predict":
             return estimator.predict(X)
         if self.method == "predict_top_k":
@@ -218,13 +224,15 @@ class _HierarchicalScorer(BaseEstimator):
         own = classifier_within(estimator).taxonomy_
         return _aligned(np.asarray(ask(estimator, self.method, X)), own, taxonomy)
 
-    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def __call__(
+        self, estimator: Classifier, X: Features, y: Target, sample_weight: SampleWeight = None
+    ) -> float:
         return self.score(estimator, X, y, sample_weight)
 
 
-def _aligned(proba: Floats, own: Taxonomy, taxonomy: Any) -> Floats:
+def _aligned(proba: Floats, own: Taxonomy, taxonomy: Taxonomy | None) -> Floats:
     """Return probabilities of all nodes of `taxonomy`; 0 for those that `own` does not have."""
-    if own == taxonomy:
+    if taxonomy is None or own == taxonomy:
         return proba
     columns = taxonomy.ids(own.nodes[1:])
     if (columns < 0).any():

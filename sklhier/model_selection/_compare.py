@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -18,10 +18,23 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklhier._targets.paths import holds_levels, nodes_or_root, resolve_taxonomy
 from sklhier._utils.pipelines import Route, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
-from sklhier._utils.typing import Floats, Labels, NodeIds, Rows
+from sklhier._utils.typing import (
+    Classifier,
+    CrossValidator,
+    Features,
+    Floats,
+    Groups,
+    Labels,
+    NodeIds,
+    RandomState,
+    Rows,
+    SampleWeight,
+    Target,
+)
 from sklhier.exceptions import TargetError
-from sklhier.model_selection._folds import Task, read_task, weight_params
+from sklhier.model_selection._folds import LabelledData, read_labelled_data, weight_params
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["Comparison", "compare", "compare_with_flat", "contributions"]
 
@@ -188,18 +201,18 @@ class Comparison:
 
 
 def compare(
-    estimators: Mapping[str, Any] | Sequence[Any],
-    X: Any,
-    y: Any,
-    taxonomy: Any = None,
+    estimators: Mapping[str, Classifier] | Sequence[Classifier],
+    X: Features,
+    y: Target,
+    taxonomy: TaxonomyLike | None = None,
     *,
-    cv: Any = None,
-    groups: Any = None,
-    sample_weight: Any = None,
+    cv: CrossValidator = None,
+    groups: Groups = None,
+    sample_weight: SampleWeight = None,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     n_jobs: int | None = None,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
 ) -> Comparison:
     """Compare estimators with a baseline by cross-validation, with intervals of the differences.
 
@@ -294,16 +307,16 @@ def compare(
         confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither"
     )
     routes = [route_to_classifier(estimator) for estimator in named.values()]
-    task = read_task(X, y, _read_taxonomy(taxonomy, routes, y), sample_weight)
-    task.taxonomy.require_tree("A comparison")
-    folds = task.folds(cv, groups)
+    data = read_labelled_data(X, y, _read_taxonomy(taxonomy, routes, y), sample_weight)
+    data.taxonomy.require_tree("A comparison")
+    folds = data.folds(cv, groups)
     runs = Parallel(n_jobs=n_jobs)(
-        delayed(_run)(clone(estimator), route, *_rows_for(route, task, train), task.rows(test)[0])
+        delayed(_run)(clone(estimator), route, *_rows_for(route, data, train), data.rows(test)[0])
         for estimator, route in zip(named.values(), routes, strict=True)
         for train, test in folds
     )
     answers, seconds = zip(*runs, strict=True)
-    measures, (above, below) = _sums_of_units(task, folds, answers, groups)
+    measures, (above, below) = _sums_of_units(data, folds, answers, groups)
     resampled = _resampled(above, below, n_bootstrap, check_random_state(random_state))
     fit, cpu, predict = np.moveaxis(np.reshape(seconds, (len(named), len(folds), 3)), 2, 0)
     return Comparison(
@@ -321,18 +334,18 @@ def compare(
 
 
 def compare_with_flat(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    taxonomy: Any = None,
+    estimator: Classifier,
+    X: Features,
+    y: Target,
+    taxonomy: TaxonomyLike | None = None,
     *,
-    cv: Any = None,
-    groups: Any = None,
-    sample_weight: Any = None,
+    cv: CrossValidator = None,
+    groups: Groups = None,
+    sample_weight: SampleWeight = None,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     n_jobs: int | None = None,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
 ) -> Comparison:
     """Compare a hierarchical estimator with itself made flat.
 
@@ -403,7 +416,9 @@ def compare_with_flat(
 # -- what is given ------------------------------------------------------------------------
 
 
-def _read_estimators(estimators: Any) -> dict[str, Any]:
+def _read_estimators(
+    estimators: Mapping[str, Classifier] | Iterable[Classifier],
+) -> dict[str, Classifier]:
     if isinstance(estimators, Mapping):
         named = {str(name): estimator for name, estimator in estimators.items()}
     else:
@@ -418,7 +433,7 @@ def _read_estimators(estimators: Any) -> dict[str, Any]:
     return named
 
 
-def _short(estimator: Any) -> str:
+def _short(estimator: Classifier) -> str:
     text = " ".join(repr(estimator).split())
     return text if len(text) <= 40 else f"{text[:37]}..."
 
@@ -427,7 +442,9 @@ def _knows_taxonomies(route: Route) -> bool:
     return hasattr(route.classifier, "taxonomy")
 
 
-def _read_taxonomy(taxonomy: Any, routes: list[Route], y: Any) -> Taxonomy | None:
+def _read_taxonomy(
+    taxonomy: TaxonomyLike | None, routes: list[Route], y: Target
+) -> Taxonomy | None:
     """Return the taxonomy to measure by, or None if `y` spells it out."""
     if taxonomy is not None:
         return resolve_taxonomy(taxonomy)
@@ -448,13 +465,18 @@ def _read_taxonomy(taxonomy: Any, routes: list[Route], y: Any) -> Taxonomy | Non
 # -- fitting ------------------------------------------------------------------------------
 
 
-def _rows_for(route: Route, task: Task, train: Rows) -> tuple[Any, Any, Floats | None]:
-    X, y, weights = task.rows(train)
-    return X, y if _knows_taxonomies(route) else task.labels[train], weights
+def _rows_for(route: Route, data: LabelledData, train: Rows) -> tuple[Any, Any, Floats | None]:
+    X, y, weights = data.rows(train)
+    return X, y if _knows_taxonomies(route) else data.labels[train], weights
 
 
 def _run(
-    estimator: Any, route: Route, X: Any, y: Any, weights: Floats | None, X_test: Any
+    estimator: Classifier,
+    route: Route,
+    X: Features,
+    y: Target,
+    weights: Floats | None,
+    X_test: Features,
 ) -> tuple[Any, tuple[float, float, float]]:
     """Fit and predict; return the answers and three durations."""
     clock, processor = time.perf_counter(), time.process_time()
@@ -468,7 +490,7 @@ def _run(
 
 
 def _sums_of_units(
-    task: Task, folds: list[tuple[Rows, Rows]], answers: tuple[Any, ...], groups: Any
+    data: LabelledData, folds: list[tuple[Rows, Rows]], answers: tuple[Target, ...], groups: Groups
 ) -> tuple[tuple[str, ...], tuple[Floats, Floats]]:
     """Return the measures, and what each row (or group) adds to their numerators and denominators.
 
@@ -476,15 +498,15 @@ def _sums_of_units(
     """
     rows = np.concatenate([test for _, test in folds])
     units = np.unique(rows if groups is None else np.asarray(groups)[rows], return_inverse=True)[1]
-    weights = np.ones(len(rows)) if task.weights is None else task.weights[rows]
-    counted = np.unique(task.nodes[rows[weights > 0]])
-    levels = np.flatnonzero((task.taxonomy.path_ids(counted) >= 0).any(axis=0))
+    weights = np.ones(len(rows)) if data.weights is None else data.weights[rows]
+    counted = np.unique(data.nodes[rows[weights > 0]])
+    levels = np.flatnonzero((data.taxonomy.path_ids(counted) >= 0).any(axis=0))
     parts = []
     for first in range(0, len(answers), len(folds)):
         nodes = [
-            nodes_or_root(answer, task.taxonomy) for answer in answers[first : first + len(folds)]
+            nodes_or_root(answer, data.taxonomy) for answer in answers[first : first + len(folds)]
         ]
-        shares = contributions(task.nodes[rows], np.concatenate(nodes), task.taxonomy, levels)
+        shares = contributions(data.nodes[rows], np.concatenate(nodes), data.taxonomy, levels)
         parts.append([_added_up(weights[:, None] * share, units) for share in shares])
     above, below = (np.stack(tables) for tables in zip(*parts, strict=True))
     return (*(f"level {level + 1}" for level in levels), "path", "hF"), (above, below)
@@ -514,7 +536,9 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
-def _resampled(above: Floats, below: Floats, n_bootstrap: int, random: Any) -> Floats:
+def _resampled(
+    above: Floats, below: Floats, n_bootstrap: int, random: np.random.RandomState
+) -> Floats:
     """Return the scores of resamples, shape (n_estimators, n_bootstrap, n_measures)."""
     n_units = above.shape[1]
     most = max(1, _BLOCK // n_units)

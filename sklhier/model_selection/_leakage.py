@@ -10,11 +10,21 @@ from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklhier._targets.paths import nodes_or_root, resolve_taxonomy
-from sklhier._utils.pipelines import route_to_classifier
+from sklhier._utils.pipelines import Route, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import (
+    Classifier,
+    CrossValidator,
+    Features,
+    Floats,
+    Groups,
+    NodeIds,
+    Rows,
+    SampleWeight,
+    Target,
+)
 from sklhier.model_selection._compare import contributions
-from sklhier.model_selection._folds import read_task, weight_params
+from sklhier.model_selection._folds import LabelledData, read_labelled_data, weight_params
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["LeakageReport", "leakage_report"]
@@ -36,7 +46,7 @@ class LeakageReport:
         Number of samples, and of folds that left them out.
     """
 
-    levels: np.ndarray[Any, Any]
+    levels: Rows
     in_sample: Floats
     out_of_fold: Floats
     n_samples: int
@@ -91,14 +101,14 @@ class LeakageReport:
 
 
 def leakage_report(
-    estimator: Any,
-    X: Any,
-    y: Any,
+    estimator: Classifier,
+    X: Features,
+    y: Target,
     *,
     taxonomy: Taxonomy | None = None,
-    cv: Any = None,
-    groups: Any = None,
-    sample_weight: Any = None,
+    cv: CrossValidator = None,
+    groups: Groups = None,
+    sample_weight: SampleWeight = None,
     n_jobs: int | None = None,
 ) -> LeakageReport:
     """Tell how optimistic outputs are for the samples that models were trained on.
@@ -153,41 +163,45 @@ def leakage_report(
     """
     route = route_to_classifier(estimator)
     own = getattr(route.classifier, "taxonomy", None)
-    task = read_task(X, y, resolve_taxonomy(own if taxonomy is None else taxonomy), sample_weight)
+    data = read_labelled_data(
+        X, y, resolve_taxonomy(own if taxonomy is None else taxonomy), sample_weight
+    )
     plain = clone(estimator)
     if hasattr(route.classifier, "chain"):
         plain.set_params(**{f"{route.prefix}chain": None})
-    folds = task.folds(cv, groups)
-    everything = np.arange(len(task.nodes))
+    folds = data.folds(cv, groups)
+    everything = np.arange(len(data.nodes))
     parts = [(everything, everything), *folds]
     answers = Parallel(n_jobs=n_jobs)(
         delayed(_answers)(
-            clone(plain), *task.rows(train)[:2], _weights(route, task, train), task.rows(test)[0]
+            clone(plain), *data.rows(train)[:2], _weights(route, data, train), data.rows(test)[0]
         )
         for train, test in parts
     )
-    nodes = [nodes_or_root(answer, task.taxonomy) for answer in answers]
-    levels = np.flatnonzero((task.taxonomy.path_ids(np.unique(task.nodes)) >= 0).any(axis=0))
+    nodes = [nodes_or_root(answer, data.taxonomy) for answer in answers]
+    levels = np.flatnonzero((data.taxonomy.path_ids(np.unique(data.nodes)) >= 0).any(axis=0))
     left_out = np.concatenate([test for _, test in folds])
     found = [
-        _accuracies(task, rows, predicted, levels)
+        _accuracies(data, rows, predicted, levels)
         for rows, predicted in ((everything, nodes[0]), (left_out, np.concatenate(nodes[1:])))
     ]
     return LeakageReport(levels + 1, found[0], found[1], len(everything), len(folds))
 
 
-def _weights(route: Any, task: Any, rows: Any) -> dict[str, Any]:
-    return weight_params(route, task.rows(rows)[2])
+def _weights(route: Route, data: LabelledData, rows: Rows) -> dict[str, Any]:
+    return weight_params(route, data.rows(rows)[2])
 
 
-def _answers(estimator: Any, X: Any, y: Any, params: dict[str, Any], X_asked: Any) -> Any:
+def _answers(
+    estimator: Classifier, X: Features, y: Target, params: dict[str, Any], X_asked: Features
+) -> Any:
     return estimator.fit(X, y, **params).predict(X_asked)
 
 
-def _accuracies(task: Any, rows: Any, predicted: Any, levels: Any) -> Floats:
+def _accuracies(data: LabelledData, rows: Rows, predicted: NodeIds, levels: Rows) -> Floats:
     """Return the accuracy at each level on some samples."""
-    weights = np.ones(len(rows)) if task.weights is None else task.weights[rows]
-    above, below = contributions(task.nodes[rows], predicted, task.taxonomy, levels)
+    weights = np.ones(len(rows)) if data.weights is None else data.weights[rows]
+    above, below = contributions(data.nodes[rows], predicted, data.taxonomy, levels)
     n_levels = len(levels)
     accuracies: Floats = (weights @ above[:, :n_levels]) / (weights @ below[:, :n_levels])
     return accuracies

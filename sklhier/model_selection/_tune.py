@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.stats import rankdata
@@ -17,17 +16,27 @@ from sklhier._folds.stratified import rare_class_warning
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.pipelines import Route, ask, classifier_within, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import (
+    Classifier,
+    CrossValidator,
+    Features,
+    Floats,
+    Groups,
+    SampleWeight,
+    Target,
+)
+from sklhier._utils.warning import warn_caller
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.metrics import hierarchical_f1_score
 from sklhier.metrics._scorer import named_metric
-from sklhier.model_selection._folds import Task, read_task, weight_params
+from sklhier.model_selection._folds import LabelledData, Samples, read_labelled_data, weight_params
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["DecoderSearch", "tune_decoder"]
 
-_Metric = tuple[Callable[..., Any], int]  # and the sign that makes more better
+Metric: TypeAlias = Callable[..., float]
+_SignedMetric = tuple[Metric, int]  # and the sign that makes more better
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -108,16 +117,16 @@ class DecoderSearch:
 
 
 def tune_decoder(
-    estimator: Any,
-    X: Any,
-    y: Any,
+    estimator: Classifier,
+    X: Features,
+    y: Target,
     decoders: Iterable[str | Decoder] | Mapping[str, str | Decoder],
     *,
-    scoring: Any = None,
-    cv: Any = None,
-    groups: Any = None,
+    scoring: str | Metric | Mapping[str, str | Metric] | None = None,
+    cv: CrossValidator = None,
+    groups: Groups = None,
     n_jobs: int | None = None,
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
     refit: bool | str = True,
 ) -> DecoderSearch:
     """Find the best decoder by cross-validation, without fitting a model for each.
@@ -207,11 +216,11 @@ def tune_decoder(
     given = resolve_taxonomy(route.classifier.taxonomy)
     _, warning = rare_class_warning(y, given, 2)
     if warning is not None:
-        warnings.warn(warning, stacklevel=2)
-    task = read_task(X, y, given, sample_weight)
-    folds = task.folds(cv, groups)
+        warn_caller(warning)
+    data = read_labelled_data(X, y, given, sample_weight)
+    folds = data.folds(cv, groups)
     jobs = (
-        (clone(estimator), route, task.rows(train), task.rows(test), task.taxonomy)
+        (clone(estimator), route, data.rows(train), data.rows(test), data.taxonomy)
         for train, test in folds
     )
     scores = Parallel(n_jobs=n_jobs)(
@@ -226,13 +235,13 @@ def tune_decoder(
         best_index_=best,
         best_decoder_=decoder,
         best_score_=None if best is None else float(results[f"mean_test_{decider}"][best]),
-        best_estimator_=_refitted(estimator, route, decoder, task) if refit else None,
+        best_estimator_=_refitted(estimator, route, decoder, data) if refit else None,
         n_splits_=len(folds),
         _names=tuple(metrics),
     )
 
 
-def _route_to_decoder(estimator: Any) -> Route:
+def _route_to_decoder(estimator: Classifier) -> Route:
     route = route_to_classifier(estimator)
     if not (hasattr(route.classifier, "decoder") and hasattr(route.classifier, "taxonomy")):
         raise ValueError(
@@ -249,7 +258,9 @@ def _route_to_decoder(estimator: Any) -> Route:
     return route
 
 
-def _read_decoders(decoders: Any) -> dict[str, str | Decoder]:
+def _read_decoders(
+    decoders: Iterable[str | Decoder] | Mapping[str, str | Decoder],
+) -> dict[str, str | Decoder]:
     """Return the decoders by their labels."""
     if isinstance(decoders, str | Decoder):
         raise ValueError(f"`decoders` is a list or a mapping; {decoders!r} alone was given.")
@@ -268,7 +279,9 @@ def _read_decoders(decoders: Any) -> dict[str, str | Decoder]:
     return dict(named)
 
 
-def _read_metrics(scoring: Any) -> dict[str, _Metric]:
+def _read_metrics(
+    scoring: str | Metric | Mapping[str, str | Metric] | None,
+) -> dict[str, _SignedMetric]:
     """Return metrics and their signs by their names in the results."""
     if isinstance(scoring, Mapping):
         if not scoring:
@@ -277,7 +290,7 @@ def _read_metrics(scoring: Any) -> dict[str, _Metric]:
     return {"score": _read_metric(hierarchical_f1_score if scoring is None else scoring)}
 
 
-def _read_metric(metric: Any) -> _Metric:
+def _read_metric(metric: str | Metric) -> _SignedMetric:
     if isinstance(metric, str):
         function, greater_is_better = named_metric(metric)
         return function, 1 if greater_is_better else -1
@@ -290,7 +303,7 @@ def _read_metric(metric: Any) -> _Metric:
     return metric, 1
 
 
-def _decider(refit: Any, names: list[str]) -> str | None:
+def _decider(refit: bool | str, names: list[str]) -> str | None:
     """Return the name of the metric that decides."""
     if isinstance(refit, str):
         if refit not in names:
@@ -307,13 +320,13 @@ def _decider(refit: Any, names: list[str]) -> str | None:
 
 
 def _scores_of_fold(
-    estimator: Any,
+    estimator: Classifier,
     route: Route,
-    train: tuple[Any, Any, Floats | None],
-    test: tuple[Any, Any, Floats | None],
+    train: Samples,
+    test: Samples,
     taxonomy: Taxonomy,
     decoders: list[str | Decoder],
-    metrics: list[_Metric],
+    metrics: list[_SignedMetric],
 ) -> Floats:
     """Fit once, ask once; return scores of shape (n_decoders, n_metrics)."""
     X, y, weights = train
@@ -352,8 +365,10 @@ def _best(results: dict[str, Any], decider: str) -> int:
     return best
 
 
-def _refitted(estimator: Any, route: Route, decoder: Any, task: Task) -> Any:
+def _refitted(
+    estimator: Classifier, route: Route, decoder: str | Decoder | None, data: LabelledData
+) -> Any:
     """Fit as in the folds, then set the decoder: a search within has chosen without it there, too."""
-    fitted = clone(estimator).fit(task.X, task.y, **weight_params(route, task.weights))
+    fitted = clone(estimator).fit(data.X, data.y, **weight_params(route, data.weights))
     classifier_within(fitted).set_params(decoder=clone(decoder, safe=False))
     return fitted.set_params(**{f"{route.prefix}decoder": clone(decoder, safe=False)})

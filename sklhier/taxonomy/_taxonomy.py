@@ -6,12 +6,13 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import pairwise, repeat
-from typing import Any, Self, final
+from typing import Any, Self, TypeAlias, final
 
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import Floats, Labels, NodeIds, Objects, Offsets
+from sklhier._utils.frozen import frozen, frozen_property
+from sklhier._utils.typing import DirectedGraph, Floats, Labels, NodeIds, Objects, Offsets
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._construction import (
@@ -33,7 +34,7 @@ from sklhier.taxonomy._parsing import (
 )
 from sklhier.taxonomy._text import draw_html, draw_tree
 
-__all__ = ["ROOT", "Taxonomy"]
+__all__ = ["ROOT", "Taxonomy", "TaxonomyLike"]
 
 
 class _Root:
@@ -53,11 +54,6 @@ class _Root:
 
 
 ROOT = _Root()
-
-
-def _read_only(array: Any) -> Any:
-    array.flags.writeable = False
-    return array
 
 
 @final
@@ -268,7 +264,7 @@ class Taxonomy:
         return cls._from_named_edges(*edges_of_dict(nested), None)
 
     @classmethod
-    def from_networkx(cls, graph: Any, *, root: Hashable | None = None) -> Self:
+    def from_networkx(cls, graph: DirectedGraph, *, root: Hashable | None = None) -> Self:
         """Build from a :class:`networkx.DiGraph` whose edges go from parent to child.
 
         Parameters
@@ -398,12 +394,12 @@ class Taxonomy:
         top = (ROOT,) if state["artificial_root"] else ()
         names = (*top, *state["names"])
         steps = names if state["steps"] is None else (*top, *state["steps"])
-        edges = tuple(_read_only(np.asarray(state[key])) for key in ("parents", "children"))
+        edges = tuple(frozen(np.asarray(state[key])) for key in ("parents", "children"))
         self.__dict__.update(
             _names=names,
             _steps=steps,
             _edges=edges,
-            _depths=_read_only(np.asarray(state["depths"])),
+            _depths=frozen(np.asarray(state["depths"])),
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -467,13 +463,13 @@ class Taxonomy:
         """Child of every edge (ndarray of int32, shape (n_edges,)), ascending for each parent."""
         return self._edges[1]
 
-    @cached_property
+    @frozen_property
     def child_offsets(self) -> Offsets:
         """Children of node ``v`` are ``edge_children[child_offsets[v]:child_offsets[v + 1]]``."""
         counts = np.bincount(self._edges[0], minlength=self.n_nodes)
-        return _read_only(ops.offsets_of(counts))
+        return ops.offsets_of(counts)
 
-    @cached_property
+    @frozen_property
     def _parent_groups(self) -> tuple[Offsets, NodeIds]:
         return ops.csr_of_pairs(self._edges[1], self._edges[0], self.n_nodes)
 
@@ -482,16 +478,16 @@ class Taxonomy:
         """Whether every node but the root has exactly one parent."""
         return len(self._edges[0]) == self.n_nodes - 1
 
-    @cached_property
+    @frozen_property
     def parent_ids(self) -> NodeIds:
         """Parent of every node of a tree (ndarray of int32, shape (n_nodes,)), root -1."""
         self.require_tree("The parent of a node")
         parents = np.empty(self.n_nodes, dtype=np.int32)
         parents[0] = -1
         parents[self._edges[1]] = self._edges[0]
-        return _read_only(parents)
+        return parents
 
-    @cached_property
+    @frozen_property
     def _preorder(self) -> tuple[NodeIds, NodeIds]:
         return ops.preorder(self.parent_ids)
 
@@ -508,18 +504,18 @@ class Taxonomy:
         """Number of nodes at and below every node of a tree (ndarray of int32)."""
         return self._preorder[1]
 
-    @cached_property
+    @frozen_property
     def level_offsets(self) -> Offsets:
         """Ids of depth ``d`` are ``[level_offsets[d], level_offsets[d + 1])``."""
-        return _read_only(ops.offsets_of(np.bincount(self._depths)))
+        return ops.offsets_of(np.bincount(self._depths))
 
-    @cached_property
+    @frozen_property
     def leaf_ids(self) -> NodeIds:
         """Ids of the nodes without children, ascending (ndarray of int32)."""
         leaves = np.flatnonzero(np.diff(self.child_offsets) == 0)
-        return _read_only(leaves.astype(np.int32))
+        return leaves.astype(np.int32)
 
-    @cached_property
+    @frozen_property
     def ancestor_closure(self) -> sparse.csr_array:
         """Sparse float64 matrix, (n_nodes, n_nodes): row ``v`` marks ``v`` and its ancestors.
 
@@ -528,7 +524,7 @@ class Taxonomy:
         """
         return ops.ancestor_closure(self._edges[0], self._edges[1], self.n_nodes)
 
-    @cached_property
+    @frozen_property
     def closure_sizes(self) -> NodeIds:
         """Number of nodes at and above every node, the root left out (ndarray of int32).
 
@@ -536,31 +532,31 @@ class Taxonomy:
         """
         if self.is_tree:
             return self._depths
-        return _read_only(np.diff(self.ancestor_closure.indptr).astype(np.int32))
+        return np.diff(self.ancestor_closure.indptr).astype(np.int32)
 
-    @cached_property
+    @frozen_property
     def n_leaves_below(self) -> NodeIds:
         """Number of leaves at and below every node (ndarray of int32, shape (n_nodes,))."""
         if not self.is_tree:
             counts = self.ancestor_closure[self.leaf_ids].sum(axis=0)
             counts[0] = len(self.leaf_ids)
-            return _read_only(counts.astype(np.int32))
+            return counts.astype(np.int32)
         position, size = self._preorder
         before = np.zeros(self.n_nodes + 1, dtype=np.int32)
         before[position[self.leaf_ids] + 1] = 1
         np.cumsum(before, out=before)
-        return _read_only(before[position + size] - before[position])
+        return before[position + size] - before[position]
 
-    @cached_property
+    @frozen_property
     def information(self) -> Floats:
         """Information of every node in bits (ndarray of float64, shape (n_nodes,)); root 0.
 
         The binary logarithm of the number of leaves over the number at and below the node: what
         one learns from it if all leaves are equally probable.
         """
-        return _read_only(np.log2(len(self.leaf_ids) / self.n_leaves_below))
+        return np.log2(len(self.leaf_ids) / self.n_leaves_below)
 
-    @cached_property
+    @frozen_property
     def heights(self) -> NodeIds:
         """Largest distance from every node down to a leaf (ndarray of int32, shape (n_nodes,))."""
         heights = np.zeros(self.n_nodes, dtype=np.int32)
@@ -568,7 +564,7 @@ class Taxonomy:
         bounds = np.searchsorted(above, self.level_offsets).tolist()
         for start, stop in reversed(list(pairwise(bounds))):  # the children's are known by then
             np.maximum.at(heights, above[start:stop], heights[below[start:stop]] + 1)
-        return _read_only(heights)
+        return heights
 
     def children_of(self, node: int) -> NodeIds:
         """Return the ids of the children of the node with id `node`."""
@@ -798,16 +794,16 @@ class Taxonomy:
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
         return self.levels_of(nodes)
 
-    @cached_property
+    @frozen_property
     def step_names(self) -> Objects:
-        """What one step to each node is called within a path (ndarray of object)."""
+        """Last step of the path to each node (ndarray of object, shape (n_nodes,))."""
         steps = np.empty(self.n_nodes, dtype=object)
         steps[:] = self._steps
         return steps
 
-    @cached_property
+    @frozen_property
     def node_names(self) -> Objects:
-        """The names as an array (ndarray of object, shape (n_nodes,))."""
+        """Names of all nodes (ndarray of object, shape (n_nodes,))."""
         names = np.empty(self.n_nodes, dtype=object)
         names[:] = self._names
         return names
@@ -846,7 +842,7 @@ class Taxonomy:
     def _step_codes(self) -> dict[Hashable, int]:
         return {step: code for code, step in enumerate(dict.fromkeys(self._steps))}
 
-    @cached_property
+    @frozen_property
     def _step_edges(self) -> tuple[Any, NodeIds]:
         """Keys ``parent * n_steps + step`` of all edges, ascending, and the child of each."""
         codes = np.fromiter(map(self._step_codes.__getitem__, self._steps), np.int64, self.n_nodes)
@@ -1051,3 +1047,6 @@ class Taxonomy:
 
     def _repr_html_(self) -> str:
         return draw_html(self)
+
+
+TaxonomyLike: TypeAlias = Taxonomy | DirectedGraph
