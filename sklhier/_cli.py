@@ -131,7 +131,7 @@ def _check(options: argparse.Namespace) -> None:
     if not options.file and (options.text or options.levels):
         raise CommandError("--text and --levels name the columns of a file: give the file, too.")
     if not 0 < options.test_size < 1:
-        raise CommandError(f"--test-size is between 0 and 1; {options.test_size} was given.")
+        raise CommandError(f"--test-size must be between 0 and 1, got {options.test_size}.")
 
 
 def _say(text: str) -> None:

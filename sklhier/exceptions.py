@@ -55,13 +55,13 @@ class TaxonomyError(ValueError):
     @classmethod
     def empty(cls) -> Self:
         """No node at all."""
-        return cls("A taxonomy needs at least one node besides its root; none was given.")
+        return cls("A taxonomy must have at least one node besides its root, got none.")
 
     @classmethod
     def bad_name(cls, name: object, where: str) -> Self:
         """A name that is missing or cannot be hashed."""
         return cls(
-            f"{name!r} cannot name a node ({where}): names are hashable and neither None, "
+            f"{name!r} cannot name a node ({where}): names must be hashable and neither None, "
             "NaN nor NaT. Fill in or drop the missing names first."
         )
 
@@ -78,7 +78,7 @@ class TaxonomyError(ValueError):
     @classmethod
     def duplicate_edge(cls, parent: Hashable, child: Hashable) -> Self:
         """The same edge twice."""
-        return cls(f"The edge {parent!r} -> {child!r} was given more than once.")
+        return cls(f"Edges must be distinct, got {parent!r} -> {child!r} twice.")
 
     @classmethod
     def parent_conflict(cls, child: Hashable, first: Hashable, second: Hashable) -> Self:
@@ -154,7 +154,7 @@ class TargetError(ValueError):
     def one_label_each(cls) -> Self:
         """Sets of labels where each row has one."""
         return cls(
-            "Sets of labels were given where one label or path for each sample is needed. "
+            "There must be one label or path for each sample, got sets of labels. "
             "Hierarchical precision, recall and F, H-loss, HMC-loss, MGIA and ICM take sets; or use "
             "a decoder that answers with single nodes."
         )
@@ -163,7 +163,7 @@ class TargetError(ValueError):
     def no_collection(cls, row: int, labels: object) -> Self:
         """A single label where each row has a set of them."""
         return cls(
-            f"Row {row} is no collection of labels: {labels!r} was given. "
+            f"Row {row} must be a collection of labels, got {labels!r}. "
             "Put a single label into a set."
         )
 
@@ -179,8 +179,8 @@ class TargetError(ValueError):
     def no_bit(cls, value: object) -> Self:
         """A value in an indicator that tells neither yes nor no."""
         return cls(
-            f"An indicator holds nothing but 0 and 1; {value!r} was given. Round scores first; "
-            "labels are given as one collection for each sample, such as [['a', 'b'], ['c']]."
+            f"An indicator must hold only 0 and 1, got {value!r}. Round scores first; "
+            "pass labels as one collection for each sample, such as [['a', 'b'], ['c']]."
         )
 
     @classmethod

@@ -148,6 +148,6 @@ def resolve_chain(chain: Any) -> Chain | None:
         return Chain(training="true")
     if not isinstance(chain, Chain):
         names = ", ".join(map(repr, (*_OUTPUTS, "true")))
-        raise ValueError(f"`chain` is None, a Chain or one of {names}; {chain!r} was given.")
+        raise ValueError(f"`chain` must be None, a Chain or one of {names}, got {chain!r}.")
     chain.check()
     return chain

@@ -208,7 +208,7 @@ def test_bad_taxonomies_name_the_culprit():
         [("a", "b"), ("b", "c"), ("c", "b")],
     )
     raises("cycle: 'a' -> 'a'", edges, [("a", "a")])
-    raises("'a' -> 'b' was given more than once", edges, [("a", "b"), ("a", "c"), ("a", "b")])
+    raises("must be distinct, got 'a' -> 'b' twice", edges, [("a", "b"), ("a", "c"), ("a", "b")])
     raises("root 'r' to 'x', 'z'", edges, [("r", "a"), ("x", "y"), ("z", "y")], root="r")
     raises("'a' cannot be the root: it stands below 'r'", edges, [("r", "a")], root="a")
     raises("no node 'rr'. Nearest names: 'r'", edges, [("r", "a")], root="rr")
@@ -217,8 +217,8 @@ def test_bad_taxonomies_name_the_culprit():
     raises("cannot name a node", edges, [([1], "a")])
     raises("at least one node", edges, [])
     raises("at least one node", Taxonomy.flat, [])
-    raises(r"pair; 'ab' was given", edges, ["ab"])
-    raises(r"\('a', 'b', 'c'\) was given", edges, [("a", "b", "c")])
+    raises(r"pair, got 'ab'", edges, ["ab"])
+    raises(r"got \('a', 'b', 'c'\)", edges, [("a", "b", "c")])
     raises(
         "'Other' stands under 'A' and under 'B'",
         Taxonomy.from_dict,
@@ -230,7 +230,7 @@ def test_bad_taxonomies_name_the_culprit():
     raises("DiGraph", Taxonomy.from_networkx, nx.Graph([("a", "b")]))
     raises("empty step", Taxonomy.from_paths, ["a//b"], error=TargetError)
     raises("1-D path strings", Taxonomy.from_paths, [["a", "b"]], error=TargetError)
-    raises("3 was given", Taxonomy.from_paths, ["a", 3], error=TargetError)
+    raises("got 3", Taxonomy.from_paths, ["a", 3], error=TargetError)
     raises("gap in its path", Taxonomy.from_levels, [["a", None, "b"]], error=TargetError)
     raises("label of row 1 is missing", Taxonomy.from_levels, [["a"], [None]], error=TargetError)
     raises("Row 0 is no path", Taxonomy.from_levels, ["ab"], error=TargetError)

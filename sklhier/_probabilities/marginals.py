@@ -315,12 +315,12 @@ def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
     table = np.asarray(node_proba, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] != taxonomy.n_nodes:
         raise ValueError(
-            f"node_proba has a row for each sample and {taxonomy.n_nodes} columns, one for each "
-            f"node with the root first, as predict_node_proba returns it; shape {table.shape} was "
-            "given."
+            f"`node_proba` must have a row for each sample and {taxonomy.n_nodes} columns, "
+            f"one for each node with the root first, as predict_node_proba returns it, got "
+            f"shape {table.shape}."
         )
     if not np.isfinite(table).all() or (table < 0).any():
         raise ValueError(
-            "node_proba holds probabilities; negative or non-finite values were given."
+            "`node_proba` must hold probabilities, got negative or non-finite values."
         )
     return table

@@ -125,7 +125,10 @@ def checked_weights(sample_weight: Any, n_samples: int) -> Floats | None:
             "sample."
         )
     if (weights < 0).any():
-        raise ValueError("sample_weight holds negative weights; drop these rows or use 0.")
+        raise ValueError(
+            f"`sample_weight` must hold weights of 0 or more, got {weights.min():g}. Drop "
+            "these rows or use 0."
+        )
     if not weights.any():
         raise ValueError("All sample weights are zero: there is nothing to learn from.")
     return weights
@@ -134,20 +137,21 @@ def checked_weights(sample_weight: Any, n_samples: int) -> Floats | None:
 def check_probability(name: str, value: Any) -> float:
     """Return `value` as a float in [0, 1), or raise a ValueError that names it."""
     if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
-        raise ValueError(f"{name} is a probability in [0, 1); {value!r} was given.")
+        raise ValueError(f"`{name}` must be in [0, 1), got {value!r}.")
     return float(value)
 
 
-def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+def check_choice(name: str, value: object, choices: Collection[str | None]) -> None:
     """Raise a ValueError that names the parameter unless `value` is one of the choices."""
-    if not (isinstance(value, str) and value in choices):
+    # An array has no truth value, so that `in` alone would fail for one.
+    if not ((value is None or isinstance(value, str)) and value in choices):
         listed = ", ".join(map(repr, choices))
-        raise ValueError(f"`{name}` is one of {listed}; {value!r} was given.")
+        raise ValueError(f"`{name}` must be one of {listed}, got {value!r}.")
 
 
 def check_number(name: str, value: Any, *, above: float) -> float:
     """Return `value` as a finite float above a bound, or raise a ValueError that names it."""
     is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not (is_number and np.isfinite(value) and value > above):
-        raise ValueError(f"`{name}` is a finite number above {above:g}; {value!r} was given.")
+        raise ValueError(f"`{name}` must be a finite number above {above:g}, got {value!r}.")
     return float(value)

@@ -72,8 +72,8 @@ def _resolved(decoder: Any, kind: type[_D], by_name: Mapping[str, type[_D]]) -> 
         decoder = by_name[decoder]()
     if not isinstance(decoder, kind):
         raise ValueError(
-            f"`decoder` is a {kind.__name__} object or one of {sorted(by_name)}; {decoder!r} was "
-            "given."
+            f"`decoder` must be a {kind.__name__} object or one of {sorted(by_name)}, got "
+            f"{decoder!r}."
         )
     decoder.check()
     return decoder

@@ -73,7 +73,8 @@ class CostMatrix(Decoder):
         actions, labels, table = _table(self.costs, self.actions, self.labels)
         if not actions:
             raise ValueError(
-                "`costs` has no action: give a row for each node that may be answered."
+                "`costs` must have an action, got none: give a row for each node that may be "
+                "answered."
             )
         columns = _ids(labels, taxonomy)
         missing = np.setdiff1d(answers, columns)
@@ -106,8 +107,8 @@ def _table(costs: Any, actions: Any, labels: Any) -> tuple[list[Hashable], list[
     shape = tuple(0 if names is None else len(names) for names in (actions, labels))
     if table.shape != shape:
         raise ValueError(
-            "An array of costs has a row for each of `actions` and a column for each of `labels`; "
-            f"shape {table.shape} was given for {shape[0]} actions and {shape[1]} labels."
+            "An array of costs must have a row for each of `actions` and a column for each of "
+            f"`labels`, got shape {table.shape} for {shape[0]} actions and {shape[1]} labels."
         )
     return list(actions), list(labels), table
 

@@ -87,7 +87,7 @@ class SetThreshold(SetDecoder):
             return
         tau = read_node_values(self.tau, taxonomy, "tau", levels=True)
         if (tau >= 1).any():
-            raise ValueError(f"tau holds probabilities in [0, 1); {tau.max():g} was given.")
+            raise ValueError(f"`tau` must hold probabilities in [0, 1), got {tau.max():g}.")
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the nodes above their thresholds, and their ancestors."""

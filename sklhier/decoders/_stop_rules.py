@@ -22,7 +22,7 @@ def _information(values: Any, taxonomy: Taxonomy, name: str) -> Floats:
     if isinstance(values, str) and values == "leaves":
         return taxonomy.information
     if values is None or isinstance(values, str):
-        raise ValueError(f"`{name}` is 'leaves' or a number for each node; {values!r} was given.")
+        raise ValueError(f"`{name}` must be 'leaves' or a number for each node, got {values!r}.")
     return np.concatenate([[0.0], read_node_values(values, taxonomy, name, levels=True)])
 
 

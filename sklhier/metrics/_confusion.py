@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from sklhier._utils.typing import SampleWeight, Target
+from sklhier._utils.validation import check_choice
 from sklhier.metrics._input import read_level, read_nodes
 from sklhier.taxonomy._graph import entry_rows
 from sklhier.taxonomy._taxonomy import TaxonomyLike
@@ -82,8 +83,7 @@ def hierarchical_confusion_matrix(
            [1, 0, 0, 0],
            [0, 0, 0, 1]])
     """
-    if normalize is not None and normalize not in _AXES:
-        raise ValueError(f"`normalize` is one of {list(_AXES)} or None; {normalize!r} was given.")
+    check_choice("normalize", normalize, (*_AXES, None))
     true, predicted, weights, resolved = read_nodes(
         y_true, y_pred, taxonomy, sample_weight, "A confusion matrix of one level"
     )

@@ -71,7 +71,7 @@ def violation_rate(
     """
     resolved = require_taxonomy(taxonomy)
     if not tolerance >= 0:
-        raise ValueError(f"`tolerance` is 0 or more; {tolerance!r} was given.")
+        raise ValueError(f"`tolerance` must be 0 or more, got {tolerance!r}.")
     if _holds_probabilities(y):
         violated = _in_probabilities(read_table(np.asarray(y), resolved, "y"), resolved, tolerance)
     else:
@@ -105,8 +105,8 @@ def _in_probabilities(proba: Floats, taxonomy: Taxonomy, tolerance: float) -> Bo
 def _refuse_other_numbers(indicator: sparse.csr_array) -> None:
     if not np.isin(indicator.data, (0, 1)).all():
         raise TargetError(
-            "A sparse matrix is read as a 0/1 indicator, but other numbers were given. Pass "
-            "probabilities as a dense array."
+            "A sparse matrix is read as an indicator and must hold only 0 and 1, got other numbers. "
+            "Pass probabilities as a dense array."
         )
 
 

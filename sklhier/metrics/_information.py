@@ -98,8 +98,8 @@ def icm_score(
     """
     if normalize and not alpha1 + alpha2 > beta:
         raise ValueError(
-            "A normalised score needs alpha1 + alpha2 > beta, so that the truth itself is best; "
-            f"{alpha1!r}, {alpha2!r} and {beta!r} were given."
+            "`alpha1` + `alpha2` must be above `beta` for a normalised score, so that the "
+            f"truth itself is best, got {alpha1!r}, {alpha2!r} and {beta!r}."
         )
     true, predicted, weights, resolved = read_closures(
         y_true, y_pred, taxonomy, sample_weight, "The information contrast model"
@@ -123,8 +123,8 @@ def _information(
     if isinstance(given, str):
         if given != "leaves":
             raise ValueError(
-                "`information` is None, 'leaves', a mapping or a number for each node; "
-                f"{given!r} was given."
+                "`information` must be None, 'leaves', a mapping or a number for each node, "
+                f"got {given!r}."
             )
         return taxonomy.information
     if given is None:
@@ -151,6 +151,7 @@ def _gains(information: Floats, taxonomy: Taxonomy) -> Floats:
     if less.size:
         node = taxonomy.nodes[less[0]]
         raise ValueError(
-            f"information grows downwards, but the node {node!r} has less than its parent."
+            f"`information` must not fall from a parent to its child, but the node {node!r} "
+            "has less than its parent."
         )
     return np.maximum(gains, 0.0)

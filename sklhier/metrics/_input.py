@@ -117,7 +117,10 @@ def read_weights(sample_weight: SampleWeight, n_samples: int) -> Floats:
 def read_level(level: int, n_levels: int) -> int:
     """Return a level counted from 1, from one that may count from the deepest as -1."""
     if not 1 <= abs(level) <= n_levels:
-        raise ValueError(f"`level` is from 1 to {n_levels}; {level!r} was given.")
+        raise ValueError(
+            f"`level` must be in [1, {n_levels}], or negative to count from the deepest, got "
+            f"{level!r}."
+        )
     return level if level > 0 else n_levels + 1 + level
 
 
@@ -132,8 +135,8 @@ def read_table(table: npt.ArrayLike, taxonomy: Taxonomy, name: str) -> Floats:
     values = check_array(table, dtype=np.float64, ensure_min_samples=0, input_name=name)
     if values.shape[1] not in (taxonomy.n_nodes - 1, taxonomy.n_nodes):
         raise ValueError(
-            f"{name} has a column for each of the {taxonomy.n_nodes} nodes of taxonomy.nodes, or "
-            f"for all but the root; {values.shape[1]} columns were given."
+            f"`{name}` must have a column for each of the {taxonomy.n_nodes} nodes of "
+            f"taxonomy.nodes, or for all but the root, got {values.shape[1]} columns."
         )
     return values[:, values.shape[1] - taxonomy.n_nodes + 1 :]
 
@@ -167,6 +170,6 @@ def read_node_proba(
     low, high = proba.min(), proba.max()
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise ValueError(
-            f"node_proba holds probabilities; values from {low:g} to {high:g} were given."
+            f"`node_proba` must hold probabilities in [0, 1], got values from {low:g} to {high:g}."
         )
     return true, proba, weights, resolved

@@ -147,7 +147,7 @@ def hmc_loss(
     """
     for name, price in (("alpha", alpha), ("beta", beta)):
         if not (np.isfinite(price) and price >= 0):
-            raise ValueError(f"`{name}` is a number of 0 or more; {price!r} was given.")
+            raise ValueError(f"`{name}` must be a finite number of 0 or more, got {price!r}.")
     true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
     of_node = read_node_weight(node_weight, resolved)
     common = true.multiply(predicted) @ of_node

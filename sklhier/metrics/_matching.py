@@ -93,7 +93,7 @@ def mgia_score(
     0.8
     """
     if not (np.isfinite(max_distance) and max_distance > 0):
-        raise ValueError(f"`max_distance` is a positive number; {max_distance!r} was given.")
+        raise ValueError(f"`max_distance` must be a positive number, got {max_distance!r}.")
     true, predicted, weights, resolved = read_labels(y_true, y_pred, taxonomy, sample_weight)
     if isinstance(true, np.ndarray) and isinstance(predicted, np.ndarray):
         scores = _of_single_labels(true, predicted, resolved, max_distance)

@@ -292,7 +292,9 @@ def hierarchical_distance_at_k(
     weights = read_weights(sample_weight, len(true))
     n_top = top.shape[1]
     if k is not None and not 1 <= k <= n_top:
-        raise ValueError(f"`k` is from 1 to {n_top}, the labels of each row; {k!r} was given.")
+        raise ValueError(
+            f"`k` must be in [1, {n_top}], the number of labels of each row, got {k!r}."
+        )
     top = top[:, :k]
     wanted = np.repeat(true, top.shape[1])
     met = lowest_common_ancestors(wanted, top.ravel(), resolved)
@@ -310,9 +312,9 @@ def _ranked_nodes(
     widths = {0} if any(alone) else set(map(len, rows))
     if len(widths) > 1 or 0 in widths:
         raise TargetError(
-            "`y_top` holds the same number of labels for each sample, most probable first; "
-            + ("single labels were" if any(alone) else f"rows of {sorted(widths)} labels were")
-            + " given. Pad short rows with None, the root."
+            "`y_top` must hold the same number of labels for each sample, most probable first, got "
+            + ("single labels" if any(alone) else f"rows of {sorted(widths)} labels")
+            + ". Pad short rows with None, the root."
         )
     width = next(iter(widths), 1)
     flat = np.empty(len(rows) * width, dtype=object)

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.typing import Floats, NodeWeight, Rows, SampleWeight, Target
+from sklhier._utils.validation import check_choice
 from sklhier.metrics._input import read_node_proba, read_scores
 from sklhier.metrics._members import are_members
 from sklhier.taxonomy._node_weights import read_node_weight
@@ -88,8 +89,7 @@ def hierarchical_average_precision_score(
     ... )
     array([ 1.,  1.,  1., nan,  1.])
     """
-    if average not in _AVERAGES:
-        raise ValueError(f"`average` is one of {list(_AVERAGES)}; {average!r} was given.")
+    check_choice("average", average, _AVERAGES)
     true, scores, weights, _ = read_scores(y_true, y_score, taxonomy, sample_weight, "y_score")
     if average == "micro":
         of_pair = np.repeat(weights, scores.shape[1])
@@ -271,9 +271,8 @@ def hierarchical_calibration_error(
     array([0. , 0.5])
     """
     if not (isinstance(n_bins, int | np.integer) and n_bins >= 1):
-        raise ValueError(f"`n_bins` is an integer of 1 or more; {n_bins!r} was given.")
-    if binning not in _BINNINGS:
-        raise ValueError(f"`binning` is one of {list(_BINNINGS)}; {binning!r} was given.")
+        raise ValueError(f"`n_bins` must be an integer of 1 or more, got {n_bins!r}.")
+    check_choice("binning", binning, _BINNINGS)
     true, proba, weights, resolved = read_node_proba(y_true, node_proba, taxonomy, sample_weight)
     offsets = resolved.level_offsets[1:] - 1
     errors = np.empty(resolved.n_levels)

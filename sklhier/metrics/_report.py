@@ -8,6 +8,7 @@ import numpy as np
 
 from sklhier._targets.paths import holds_label_sets, nodes_or_root
 from sklhier._utils.typing import Bools, Floats, NodeIds, SampleWeight, Target
+from sklhier._utils.validation import check_choice
 from sklhier.metrics._input import read_closures
 from sklhier.metrics._levels import level_accuracy_scores, tree_distance_loss
 from sklhier.metrics._scores import hierarchical_precision_recall_fscore_support
@@ -88,8 +89,7 @@ def hierarchical_classification_report(
     <BLANKLINE>
     mean distance between true and predicted node: 0.500 edges
     """
-    if output not in ("text", "dict", "frame"):
-        raise ValueError(f"`output` is 'text', 'dict' or 'frame'; {output!r} was given.")
+    check_choice("output", output, ("text", "dict", "frame"))
     true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
     single = resolved.is_tree and not any(holds_label_sets(y, resolved) for y in (y_true, y_pred))
     occurs = np.asarray((weights @ true + weights @ predicted) > 0)

@@ -142,7 +142,7 @@ def make_hierarchical_scorer(
     """
     measure = _measure(metric, greater_is_better)
     if measure.method == "predict_top_k" and kwargs.get("k") is None:
-        raise ValueError("'distance_at_k' needs `k=`, the number of labels to look at.")
+        raise ValueError("`k` must be given for 'distance_at_k': the number of labels to look at.")
     resolved = resolve_taxonomy(taxonomy)
     if measure.method == "predict" and resolved is not None:
         # scikit-learn's own scorer predicts once for all the scorers of a search.
@@ -160,7 +160,9 @@ def _measure(metric: str | Callable[..., float], greater_is_better: bool) -> _Me
         methods = (known.method for known in _BY_NAME.values() if known.metric is metric)
         return _Measure(metric, greater_is_better, next(methods, "predict"))
     if metric not in _BY_NAME:
-        raise ValueError(f"`metric` is a function or one of {sorted(_BY_NAME)}; got {metric!r}.")
+        raise ValueError(
+            f"`metric` must be a function or one of {sorted(_BY_NAME)}, got {metric!r}."
+        )
     return _BY_NAME[metric]
 
 
@@ -255,8 +257,8 @@ def named_metric(name: str) -> tuple[Callable[..., Any], bool]:
     of_labels = {known: entry for known, entry in _BY_NAME.items() if _takes_labels(entry[0])}
     if name not in of_labels:
         raise ValueError(
-            f"A metric of predicted labels is a function or one of {sorted(of_labels)}; "
-            f"{name!r} was given."
+            f"A metric of predicted labels must be a function or one of {sorted(of_labels)}, "
+            f"got {name!r}."
         )
     metric, greater_is_better, *_ = of_labels[name]
     return metric, greater_is_better

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 from sklhier._utils.typing import Bools, Floats, NodeWeight, SampleWeight, Target
+from sklhier._utils.validation import check_choice
 from sklhier._utils.warning import warn_caller
 from sklhier.metrics._input import read_closures
 from sklhier.taxonomy._node_weights import read_node_weight
@@ -144,9 +145,7 @@ def _scores(
 
     Warn about undefined values of the measures in `warn_for` only.
     """
-    if average not in _AVERAGES:
-        listed = ", ".join(map(repr, _AVERAGES))
-        raise ValueError(f"`average` must be one of {listed}, got {average!r}.")
+    check_choice("average", average, _AVERAGES)
     if not beta > 0:
         raise ValueError(f"`beta` must be positive, got {beta!r}.")
     if isinstance(zero_division, str) and zero_division != "warn":

@@ -428,7 +428,7 @@ def _read_estimators(
             named[name if name not in named else f"{name} ({len(named) + 1})"] = estimator
     if len(named) < 2:
         raise ValueError(
-            f"`estimators` has a baseline and at least one other; {len(named)} were given."
+            f"`estimators` must hold a baseline and at least one other, got {len(named)}."
         )
     return named
 

@@ -263,7 +263,7 @@ def _read_decoders(
 ) -> dict[str, str | Decoder]:
     """Return the decoders by their labels."""
     if isinstance(decoders, str | Decoder):
-        raise ValueError(f"`decoders` is a list or a mapping; {decoders!r} alone was given.")
+        raise ValueError(f"`decoders` must be a list or a mapping, got {decoders!r} alone.")
     if isinstance(decoders, Mapping):
         named = [(str(label), decoder) for label, decoder in decoders.items()]
     else:
@@ -274,8 +274,8 @@ def _read_decoders(
     labels = [label for label, _ in named]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice or not labels:
-        what = f"{twice[0]} stands there twice" if twice else "there is none"
-        raise ValueError(f"`decoders` has one or more different decoders; {what}.")
+        what = f"{twice[0]} twice" if twice else "none"
+        raise ValueError(f"`decoders` must hold one or more different decoders, got {what}.")
     return dict(named)
 
 
@@ -285,7 +285,7 @@ def _read_metrics(
     """Return metrics and their signs by their names in the results."""
     if isinstance(scoring, Mapping):
         if not scoring:
-            raise ValueError("`scoring` has one or more metrics; there is none.")
+            raise ValueError("`scoring` must hold one or more metrics, got none.")
         return {str(name): _read_metric(metric) for name, metric in scoring.items()}
     return {"score": _read_metric(hierarchical_f1_score if scoring is None else scoring)}
 
@@ -296,9 +296,9 @@ def _read_metric(metric: str | Metric) -> _SignedMetric:
         return function, 1 if greater_is_better else -1
     if not callable(metric) or hasattr(metric, "set_score_request"):
         raise ValueError(
-            "`scoring` is the name of a metric, a function metric(y_true, y_pred, *, taxonomy, "
-            f"sample_weight), or a dict of these; {metric!r} was given. Instead of a scorer pass the "
-            "metric within."
+            "`scoring` must be the name of a metric, a function metric(y_true, y_pred, *, taxonomy, "
+            f"sample_weight), or a dict of these, got {metric!r}. Instead of a scorer pass "
+            "the metric within."
         )
     return metric, 1
 
@@ -307,14 +307,14 @@ def _decider(refit: bool | str, names: list[str]) -> str | None:
     """Return the name of the metric that decides."""
     if isinstance(refit, str):
         if refit not in names:
-            raise ValueError(f"`refit` is False or one of {names}; {refit!r} was given.")
+            raise ValueError(f"`refit` must be False or one of {names}, got {refit!r}.")
         return refit
     if len(names) == 1:
         return names[0]
     if refit:
         raise ValueError(
-            f"Several metrics are compared: `refit` is the name of the one that decides, of {names}, "
-            f"or False; {refit!r} was given."
+            f"`refit` must be False or the name of the metric that decides, of {names}, "
+            f"got {refit!r}."
         )
     return None
 

@@ -85,7 +85,7 @@ def edges_of_dict(
         where = "at the top" if parent is None else f"below {parent!r}"
         if isinstance(group, str):
             raise TaxonomyError(
-                f"A mapping, a list or None is expected {where}; {group!r} was given. "
+                f"There must be a mapping, a list or None {where}, got {group!r}. "
                 f"Did you mean [{group!r}]?"
             )
         members = group if isinstance(group, Mapping) else dict.fromkeys(group or ())
@@ -107,7 +107,7 @@ def tree_of_paths(
     steps: dict[str, str] = {}
     for label in dict.fromkeys(labels):
         if not isinstance(label, str):
-            raise TargetError(f"from_paths takes path strings; {label!r} was given.")
+            raise TargetError(f"`y` must hold path strings for from_paths, got {label!r}.")
         parts = label.split(sep)
         if "" in parts:
             raise TargetError(

@@ -67,7 +67,9 @@ def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool
     if isinstance(values, Mapping):
         missing = [node for node in taxonomy.nodes[1:] if node not in values]
         if missing:
-            raise ValueError(f"{name} has no number for the node {missing[0]!r}.")
+            raise ValueError(
+                f"`{name}` must have a number for each node, got none for {missing[0]!r}."
+            )
         values = [values[node] for node in taxonomy.nodes[1:]]
     given = np.asarray(values, dtype=np.float64)
     if levels and given.shape == (taxonomy.n_levels,):
@@ -76,11 +78,12 @@ def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool
     if given.shape != (n_nodes,):
         or_level = f", or for each of the {taxonomy.n_levels} levels" if levels else ""
         raise ValueError(
-            f"{name} has a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
-            f"{or_level}; shape {given.shape} was given."
+            f"`{name}` must have a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
+            f"{or_level}, got shape {given.shape}."
         )
-    if not np.isfinite(given).all() or (given < 0).any():
-        raise ValueError(f"{name} holds finite numbers of 0 or more.")
+    bad = ~np.isfinite(given) | (given < 0)
+    if bad.any():
+        raise ValueError(f"`{name}` must hold finite numbers of 0 or more, got {given[bad][0]:g}.")
     return given
 
 
@@ -107,8 +110,8 @@ def read_node_weight(weight: Any, taxonomy: Taxonomy, name: str = "node_weight")
         return np.concatenate([[0.0], read_node_values(weight, taxonomy, name, levels=True)])
     if weight not in _BY_NAME:
         raise ValueError(
-            f"`{name}` is one of {sorted(_BY_NAME)}, a weight for each node or for each level; "
-            f"{weight!r} was given."
+            f"`{name}` must be one of {sorted(_BY_NAME)}, or a weight for each node or for "
+            f"each level, got {weight!r}."
         )
     weights = _BY_NAME[weight](taxonomy)
     weights[0] = 0.0

@@ -115,8 +115,8 @@ def read_bits(table: Any) -> sparse.csr_array:
     table = table if is_sparse else np.asarray(table)
     if table.ndim != 2:
         raise TargetError(
-            "An indicator has a row for each sample and a column for each label; an array of "
-            f"shape {table.shape} was given."
+            "An indicator must have a row for each sample and a column for each label, got an "
+            f"array of shape {table.shape}."
         )
     if is_sparse:
         marks = sparse.csr_array(table, copy=True)
@@ -133,12 +133,12 @@ def _level_columns(Y: Any) -> tuple[list[list[Any]], int]:
         return columns, Y.shape[0]
     if isinstance(Y, np.ndarray):
         if Y.ndim != 2:
-            raise TargetError(f"Levels are a 2-D array; shape {Y.shape} was given.")
+            raise TargetError(f"An array of levels must be 2-D, got shape {Y.shape}.")
         return [column.tolist() for column in Y.T], Y.shape[0]
     rows = list(Y)
     for row, path in enumerate(rows):
         if isinstance(path, str) or not isinstance(path, Sequence | np.ndarray):
-            raise TargetError(f"Row {row} is no path: a list of steps is expected, not {path!r}.")
+            raise TargetError(f"Row {row} must be a list of steps, got {path!r}.")
     return [list(column) for column in zip_longest(*rows)], len(rows)
 
 

@@ -211,7 +211,7 @@ class Taxonomy:
         pairs = list(pairs)
         for pair in pairs:
             if isinstance(pair, str) or len(pair) != 2:
-                raise TaxonomyError(f"An edge is a (parent, child) pair; {pair!r} was given.")
+                raise TaxonomyError(f"An edge must be a (parent, child) pair, got {pair!r}.")
         above = checked_names((pair[0] for pair in pairs), "as a parent")
         below = checked_names((pair[1] for pair in pairs), "as a child")
         return cls._from_named_edges(above, below, [], root)
@@ -276,8 +276,8 @@ class Taxonomy:
         """
         if not (hasattr(graph, "is_directed") and graph.is_directed()):
             raise TaxonomyError(
-                "A networkx.DiGraph with edges from parent to child is expected; "
-                f"{type(graph).__name__} was given. Give the edges a direction first."
+                "`graph` must be a networkx.DiGraph with edges from parent to child, "
+                f"got {type(graph).__name__}. Give the edges a direction first."
             )
         edges = list(graph.edges())
         above = checked_names((edge[0] for edge in edges), "as a parent")
@@ -321,7 +321,7 @@ class Taxonomy:
         labels = label_array(y)
         if labels.ndim != 1:
             raise TargetError(
-                f"from_paths takes 1-D path strings; an array of shape {labels.shape} was given. "
+                f"`y` must be 1-D for from_paths, got an array of shape {labels.shape}. "
                 "For one column for each level use `from_levels`."
             )
         names, parents, children, steps = tree_of_paths(labels.tolist(), sep)
@@ -989,8 +989,8 @@ class Taxonomy:
         bits = read_bits(Y)
         if bits.shape[1] != self.n_nodes - 1:
             raise TargetError(
-                f"An indicator has a column for each of the {self.n_nodes - 1} nodes of "
-                f"taxonomy.nodes[1:]; {bits.shape[1]} columns were given."
+                f"An indicator must have a column for each of the {self.n_nodes - 1} nodes of "
+                f"taxonomy.nodes[1:], got {bits.shape[1]} columns."
             )
         columns = np.arange(1, self.n_nodes, dtype=np.int32)
         members = ops.with_columns(bits, columns, self.n_nodes)
