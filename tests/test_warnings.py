@@ -6,7 +6,6 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from conftest import RAGGED
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
@@ -109,11 +108,11 @@ CALLS = {
     ),
     "precision": (
         UndefinedMetricWarning,
-        lambda: hierarchical_precision_score(["a"], [None], taxonomy=RAGGED),
+        lambda: hierarchical_precision_score(["a"], [None], taxonomy=TAXONOMY),
     ),
     "precision, recall and F": (
         UndefinedMetricWarning,
-        lambda: hierarchical_precision_recall_fscore_support(["a"], [None], taxonomy=RAGGED),
+        lambda: hierarchical_precision_recall_fscore_support(["a"], [None], taxonomy=TAXONOMY),
     ),
     "a scorer": (
         UndefinedMetricWarning,
@@ -166,31 +165,31 @@ MEASURES = {
 def test_a_metric_warns_about_itself_alone(metric, average):
     params = {"beta": 2.0} if metric is hierarchical_fbeta_score else {}
     with pytest.warns(UndefinedMetricWarning) as caught:
-        metric([None], [None], taxonomy=RAGGED, average=average, **params)
+        metric([None], [None], taxonomy=TAXONOMY, average=average, **params)
     (warning,) = caught
     assert str(warning.message).startswith(f"{MEASURES[metric]} is ill-defined")
 
 
 def test_what_is_defined_gives_no_warning():
-    everything = RAGGED.leaves
+    everything = TAXONOMY.leaves
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # No prediction: precision alone is undefined. No truth: recall alone.
-        hierarchical_recall_score(["a"], [None], taxonomy=RAGGED)
-        hierarchical_precision_score([None], ["a"], taxonomy=RAGGED)
-        hierarchical_f1_score([None], ["a"], taxonomy=RAGGED)
+        hierarchical_recall_score(["a"], [None], taxonomy=TAXONOMY)
+        hierarchical_precision_score([None], ["a"], taxonomy=TAXONOMY)
+        hierarchical_f1_score([None], ["a"], taxonomy=TAXONOMY)
         # Most nodes do not occur, and one row is empty; their sums are what counts.
         for average in ("micro", "samples"):
             hierarchical_precision_recall_fscore_support(
-                ["a", "a"], ["a", "a"], taxonomy=RAGGED, average=average
+                ["a", "a"], ["a", "a"], taxonomy=TAXONOMY, average=average
             )
-        hierarchical_precision_recall_fscore_support(["a", None], ["a", None], taxonomy=RAGGED)
-        hierarchical_recall_score(everything, everything, taxonomy=RAGGED, average="macro")
-        hierarchical_classification_report(["a", None], ["a", None], taxonomy=RAGGED)
+        hierarchical_precision_recall_fscore_support(["a", None], ["a", None], taxonomy=TAXONOMY)
+        hierarchical_recall_score(everything, everything, taxonomy=TAXONOMY, average="macro")
+        hierarchical_classification_report(["a", None], ["a", None], taxonomy=TAXONOMY)
 
 
 def test_one_warning_for_each_undefined_measure():
     with pytest.warns(UndefinedMetricWarning) as caught:
-        hierarchical_precision_recall_fscore_support([None], [None], taxonomy=RAGGED)
+        hierarchical_precision_recall_fscore_support([None], [None], taxonomy=TAXONOMY)
     names = [str(warning.message).partition(" ")[0] for warning in caught]
     assert names == ["Precision", "Recall", "F-score"]

@@ -1,4 +1,4 @@
-"""Folds as positions of rows."""
+"""Folds of a splitter, as positions of rows."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def folds_among(
 ) -> list[tuple[Rows, Rows]]:
     """Return the folds of a splitter, as positions within some rows.
 
-    A splitter sees these rows alone, and what `params`, such as groups, say of them; folds that are
-    given as positions mean all rows.
+    A splitter gets these rows alone, with their part of `params`, such as groups. Folds that users
+    pass as positions count among all rows.
     """
     if hasattr(cv, "split"):
         samples = np.zeros((n_samples, 1))
@@ -46,7 +46,7 @@ class Folds:
     left_out_by : ndarray of intp, shape (n_samples,)
         Number of the fold that leaves a sample out.
     trains : list of ndarray of bool, shape (n_samples,)
-        Which samples each fold trains on.
+        The samples that each fold trains on.
     """
 
     left_out_by: Rows
@@ -69,11 +69,11 @@ class Folds:
             n_left_out[test] += 1
             trains.append(np.zeros(n_samples, dtype=bool))
             trains[-1][train] = True
-        strange = int((n_left_out != 1).sum())
-        if strange:
+        n_invalid = int((n_left_out != 1).sum())
+        if n_invalid:
             raise ValueError(
-                f"`cv` leaves {strange} of {n_samples} samples out never or more than once. What "
-                "stages learn from each other needs every sample in one test part: use a splitter "
-                "such as KFold, HierarchicalStratifiedKFold or GroupKFold."
+                f"`cv` must leave every sample out once, got {n_invalid} of {n_samples} "
+                "samples that it leaves out never or more than once: use a splitter such as KFold, "
+                "HierarchicalStratifiedKFold or GroupKFold."
             )
         return cls(left_out_by, trains)

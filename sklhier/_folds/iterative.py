@@ -1,4 +1,4 @@
-"""Iterative stratification of samples with several labels."""
+"""Iterative stratification of multi-label samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["iterative_folds"]
 
 
 def iterative_folds(closed: sparse.csr_array, taxonomy: Taxonomy, n_splits: int) -> Rows:
-    """Deal rows out so that every node has its share of them in every fold.
+    """Return the fold of each row, so that the rows of every node are spread over all folds.
 
     The node with the fewest rows left comes first, of equals the deepest. Each of its rows goes
     to the fold that has fewest of the node so far; of equals to that which has fewest of the node's
@@ -86,15 +86,15 @@ def _upwards(node: int, taxonomy: Taxonomy) -> NodeIds:
 def _next_folds(taken: Integers, n_rows: int, n_samples: int) -> Rows:
     """Return the folds of the next `n_rows` rows of a node.
 
-    Each step increases all counts of the fold it takes, so the counts that a fold would offer
-    are known beforehand, and taking the least again and again is sorting them.
+    Each step adds 1 to all counts of the fold that it takes. So the counts that a fold will have are
+    known beforehand, and taking the least count again and again is the same as sorting them.
 
     Parameters
     ----------
     taken : ndarray of int, shape (n_splits, n_counts)
-        What each fold has so far of the node, of its ancestors, and of all rows.
+        Number of rows that each fold has so far: of the node, of its ancestors, and of all.
     n_rows : int
-        How many to choose.
+        Number of rows.
     n_samples : int
         Number of rows of all nodes, from which the sizes of the folds follow.
     """

@@ -1,4 +1,4 @@
-"""Splits and checks that cope with classes of a few samples."""
+"""Stratified folds, merged rare classes, and a check for rare classes."""
 
 from __future__ import annotations
 
@@ -130,14 +130,14 @@ def coarsened_nodes(nodes: NodeIds, taxonomy: Taxonomy, min_count: int) -> NodeI
         )
     up, counts = _hand_upwards(np.bincount(nodes, minlength=taxonomy.n_nodes), taxonomy, min_count)
     if 0 < counts[0] < min_count:
-        up[_smallest_at_the_top(counts, taxonomy)] = 0  # large enough by itself, so one will do
-    return _ends(up)[nodes]
+        up[_smallest_at_the_top(counts, taxonomy)] = 0  # large enough alone, so that one is enough
+    return _last_nodes(up)[nodes]
 
 
 def _hand_upwards(
     counts: Integers, taxonomy: Taxonomy, min_count: int
 ) -> tuple[NodeIds, Integers]:
-    """Return where each node hands its rows, itself if it keeps them, and the rows of each then."""
+    """Return the node that takes the rows of each node, and the number of rows of each then."""
     up = np.arange(taxonomy.n_nodes, dtype=np.int32)
     for start, stop in reversed(list(pairwise(taxonomy.level_offsets.tolist()))[1:]):
         here = counts[start:stop]
@@ -154,8 +154,8 @@ def _smallest_at_the_top(counts: Integers, taxonomy: Taxonomy) -> int:
     return int(highest[np.argmin(counts[highest])])
 
 
-def _ends(up: NodeIds) -> NodeIds:
-    """Follow pointers to where they end, doubling the steps until nothing moves."""
+def _last_nodes(up: NodeIds) -> NodeIds:
+    """Follow pointers to their last nodes, doubling the steps until nothing moves."""
     while True:
         further = up[up]
         if (further == up).all():
@@ -164,22 +164,22 @@ def _ends(up: NodeIds) -> NodeIds:
 
 
 class HierarchicalStratifiedKFold(BaseCrossValidator):
-    """Stratified folds that cope with rare classes, by merging them upwards in the taxonomy.
+    """Stratified folds in which rare classes are merged upwards in the taxonomy.
 
     Rows are stratified by their labels; those of a class with fewer than `n_splits` rows by the
     deepest ancestor at which there are enough, as :func:`coarsen` with
     ``min_count=n_splits`` finds it. Rare classes give neither a warning nor an error.
 
-    If samples have several labels each, rows are dealt out by iterative stratification [1]_ over
-    the taxonomy: rare nodes first, of equally rare ones the deepest, so that the rows of every
-    node, those of its descendants included, are spread evenly over the folds.
+    Multi-label rows are dealt out by iterative stratification [1]_ over the taxonomy: rare nodes
+    first, of equally rare ones the deepest. So the rows of every node, those of its descendants
+    included, are spread evenly over the folds.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels; for several labels each, a tree or a DAG. If None, it is inferred
+        The tree of the labels; for multi-label targets, a tree or a DAG. If None, it is inferred
         from `y` where that holds paths; rare 1-D labels are then merged with each other, and the
         columns of an indicator have no ancestors.
     shuffle : bool, default=False
@@ -189,22 +189,22 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         Order of the rows if `shuffle`, otherwise without effect; pass an int for the same folds in
         every call.
     classes : array-like, default=None
-        What integer codes in `y` stand for, as in :class:`~sklhier.HierarchicalClassifier`:
+        The labels behind integer codes in `y`, as in :class:`~sklhier.HierarchicalClassifier`:
         ``np.unique(y)`` for tools that encode labels before they split, such as StackingClassifier.
         For an indicator, the names of its columns.
 
     See Also
     --------
-    coarsen : The groups that are stratified by.
-    check_rare_classes : Which classes are rare.
+    coarsen : Merge rare classes into the groups of this splitter.
+    check_rare_classes : Find rare classes.
 
     Notes
     -----
     In each fold, the numbers of rows of a group differ by at most one from those in another. A class
     that was merged may still be missing from a fold, or, if it has fewer than two rows, from
-    what is trained on.
+    the training rows.
 
-    With several labels each, the sizes of the folds differ by at most one row.
+    With multi-label targets, the sizes of the folds differ by at most one row.
 
     References
     ----------
@@ -226,7 +226,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     ['owl' 'wren' 'eel' 'ray']
     ['wren' 'eel' 'eel' 'bird']
 
-    Several labels for each sample:
+    Multi-label targets:
 
     >>> y = [["owl", "eel"], ["wren"], ["owl"], ["ray"], ["eel", "wren"], ["ray", "owl"], []]
     >>> for train, test in folds.split(y, y):
@@ -269,7 +269,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         X : array-like, length n_samples, or None
             Samples; only their number counts.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-            Labels. Or several for each sample: an indicator (dense, sparse or a data frame), or
+            Labels. For multi-label targets, an indicator (dense, sparse or a data frame), or
             collections of labels or of paths. Lists of labels that all can be read as one path
             each are read so; sets never are.
         groups : array-like, default=None
@@ -372,7 +372,7 @@ def check_rare_classes(
 def rare_class_warning(
     y: Target, taxonomy: TaxonomyLike | None, min_count: int
 ) -> tuple[dict[Hashable, int], RareClassWarning | None]:
-    """Return what :func:`check_rare_classes` returns, and what it warns of."""
+    """Return the result of :func:`check_rare_classes`, and its warning or None."""
     check_scalar(min_count, "min_count", Integral, min_val=1)
     nodes, tree, form = _read(y, taxonomy)
     counts = np.bincount(nodes, minlength=tree.n_nodes)

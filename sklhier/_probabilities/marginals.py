@@ -1,6 +1,6 @@
-"""Node probabilities, all of them or only those that a decoder asks for.
+"""Node probabilities, all of them or only those that a decoder needs.
 
-`Outcomes` says which answers are possible below each node. A `Marginals` object knows the
+`Outcomes` holds the possible answers below each node. A `Marginals` object gives the
 probability of every node for every row: `expand` computes those of the outcomes of chosen
 ``(row, node)`` pairs, `dense` those of all nodes.
 """
@@ -30,20 +30,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The possible answers at each node: children that were seen, or to stop there.
+    """The possible answers at each node: observed children, or to stop there.
 
     The outcomes of node ``v`` are ``nodes[offsets[v]:offsets[v + 1]]``: ids of children, in order,
-    and last ``v`` itself where a label may stop although there are seen children.
+    and last ``v`` itself where a label may stop although there are observed children.
 
     Attributes
     ----------
     offsets : ndarray of intp, shape (n_nodes + 1,)
     nodes : ndarray of int32, shape (n_outcomes,)
     observed : ndarray of bool, shape (n_nodes,)
-        Some label was seen at or below the node.
+        Whether some label occurs at or below the node.
     classes : ndarray of int32, shape (n_classes,)
         Ids of the nodes that occur as labels, in the order of the classes: of equally probable
-        answers the first is given.
+        answers the first wins.
     """
 
     offsets: Offsets
@@ -62,8 +62,8 @@ class Outcomes:
         labelled : ndarray of int32
             Ids of the nodes that occur as labels, in the order of the classes.
         stops : bool
-            Whether stopping at a node is an outcome beside its seen children. If not, it is
-            one only where no label was seen below.
+            Whether stopping at a node is an outcome beside its observed children. If not, it
+            is one only where no label occurs below.
         """
         observed, below = _observed_nodes(taxonomy, labelled)
         inside = observed[taxonomy.edge_children]
@@ -110,9 +110,9 @@ class Outcomes:
     @frozen_property
     def answers(self) -> NodeIds:
         """Ids of the nodes at which an answer may end, ascending."""
-        ends = self.observed & (self.counts == 0)
-        ends[self.stops] = True
-        return np.flatnonzero(ends).astype(np.int32)
+        is_answer = self.observed & (self.counts == 0)
+        is_answer[self.stops] = True
+        return np.flatnonzero(is_answer).astype(np.int32)
 
     @property
     def widest(self) -> int:
@@ -121,7 +121,7 @@ class Outcomes:
 
 
 def _observed_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools]:
-    """Tell which nodes have a label at or below them, and which have one below."""
+    """Return the nodes with a label at or below them, and those with one below, as masks."""
     if not taxonomy.is_tree:
         above = taxonomy.ancestor_closure[labelled]
         counts = np.asarray(above.sum(axis=0))
@@ -129,11 +129,11 @@ def _observed_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools
         own = np.bincount(labelled, minlength=taxonomy.n_nodes)
         return counts > 0, counts > own
     position, size = taxonomy.preorder_positions, taxonomy.subtree_sizes
-    seen = np.zeros(taxonomy.n_nodes + 1, dtype=np.intp)
-    seen[position[labelled] + 1] = 1
-    np.cumsum(seen, out=seen)
-    end = seen[position + size]
-    return end > seen[position], end > seen[position + 1]
+    n_labelled = np.zeros(taxonomy.n_nodes + 1, dtype=np.intp)
+    n_labelled[position[labelled] + 1] = 1
+    np.cumsum(n_labelled, out=n_labelled)
+    end = n_labelled[position + size]
+    return end > n_labelled[position], end > n_labelled[position + 1]
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Expansion:
 
 
 class Marginals(Protocol):
-    """The probability of every node for every row, computed when asked for."""
+    """The probability of every node for every row, computed on request."""
 
     taxonomy: Taxonomy
     outcomes: Outcomes
@@ -168,7 +168,7 @@ class Marginals(Protocol):
 
     @property
     def is_lazy(self) -> bool:
-        """Whether asking for few nodes costs less than asking for all."""
+        """Whether few nodes cost less than all."""
         ...
 
     def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:
@@ -188,7 +188,7 @@ class Marginals(Protocol):
 
 
 class DenseMarginals:
-    """Marginals that are there already.
+    """Marginals of all nodes in a table.
 
     Parameters
     ----------
@@ -199,8 +199,8 @@ class DenseMarginals:
     node_proba : ndarray of float64, shape (n_rows, n_nodes)
         Marginals of the nodes, root 1.
     stop_proba : ndarray of float64, shape (n_rows, n_nodes), default=None
-        Probability that the answer ends at each node. By default what a node has more than its
-        children together.
+        Probability that the answer ends at each node. By default the probability of
+        the node less that of its children.
     """
 
     is_lazy = False
@@ -228,7 +228,7 @@ class DenseMarginals:
         first = ops.run_starts(parents)
         children = self.node_proba[:, self.taxonomy.edge_children]
         below[:, parents[first]] = np.add.reduceat(children, first, axis=1)
-        # Rounding may leave the children a little more than their parent.
+        # Children may sum to a little more than their parent, by rounding.
         return np.maximum(self.node_proba - below, 0.0)
 
     def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:  # noqa: ARG002
@@ -301,7 +301,7 @@ class AnswerMarginals:
         return self._table
 
     def answer_proba(self, nodes: NodeIds) -> Floats:
-        """Return the probability that the answer is each of `nodes`, as it was given."""
+        """Return the probabilities of answers unchanged, 0 for other nodes."""
         position = np.full(self.taxonomy.n_nodes, -1, dtype=np.intp)
         position[self._answers] = np.arange(len(self._answers))
         found = position[nodes]

@@ -1,4 +1,4 @@
-"""The one place that knows versions and private names of scikit-learn and SciPy."""
+"""Versions and private names of scikit-learn and SciPy, used nowhere else."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ __all__ = [
 
 
 def visual_block(parts: list[Any], names: list[str]) -> Any:
-    """Return what `_sk_visual_block_` must return for parts that stand side by side."""
+    """Return the value of `_sk_visual_block_` for parts that stand side by side."""
     return _VisualBlock("parallel", parts, names=names)
 
 
 def params_of_rows(X: Any, params: dict[str, Any], rows: Any) -> dict[str, Any]:
-    """Return fit parameters with those that have an entry for each sample cut to `rows`."""
+    """Return fit parameters; those with an entry for each sample are cut to `rows`."""
     return _check_method_params(X, params, indices=np.asarray(rows)) if params else {}
 
 
 def csr_rows(data: Any, indices: Any, indptr: Any, rows: Any) -> tuple[Any, Any, Any]:
-    """Return the arrays of some rows of a CSR matrix, whose positions are given."""
+    """Return the arrays of some rows of a CSR matrix."""
     starts, counts = indptr[rows], indptr[rows + 1] - indptr[rows]
     bounds = np.zeros(len(rows) + 1, dtype=indptr.dtype)
     np.cumsum(counts, out=bounds[1:])
@@ -88,12 +88,13 @@ def solved_by_liblinear(
     X : CSR matrix, shape (n, n_columns)
         Finite floats; indices of 32 bits.
     codes : ndarray of int, shape (n,)
-        Classes ``0..k-1``, all there.
+        Classes ``0..k-1``; each occurs.
     weights : ndarray of float64, shape (n,)
     svc : LinearSVC
-        Of one-vs-rest problems with an L2 penalty, its parameters in range, without class weights.
+        For one-vs-rest problems with an L2 penalty. Its parameters are in range, and it has no class
+        weights.
     dual : bool
-        Which form is solved.
+        Whether the dual form is solved.
     """
     _liblinear.set_verbosity_wrap(0)
     arguments = (

@@ -1,4 +1,4 @@
-"""Ranges of work that fit in memory."""
+"""Ranges of rows or tasks whose work fits in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the classifier with a taxonomy inside of Pipelines and searches, and ask it."""
+"""The classifier with a taxonomy inside of Pipelines and searches: finding and calling it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = [
     "Route",
-    "ask",
+    "call_classifier",
     "classifier_within",
     "holds_classifier",
     "last_step_replaced",
@@ -55,10 +55,10 @@ def classifier_within(estimator: Any) -> Any:
     return inner
 
 
-def ask(estimator: Any, method: str, X: Any, **params: Any) -> Any:
+def call_classifier(estimator: Any, method: str, X: Any, **params: Any) -> Any:
     """Call a method of the classifier within, such as ``predict_node_proba``.
 
-    X passes the steps before the classifier in its Pipelines first.
+    The steps before the classifier in its Pipelines transform X first.
     """
     inner = classifier_within(estimator)
     outer = _without_searches(estimator)
@@ -75,13 +75,13 @@ class Route:
     Attributes
     ----------
     classifier : estimator
-        What remains when all searches and all Pipelines are opened.
+        The innermost estimator of all searches and Pipelines.
     prefix : str
-        What precedes the names of its parameters in ``set_params`` of the outermost one.
+        Prefix of its parameters in ``set_params`` of the outermost estimator.
     fit_prefix : str
-        What precedes the names of its fit parameters in ``fit`` of the outermost one.
+        Prefix of its fit parameters in ``fit`` of the outermost estimator.
     searched : frozenset of str
-        Parameters that searches on the way set, by their names in the outermost one.
+        Parameters that searches on the way set, by their names in the outermost estimator.
     """
 
     classifier: Any
@@ -126,7 +126,7 @@ def _searched_by(search: Any) -> Iterator[str]:
 
 @contextmanager
 def last_step_replaced(pipeline: Any, replacement: Any) -> Iterator[None]:
-    """Let another object stand for the last step of a Pipeline for a while."""
+    """Replace the last step of a Pipeline within a ``with`` block."""
     name, step = pipeline.steps[-1]
     pipeline.steps[-1] = (name, replacement)
     try:

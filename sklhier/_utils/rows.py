@@ -1,4 +1,4 @@
-"""Rows of X, whatever X is, without copies where a view serves."""
+"""Rows of X in any container, as views where possible."""
 
 from __future__ import annotations
 

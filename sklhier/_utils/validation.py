@@ -27,9 +27,9 @@ _INT32_MAX = np.iinfo(np.int32).max
 
 
 def prepare_features(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Return X in a form whose rows can be taken, without looking into it.
+    """Return X in a form whose rows can be taken; its values are not checked.
 
-    What base estimators see is theirs to check: texts, missing values and mixed frames pass.
+    Base estimators check their own input: texts, missing values and mixed frames pass.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _indexable_sparse(X: Any) -> Any:
 
 
 def require_numeric_table(estimator: Any, X: Any, *, allow_nan: bool) -> None:
-    """Check a numeric X that no base estimator will look at."""
+    """Check a numeric X that no base estimator will check."""
     if sparse.issparse(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
         check_array(
             X,

@@ -17,7 +17,7 @@ __all__ = ["CostMatrix"]
 
 
 class CostMatrix(Decoder):
-    """The action with the smallest expected cost, given what each costs for each true label.
+    """The action with the smallest expected cost, from a cost for each action and true label.
 
     Actions are nodes: leaves, inner nodes, or the root to abstain. Any cost will do [1]_. Of equal
     ones, the action that comes first is taken.
@@ -27,10 +27,10 @@ class CostMatrix(Decoder):
     costs : mapping of mappings, pandas.DataFrame or array-like
         ``costs[action][label]`` is the cost of answering `action` where `label` is true; a data frame
         has a row for each action and a column for each label. Every label that may be true, leaf
-        or stop, needs a cost; labels that were not seen in training may be left out or not.
+        or stop, needs a cost; labels without training rows may be left out.
         The action None is the root.
     actions, labels : sequence of hashable, default=None
-        What rows and columns of an array stand for.
+        Names of the rows and columns of an array.
 
     References
     ----------

@@ -108,7 +108,9 @@ class HierarchicalF(Decoder):
         return closed
 
 
-BySize = dict[int, Floats]
+BySize = dict[
+    int, Floats
+]  # number of nodes of an answer: probabilities of its answers at each node
 
 
 def _blocks(marginals: Marginals) -> Iterator[BySize]:
@@ -137,26 +139,26 @@ def _of_paths(by_size: BySize, taxonomy: Taxonomy, beta: float) -> Floats:
 
 def _best_sets(by_size: BySize, taxonomy: Taxonomy, beta: float) -> sparse.csr_array:
     """Return the best set of each row, (n_rows, n_nodes)."""
-    rows, nodes, place = _candidates(by_size, taxonomy, beta)
+    rows, nodes, column = _candidates(by_size, taxonomy, beta)
     n_rows = next(iter(by_size.values())).shape[0]
-    width = int(place.max()) + 1
+    width = int(column.max()) + 1
     of_candidates = {}
     for n_nodes, proba in by_size.items():
         table = np.zeros((n_rows, width))
-        table[rows, place] = proba[rows, nodes]
+        table[rows, column] = proba[rows, nodes]
         of_candidates[n_nodes] = table
     sizes = _best_sizes(of_candidates, beta)
     gains = _gains(of_candidates, beta, sizes[:, None])
     order = np.argsort(-gains, axis=1, kind="stable")  # of equals the node above goes first
     rank = np.empty_like(order)
     np.put_along_axis(rank, order, np.arange(width)[None, :], axis=1)
-    chosen = rank[rows, place] < sizes[rows]
+    chosen = rank[rows, column] < sizes[rows]
     rows, nodes = rows[chosen], nodes[chosen]
     return sparse.csr_array((np.ones(len(rows)), (rows, nodes)), shape=(n_rows, taxonomy.n_nodes))
 
 
 def _candidates(by_size: BySize, taxonomy: Taxonomy, beta: float) -> tuple[Rows, Rows, Rows]:
-    """Return ``(row, node, place in the row)`` of the nodes that may be in the best set.
+    """Return ``(row, node, number in the row)`` of the nodes that may be in the best set.
 
     Without its least probable node a set of size k and value F is worth at least
     F + F / (k - 1 + b h) - p (1 + b) / (k - 1 + b l), where b is the square of beta and answers have

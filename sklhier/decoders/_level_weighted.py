@@ -18,7 +18,7 @@ __all__ = ["LevelWeighted"]
 
 
 class LevelWeighted(Decoder):
-    r"""The answer that has most of its nodes right, where upper levels may count more.
+    r"""The answer with the largest expected weight of right nodes less wrong ones.
 
     Maximises the expected weight of the nodes that are right less that of those that are wrong,
 
@@ -28,15 +28,15 @@ class LevelWeighted(Decoder):
     expected weight of the nodes in which predicted and true path differ [1]_. With equal weights
     that is the distance in the tree, and the best accuracy summed over levels. All weight on the
     deepest level is :class:`BestPath` (if all labels are that deep); as weights at the top outgrow
-    the ones below, it becomes :class:`TopDown`. Of equals, the more probable answer is given.
+    the ones below, it becomes :class:`TopDown`. Of equals, the more probable answer wins.
 
     Parameters
     ----------
     weights : {"uniform", "information", "sibling"}, array-like or mapping, default="uniform"
         Weights of 0 or more: one for each level, the first one first; one for each node, in the
-        order of ``taxonomy.nodes[1:]`` or by name; all 1 (``"uniform"``); what a node tells beyond
-        its parent in bits if all leaves are equally probable (``"information"``); the parent's
-        weight divided by the number of its children (``"sibling"``).
+        order of ``taxonomy.nodes[1:]`` or by name; all 1 (``"uniform"``); information of a node
+        beyond its parent's in bits if all leaves are equally probable (``"information"``); the
+        parent's weight divided by the number of its children (``"sibling"``).
 
     References
     ----------
@@ -85,7 +85,7 @@ def _best_of_table(weights: Floats, marginals: Marginals) -> NodeIds:
 
 def add_along_paths(values: Floats, taxonomy: Taxonomy) -> None:
     """Add to the values of every node those of its ancestors, in place; (n_rows, n_nodes)."""
-    if not taxonomy.is_tree:  # several ways lead to an ancestor, which counts once
+    if not taxonomy.is_tree:  # several paths lead to an ancestor, which counts once
         values[:] = values @ taxonomy.ancestor_closure.T
         return
     for start, stop in pairwise(taxonomy.level_offsets[1:].tolist()):  # parents come first

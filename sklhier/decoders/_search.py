@@ -1,4 +1,4 @@
-"""The best answers, found without looking everywhere: beam search, and branch and bound."""
+"""Beam search, and branch and bound, for the best answers of each row."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True)
 class Objective:
-    """What is maximised over the answers, summed up on the way down.
+    """The value of an answer, computed step by step on the way down.
 
     Attributes
     ----------
@@ -102,14 +102,14 @@ class BestAnswers:
             for new, kept in zip(found[1:], (self.nodes, self.proba, self.value), strict=True)
         )
         order = np.lexsort((self._rank[nodes], -proba, -value, rows))
-        place = _place_in_row(rows[order])
-        order, place = order[place < self.n_best], place[place < self.n_best]
-        self.nodes[rows[order], place] = nodes[order]
-        self.proba[rows[order], place] = proba[order]
-        self.value[rows[order], place] = value[order]
+        rank = _rank_in_row(rows[order])
+        order, rank = order[rank < self.n_best], rank[rank < self.n_best]
+        self.nodes[rows[order], rank] = nodes[order]
+        self.proba[rows[order], rank] = proba[order]
+        self.value[rows[order], rank] = value[order]
 
 
-def _place_in_row(rows: Rows) -> Rows:
+def _rank_in_row(rows: Rows) -> Rows:
     """Return the position of each entry among those of its row; rows are sorted."""
     starts = run_starts(rows)
     return np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
@@ -128,8 +128,8 @@ def beam_search(marginals: Marginals, objective: Objective, width: int) -> BestA
 def best_answers(marginals: Marginals, objective: Objective, n_best: int) -> BestAnswers:
     """Find the best answers of each row by branch and bound.
 
-    A beam search gives the first bound, then the levels are swept once, from the top: what cannot
-    hold an answer as good as those found is left alone.
+    A beam search gives the first bound. Then a level pass from the top expands the other nodes, but
+    for those that cannot lead to an answer as good as those found.
     """
     best = BestAnswers(marginals.n_rows, n_best, marginals.outcomes)
     most = most_numbers() // _NUMBERS_PER_PAIR
@@ -141,7 +141,7 @@ def best_answers(marginals: Marginals, objective: Objective, n_best: int) -> Bes
         if not pairs.rows.size:
             continue
         halves = _split_by_row(pairs, marginals.outcomes, most)
-        todo += halves or [_sweep_level(marginals, objective, best, pairs)]
+        todo += halves or [_expand_level(marginals, objective, best, pairs)]
     return best
 
 
@@ -155,9 +155,9 @@ def _root(marginals: Marginals) -> Pairs:
 def _descend(
     marginals: Marginals, objective: Objective, best: BestAnswers, *, forget: bool = False
 ) -> Pairs:
-    """Offer the answers at which a beam search ends; return the nodes that it passed by.
+    """Offer the answers that a beam search finds; return the nodes that it left out.
 
-    With `forget`, answers that fall out of the beam are lost as nodes are.
+    With `forget`, answers that fall out of the beam are lost, as nodes are.
     """
     passed: list[Pairs] = []
     pairs = _root(marginals)
@@ -193,7 +193,7 @@ def _in_beam(pairs: Pairs, objective: Objective, best: BestAnswers) -> tuple[Boo
     bounds = np.concatenate([bounds, best.value[rows].ravel()])
     order = np.lexsort((-bounds, of_row))
     kept = np.zeros(len(of_row), dtype=bool)
-    kept[order[_place_in_row(of_row[order]) < best.n_best]] = True
+    kept[order[_rank_in_row(of_row[order]) < best.n_best]] = True
     n_pairs = len(pairs.rows)
     return kept[:n_pairs], rows, kept[n_pairs:].reshape(len(rows), best.n_best)
 
@@ -242,14 +242,14 @@ def _split_by_row(pairs: Pairs, outcomes: Outcomes, most: int) -> list[Pairs]:
     return [pairs.at(upper), pairs.at(~upper)]
 
 
-def _sweep_level(
+def _expand_level(
     marginals: Marginals, objective: Objective, best: BestAnswers, pairs: Pairs
 ) -> Pairs:
-    """Expand the pairs of the highest level, so that each node is asked once for all its rows."""
+    """Expand the pairs of the highest level, so that each node is expanded once for all its rows."""
     depths = marginals.taxonomy.depths[pairs.nodes]
-    here = depths == depths.min()
-    below = _expand(marginals, objective, best, pairs.at(here))
-    return _joined([pairs.at(~here), below])
+    is_highest = depths == depths.min()
+    below = _expand(marginals, objective, best, pairs.at(is_highest))
+    return _joined([pairs.at(~is_highest), below])
 
 
 def _joined(parts: list[Pairs]) -> Pairs:

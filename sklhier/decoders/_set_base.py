@@ -16,12 +16,12 @@ __all__ = ["SetDecoder", "closed_above"]
 
 
 class SetDecoder(BaseEstimator):
-    """Turns node probabilities into a set of nodes for each row; keeps no state.
+    """A rule that turns node probabilities into a set of nodes for each row; it keeps no state.
 
     Attributes
     ----------
     needs_probabilities : bool
-        Whether it compares numbers that only probabilities make comparable.
+        Whether it compares numbers of different nodes, which only probabilities allow.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class SetDecoder(BaseEstimator):
 
     @property
     def needs_tuning(self) -> bool:
-        """Whether a parameter is to be learnt by :meth:`tuned`."""
+        """Whether :meth:`tuned` has to set a parameter from held-out samples."""
         return False
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
@@ -60,7 +60,13 @@ class SetDecoder(BaseEstimator):
         raise NotImplementedError
 
     def tuned(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:  # noqa: ARG002
-        """Return the decoder with what it has to learn from held-out samples."""
+        """Return the decoder with its parameters tuned on held-out samples.
+
+        Parameters
+        ----------
+        held_out : callable
+            ``held_out()`` yields blocks of samples that the models were not fitted on.
+        """
         return self
 
     def check(self) -> None:

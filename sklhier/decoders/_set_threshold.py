@@ -34,10 +34,10 @@ class SetThreshold(SetDecoder):
         Threshold in [0, 1): one number for all nodes; one for each node, in the order of
         ``taxonomy.nodes[1:]`` or in a mapping by name; or one for each level, from the first.
         ``"oof"`` finds what gives the best micro-averaged hierarchical F1 on out-of-fold
-        predictions, which fits every model once more for each fold; folds, and so thresholds, depend
+        predictions, which fits every model again in each fold; folds, and so thresholds, depend
         on the order of the rows. 0.5 is best for accuracy, and far too high for rare labels.
     scope : {"global", "level", "node"}, default="global"
-        What has a threshold of its own if it is learnt.
+        The nodes that share a tuned threshold: all, those of a level, or one.
     shrinkage : float, default=20.0
         With ``scope="node"``: how many samples of a node it takes until its own threshold counts as
         much as the global one; 0 or more.
@@ -70,7 +70,7 @@ class SetThreshold(SetDecoder):
 
     @property
     def needs_tuning(self) -> bool:
-        """Whether the threshold is to be learnt."""
+        """Whether the threshold has to be tuned."""
         return isinstance(self.tau, str) and self.tau == "oof"
 
     def check(self) -> None:
@@ -102,7 +102,7 @@ class SetThreshold(SetDecoder):
         if self.at_least_one:
             empty = np.flatnonzero(~chosen.any(axis=1))
             best = 1 + np.argmax(proba[empty, 1:], axis=1)
-            chosen[empty, best] = proba[empty, best] > 0  # not what was never seen
+            chosen[empty, best] = proba[empty, best] > 0  # not a node without training rows
         return closed_above(chosen, taxonomy)
 
     def tuned(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:
@@ -122,8 +122,8 @@ class SetThreshold(SetDecoder):
             weight = n_positive + self.shrinkage
             mean = n_positive * own + self.shrinkage * best
             tau = np.divide(mean, weight, out=np.full(len(own), tau), where=weight > 0)
-        learnt: Self = clone(self).set_params(tau=tau)
-        return learnt
+        tuned: Self = clone(self).set_params(tau=tau)
+        return tuned
 
 
 def _histograms(parts: Iterator[HeldOutSets]) -> tuple[Floats, Floats, Taxonomy]:
@@ -136,8 +136,8 @@ def _histograms(parts: Iterator[HeldOutSets]) -> tuple[Floats, Floats, Taxonomy]
         bins += np.arange(n_nodes) * _N_BINS
         true = part.closed[:, 1:]
         rows = np.repeat(np.arange(true.shape[0]), np.diff(true.indptr))
-        everything = _counted(bins, part.weights[:, None], n_nodes)
-        of_true = _counted(bins[rows, true.indices], part.weights[rows], n_nodes)
+        everything = _weighted_counts(bins, part.weights[:, None], n_nodes)
+        of_true = _weighted_counts(bins[rows, true.indices], part.weights[rows], n_nodes)
         positive = of_true if positive is None else positive + of_true
         other = everything - of_true
         negative = other if negative is None else negative + other
@@ -146,11 +146,13 @@ def _histograms(parts: Iterator[HeldOutSets]) -> tuple[Floats, Floats, Taxonomy]
     return positive, negative, taxonomy
 
 
-def _counted(bins: Rows, weights: Floats, n_nodes: int) -> Floats:
+def _weighted_counts(bins: Rows, weights: Floats, n_nodes: int) -> Floats:
     size = n_nodes * _N_BINS
     weights = np.broadcast_to(weights, bins.shape).ravel()
     counts: Any = np.bincount(bins.ravel(), weights=weights, minlength=size)
-    return counts.reshape(n_nodes, _N_BINS).astype(np.float64)  # of nothing they are integers
+    return counts.reshape(n_nodes, _N_BINS).astype(
+        np.float64
+    )  # np.bincount of no entry returns integers
 
 
 def _sums_by(groups: Any, table: Floats, n_groups: int) -> Floats:

@@ -1,4 +1,4 @@
-"""As specific as pays, or as confidence allows: rules that may stop at an inner node."""
+"""Stop rules that weigh information against confidence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Climbing", "Darts", "InformationThreshold"]
 
 
 def _information(values: Any, taxonomy: Taxonomy, name: str) -> Floats:
-    """Return what every node is worth, the root 0."""
+    """Return the information of every node, 0 for the root."""
     if isinstance(values, str) and values == "leaves":
         return taxonomy.information
     if values is None or isinstance(values, str):
@@ -29,16 +29,16 @@ def _information(values: Any, taxonomy: Taxonomy, name: str) -> Floats:
 class InformationThreshold(Decoder):
     """The most informative node whose probability exceeds a threshold.
 
-    Unlike :class:`Threshold`, which takes the deepest, it compares nodes by how much they tell: a
-    node at the first level may be as narrow as one at the fifth. Of equals the more probable is
-    taken. The root, which tells nothing, is answered where nothing else qualifies.
+    Unlike :class:`Threshold`, which takes the deepest node, it compares nodes by their information:
+    a node at the first level may be as narrow as one at the fifth. Of equals it takes the more
+    probable. The root has no information; it is the answer where no other node qualifies.
 
     Parameters
     ----------
     tau : float, default=0.5
         Threshold in [0, 1); a node qualifies if its probability is larger.
     information : "leaves", array-like or mapping, default="leaves"
-        How much a node tells: the binary logarithm of the number of leaves over the number below it
+        Information of a node: the binary logarithm of the number of leaves over the number below it
         (``"leaves"``), or numbers of 0 or more: one for each node, in the order of
         ``taxonomy.nodes[1:]`` or by name, or one for each level.
 
@@ -55,7 +55,7 @@ class InformationThreshold(Decoder):
     >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "a/z", "b"])
     >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(4), y)
     >>> node_proba = [[1.0, 0.6, 0.4, 0.35, 0.15, 0.1]]
-    >>> model.decode(node_proba, InformationThreshold(0.3))  # b and a/x tell as much
+    >>> model.decode(node_proba, InformationThreshold(0.3))  # b and a/x have the same
     array(['b'], dtype='<U3')
     >>> model.decode(node_proba, Threshold(0.3))
     array(['a/x'], dtype='<U3')
@@ -76,14 +76,14 @@ class InformationThreshold(Decoder):
         """Return the most informative node above the threshold."""
         information = _information(self.information, marginals.taxonomy, "information")
         proba = marginals.dense().node_proba
-        told = np.where(proba > self.tau, information, -1.0)
-        told[:, 0] = 0.0
-        best = np.where(told == told.max(axis=1, keepdims=True), proba, -1.0)
+        qualified = np.where(proba > self.tau, information, -1.0)
+        qualified[:, 0] = 0.0
+        best = np.where(qualified == qualified.max(axis=1, keepdims=True), proba, -1.0)
         return np.argmax(best, axis=1).astype(np.int32)
 
 
 class Darts(Decoder):
-    r"""The node with the best trade between what it tells and how probable it is.
+    r"""The node with the best trade-off between information and probability.
 
     Maximises :math:`(r_v + \lambda)\, p_v` over all nodes `v`, the root included, with a reward
     :math:`r_v` for being specific and :math:`\lambda` for being right: the larger

@@ -1,4 +1,4 @@
-"""As specific as confidence allows."""
+"""The deepest node above a threshold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes of a level are taken for which."""
+"""Confusion matrix of the nodes of one level."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def hierarchical_confusion_matrix(
     normalize: str | None = None,
     sparse_output: bool = False,
 ) -> Any:
-    """Count which nodes of one level are predicted for which.
+    """Compute the confusion matrix of the nodes of one level.
 
-    Over the samples whose true path reaches the level. Predicted paths are cut there; for those
-    that end above it there is one more column, the last.
+    It counts the samples whose true path reaches the level. Predicted paths are cut there. The last
+    column counts predictions that end above the level.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ def hierarchical_confusion_matrix(
     reached = rows >= 0
     columns = np.where(columns < 0, stop, columns)
     counts = weights[reached] if sample_weight is not None else np.ones(reached.sum(), np.int64)
-    places = (rows[reached] - start, columns[reached] - start)
+    coordinates = (rows[reached] - start, columns[reached] - start)
     size = int(stop - start)
-    matrix = sparse.csr_array((counts, places), shape=(size, size + 1))
+    matrix = sparse.csr_array((counts, coordinates), shape=(size, size + 1))
     if normalize is not None:
         matrix = _normalized(matrix, _AXES[normalize])
     return matrix if sparse_output else matrix.toarray()

@@ -1,4 +1,4 @@
-"""Whether predictions agree with the taxonomy itself."""
+"""Rate of predictions that contradict the taxonomy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The information contrast model: what prediction and truth share, in bits."""
+"""The information contrast model: information that prediction and truth share, in bits."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def icm_score(
         \alpha_1 I(T_i) + \alpha_2 I(P_i) - \beta I(T_i \cup P_i),
 
     where :math:`I` is the information of a set of labels in bits: of one label
-    :math:`-\log_2` of how often it occurs with all that is below it, of two the sum less what their
-    lowest common ancestor says, and so on [1]_. Rare nodes count for more than frequent ones, and
-    what the truth has not, costs. In a tree a set has the sum, over its labels and all their
+    :math:`-\log_2` of the share of samples at or below it, of two the sum less the information of
+    their lowest common ancestor, and so on [1]_. Rare nodes count for more than frequent ones, and
+    nodes that are not in the truth cost. In a tree a set has the sum, over its labels and all their
     ancestors, of the information that each adds to its parent's.
 
     Parameters
@@ -65,8 +65,8 @@ def icm_score(
     Returns
     -------
     score : float
-        In bits, the more the better; it may be negative. Normalised in [0, 1], 1 for the truth
-        itself; NaN if the truth says nothing, as when all samples have the same labels.
+        In bits; larger is better, and it may be negative. Normalised in [0, 1], 1 for the truth
+        itself; NaN if the truth has no information, as when all samples have the same labels.
 
     Raises
     ------

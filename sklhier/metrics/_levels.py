@@ -1,4 +1,4 @@
-"""How far a prediction is right, and how far it is from the truth."""
+"""Accuracy at each level, and distance in the tree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def level_accuracy_scores(
 
     At level `k`, among the samples whose true label is at level `k` or deeper, the share whose
     predicted path has the same node there as the true one. A prediction that stops above
-    is wrong there; one that goes on below a shorter true path is not counted there.
+    is wrong at this level. A prediction that goes on below a shorter true path does not count there.
 
     Parameters
     ----------

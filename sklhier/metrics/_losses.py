@@ -1,4 +1,4 @@
-"""Losses that add up weights of wrong nodes."""
+"""Losses that sum the weights of wrong nodes."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def h_loss(
     wrong.sort_indices()
     # The sets are closed: a parent that is in both has all its ancestors in both.
     below_wrong: Bools = parents_inside(wrong, resolved) > 0
-    counted = np.where(below_wrong, 0.0, of_node[wrong.indices])
-    losses = np.bincount(entry_rows(wrong), weights=counted, minlength=len(weights))
+    first_wrong = np.where(below_wrong, 0.0, of_node[wrong.indices])
+    losses = np.bincount(entry_rows(wrong), weights=first_wrong, minlength=len(weights))
     return float(np.average(losses, weights=weights))
 
 

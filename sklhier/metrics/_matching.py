@@ -211,11 +211,11 @@ def _matching(rows: Rows, columns: Rows, savings: Floats) -> Floats:
     alone = savings.max() + 1
     costs = np.concatenate([alone - savings, np.full(n_rows, alone)])
     # Older releases of SciPy match 32-bit indices only.
-    places = [
+    coordinates = [
         np.concatenate(parts).astype(np.int32)
         for parts in ([rows, own], [columns, n_columns + own])
     ]
-    table = sparse.csr_array((costs, tuple(places)), shape=(n_rows, n_columns + n_rows))
+    table = sparse.csr_array((costs, tuple(coordinates)), shape=(n_rows, n_columns + n_rows))
     partners = min_weight_full_bipartite_matching(table)[1]
     chosen = partners[rows] == columns
     saved: Any = np.bincount(rows[chosen], weights=savings[chosen], minlength=n_rows)

@@ -1,4 +1,4 @@
-"""Kernels on the members of many sets of nodes at once."""
+"""Array kernels on the members of many sets of nodes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def shared_entries(members: sparse.csr_array, others: sparse.csr_array) -> Bools
 
     Both are sorted and without explicit zeros.
     """
-    keys, known = (
+    keys, other_keys = (
         ops.cell_keys(ops.entry_rows(table), table.indices, table.shape[1])
         for table in (members, others)
     )
-    return ops.contained(keys, known)
+    return ops.contained(keys, other_keys)
 
 
 def parents_inside(members: sparse.csr_array, taxonomy: Taxonomy) -> Rows:
@@ -47,7 +47,7 @@ def parents_inside(members: sparse.csr_array, taxonomy: Taxonomy) -> Rows:
     Returns
     -------
     counts : ndarray of int, shape (members.nnz,)
-        The root is not counted.
+        Without the root.
     """
     offsets, parents = ops.csr_of_pairs(
         taxonomy.edge_children, taxonomy.edge_parents, taxonomy.n_nodes

@@ -1,4 +1,4 @@
-"""Where the paths to truth and prediction part."""
+"""Scores by the lowest common ancestor of truth and prediction."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def mistake_severity(
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
 ) -> float:
-    """Compute how far up one has to go, on average over the mistakes, until they are none.
+    """Compute how far apart truth and prediction are, on average over the mistakes.
 
     The mean height of the lowest common ancestor of truth and prediction, over the samples whose
     prediction is not the true node [1]_. The height of a node is its largest distance to a leaf
@@ -232,7 +232,7 @@ def hierarchical_distance_at_k(
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
 ) -> float:
-    """Compute how far the most probable labels are from the truth, for lists of them.
+    """Compute the mean distance of the `k` most probable labels from the truth.
 
     The mean, over samples and over the first `k` labels of each, of the height of the lowest common
     ancestor of truth and label, 0 where the label is the truth [1]_. The height of a node is its

@@ -1,4 +1,4 @@
-"""Scores of probabilities of nodes, before anything is decided."""
+"""Scores of node probabilities, before any decision."""
 
 from __future__ import annotations
 
@@ -120,15 +120,15 @@ def _average_precisions(true: Floats, scores: Floats, weights: Floats) -> Floats
     order = np.argsort(-scores, axis=0, kind="stable")
     ranked = np.take_along_axis(scores, order, axis=0)
     hits = np.take_along_axis(true, order, axis=0) * weights[order]
-    found, seen = np.cumsum(hits, axis=0), np.cumsum(weights[order], axis=0)
-    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
+    found, passed = np.cumsum(hits, axis=0), np.cumsum(weights[order], axis=0)
+    precision = np.divide(found, passed, out=np.zeros_like(found), where=passed > 0)
     # Equal scores pass a threshold together: they have the precision at the last of them.
     last = np.ones(scores.shape, dtype=bool)
     last[:-1] = ranked[:-1] != ranked[1:]
-    ends = np.where(last, np.arange(len(scores))[:, None], len(scores))
-    ends = np.minimum.accumulate(ends[::-1], axis=0)[::-1]
+    last_equal = np.where(last, np.arange(len(scores))[:, None], len(scores))
+    last_equal = np.minimum.accumulate(last_equal[::-1], axis=0)[::-1]
     totals = found[-1]
-    sums = (hits * np.take_along_axis(precision, ends, axis=0)).sum(axis=0)
+    sums = (hits * np.take_along_axis(precision, last_equal, axis=0)).sum(axis=0)
     return np.divide(sums, totals, out=np.full(len(totals), np.nan), where=totals > 0)
 
 

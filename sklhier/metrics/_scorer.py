@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import make_scorer
 
 from sklhier._targets.paths import holds_levels, resolve_taxonomy, with_paths
-from sklhier._utils.pipelines import ask, classifier_within, holds_classifier
+from sklhier._utils.pipelines import call_classifier, classifier_within, holds_classifier
 from sklhier._utils.typing import Classifier, Features, Floats, SampleWeight, Target
 from sklhier.exceptions import TargetError
 from sklhier.metrics._information import icm_score
@@ -117,7 +117,7 @@ def make_hierarchical_scorer(
         have (other estimators of paths need no taxonomy). Give it if the labels of a test fold may
         be new to the estimator.
     greater_is_better : bool, default=True
-        Whether a callable `metric` grows with quality; known for those given by name.
+        Whether larger values of a callable `metric` are better; ignored for metrics by name.
     **kwargs : dict
         Handed on to the metric, such as ``average="samples"``.
 
@@ -203,7 +203,7 @@ class _HierarchicalScorer(BaseEstimator):
         taxonomy = self.taxonomy
         inner: Any = classifier_within(estimator) if holds_classifier(estimator) else None
         if hasattr(inner, "closed_sets") and taxonomy in (None, inner.taxonomy_):
-            # The classifier alone knows what the columns of an indicator stand for.
+            # Only the classifier knows the labels of the columns of an indicator.
             answers = self._answers(estimator, X, inner.taxonomy_)
             if self.method == "predict":
                 answers = inner.closed_sets(answers)
@@ -213,7 +213,7 @@ class _HierarchicalScorer(BaseEstimator):
         return y, self._answers(estimator, X, taxonomy), taxonomy
 
     def _is_spelled_out(self, estimator: Classifier, y: Target) -> bool:
-        """Whether predicted and true paths are all that is known of the taxonomy."""
+        """Whether the taxonomy follows from the predicted and true paths alone."""
         return (
             self.method == "predict" and holds_levels(y, None) and not holds_classifier(estimator)
         )
@@ -222,9 +222,9 @@ class _HierarchicalScorer(BaseEstimator):
         if self.method == "predict":
             return estimator.predict(X)
         if self.method == "predict_top_k":
-            return ask(estimator, self.method, X, k=self.kwargs["k"])[0]
+            return call_classifier(estimator, self.method, X, k=self.kwargs["k"])[0]
         own = classifier_within(estimator).taxonomy_
-        return _aligned(np.asarray(ask(estimator, self.method, X)), own, taxonomy)
+        return _aligned(np.asarray(call_classifier(estimator, self.method, X)), own, taxonomy)
 
     def __call__(
         self, estimator: Classifier, X: Features, y: Target, sample_weight: SampleWeight = None

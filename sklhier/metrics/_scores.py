@@ -1,4 +1,4 @@
-"""Hierarchical precision, recall and F: those of the sets of all ancestors."""
+"""Hierarchical precision, recall and F: of the labels with all their ancestors."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _NONE_SHOWN = "no difference shown"
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Comparison:
-    """What :func:`compare` found: scores, and differences to the first estimator, the baseline.
+    """Result of :func:`compare`: scores, and differences to the first estimator, the baseline.
 
     Attributes
     ----------
@@ -269,10 +269,10 @@ def compare(
 
     Notes
     -----
-    The intervals say how far the choice of the rows that were scored matters, given the fitted
+    The intervals show how much the scores depend on the choice of the scored rows, for the fitted
     models. They leave out that other training rows would have given other models. They are not
-    widened for looking at several measures or estimators: of twenty differences that are none,
-    one is expected to be shown at 95 %.
+    widened for several measures or estimators: at 95 %, one of twenty differences that do not exist
+    is expected to be shown.
 
     References
     ----------
@@ -413,7 +413,7 @@ def compare_with_flat(
     )
 
 
-# -- what is given ------------------------------------------------------------------------
+# -- reading arguments ---------------------------------------------------------------------
 
 
 def _read_estimators(
@@ -499,8 +499,8 @@ def _sums_of_units(
     rows = np.concatenate([test for _, test in folds])
     units = np.unique(rows if groups is None else np.asarray(groups)[rows], return_inverse=True)[1]
     weights = np.ones(len(rows)) if data.weights is None else data.weights[rows]
-    counted = np.unique(data.nodes[rows[weights > 0]])
-    levels = np.flatnonzero((data.taxonomy.path_ids(counted) >= 0).any(axis=0))
+    used = np.unique(data.nodes[rows[weights > 0]])
+    levels = np.flatnonzero((data.taxonomy.path_ids(used) >= 0).any(axis=0))
     parts = []
     for first in range(0, len(answers), len(folds)):
         nodes = [

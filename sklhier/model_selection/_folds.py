@@ -1,4 +1,4 @@
-"""What tuning and comparing share: rows, folds and weights."""
+"""Samples, folds and weights of tuning and comparing."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class LabelledData:
     Attributes
     ----------
     X, y
-        As given by the user.
+        As the user passed them.
     labels : ndarray, shape (n_samples,)
-        `y` as names of nodes, for those who know nothing else.
+        `y` as names of nodes, for estimators without a taxonomy.
     nodes : ndarray of int32, shape (n_samples,)
         `y` as ids of nodes.
     taxonomy : Taxonomy

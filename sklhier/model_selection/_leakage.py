@@ -1,4 +1,4 @@
-"""How much better models are on the samples they were trained on, level by level."""
+"""Accuracy on training samples against held-out samples, level by level."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["LeakageReport", "leakage_report"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LeakageReport:
-    """What :func:`leakage_report` found: accuracy on seen and on held-out samples.
+    """Result of :func:`leakage_report`: accuracy on training and on held-out samples.
 
     Attributes
     ----------
@@ -85,15 +85,15 @@ class LeakageReport:
         return "\n".join([title, text_table(self._rows()), *self._sentences()])
 
     def _sentences(self) -> list[str]:
-        """Say what the gap means for a stage that learns from the one above."""
+        """Explain the gap to a stage that learns from the one above."""
         if len(self.levels) == 1:
             return ["There is one level: no model learns from another one."]
         worst = int(np.argmax(self.optimism[:-1]))
         level, seen, unseen = self.levels[worst], self.in_sample[worst], self.out_of_fold[worst]
         return [
-            f"What the models of level {level} say of their own training samples is right for",
-            f"{seen:.1%} of them; for new samples it would be right for {unseen:.1%}. A model below",
-            "that learns from the former trusts it too much: show it out-of-fold outputs.",
+            f"The models of level {level} are right for {seen:.1%} of their training samples, and would",
+            f"be right for {unseen:.1%} of new ones. A model below that learns from outputs for training",
+            "samples trusts them too much: give it out-of-fold outputs.",
         ]
 
     def _repr_html_(self) -> str:
@@ -111,17 +111,17 @@ def leakage_report(
     sample_weight: SampleWeight = None,
     n_jobs: int | None = None,
 ) -> LeakageReport:
-    """Tell how optimistic outputs are for the samples that models were trained on.
+    """Measure how much better models predict their own training samples than new ones.
 
-    The estimator is fitted to all samples and asked about them (in-sample), and fitted to the
-    training part of each fold and asked about the others (out-of-fold). The difference at a level is
-    what a model below would be misled by if it were chained without held-out outputs.
+    The estimator is fitted to all samples and predicts them (in-sample). It is also fitted to the
+    training part of each fold and predicts the other samples (out-of-fold). The difference at a level
+    shows how far a model below would be misled by a chain without held-out outputs.
 
     Parameters
     ----------
     estimator : estimator
-        A classifier of this package, or a Pipeline or search that ends in one. A `chain` is left out:
-        the stages are looked at as they are by themselves.
+        A classifier of this package, or a Pipeline or search that ends in one. It is fitted
+        without its `chain`: each stage is measured alone.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples.
     y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists

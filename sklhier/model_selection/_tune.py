@@ -14,7 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklhier._folds.stratified import rare_class_warning
 from sklhier._targets.paths import resolve_taxonomy
-from sklhier._utils.pipelines import Route, ask, classifier_within, route_to_classifier
+from sklhier._utils.pipelines import Route, call_classifier, classifier_within, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
 from sklhier._utils.typing import (
     Classifier,
@@ -41,7 +41,7 @@ _SignedMetric = tuple[Metric, int]  # and the sign that makes more better
 
 @dataclass(frozen=True, repr=False, eq=False)
 class DecoderSearch:
-    """What :func:`tune_decoder` found.
+    """Result of :func:`tune_decoder`.
 
     Attributes
     ----------
@@ -52,9 +52,9 @@ class DecoderSearch:
         negated.
     best_index_ : int or None
         Position of the best decoder, the first of equals. None, as what follows, with several metrics
-        of which none was named to decide.
+        none of which is named to decide.
     best_decoder_ : str, Decoder or None
-        The best decoder, as it was given.
+        The best decoder, as the user passed it.
     best_score_ : float or None
         Its mean score.
     best_estimator_ : estimator or None
@@ -182,7 +182,7 @@ def tune_decoder(
     Warns
     -----
     RareClassWarning
-        If a class has a single row: where that is held out, no model knows the class.
+        If a class has a single row: the fold that holds it out trains without the class.
 
     See Also
     --------
@@ -328,11 +328,11 @@ def _scores_of_fold(
     decoders: list[str | Decoder],
     metrics: list[_SignedMetric],
 ) -> Floats:
-    """Fit once, ask once; return scores of shape (n_decoders, n_metrics)."""
+    """Fit once and predict once; return scores of shape (n_decoders, n_metrics)."""
     X, y, weights = train
     estimator.fit(X, y, **weight_params(route, weights))
     X, y, weights = test
-    node_proba = ask(estimator, "predict_node_proba", X)
+    node_proba = call_classifier(estimator, "predict_node_proba", X)
     classifier = classifier_within(estimator)
     answers = (classifier.decode(node_proba, decoder) for decoder in decoders)
     scores = [
@@ -368,7 +368,7 @@ def _best(results: dict[str, Any], decider: str) -> int:
 def _refitted(
     estimator: Classifier, route: Route, decoder: str | Decoder | None, data: LabelledData
 ) -> Any:
-    """Fit as in the folds, then set the decoder: a search within has chosen without it there, too."""
+    """Fit as in the folds, then set the decoder: searches within choose without it in both."""
     fitted = clone(estimator).fit(data.X, data.y, **weight_params(route, data.weights))
     classifier_within(fitted).set_params(decoder=clone(decoder, safe=False))
     return fitted.set_params(**{f"{route.prefix}decoder": clone(decoder, safe=False)})

@@ -1,4 +1,4 @@
-"""What the constructors of a taxonomy read: names and edges, numbered but not yet sorted."""
+"""Names and edges of a taxonomy, numbered but not yet sorted, from what its constructors take."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def tree_of_levels(
 ) -> tuple[list[str], list[int], list[int], list[Hashable], Any]:
     """Return names, edges and steps of all paths and their beginnings, and each row's node.
 
-    Level by level: a node is told by its parent and its step. Siblings are sorted.
+    Level by level: parent and step identify a node. Siblings are sorted.
     """
     names: list[str] = []
     steps: list[Hashable] = []
@@ -142,13 +142,13 @@ def tree_of_levels(
         in_order = sorted(range(len(uniques)), key=lambda code: sort_key(uniques[code]))
         rank = np.empty(len(uniques), dtype=np.int64)
         rank[in_order] = np.arange(len(uniques))
-        here = np.flatnonzero(codes[:, level] >= 0)
-        keys = (node_of_row[here] + 1) * len(uniques) + rank[codes[here, level]]
+        rows = np.flatnonzero(codes[:, level] >= 0)
+        keys = (node_of_row[rows] + 1) * len(uniques) + rank[codes[rows, level]]
         distinct, inverse = np.unique(keys, return_inverse=True)
         owners, ranks = np.divmod(distinct, max(len(uniques), 1))
         own = [uniques[in_order[position]] for position in ranks.tolist()]
         above = (owners - 1).tolist()
-        node_of_row[here] = inverse + len(names)
+        node_of_row[rows] = inverse + len(names)
         if level:
             parents += above
             children += range(len(names), len(names) + len(own))
@@ -161,7 +161,7 @@ def tree_of_levels(
 
 
 def _joined(names: list[str], above: list[int], steps: list[Any], sep: str) -> Iterator[str]:
-    """Name nodes by their paths; steps of different types that print alike are told apart."""
+    """Name nodes by their paths; steps that print alike get their type added."""
     texts = [_escaped(step, sep) for step in steps]
     count: dict[tuple[int, str], int] = {}
     for parent, text in zip(above, texts, strict=True):

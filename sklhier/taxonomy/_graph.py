@@ -67,7 +67,7 @@ def segment_argmax(values: Floats, offsets: Offsets) -> Rows:
 
 
 def csr_of_pairs(owners: NodeIds, members: NodeIds, n_owners: int) -> tuple[Offsets, NodeIds]:
-    """Group `members` by their owner, in the order given: ``(offsets, members)``."""
+    """Group `members` by their owner, in stable order: ``(offsets, members)``."""
     order = np.argsort(owners, kind="stable")
     return offsets_of(np.bincount(owners, minlength=n_owners)), members[order]
 
@@ -78,12 +78,12 @@ def entry_rows(members: sparse.csr_array) -> Rows:
 
 
 def cell_keys(rows: Rows, columns: Any, n_columns: int) -> Rows:
-    """Return numbers of cells of a table; int64, for there may be more than int32 can count."""
+    """Return numbers of the entries of a table; int64, since int32 may be too small."""
     return rows.astype(np.int64) * n_columns + columns
 
 
 def contained(wanted: Rows, keys: Rows) -> Bools:
-    """Return whether each key is among ascending ones."""
+    """Return whether each of `wanted` is among ascending keys."""
     if not len(keys):
         return np.zeros(len(wanted), dtype=bool)
     return keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
@@ -104,7 +104,7 @@ def with_columns(table: sparse.csr_array, columns: NodeIds, n_columns: int) -> s
 
 
 def most_specific(closed: sparse.csr_array, parents: NodeIds, children: NodeIds) -> Bools:
-    """Tell which entries of sets of nodes have no child in their set.
+    """Return a mask of the entries of sets of nodes that have no child in their set.
 
     Parameters
     ----------
@@ -153,8 +153,8 @@ def breadth_first(
         starts = offsets[wave]
         wave = members[concatenated_ranges(starts, offsets[wave + 1] - starts)]
         if not is_tree:
-            distinct, first, seen = np.unique(wave, return_index=True, return_counts=True)
-            missing[distinct] -= seen
+            distinct, first, visits = np.unique(wave, return_index=True, return_counts=True)
+            missing[distinct] -= visits
             ready = missing[distinct] == 0
             wave = wave[np.sort(first[ready])]
     sizes = [len(wave) for wave in waves]
@@ -169,21 +169,21 @@ def find_cycle(parents: NodeIds, children: NodeIds, remaining: Bools) -> list[in
     """
     inside = remaining[parents] & remaining[children]
     parent_of = dict(zip(children[inside].tolist(), parents[inside].tolist(), strict=True))
-    seen: dict[int, int] = {}
+    visits: dict[int, int] = {}
     walk: list[int] = []
     node = next(iter(parent_of))
-    while node not in seen:
-        seen[node] = len(walk)
+    while node not in visits:
+        visits[node] = len(walk)
         walk.append(node)
         node = parent_of[node]
-    return [node, *reversed(walk[seen[node] :])]
+    return [node, *reversed(walk[visits[node] :])]
 
 
 def preorder(parents: NodeIds) -> tuple[NodeIds, NodeIds]:
     """Return the preorder position and the subtree size of every node of a tree.
 
     Parents come before children and ``parents[0]`` is ignored. The nodes at and below ``v``
-    are those at positions ``[position[v], position[v] + size[v])``. Two plain loops: a sweep by
+    are those at positions ``[position[v], position[v] + size[v])``. Two plain loops: a pass by
     levels would take one array operation for each of the levels of a long chain.
     """
     up = parents.tolist()

@@ -1,4 +1,4 @@
-"""Extremes over ancestors and descendants: one array operation for each level of a taxonomy.
+"""Level passes: extremes over ancestors or descendants, one array operation for each level.
 
 Tables hold a node in each row and a sample in each column, so that a node's numbers lie
 side by side in memory. The root takes no part.
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Step(NamedTuple):
-    """Some nodes of one level, and what they are related to.
+    """One level of a pass: some of its nodes, with their parents or their children.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ def minimum_from_above(values: Floats, taxonomy: Taxonomy) -> None:
     Parameters
     ----------
     values : ndarray of float64, shape (n_nodes, n_rows)
-        Changed; that of the root stays and is not looked at.
+        Changed; that of the root is neither read nor changed.
     taxonomy : Taxonomy
         A tree or DAG.
     """
@@ -102,7 +102,7 @@ def maximum_from_below(values: Floats, taxonomy: Taxonomy) -> None:
     Parameters
     ----------
     values : ndarray of float64, shape (n_nodes, n_rows)
-        Changed; that of the root stays and is not looked at.
+        Changed; that of the root is neither read nor changed.
     taxonomy : Taxonomy
         A tree or DAG.
     """

@@ -1,4 +1,4 @@
-"""Numbers for the nodes of a taxonomy, as users may give them."""
+"""Weights and other numbers for nodes, in the forms that users pass."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def _equal(taxonomy: Taxonomy) -> Floats:
 
 
 def _information_gains(taxonomy: Taxonomy) -> Floats:
-    """Return what a node tells beyond the most informative of its parents, in bits."""
+    """Return the information of a node beyond its most informative parent, in bits."""
     information = taxonomy.information
-    known = np.zeros(taxonomy.n_nodes)
-    np.maximum.at(known, taxonomy.edge_children, information[taxonomy.edge_parents])
-    return information - known
+    of_parents = np.zeros(taxonomy.n_nodes)
+    np.maximum.at(of_parents, taxonomy.edge_children, information[taxonomy.edge_parents])
+    return information - of_parents
 
 
 def _sibling_shares(taxonomy: Taxonomy) -> Floats:
@@ -54,7 +54,7 @@ def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool
     taxonomy : Taxonomy
         The taxonomy.
     name : str
-        What they are called in error messages.
+        Name in error messages.
     levels : bool
         Whether there may be one number for each level instead.
 
@@ -71,20 +71,22 @@ def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool
                 f"`{name}` must have a number for each node, got none for {missing[0]!r}."
             )
         values = [values[node] for node in taxonomy.nodes[1:]]
-    given = np.asarray(values, dtype=np.float64)
-    if levels and given.shape == (taxonomy.n_levels,):
+    numbers = np.asarray(values, dtype=np.float64)
+    if levels and numbers.shape == (taxonomy.n_levels,):
         # As many nodes as levels: one node for each level, so that both readings are one.
-        given = given[taxonomy.depths[1:] - 1]
-    if given.shape != (n_nodes,):
+        numbers = numbers[taxonomy.depths[1:] - 1]
+    if numbers.shape != (n_nodes,):
         or_level = f", or for each of the {taxonomy.n_levels} levels" if levels else ""
         raise ValueError(
             f"`{name}` must have a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
-            f"{or_level}, got shape {given.shape}."
+            f"{or_level}, got shape {numbers.shape}."
         )
-    bad = ~np.isfinite(given) | (given < 0)
+    bad = ~np.isfinite(numbers) | (numbers < 0)
     if bad.any():
-        raise ValueError(f"`{name}` must hold finite numbers of 0 or more, got {given[bad][0]:g}.")
-    return given
+        raise ValueError(
+            f"`{name}` must hold finite numbers of 0 or more, got {numbers[bad][0]:g}."
+        )
+    return numbers
 
 
 def read_node_weight(weight: Any, taxonomy: Taxonomy, name: str = "node_weight") -> Floats:
@@ -98,7 +100,7 @@ def read_node_weight(weight: Any, taxonomy: Taxonomy, name: str = "node_weight")
     taxonomy : Taxonomy
         The taxonomy.
     name : str, default="node_weight"
-        What it is called in error messages.
+        Name in error messages.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Labels and steps of paths as users write them, one by one and by column."""
+"""Parsing of labels and of paths, one by one and by column."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def is_missing(value: object) -> bool:
 
 
 def is_padding(value: object) -> bool:
-    """Whether `value` fills up a path that ends before: missing, or the empty string."""
+    """Whether `value` is padding behind the end of a path: missing, or the empty string."""
     return is_missing(value) or (isinstance(value, str) and value == "")
 
 
 def plain(name: Any) -> Hashable:
-    """Return a numpy scalar as the Python object it stands for, anything else as it is."""
+    """Return a numpy scalar as a Python object, anything else unchanged."""
     return name.item() if isinstance(name, np.generic) else name
 
 
@@ -75,7 +75,7 @@ def is_collection(value: object) -> bool:
 def members_by_row(label_sets: Iterable[Any]) -> tuple[list[Any], Rows]:
     """Return the labels of all rows one after the other, and the number in each row.
 
-    None and NaN are empty rows. Whatever else is no collection is refused.
+    None and NaN are empty rows. Anything else that is no collection is refused.
     """
     rows = [() if is_missing(labels) else labels for labels in label_sets]
     for row, labels in enumerate(rows):
@@ -127,7 +127,7 @@ def read_bits(table: Any) -> sparse.csr_array:
 
 
 def _level_columns(Y: Any) -> tuple[list[list[Any]], int]:
-    """Return the cells of a table of levels by column, and the number of rows."""
+    """Return the values of a table of levels by column, and the number of rows."""
     if hasattr(Y, "columns") and hasattr(Y, "shape"):  # pandas and polars frames
         columns = [np.asarray(Y[name]).tolist() for name in Y.columns]
         return columns, Y.shape[0]
@@ -150,12 +150,12 @@ def factorize_levels(Y: Any) -> tuple[list[list[Hashable]], Any]:
     columns : list of lists of hashable
         Distinct steps at each level, in order of appearance.
     codes : ndarray of int64, shape (n_samples, n_levels)
-        Position of each cell in ``columns[level]``.
+        Position of each value in ``columns[level]``.
     """
-    cells, n_rows = _level_columns(Y)
-    codes = np.empty((n_rows, len(cells)), dtype=np.int64)
+    values_by_level, n_rows = _level_columns(Y)
+    codes = np.empty((n_rows, len(values_by_level)), dtype=np.int64)
     columns: list[list[Hashable]] = []
-    for level, column in enumerate(cells):
+    for level, column in enumerate(values_by_level):
         position: dict[Any, int] = {}
         uniques: list[Hashable] = []
         for value in dict.fromkeys(column):
@@ -182,7 +182,7 @@ def refuse_gaps(
 ) -> None:
     """Raise a TargetError for an empty path, or one with padding before its end.
 
-    `numbers` are those by which the errors call the rows, by default their positions.
+    Errors name rows by `numbers`, by default their positions.
     """
     padded = codes < 0
     empty = padded.all(axis=1)

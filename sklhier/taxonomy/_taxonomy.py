@@ -38,7 +38,7 @@ __all__ = ["ROOT", "Taxonomy", "TaxonomyLike"]
 
 
 class _Root:
-    """The name of a root that was added over several roots; there is one."""
+    """The name of an artificial root over several roots; it has one instance."""
 
     def __repr__(self) -> str:
         return "<root>"
@@ -81,8 +81,8 @@ class Taxonomy:
         Edge ``i`` goes from ``names[parents[i]]`` to ``names[children[i]]``. Siblings keep the
         order of their edges.
     steps : sequence of hashable, length n, default=None
-        What one step to each node is called within a path, where that differs from the name (the
-        last part of a name that is itself a path).
+        Name of each node as a step of a path, where it differs from its name (the last part of a
+        name that is itself a path).
     root : int, default=None
         Position of the root. By default every node without a parent is a root, with an
         artificial one above them if there are several.
@@ -296,7 +296,7 @@ class Taxonomy:
         y : array-like of str, shape (n_samples,)
             Paths; repeated and inner ones are fine.
         sep : str, default="/"
-            What separates the steps.
+            Separator of the steps.
 
         Returns
         -------
@@ -340,7 +340,7 @@ class Taxonomy:
         Y : array-like, shape (n_samples, n_levels), DataFrame, or list of lists
             Steps of each path from the top.
         sep : str, default="/"
-            What joins the steps in the names.
+            Separator of the steps in the names.
 
         Returns
         -------
@@ -465,7 +465,10 @@ class Taxonomy:
 
     @frozen_property
     def child_offsets(self) -> Offsets:
-        """Children of node ``v`` are ``edge_children[child_offsets[v]:child_offsets[v + 1]]``."""
+        """Offsets of the children in ``edge_children`` (ndarray of intp, shape (n_nodes + 1,)).
+
+        Children of node ``v`` are ``edge_children[child_offsets[v]:child_offsets[v + 1]]``.
+        """
         counts = np.bincount(self._edges[0], minlength=self.n_nodes)
         return ops.offsets_of(counts)
 
@@ -506,7 +509,10 @@ class Taxonomy:
 
     @frozen_property
     def level_offsets(self) -> Offsets:
-        """Ids of depth ``d`` are ``[level_offsets[d], level_offsets[d + 1])``."""
+        """Offsets of the levels (ndarray of intp, shape (n_levels + 2,)).
+
+        Ids of depth ``d`` are ``[level_offsets[d], level_offsets[d + 1])``.
+        """
         return ops.offsets_of(np.bincount(self._depths))
 
     @frozen_property
@@ -551,8 +557,8 @@ class Taxonomy:
     def information(self) -> Floats:
         """Information of every node in bits (ndarray of float64, shape (n_nodes,)); root 0.
 
-        The binary logarithm of the number of leaves over the number at and below the node: what
-        one learns from it if all leaves are equally probable.
+        The binary logarithm of the number of leaves over the number at and below the node: the
+        information of the node if all leaves are equally probable.
         """
         return np.log2(len(self.leaf_ids) / self.n_leaves_below)
 
@@ -562,7 +568,7 @@ class Taxonomy:
         heights = np.zeros(self.n_nodes, dtype=np.int32)
         above, below = self._edges
         bounds = np.searchsorted(above, self.level_offsets).tolist()
-        for start, stop in reversed(list(pairwise(bounds))):  # the children's are known by then
+        for start, stop in reversed(list(pairwise(bounds))):  # children come first
             np.maximum.at(heights, above[start:stop], heights[below[start:stop]] + 1)
         return heights
 
@@ -721,7 +727,7 @@ class Taxonomy:
         return self._restricted(set(self._reached(start, up=False)), start)
 
     def prune(self, names: Iterable[Hashable]) -> Self:
-        """Return the taxonomy without some nodes and what only they lead to.
+        """Return the taxonomy without some nodes and the nodes that only they lead to.
 
         Examples
         --------
@@ -868,11 +874,11 @@ class Taxonomy:
         keys, children = self._step_edges
         nodes = np.zeros(codes.shape[0], dtype=np.int32)
         for level, uniques in enumerate(columns):
-            known = np.fromiter(
+            step_codes = np.fromiter(
                 map(self._step_codes.get, uniques, repeat(-1)), np.int64, len(uniques)
             )
             rows = np.flatnonzero((codes[:, level] >= 0) & (nodes >= 0))
-            step = known[codes[rows, level]]
+            step = step_codes[codes[rows, level]]
             wanted = nodes[rows] * np.int64(len(self._step_codes)) + step
             found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
             hit = (keys[found] == wanted) & (step >= 0)
@@ -884,15 +890,15 @@ class Taxonomy:
     def members_of(self, label_sets: Iterable[Any]) -> sparse.csr_array:
         """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes), root left out.
 
-        `label_sets`, and what raises, as for :meth:`binarize`.
+        `label_sets`, and the errors, as for :meth:`binarize`.
         """
         labels, counts = members_by_row(label_sets)
         nodes = self.ids(labels)
         if (nodes < 0).any():
             unknown = [labels[entry] for entry in np.flatnonzero(nodes < 0).tolist()]
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
-        cells = ((nodes > 0).astype(np.float64), nodes, ops.offsets_of(counts))
-        return ops.marked(sparse.csr_array(cells, shape=(len(counts), self.n_nodes)))
+        marks = ((nodes > 0).astype(np.float64), nodes, ops.offsets_of(counts))
+        return ops.marked(sparse.csr_array(marks, shape=(len(counts), self.n_nodes)))
 
     def most_specific_of(self, closed: sparse.csr_array) -> sparse.csr_array:
         """Leave out of each row the nodes that have a descendant in it.
@@ -929,7 +935,7 @@ class Taxonomy:
         Returns
         -------
         Y : csr_array or ndarray of int64, shape (n_samples, n_nodes - 1)
-            1 for what is in the set, 0 for the rest.
+            1 for the members of the set, 0 for the rest.
 
         Raises
         ------
@@ -998,7 +1004,7 @@ class Taxonomy:
             members = self.most_specific_of(sparse.csr_array(members @ self.ancestor_closure))
         return grouped(self.node_names[members.indices].tolist(), members.indptr)
 
-    # -- seeing ---------------------------------------------------------------------------
+    # -- display --------------------------------------------------------------------------
 
     def to_frame(self) -> Any:
         """Return a :class:`pandas.DataFrame` with a row for each node, an artificial root left out.
