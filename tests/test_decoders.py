@@ -353,7 +353,7 @@ def test_errors_that_need_the_taxonomy():
     for decoder, match in (
         (LevelWeighted("top"), "`weights` must be one of .*'uniform'.*, got 'top'"),
         (LevelWeighted([1, 2]), r"for each of the 3 levels, got shape \(2,\)"),
-        (LevelWeighted({"A": 1}), "weights has no number for the node 'B'"),
+        (LevelWeighted({"A": 1}), "`weights` must have a number for each node, got none for 'B'"),
         (LevelWeighted([1, 1, -1]), "0 or more"),
         (Darts(reward="depth"), "`reward` is 'leaves' or a number for each node"),
         (CostMatrix({}), "no action"),

@@ -229,7 +229,7 @@ def test_bad_taxonomies_name_the_culprit():
     raises("cycle", Taxonomy.from_parents, {"a": "b", "b": "a"})
     raises("DiGraph", Taxonomy.from_networkx, nx.Graph([("a", "b")]))
     raises("empty step", Taxonomy.from_paths, ["a//b"], error=TargetError)
-    raises("1-D path strings", Taxonomy.from_paths, [["a", "b"]], error=TargetError)
+    raises("must be 1-D for from_paths", Taxonomy.from_paths, [["a", "b"]], error=TargetError)
     raises("got 3", Taxonomy.from_paths, ["a", 3], error=TargetError)
     raises("gap in its path", Taxonomy.from_levels, [["a", None, "b"]], error=TargetError)
     raises("label of row 1 is missing", Taxonomy.from_levels, [["a"], [None]], error=TargetError)

@@ -150,9 +150,8 @@ def _weighted_counts(bins: Rows, weights: Floats, n_nodes: int) -> Floats:
     size = n_nodes * _N_BINS
     weights = np.broadcast_to(weights, bins.shape).ravel()
     counts: Any = np.bincount(bins.ravel(), weights=weights, minlength=size)
-    return counts.reshape(n_nodes, _N_BINS).astype(
-        np.float64
-    )  # np.bincount of no entry returns integers
+    # Without entries, np.bincount returns integers.
+    return counts.reshape(n_nodes, _N_BINS).astype(np.float64)
 
 
 def _sums_by(groups: Any, table: Floats, n_groups: int) -> Floats:

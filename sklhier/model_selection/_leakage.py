@@ -91,8 +91,8 @@ class LeakageReport:
         worst = int(np.argmax(self.optimism[:-1]))
         level, seen, unseen = self.levels[worst], self.in_sample[worst], self.out_of_fold[worst]
         return [
-            f"The models of level {level} are right for {seen:.1%} of their training samples, and would",
-            f"be right for {unseen:.1%} of new ones. A model below that learns from outputs for training",
+            f"The models of level {level} are right for {seen:.1%} of their own training samples,",
+            f"and for {unseen:.1%} of new ones. A model below that learns from outputs for training",
             "samples trusts them too much: give it out-of-fold outputs.",
         ]
 
