@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import joblib
 import numpy as np
@@ -187,7 +187,7 @@ def _read(options: argparse.Namespace) -> Corpus:
     return Corpus(Path(options.file).name, texts, labels, taxonomy)
 
 
-def _open(options: argparse.Namespace) -> Any:
+def _open(options: argparse.Namespace) -> TextIO:
     path = Path(options.file)
     try:
         with path.open("rb") as raw:
@@ -198,7 +198,7 @@ def _open(options: argparse.Namespace) -> Any:
         raise CommandError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _reader(options: argparse.Namespace, opened: Any) -> Any:
+def _reader(options: argparse.Namespace, opened: TextIO) -> Any:
     """Return a csv reader; the first line tells whether commas, tabs or semicolons separate."""
     first = opened.readline()
     opened.seek(0)
@@ -337,7 +337,7 @@ def _measures(taxonomy: Taxonomy, true: Labels, predicted: Labels) -> dict[str, 
     return {name: f"{value:.3f}" for name, value in values.items()}
 
 
-def _answer(model: Any, questions: Sequence[str]) -> None:
+def _answer(model: Pipeline, questions: Sequence[str]) -> None:
     """Print the path of each question with the probability at each level."""
     X = model[:-1].transform(list(questions))
     classifier = model[-1]

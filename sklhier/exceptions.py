@@ -214,7 +214,7 @@ class LocalFitError(ValueError):
     _what = "fitted on"
 
     @classmethod
-    def at(cls, original: Exception, estimator: Any, place: Any, n_rows: int) -> Self:
+    def at(cls, original: Exception, estimator: object, place: Any, n_rows: int) -> Self:
         """Word the failure of `estimator` at a place, which prints as "node 'a'".
 
         A TypeError stays one, for callers that catch it.
@@ -238,7 +238,7 @@ class LocalPredictError(LocalFitError):
     _what = "asked about"
 
     @classmethod
-    def not_a_distribution(cls, estimator: Any, place: Any, n_rows: int, what: str) -> Self:
+    def not_a_distribution(cls, estimator: object, place: Any, n_rows: int, what: str) -> Self:
         """Scores that cannot be turned into probabilities."""
         return cls.at(
             ValueError(f"{what}. Use another base estimator at this node (`node_estimators`)"),

@@ -5,8 +5,6 @@ Give a :class:`Chain`, or its name, to a classifier as ``chain=``.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sklearn.base import BaseEstimator
 
@@ -128,7 +126,7 @@ class Chain(BaseEstimator):
         return float(np.sqrt(np.average(np.sum(np.square(shown), axis=1), weights=weights))) or 1.0
 
 
-def resolve_chain(chain: Any) -> Chain | None:
+def resolve_chain(chain: str | Chain | None) -> Chain | None:
     """Return the chain of that name, the chain itself, or None.
 
     Raises

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sklhier._utils.typing import Floats
 from sklhier._utils.validation import check_choice
@@ -21,7 +21,7 @@ from sklhier.taxonomy._max_closure import RowGraphs, best_closed_nodes, rows_at_
 __all__ = ["METHODS", "make_consistent"]
 
 
-def make_consistent(scores: Any, taxonomy: Taxonomy, method: str) -> Floats:
+def make_consistent(scores: npt.ArrayLike, taxonomy: Taxonomy, method: str) -> Floats:
     r"""Return scores that never rise from a node to its child.
 
     With :math:`h` the scores, the result is

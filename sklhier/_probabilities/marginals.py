@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from sklhier._utils.frozen import frozen_property
 from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
@@ -310,7 +311,7 @@ class AnswerMarginals:
         return table
 
 
-def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
+def checked_node_proba(node_proba: npt.ArrayLike, taxonomy: Taxonomy) -> Floats:
     """Return user-given marginals as a clean array; refuse another shape or values."""
     table = np.asarray(node_proba, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] != taxonomy.n_nodes:

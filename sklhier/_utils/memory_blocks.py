@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn import get_config
 
 __all__ = ["bounded_blocks", "most_numbers", "row_blocks"]
@@ -23,7 +23,7 @@ def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n_rows))
 
 
-def bounded_blocks(counts: Any, limit: int) -> Iterator[slice]:
+def bounded_blocks(counts: npt.ArrayLike, limit: int) -> Iterator[slice]:
     """Yield ranges of positions whose counts add up to `limit` at most, or hold one position."""
     totals = np.cumsum(counts, dtype=np.int64)
     start = 0

@@ -19,6 +19,7 @@ NodeIds: TypeAlias = npt.NDArray[np.int32]
 Rows: TypeAlias = npt.NDArray[np.intp]
 Offsets: TypeAlias = npt.NDArray[np.intp]
 Integers: TypeAlias = npt.NDArray[np.integer]
+Numbers: TypeAlias = npt.NDArray[np.number]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Objects: TypeAlias = npt.NDArray[np.object_]
@@ -38,7 +39,7 @@ class Frame(Protocol):
     def shape(self) -> tuple[int, int]:
         """Number of rows and of columns."""
 
-    def __getitem__(self, name: Any, /) -> Any: ...
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 # Samples: arrays, sparse matrices, data frames, or lists of whatever base estimators read.
@@ -56,7 +57,9 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 class Splitter(Protocol):
     """A cross-validation splitter, as those of scikit-learn."""
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
+    def split(
+        self, X: Features, y: Target | None = None, groups: Groups = None
+    ) -> Iterator[tuple[Rows, Rows]]:
         """Yield the rows to train on and those to test on."""
 
 
@@ -69,17 +72,17 @@ class Estimator(Protocol):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name."""
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, **params: object) -> Self:
         """Set parameters by name."""
 
 
 class Classifier(Estimator, Protocol):
     """A classifier, as those of scikit-learn."""
 
-    def fit(self, X: Any, y: Any, **params: Any) -> Self:
+    def fit(self, X: Features, y: Target, **params: object) -> Self:
         """Fit to samples and their labels."""
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Features) -> Any:
         """Return a label for each sample."""
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples, validate_data
 
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Features, Floats, SampleWeight
 from sklhier.exceptions import TargetError
 
 __all__ = [
@@ -23,10 +23,12 @@ __all__ = [
     "required_target",
 ]
 
+T = TypeVar("T")
+
 _INT32_MAX = np.iinfo(np.int32).max
 
 
-def prepare_features(estimator: Any, X: Any, *, reset: bool) -> Any:
+def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
     """Return X in a form whose rows can be taken; its values are not checked.
 
     Base estimators check their own input: texts, missing values and mixed frames pass.
@@ -82,7 +84,7 @@ def _indexable_sparse(X: Any) -> Any:
     return X
 
 
-def require_numeric_table(estimator: Any, X: Any, *, allow_nan: bool) -> None:
+def require_numeric_table(estimator: object, X: Features, *, allow_nan: bool) -> None:
     """Check a numeric X that no base estimator will check."""
     if sparse.issparse(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
         check_array(
@@ -94,7 +96,7 @@ def require_numeric_table(estimator: Any, X: Any, *, allow_nan: bool) -> None:
         )
 
 
-def required_target(estimator: Any, y: Any) -> Any:
+def required_target(estimator: object, y: T | None) -> T:
     """Return y, or raise a TargetError if there is none."""
     if y is None:
         raise TargetError(
@@ -103,7 +105,7 @@ def required_target(estimator: Any, y: Any) -> Any:
     return y
 
 
-def checked_weights(sample_weight: Any, n_samples: int) -> Floats | None:
+def checked_weights(sample_weight: SampleWeight, n_samples: int) -> Floats | None:
     """Return weights as a float array, or None.
 
     Raises
@@ -134,7 +136,7 @@ def checked_weights(sample_weight: Any, n_samples: int) -> Floats | None:
     return weights
 
 
-def check_probability(name: str, value: Any) -> float:
+def check_probability(name: str, value: object) -> float:
     """Return `value` as a float in [0, 1), or raise a ValueError that names it."""
     if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
         raise ValueError(f"`{name}` must be in [0, 1), got {value!r}.")

@@ -115,7 +115,7 @@ def _home(value: Any) -> str:
     return str(scope.get("__name__") or getattr(function, "__module__", None) or "")
 
 
-def _is_documented(value: Any) -> bool:
+def _is_documented(value: object) -> bool:
     """Whether `value` is callable and has a docstring of its own."""
     own_docstring = hasattr(value, "__name__") or "__doc__" in getattr(value, "__dict__", {})
     return callable(value) and own_docstring and isinstance(getattr(value, "__doc__", None), str)
@@ -152,7 +152,7 @@ def _public_objects(modules: Iterable[ModuleType]) -> list[_Entry]:
     return sorted(entries, key=lambda entry: (entry.module, entry.name))
 
 
-def _preference(export: tuple[str, str, Any, str]) -> tuple[int, str, bool, str]:
+def _preference(export: tuple[str, str, object, str]) -> tuple[int, str, bool, str]:
     module_name, name, value, _ = export
     return module_name.count("."), module_name, name != getattr(value, "__name__", name), name
 

@@ -15,7 +15,7 @@ from numpy.random import RandomState
 from scipy import sparse
 from sklearn.utils import check_random_state
 
-from sklhier._utils.typing import Floats, Labels, NodeIds
+from sklhier._utils.typing import Floats, Integers, Labels, NodeIds, Rows
 from sklhier._utils.validation import check_choice
 from sklhier.taxonomy import Taxonomy
 
@@ -320,25 +320,25 @@ def _zipf_shares(n_ranks: int, exponent: float) -> Floats:
     return np.asarray(shares / shares.sum())
 
 
-def _quantile_ranks(shares: Floats, quantiles: Floats) -> Any:
+def _quantile_ranks(shares: Floats, quantiles: Floats) -> Rows:
     """Return for each quantile in [0, 1) the index of the share it falls into."""
     ranks = np.searchsorted(np.cumsum(shares), quantiles, side="right")
     # The shares may sum to a little less than 1.
     return np.minimum(ranks, len(shares) - 1)
 
 
-def _draw_ranks(n_ranks: int, exponent: float, size: int, rng: RandomState) -> Any:
+def _draw_ranks(n_ranks: int, exponent: float, size: int, rng: RandomState) -> Rows:
     return _quantile_ranks(_zipf_shares(n_ranks, exponent), rng.uniform(size=size))
 
 
-def _draw_path_nodes(tree: Taxonomy, nodes: NodeIds, documents: Any, rng: RandomState) -> NodeIds:
+def _draw_path_nodes(tree: Taxonomy, nodes: NodeIds, documents: Rows, rng: RandomState) -> NodeIds:
     """Return for each word a node on the path of its document, all levels alike."""
     n_levels = tree.depths[nodes[documents]]
     levels = (rng.uniform(size=len(documents)) * n_levels).astype(np.intp)
     return tree.path_ids(nodes)[documents, levels]
 
 
-def _counts(words: Any, lengths: Any, vocabulary_size: int) -> Any:
+def _counts(words: Rows, lengths: Integers, vocabulary_size: int) -> Any:
     """Count the words of each document, as ``CountVectorizer`` does."""
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     ones = np.ones(len(words), dtype=np.int64)
@@ -347,7 +347,7 @@ def _counts(words: Any, lengths: Any, vocabulary_size: int) -> Any:
     return counts
 
 
-def _texts(words: Any, lengths: Any) -> list[str]:
+def _texts(words: Rows, lengths: Integers) -> list[str]:
     """Join the words of each document."""
     spelled = [f"w{word}" for word in words.tolist()]
     ends = np.cumsum(lengths).tolist()

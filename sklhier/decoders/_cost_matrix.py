@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from sklhier._probabilities.marginals import Marginals
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, Frame, NodeIds
 from sklhier.decoders._base import Decoder
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["CostMatrix"]
+
+
+Costs: TypeAlias = Mapping[Hashable | None, Mapping[Hashable, float]] | Frame | npt.ArrayLike
 
 
 class CostMatrix(Decoder):
@@ -39,6 +43,7 @@ class CostMatrix(Decoder):
     Examples
     --------
     >>> import numpy as np
+    import numpy.typing as npt
     >>> from sklhier import HierarchicalClassifier, Taxonomy
     >>> from sklhier.decoders import CostMatrix
     >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "b"])
@@ -57,7 +62,12 @@ class CostMatrix(Decoder):
     needs_all_nodes = True
     needs_probabilities = True
 
-    def __init__(self, costs: Any, actions: Any = None, labels: Any = None) -> None:
+    def __init__(
+        self,
+        costs: Costs,
+        actions: Sequence[Hashable] | None = None,
+        labels: Sequence[Hashable] | None = None,
+    ) -> None:
         self.costs = costs
         self.actions = actions
         self.labels = labels
@@ -95,16 +105,21 @@ class CostMatrix(Decoder):
         return _ids(actions, taxonomy), costs
 
 
-def _table(costs: Any, actions: Any, labels: Any) -> tuple[list[Hashable], list[Hashable], Floats]:
+def _table(
+    costs: Costs, actions: Sequence[Hashable] | None, labels: Sequence[Hashable] | None
+) -> tuple[list[Hashable], list[Hashable], Floats]:
     """Return the names of rows and columns, and the numbers; NaN where there is none."""
     if hasattr(costs, "columns"):
-        return list(costs.index), list(costs.columns), np.asarray(costs, dtype=np.float64)
+        frame: Any = costs
+        return list(frame.index), list(frame.columns), np.asarray(frame, dtype=np.float64)
     if isinstance(costs, Mapping):
         names = list(dict.fromkeys(label for row in costs.values() for label in row))
         rows = [[row.get(label, np.nan) for label in names] for row in costs.values()]
         return list(costs), names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
     table = np.asarray(costs, dtype=np.float64)
-    shape = tuple(0 if names is None else len(names) for names in (actions, labels))
+    actions = () if actions is None else actions
+    labels = () if labels is None else labels
+    shape = (len(actions), len(labels))
     if table.shape != shape:
         raise ValueError(
             "An array of costs must have a row for each of `actions` and a column for each of "

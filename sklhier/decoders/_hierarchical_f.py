@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from sklhier._probabilities.marginals import Marginals
 from sklhier._utils.memory_blocks import row_blocks
-from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.typing import Floats, Integers, NodeIds, Rows
 from sklhier._utils.validation import check_choice, check_number
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._level_weighted import add_along_paths
@@ -173,7 +172,7 @@ def _candidates(by_size: BySize, taxonomy: Taxonomy, beta: float) -> tuple[Rows,
     return rows, nodes, np.arange(len(rows)) - starts[rows]
 
 
-def _gains(by_size: BySize, beta: float, size: Any) -> Floats:
+def _gains(by_size: BySize, beta: float, size: int | Integers) -> Floats:
     """Return what each candidate adds to a set of a size."""
     parts = [proba * ((1 + beta**2) / (size + beta**2 * n)) for n, proba in by_size.items()]
     return np.sum(parts, axis=0)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from sklhier._probabilities.marginals import Marginals, Outcomes
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, NodeWeight
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._search import Objective, best_answers
 from sklhier.taxonomy import Taxonomy
@@ -59,7 +58,7 @@ class LevelWeighted(Decoder):
 
     needs_probabilities = True
 
-    def __init__(self, weights: Any = "uniform") -> None:
+    def __init__(self, weights: NodeWeight = "uniform") -> None:
         self.weights = weights
 
     def decode(self, marginals: Marginals) -> NodeIds:

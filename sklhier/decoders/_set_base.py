@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
+from sklhier._utils.typing import Bools
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["SetDecoder", "closed_above"]
@@ -76,7 +77,7 @@ class SetDecoder(BaseEstimator):
         """Raise a ValueError if a parameter does not fit the taxonomy."""
 
 
-def closed_above(chosen: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+def closed_above(chosen: Bools, taxonomy: Taxonomy) -> sparse.csr_array:
     """Return the nodes of a boolean table with their ancestors, the root left out."""
     closed = sparse.csr_array(
         sparse.csr_array(chosen, dtype=np.float64) @ taxonomy.ancestor_closure

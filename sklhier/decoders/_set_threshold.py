@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
-from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.typing import Floats, Integers, Rows
 from sklhier._utils.validation import check_choice, check_number, check_probability
 from sklhier.decoders._set_base import SetDecoder, closed_above
 from sklhier.taxonomy import Taxonomy
@@ -154,7 +154,7 @@ def _weighted_counts(bins: Rows, weights: Floats, n_nodes: int) -> Floats:
     return counts.reshape(n_nodes, _N_BINS).astype(np.float64)
 
 
-def _sums_by(groups: Any, table: Floats, n_groups: int) -> Floats:
+def _sums_by(groups: Integers, table: Floats, n_groups: int) -> Floats:
     sums = np.zeros((n_groups, table.shape[1]))
     np.add.at(sums, groups, table)
     return sums

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sklhier._probabilities.marginals import Marginals
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, NodeWeight
 from sklhier._utils.validation import check_number, check_probability
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import top_answers
@@ -17,7 +15,7 @@ from sklhier.taxonomy._node_weights import read_node_values
 __all__ = ["Climbing", "Darts", "InformationThreshold"]
 
 
-def _information(values: Any, taxonomy: Taxonomy, name: str) -> Floats:
+def _information(values: NodeWeight, taxonomy: Taxonomy, name: str) -> Floats:
     """Return the information of every node, 0 for the root."""
     if isinstance(values, str) and values == "leaves":
         return taxonomy.information
@@ -64,7 +62,7 @@ class InformationThreshold(Decoder):
     needs_all_nodes = True
     needs_probabilities = True
 
-    def __init__(self, tau: float = 0.5, information: Any = "leaves") -> None:
+    def __init__(self, tau: float = 0.5, information: NodeWeight = "leaves") -> None:
         self.tau = tau
         self.information = information
 
@@ -122,7 +120,7 @@ class Darts(Decoder):
     needs_all_nodes = True
     needs_probabilities = True
 
-    def __init__(self, accuracy_reward: float = 0.0, reward: Any = "leaves") -> None:
+    def __init__(self, accuracy_reward: float = 0.0, reward: NodeWeight = "leaves") -> None:
         self.accuracy_reward = accuracy_reward
         self.reward = reward
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._utils.typing import NodeIds
+from sklhier._utils.typing import NodeIds, Rows
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.taxonomy._parsing import is_missing, plain, sort_key
 
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-def checked_names(names: Iterable[Any], where: str) -> list[Any]:
+def checked_names(names: Iterable[object], where: str) -> list[Hashable]:
     """Return names as plain Python objects; refuse what cannot name a node."""
     checked = list(map(plain, names))
     if set(map(type, checked)) <= {str, int}:
@@ -35,8 +35,8 @@ def checked_names(names: Iterable[Any], where: str) -> list[Any]:
 
 
 def number_names(
-    above: list[Any], below: list[Any], more: list[Any]
-) -> tuple[list[Any], NodeIds, NodeIds]:
+    above: list[Hashable], below: list[Hashable], more: list[Hashable]
+) -> tuple[list[Hashable], NodeIds, NodeIds]:
     """Give numbers to names in order of appearance, then to `more`; return names and edges.
 
     Returns
@@ -53,23 +53,25 @@ def number_names(
     return names, parents, children
 
 
-def _interleaved(above: list[Any], below: list[Any]) -> Iterator[Any]:
+def _interleaved(above: list[Hashable], below: list[Hashable]) -> Iterator[Hashable]:
     for parent, child in zip(above, below, strict=True):
         yield parent
         yield child
 
 
-def refuse_unreachable(names: list[Any], parents: Any, children: Any, root: int) -> None:
+def refuse_unreachable(
+    names: Sequence[Hashable], parents: NodeIds, children: NodeIds, root: int
+) -> None:
     """Raise a TaxonomyError unless every node but `root` has a parent, and `root` has none."""
     loose = np.bincount(children, minlength=len(names)) == 0
     if not loose[root]:
         into = parents[children == root]
         raise TaxonomyError(
-            f"{names[root]!r} cannot be the root: it stands below {names[into[0]]!r}."
+            f"{names[root]!r} cannot be the root: it stands below {names[int(into[0])]!r}."
         )
     loose[root] = False
     if loose.any():
-        culprits = [names[node] for node in np.flatnonzero(loose)]
+        culprits = [names[node] for node in np.flatnonzero(loose).tolist()]
         raise TaxonomyError.unreachable(culprits, names[root])
 
 
@@ -101,7 +103,7 @@ def edges_of_dict(
 
 
 def tree_of_paths(
-    labels: Iterable[Any], sep: str
+    labels: Iterable[object], sep: str
 ) -> tuple[list[str], list[int], list[int], list[str]]:
     """Return names, edges and last steps of all path strings and their beginnings, sorted."""
     steps: dict[str, str] = {}
@@ -127,8 +129,8 @@ def tree_of_paths(
 
 
 def tree_of_levels(
-    columns: Sequence[Sequence[Hashable]], codes: Any, sep: str
-) -> tuple[list[str], list[int], list[int], list[Hashable], Any]:
+    columns: Sequence[Sequence[Hashable]], codes: Rows, sep: str
+) -> tuple[list[str], list[int], list[int], list[Hashable], Rows]:
     """Return names, edges and steps of all paths and their beginnings, and each row's node.
 
     Level by level: parent and step identify a node. Siblings are sorted.
@@ -160,7 +162,7 @@ def tree_of_levels(
     return names, parents, children, steps, node_of_row
 
 
-def _joined(names: list[str], above: list[int], steps: list[Any], sep: str) -> Iterator[str]:
+def _joined(names: list[str], above: list[int], steps: list[Hashable], sep: str) -> Iterator[str]:
     """Name nodes by their paths; steps that print alike get their type added."""
     texts = [_escaped(step, sep) for step in steps]
     count: dict[tuple[int, str], int] = {}

@@ -6,12 +6,12 @@ is ``[offsets[i], offsets[i + 1])``.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
+from sklhier._utils.typing import Bools, Floats, Integers, NodeIds, Offsets, Rows
 
 __all__ = [
     "ancestor_closure",
@@ -33,21 +33,21 @@ __all__ = [
 ]
 
 
-def offsets_of(counts: Any) -> Offsets:
+def offsets_of(counts: Integers | Bools | Sequence[int]) -> Offsets:
     """Return the offsets of consecutive segments of the given lengths."""
     offsets = np.zeros(len(counts) + 1, dtype=np.intp)
     np.add.accumulate(counts, out=offsets[1:])
     return offsets
 
 
-def run_starts(keys: Any) -> Rows:
+def run_starts(keys: Integers) -> Rows:
     """Return where each run of equal keys begins."""
     is_first = np.ones(len(keys), dtype=bool)
     np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
     return is_first.nonzero()[0]
 
 
-def concatenated_ranges(starts: Any, counts: Any) -> Rows:
+def concatenated_ranges(starts: Integers, counts: Integers) -> Rows:
     """Return ``[start, start + count)`` of every segment, one after the other."""
     offsets = offsets_of(counts)
     shifts = np.repeat(np.asarray(starts, dtype=np.intp) - offsets[:-1], counts)
@@ -77,7 +77,7 @@ def entry_rows(members: sparse.csr_array) -> Rows:
     return np.repeat(np.arange(members.shape[0]), np.diff(members.indptr))
 
 
-def cell_keys(rows: Rows, columns: Any, n_columns: int) -> Rows:
+def cell_keys(rows: Rows, columns: Integers, n_columns: int) -> Rows:
     """Return numbers of the entries of a table; int64, since int32 may be too small."""
     return rows.astype(np.int64) * n_columns + columns
 

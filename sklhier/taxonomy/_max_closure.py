@@ -12,18 +12,15 @@ from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse import csgraph
 
 from sklhier._utils.memory_blocks import bounded_blocks, most_numbers
-from sklhier._utils.typing import Bools, Floats, Offsets, Rows
+from sklhier._utils.typing import Bools, Floats, Integers, Numbers, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._levelwise import inner_edges, maximum_from_below, minimum_from_above
 
 __all__ = ["RowGraphs", "best_closed_nodes", "best_closed_sets", "rows_at_once"]
-
-Integers = npt.NDArray[np.int64]
 
 # Entries, both ends of edges, a flow network with its reverse edges, and copies in between.
 _NUMBERS_PER_PART = 20
@@ -168,12 +165,14 @@ class RowGraphs:
         bounds = np.searchsorted(self.entries[self.below], self.levels).tolist()
         return [slice(start, stop) for start, stop in pairwise(bounds) if start < stop]
 
-    def sum_of(self, values: Any) -> Floats:
+    def sum_of(self, values: Floats | Bools) -> Floats:
         """Return the sum of the values of the entries of each piece."""
         return np.bincount(self.pieces, values).astype(np.float64)
 
 
-def _graph_of(sources: Any, targets: Any, data: Any, n_nodes: int) -> sparse.csr_array:
+def _graph_of(
+    sources: Rows, targets: Rows, data: Numbers | Bools, n_nodes: int
+) -> sparse.csr_array:
     # The routines for graphs take 32-bit indices only.
     ends = (sources.astype(np.int32), targets.astype(np.int32))
     return sparse.csr_array((data, ends), shape=(n_nodes, n_nodes))
@@ -225,7 +224,7 @@ def _best_in_dags(weights: Floats, graphs: RowGraphs) -> Bools:
     maximum flows was found.
     """
     left, coarse = _as_integers(weights, graphs)
-    carried = np.zeros(len(graphs.below), dtype=np.int64)
+    carried: Integers = np.zeros(len(graphs.below), dtype=np.int64)
     for step in (coarse, np.ones_like(coarse)):
         left, carried = _send(left, carried, step, graphs)
     return _reachable(left > 0, carried > 0, graphs)
@@ -289,7 +288,7 @@ def _send(
     return left - sent * step, carried + _stored_at(flow, below, above) * step[below]
 
 
-def _stored_at(matrix: Any, rows: Rows, columns: Rows) -> Integers:
+def _stored_at(matrix: sparse.csr_array, rows: Rows, columns: Rows) -> Integers:
     """Return entries of a sparse matrix, stored ones, as an array; rows ascend.
 
     Indexing returns an array or a sparse one, depending on the release of SciPy.

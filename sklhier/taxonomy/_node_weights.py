@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Floats, NodeWeight
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["read_node_values", "read_node_weight"]
@@ -44,7 +44,13 @@ _BY_NAME: dict[str, Callable[[Taxonomy], Floats]] = {
 }
 
 
-def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool) -> Floats:
+def read_node_values(
+    values: Mapping[Hashable, float] | npt.ArrayLike,
+    taxonomy: Taxonomy,
+    name: str,
+    *,
+    levels: bool,
+) -> Floats:
     """Return a number for each node of ``taxonomy.nodes[1:]``, from a mapping or a sequence.
 
     Parameters
@@ -89,7 +95,7 @@ def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool
     return numbers
 
 
-def read_node_weight(weight: Any, taxonomy: Taxonomy, name: str = "node_weight") -> Floats:
+def read_node_weight(weight: NodeWeight, taxonomy: Taxonomy, name: str = "node_weight") -> Floats:
     """Return a weight for every node by id, that of the root 0.
 
     Parameters

@@ -7,9 +7,10 @@ from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
-from sklhier._utils.typing import Labels, Rows
+from sklhier._utils.typing import Integers, Labels, Rows, Target
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import _graph as ops
 
@@ -41,12 +42,12 @@ def is_padding(value: object) -> bool:
     return is_missing(value) or (isinstance(value, str) and value == "")
 
 
-def plain(name: Any) -> Hashable:
+def plain(name: object) -> Hashable:
     """Return a numpy scalar as a Python object, anything else unchanged."""
     return name.item() if isinstance(name, np.generic) else name
 
 
-def label_array(labels: Any) -> Labels:
+def label_array(labels: Iterable[object]) -> Labels:
     """Return labels of any container as an array, without changing the type of any of them."""
     if isinstance(labels, list | tuple):
         kinds = set(map(type, labels))
@@ -60,7 +61,7 @@ def label_array(labels: Any) -> Labels:
     return array.astype(object) if array.dtype.kind == "T" else array
 
 
-def sort_key(name: Any) -> tuple[int, Any]:
+def sort_key(name: object) -> tuple[int, Any]:
     """Order names of mixed types: numbers, then strings, then the rest as printed."""
     if isinstance(name, int | float):
         return (0, name)
@@ -72,12 +73,12 @@ def is_collection(value: object) -> bool:
     return isinstance(value, Collection) and not isinstance(value, str | bytes)
 
 
-def members_by_row(label_sets: Iterable[Any]) -> tuple[list[Any], Rows]:
+def members_by_row(label_sets: Iterable[object]) -> tuple[list[Any], Rows]:
     """Return the labels of all rows one after the other, and the number in each row.
 
     None and NaN are empty rows. Anything else that is no collection is refused.
     """
-    rows = [() if is_missing(labels) else labels for labels in label_sets]
+    rows: list[Any] = [() if is_missing(labels) else labels for labels in label_sets]
     for row, labels in enumerate(rows):
         if not is_collection(labels):
             raise TargetError.no_collection(row, labels)
@@ -91,16 +92,18 @@ def members_by_row(label_sets: Iterable[Any]) -> tuple[list[Any], Rows]:
     return labels, counts
 
 
-def grouped(values: list[Any], offsets: Any, kind: Callable[[list[Any]], Any] = list) -> list[Any]:
+def grouped(
+    values: list[Any], offsets: Integers, kind: Callable[[list[Any]], Any] = list
+) -> list[Any]:
     """Return consecutive segments of `values`, each as a collection of its own."""
     return [kind(values[start:stop]) for start, stop in pairwise(offsets.tolist())]
 
 
-def _is_bit(value: Any) -> bool:
+def _is_bit(value: object) -> bool:
     return isinstance(value, int | float | np.number | np.bool_) and value in (0, 1)
 
 
-def _refuse_other_than_bits(values: Any) -> None:
+def _refuse_other_than_bits(values: npt.NDArray[np.generic]) -> None:
     if values.dtype.kind in "biuf":
         right = (values == 0) | (values == 1)
     else:
@@ -142,7 +145,7 @@ def _level_columns(Y: Any) -> tuple[list[list[Any]], int]:
     return [list(column) for column in zip_longest(*rows)], len(rows)
 
 
-def factorize_levels(Y: Any) -> tuple[list[list[Hashable]], Any]:
+def factorize_levels(Y: Target) -> tuple[list[list[Hashable]], Rows]:
     """Return the distinct steps of each level, and codes into them (-1 for padding).
 
     Returns
@@ -169,7 +172,7 @@ def factorize_levels(Y: Any) -> tuple[list[list[Hashable]], Any]:
     return columns, codes
 
 
-def path_of_row(columns: Sequence[Sequence[Hashable]], codes: Any) -> list[Hashable | None]:
+def path_of_row(columns: Sequence[Sequence[Hashable]], codes: Rows) -> list[Hashable | None]:
     """Return one row of codes as steps, padding as None, trailing padding left out."""
     path = [uniques[c] if c >= 0 else None for uniques, c in zip(columns, codes, strict=True)]
     while path and path[-1] is None:
@@ -178,7 +181,7 @@ def path_of_row(columns: Sequence[Sequence[Hashable]], codes: Any) -> list[Hasha
 
 
 def refuse_gaps(
-    codes: Any, columns: Sequence[Sequence[Hashable]], numbers: Rows | None = None
+    codes: Rows, columns: Sequence[Sequence[Hashable]], numbers: Rows | None = None
 ) -> None:
     """Raise a TargetError for an empty path, or one with padding before its end.
 

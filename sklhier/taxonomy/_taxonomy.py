@@ -9,10 +9,21 @@ from itertools import pairwise, repeat
 from typing import Any, Self, TypeAlias, final
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from sklhier._utils.frozen import frozen, frozen_property
-from sklhier._utils.typing import DirectedGraph, Floats, Labels, NodeIds, Objects, Offsets
+from sklhier._utils.typing import (
+    DirectedGraph,
+    Floats,
+    Labels,
+    NodeIds,
+    Objects,
+    Offsets,
+    Rows,
+    SparseTable,
+    Target,
+)
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._construction import (
@@ -49,7 +60,7 @@ class _Root:
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
 
@@ -123,8 +134,8 @@ class Taxonomy:
     def __init__(
         self,
         names: Sequence[Hashable],
-        parents: Any,
-        children: Any,
+        parents: NodeIds | Sequence[int],
+        children: NodeIds | Sequence[int],
         *,
         steps: Sequence[Hashable] | None = None,
         root: int | None = None,
@@ -218,7 +229,11 @@ class Taxonomy:
 
     @classmethod
     def _from_named_edges(
-        cls, above: list[Any], below: list[Any], more: list[Any], root: Hashable | None
+        cls,
+        above: list[Hashable],
+        below: list[Hashable],
+        more: list[Hashable],
+        root: Hashable | None,
     ) -> Self:
         names, parents, children = number_names(above, below, more)
         index = dict(zip(names, range(len(names)), strict=True)) if root is not None else {}
@@ -285,7 +300,7 @@ class Taxonomy:
         return cls._from_named_edges(above, below, checked_names(graph, "as a node"), root)
 
     @classmethod
-    def from_paths(cls, y: Any, sep: str = "/") -> tuple[Labels, Self]:
+    def from_paths(cls, y: Iterable[object], sep: str = "/") -> tuple[Labels, Self]:
         """Build from labels that spell out their path, such as ``"science/space/nasa"``.
 
         A node is its whole path: two ``Other`` under different parents stay two. Siblings are
@@ -328,7 +343,7 @@ class Taxonomy:
         return labels, cls(names, parents, children, steps=steps, artificial_root=True)
 
     @classmethod
-    def from_levels(cls, Y: Any, sep: str = "/") -> tuple[Labels, Self]:
+    def from_levels(cls, Y: Target, sep: str = "/") -> tuple[Labels, Self]:
         """Build from one column for each level, or from ragged lists of steps.
 
         Paths that end early are padded with None, NaN or ``""``. A node is its whole path, named by
@@ -366,7 +381,7 @@ class Taxonomy:
         return np.array(names)[node_of_row], taxonomy
 
     @classmethod
-    def flat(cls, labels: Any) -> Self:
+    def flat(cls, labels: Iterable[object]) -> Self:
         """Build a tree of one level: every distinct label is a child of the root.
 
         Examples
@@ -414,7 +429,7 @@ class Taxonomy:
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -778,7 +793,7 @@ class Taxonomy:
                 graph.add_edge(self._names[parent], self._names[child])
         return graph
 
-    def to_levels(self, labels: Any) -> Objects:
+    def to_levels(self, labels: Iterable[object]) -> Objects:
         """Return the path of each label, one column for each level, padded with None.
 
         Parameters
@@ -856,7 +871,7 @@ class Taxonomy:
         order = np.argsort(keys, kind="stable")
         return keys[order], self._edges[1][order]
 
-    def walk(self, columns: Sequence[Sequence[Hashable]], codes: Any) -> NodeIds:
+    def walk(self, columns: Sequence[Sequence[Hashable]], codes: Rows) -> NodeIds:
         """Follow paths from the root; the inverse of :meth:`path_ids`.
 
         Parameters
@@ -887,7 +902,7 @@ class Taxonomy:
 
     # -- label sets -----------------------------------------------------------------------
 
-    def members_of(self, label_sets: Iterable[Any]) -> sparse.csr_array:
+    def members_of(self, label_sets: Iterable[object]) -> sparse.csr_array:
         """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes), root left out.
 
         `label_sets`, and the errors, as for :meth:`binarize`.
@@ -918,7 +933,7 @@ class Taxonomy:
         return ops.marked(specific)
 
     def binarize(
-        self, label_sets: Iterable[Any], *, closed: bool = True, sparse_output: bool = True
+        self, label_sets: Iterable[object], *, closed: bool = True, sparse_output: bool = True
     ) -> Any:
         """Turn collections of labels into an indicator with a column for each of ``nodes[1:]``.
 
@@ -962,7 +977,9 @@ class Taxonomy:
         Y = members[:, 1:].astype(np.int64)
         return Y if sparse_output else Y.toarray()
 
-    def inverse_binarize(self, Y: Any, *, most_specific: bool = True) -> list[list[Hashable]]:
+    def inverse_binarize(
+        self, Y: npt.ArrayLike | SparseTable, *, most_specific: bool = True
+    ) -> list[list[Hashable]]:
         """Turn an indicator with a column for each of ``nodes[1:]`` into lists of labels.
 
         Parameters
