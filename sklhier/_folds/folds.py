@@ -26,7 +26,7 @@ def folds_among(
     pass as positions count among all rows.
     """
     if hasattr(cv, "split"):
-        samples = np.zeros((n_samples, 1))
+        samples = np.zeros((n_samples, 1))  # no splitter needs the features
         return list(cv.split(samples[rows], y, **compat.params_of_rows(samples, params, rows)))
     return [
         tuple(np.flatnonzero(np.isin(rows, part)) for part in fold)  # type: ignore[misc]

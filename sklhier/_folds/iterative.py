@@ -52,7 +52,7 @@ def iterative_folds(closed: sparse.csr_array, taxonomy: Taxonomy, n_splits: int)
     while left.any():
         node = _rarest(left)
         rows = by_node.indices[by_node.indptr[node] : by_node.indptr[node + 1]].astype(np.intp)
-        rows = rows[folds[rows] < 0]
+        rows = rows[folds[rows] < 0]  # a row of a rarer node has its fold already
         folds[rows] = _next_folds(taken[:, _upwards(node, taxonomy)], len(rows), n_samples)
         nodes, counts = _nodes_of(members, rows)
         np.add.at(taken, (np.repeat(folds[rows], counts), nodes), 1)

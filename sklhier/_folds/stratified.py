@@ -316,6 +316,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         if self.shuffle:
             check_random_state(self.random_state).shuffle(order)
         folds = np.empty_like(order)
+        # Ties go to the row that comes first: shuffling the rows shuffles the ties.
         folds[order] = iterative_folds(closed[order], taxonomy, self.n_splits)
         own = [folds == fold for fold in range(self.n_splits)]
         return iter([(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in own])

@@ -99,7 +99,7 @@ def _follow_true_paths(values: Floats, taxonomy: Taxonomy) -> None:
         below, own = values[step.relatives], values[step.nodes]
         counts = np.diff(np.append(step.starts, len(step.relatives)))
         higher = below > np.repeat(own, counts, axis=0)
-        below[~higher] = 0.0
+        below[~higher] = 0.0  # so that one reduceat sums the higher children alone
         n_higher = np.add.reduceat(higher, step.starts, axis=0, dtype=np.intp)
         total = own + np.add.reduceat(below, step.starts, axis=0)
         values[step.nodes] = total / (1 + n_higher)

@@ -129,6 +129,7 @@ def _observed_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools
         counts[0] = len(labelled)
         own = np.bincount(labelled, minlength=taxonomy.n_nodes)
         return counts > 0, counts > own
+    # In preorder a subtree is a range, so a running count tells whether it has a label.
     position, size = taxonomy.preorder_positions, taxonomy.subtree_sizes
     n_labelled = np.zeros(taxonomy.n_nodes + 1, dtype=np.intp)
     n_labelled[position[labelled] + 1] = 1
@@ -237,6 +238,7 @@ class DenseMarginals:
         outcomes = self.outcomes
         counts = outcomes.counts[nodes]
         flat = ops.concatenated_ranges(outcomes.offsets[nodes], counts)
+        # An outcome that is its own node stands for stopping there, with another probability.
         found = outcomes.nodes[flat]
         of_row = np.repeat(rows, counts)
         values = self.node_proba[of_row, found]
@@ -288,7 +290,7 @@ class AnswerMarginals:
     @cached_property
     def _table(self) -> DenseMarginals:
         nodes = self._proba @ self.taxonomy.ancestor_closure[self._answers]
-        nodes[:, 0] = 1.0
+        nodes[:, 0] = 1.0  # the closure leaves the root out
         stops = np.zeros_like(nodes)
         stops[:, self._answers] = self._proba
         return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)

@@ -30,5 +30,5 @@ def bounded_blocks(counts: npt.ArrayLike, limit: int) -> Iterator[slice]:
     while start < len(totals):
         before = totals[start - 1] if start else 0
         stop = int(np.searchsorted(totals, before + limit, side="right"))
-        yield slice(start, max(start + 1, stop))
+        yield slice(start, max(start + 1, stop))  # one position, even if it is too large
         start = max(start + 1, stop)

@@ -12,7 +12,7 @@ from sklhier.exceptions import VersionWarning
 
 __all__ = ["restored_state", "with_versions"]
 
-_KEY = "_saved_with"
+_KEY = "_saved_with"  # no estimator has an attribute of this name
 
 
 def with_versions(state: dict[str, Any]) -> dict[str, Any]:

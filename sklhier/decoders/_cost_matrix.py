@@ -93,6 +93,7 @@ class CostMatrix(Decoder):
                 f"`costs` has no cost for the true label {taxonomy.nodes[missing[0]]!r} "
                 f"({missing.size} labels of the training data are missing)."
             )
+        # Columns come in any order, and may include labels without training rows.
         position = np.zeros(taxonomy.n_nodes, dtype=np.intp)
         position[columns] = np.arange(len(columns))
         costs = table[:, position[answers]]

@@ -96,6 +96,7 @@ class BestAnswers:
             np.maximum.at(least, found.rows, found.value)
         found = found.at(found.value >= least[found.rows])
         touched = np.flatnonzero(np.bincount(found.rows))
+        # New and kept answers are sorted together, for the rows that have new ones only.
         rows = np.concatenate([found.rows, np.repeat(touched, self.n_best)])
         nodes, proba, value = (
             np.concatenate([new, kept[touched].ravel()])
@@ -146,6 +147,7 @@ def best_answers(marginals: Marginals, objective: Objective, n_best: int) -> Bes
 
 
 def _root(marginals: Marginals) -> Pairs:
+    # A root without outcomes must not be expanded: every answer is the root then.
     n_rows = marginals.n_rows if marginals.outcomes.counts[0] else 0
     return Pairs(
         np.arange(n_rows), np.zeros(n_rows, dtype=np.int32), np.ones(n_rows), np.zeros(n_rows)

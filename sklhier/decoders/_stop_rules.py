@@ -74,6 +74,7 @@ class InformationThreshold(Decoder):
         """Return the most informative node above the threshold."""
         information = _information(self.information, marginals.taxonomy, "information")
         proba = marginals.dense().node_proba
+        # Information is 0 or more, so that -1 rules a node out; the root always qualifies.
         qualified = np.where(proba > self.tau, information, -1.0)
         qualified[:, 0] = 0.0
         best = np.where(qualified == qualified.max(axis=1, keepdims=True), proba, -1.0)

@@ -41,7 +41,9 @@ class TopDown(Decoder):
             found = marginals.expand(rows, answers[rows], proba)
             best = ops.segment_argmax(found.proba, found.offsets)
             rows = rows[found.order]
-            stopped = found.nodes[best] == answers[rows]
+            stopped = (
+                found.nodes[best] == answers[rows]
+            )  # the outcome of a node itself is its stop
             answers[rows], proba = found.nodes[best], found.proba[best]
             going_on = ~stopped & (counts[answers[rows]] > 0)
             rows, proba = rows[going_on], proba[going_on]

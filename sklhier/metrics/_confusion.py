@@ -91,7 +91,7 @@ def hierarchical_confusion_matrix(
     start, stop = resolved.level_offsets[depth : depth + 2]
     rows, columns = (resolved.path_ids(nodes)[:, depth - 1] for nodes in (true, predicted))
     reached = rows >= 0
-    columns = np.where(columns < 0, stop, columns)
+    columns = np.where(columns < 0, stop, columns)  # the extra column of early ends
     counts = weights[reached] if sample_weight is not None else np.ones(reached.sum(), np.int64)
     coordinates = (rows[reached] - start, columns[reached] - start)
     size = int(stop - start)

@@ -97,6 +97,7 @@ def _in_probabilities(proba: Floats, taxonomy: Taxonomy, tolerance: float) -> Bo
     above, below = taxonomy.edge_parents[inner] - 1, taxonomy.edge_children[inner] - 1
     violated = np.zeros(len(proba), dtype=bool)
     for rows in row_blocks(len(proba), len(above)):
+        # In blocks: a DAG has more edges than nodes, so this table may be larger than the input.
         excess = proba[rows][:, below] - proba[rows][:, above]
         violated[rows] = (excess > tolerance).any(axis=1)
     return violated
@@ -117,6 +118,7 @@ def _in_labels(y: Target, taxonomy: Taxonomy) -> Bools:
     violated = np.zeros(given.shape[0], dtype=bool)
     if isinstance(given, np.ndarray):
         return violated
+    # The root has no column, so edges from it cannot be violated.
     inner = taxonomy.edge_children[taxonomy.edge_parents > 0]
     n_parents = np.bincount(inner, minlength=taxonomy.n_nodes)
     orphans = parents_inside(given, taxonomy) < n_parents[given.indices]

@@ -138,7 +138,9 @@ def _of_frequencies(true: sparse.csr_array, weights: Floats) -> Floats:
     shares = (weights @ true) / weights.sum()
     occurs = shares > 0
     information = np.zeros(len(shares))
+    # Weights may sum to a little more than their total, by rounding.
     information[occurs] = -np.log2(np.minimum(shares[occurs], 1.0))
+    # Infinite by the formula; the largest finite one keeps wrong answers comparable.
     information[~occurs] = information.max(initial=0.0)
     information[0] = 0.0
     return information

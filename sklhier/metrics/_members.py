@@ -27,6 +27,7 @@ def shared_entries(members: sparse.csr_array, others: sparse.csr_array) -> Bools
 
     Both are sorted and without explicit zeros.
     """
+    # One integer for each entry makes membership a binary search over all rows at once.
     keys, other_keys = (
         ops.cell_keys(ops.entry_rows(table), table.indices, table.shape[1])
         for table in (members, others)

@@ -298,6 +298,7 @@ def hierarchical_distance_at_k(
     top = top[:, :k]
     wanted = np.repeat(true, top.shape[1])
     met = lowest_common_ancestors(wanted, top.ravel(), resolved)
+    # An inner node has a height of its own, but its distance to itself is 0.
     distances = np.where(wanted == top.ravel(), 0, resolved.heights[met])
     return float(np.average(distances.reshape(top.shape).mean(axis=1), weights=weights))
 

@@ -103,6 +103,7 @@ def hierarchical_classification_report(
             true[:, 1:],
             predicted[:, 1:],
             average=average,
+            # Nodes that occur nowhere are not listed, and would pull the macro average to 0.
             node_weight=occurs[1:].astype(float) if average == "macro" else None,
             **common,
         )

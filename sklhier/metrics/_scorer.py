@@ -264,6 +264,7 @@ def named_metric(name: str) -> tuple[Callable[..., Any], bool]:
     return metric, greater_is_better
 
 
+# Metrics of probabilities or of lists have other required parameters.
 def _takes_labels(metric: Callable[..., Any]) -> bool:
     needed = {n for n, p in signature(metric).parameters.items() if p.default is Parameter.empty}
     return needed == {"y_true", "y_pred"}

@@ -168,7 +168,7 @@ def _scores(
         "F-score": ((1 + beta**2) * common, beta**2 * n_true + n_pred),
     }
     if zero_division == "warn":
-        for name in warn_for:
+        for name in warn_for:  # a caller that returns recall alone must not hear of precision
             _warn_undefined(name, ratios[name][1] == 0)
         zero_division = 0.0
     precision, recall, fbeta = (
@@ -176,6 +176,7 @@ def _scores(
     )
     if average is None:
         return precision, recall, fbeta, n_true
+    # Macro averages weigh nodes here; micro and samples weighed them in the sums above.
     of_value = {"micro": np.ones(1), "samples": weights, "macro": of_node[1:]}[average]
     support = n_true[0] if average == "micro" else of_value @ n_true
     precision_, recall_, fbeta_ = (_mean(v, of_value) for v in (precision, recall, fbeta))

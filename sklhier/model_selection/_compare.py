@@ -496,6 +496,7 @@ def _sums_of_units(
 
     The two arrays have the shape (n_estimators, n_units, n_measures).
     """
+    # Rows of a group are drawn together: they are not independent of each other.
     rows = np.concatenate([test for _, test in folds])
     units = np.unique(rows if groups is None else np.asarray(groups)[rows], return_inverse=True)[1]
     weights = np.ones(len(rows)) if data.weights is None else data.weights[rows]
@@ -545,6 +546,7 @@ def _resampled(
     parts = []
     for start in range(0, n_bootstrap, most):
         size = min(most, n_bootstrap - start)
+        # Units of resample i get the numbers from i * n_units, so that one bincount counts them all.
         drawn = random.randint(n_units, size=(size, n_units)) + np.arange(size)[:, None] * n_units
         times = np.bincount(drawn.ravel(), minlength=size * n_units).reshape(size, n_units)
         times = times.astype(np.float64)

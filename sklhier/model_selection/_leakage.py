@@ -171,7 +171,7 @@ def leakage_report(
         plain.set_params(**{f"{route.prefix}chain": None})
     folds = data.folds(cv, groups)
     everything = np.arange(len(data.nodes))
-    parts = [(everything, everything), *folds]
+    parts = [(everything, everything), *folds]  # in-sample, then out-of-fold
     answers = Parallel(n_jobs=n_jobs)(
         delayed(_answers)(
             clone(plain), *data.rows(train)[:2], _weights(route, data, train), data.rows(test)[0]

@@ -310,7 +310,7 @@ def _decider(refit: bool | str, names: list[str]) -> str | None:
             raise ValueError(f"`refit` must be False or one of {names}, got {refit!r}.")
         return refit
     if len(names) == 1:
-        return names[0]
+        return names[0]  # also without a refit: the best decoder is reported
     if refit:
         raise ValueError(
             f"`refit` must be False or the name of the metric that decides, of {names}, "
@@ -350,6 +350,7 @@ def _results(labels: list[str], names: list[str], scores: Floats) -> dict[str, A
         means = of_splits.mean(axis=0)
         columns[f"mean_test_{name}"] = means
         columns[f"std_test_{name}"] = of_splits.std(axis=0)
+        # As in cv_results_: equal scores share the better rank, undefined ones come last.
         ranks = rankdata(-np.nan_to_num(means, nan=-np.inf), method="min")
         columns[f"rank_test_{name}"] = ranks.astype(np.int32)
     return columns

@@ -119,7 +119,7 @@ def tree_of_paths(
         for depth in range(len(parts), 0, -1):
             path = sep.join(parts[:depth])
             if path in steps:
-                break
+                break  # its own beginnings are there already
             steps[path] = parts[depth - 1]
     names = sorted(steps, key=lambda path: path.split(sep))
     index = dict(zip(names, range(len(names)), strict=True))
@@ -145,6 +145,7 @@ def tree_of_levels(
         rank = np.empty(len(uniques), dtype=np.int64)
         rank[in_order] = np.arange(len(uniques))
         rows = np.flatnonzero(codes[:, level] >= 0)
+        # One integer for parent and step: equal for rows that share a node, and sorted like siblings.
         keys = (node_of_row[rows] + 1) * len(uniques) + rank[codes[rows, level]]
         distinct, inverse = np.unique(keys, return_inverse=True)
         owners, ranks = np.divmod(distinct, max(len(uniques), 1))

@@ -50,6 +50,7 @@ def run_starts(keys: Integers) -> Rows:
 def concatenated_ranges(starts: Integers, counts: Integers) -> Rows:
     """Return ``[start, start + count)`` of every segment, one after the other."""
     offsets = offsets_of(counts)
+    # One arange over all segments, shifted by a number for each: no Python loop.
     shifts = np.repeat(np.asarray(starts, dtype=np.intp) - offsets[:-1], counts)
     return np.arange(offsets[-1], dtype=np.intp) + shifts
 
@@ -123,6 +124,7 @@ def most_specific(closed: sparse.csr_array, parents: NodeIds, children: NodeIds)
     offsets, above = csr_of_pairs(children, parents, n_nodes)
     rows, nodes = entry_rows(closed), closed.indices
     counts = np.diff(offsets)[nodes]
+    # Every member covers its parents; a member that none covers is most specific.
     edges = concatenated_ranges(offsets[nodes], counts)
     covered = np.unique(cell_keys(np.repeat(rows, counts), above[edges], n_nodes))
     return ~contained(cell_keys(rows, nodes, n_nodes), covered)
@@ -154,6 +156,7 @@ def breadth_first(
         wave = members[concatenated_ranges(starts, offsets[wave + 1] - starts)]
         if not is_tree:
             distinct, first, visits = np.unique(wave, return_index=True, return_counts=True)
+            # A node of a DAG waits until all its parents are placed: its depth is the longest path.
             missing[distinct] -= visits
             ready = missing[distinct] == 0
             wave = wave[np.sort(first[ready])]
@@ -213,6 +216,7 @@ def ancestor_closure(parents: NodeIds, children: NodeIds, n_nodes: int) -> spars
         (np.ones(len(rows), dtype=bool), (rows, columns)), shape=(n_nodes, n_nodes)
     )
     while True:
+        # A boolean product marks, and cannot overflow where many paths lead to one ancestor.
         longer = sparse.csr_array(reach @ reach)
         if longer.nnz == reach.nnz:
             break

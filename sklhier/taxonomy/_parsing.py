@@ -159,6 +159,7 @@ def factorize_levels(Y: Target) -> tuple[list[list[Hashable]], Rows]:
     codes = np.empty((n_rows, len(values_by_level)), dtype=np.int64)
     columns: list[list[Hashable]] = []
     for level, column in enumerate(values_by_level):
+        # Each distinct value is parsed once; rows only look it up.
         position: dict[Any, int] = {}
         uniques: list[Hashable] = []
         for value in dict.fromkeys(column):

@@ -169,6 +169,8 @@ class Taxonomy:
             raise TaxonomyError.cycle([names[node] for node in cycle])
         if n_nodes < 2:
             raise TaxonomyError.empty()
+        # Ids follow the breadth-first order: then parents come before children, and a level, or the
+        # children of a node of a tree, is a range of ids.
         rank = np.empty(n_nodes, dtype=np.int32)
         rank[order] = np.arange(n_nodes, dtype=np.int32)
         parents, children = rank[parents], rank[children]
@@ -182,6 +184,7 @@ class Taxonomy:
             raise TaxonomyError.duplicate_edge(
                 names[moved[parents[edge]]], names[moved[children[edge]]]
             )
+        # The one way to set attributes, shared with unpickling: a taxonomy refuses all others.
         self.__setstate__(
             {
                 "artificial_root": bool(first),
@@ -562,6 +565,7 @@ class Taxonomy:
             counts = self.ancestor_closure[self.leaf_ids].sum(axis=0)
             counts[0] = len(self.leaf_ids)
             return counts.astype(np.int32)
+        # In preorder the leaves below a node are a range, so a running count gives their number.
         position, size = self._preorder
         before = np.zeros(self.n_nodes + 1, dtype=np.int32)
         before[position[self.leaf_ids] + 1] = 1
@@ -844,6 +848,7 @@ class Taxonomy:
         """
         paths = np.full((len(nodes), self.n_levels), -1, dtype=np.int32)
         rows = np.flatnonzero(nodes > 0)
+        # All rows climb at once, one level in each step: as many steps as the tree has levels.
         climbing = nodes[rows]
         while rows.size:
             paths[rows, self._depths[climbing] - 1] = climbing
@@ -868,7 +873,7 @@ class Taxonomy:
         """Keys ``parent * n_steps + step`` of all edges, ascending, and the child of each."""
         codes = np.fromiter(map(self._step_codes.__getitem__, self._steps), np.int64, self.n_nodes)
         keys = self._edges[0] * np.int64(len(self._step_codes)) + codes[self._edges[1]]
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys, kind="stable")  # for binary search, one for all rows of a level
         return keys[order], self._edges[1][order]
 
     def walk(self, columns: Sequence[Sequence[Hashable]], codes: Rows) -> NodeIds:
@@ -895,6 +900,7 @@ class Taxonomy:
             rows = np.flatnonzero((codes[:, level] >= 0) & (nodes >= 0))
             step = step_codes[codes[rows, level]]
             wanted = nodes[rows] * np.int64(len(self._step_codes)) + step
+            # A key past the end is compared with the last one, and differs from it.
             found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
             hit = (keys[found] == wanted) & (step >= 0)
             nodes[rows] = np.where(hit, children[found], -2 - level)
