@@ -39,7 +39,7 @@ Splits = list[tuple[Rows, Rows]]
 
 @dataclass(frozen=True)
 class Folds:
-    """Folds that leave every sample out once.
+    """Folds in which every sample is left out once.
 
     Attributes
     ----------

@@ -71,7 +71,7 @@ def _with_root(closed: sparse.csr_array) -> sparse.csr_array:
 
 
 def _rarest(left: Integers) -> int:
-    """Return the node with the fewest rows left, but some; of equals the last, the deepest."""
+    """Return the node with the fewest rows left, at least one; of equals the last, the deepest."""
     nodes = np.flatnonzero(left)[::-1]
     return int(nodes[np.argmin(left[nodes])])
 

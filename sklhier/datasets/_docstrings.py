@@ -256,7 +256,7 @@ _Replacement = str | Callable[[re.Match[str]], str]
 
 
 def _keep_title(match: re.Match[str]) -> str:
-    """Return what a reader sees of a cross-reference; targets name modules."""
+    """Return the visible text of a cross-reference; targets name modules."""
     role, content = match.groups()
     title, has_target, _ = content.partition("<")
     if role in ("ref", "doc") and not has_target:
@@ -324,7 +324,7 @@ def _paragraphs(docstring: str) -> Iterator[str]:
 
 
 def _without_module_path(module_names: frozenset[str], match: re.Match[str]) -> str:
-    """Return what is left of a dotted name without the modules in front."""
+    """Return a dotted name without the modules in front."""
     steps = match.group().split(".")
     while steps and steps[0] in module_names:
         steps.pop(0)

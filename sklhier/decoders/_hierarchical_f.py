@@ -113,7 +113,7 @@ BySize = dict[
 
 
 def _blocks(marginals: Marginals) -> Iterator[BySize]:
-    """Yield, by the number of nodes of answers, how probable these are at or below every node.
+    """Yield probabilities of answers at or below every node, by the number of nodes of the answer.
 
     A block of rows has a table (n_rows, n_nodes) for each number.
     """
@@ -173,7 +173,7 @@ def _candidates(by_size: BySize, taxonomy: Taxonomy, beta: float) -> tuple[Rows,
 
 
 def _gains(by_size: BySize, beta: float, size: int | Integers) -> Floats:
-    """Return what each candidate adds to a set of a size."""
+    """Return the gain of each candidate in a set of a size."""
     parts = [proba * ((1 + beta**2) / (size + beta**2 * n)) for n, proba in by_size.items()]
     return np.sum(parts, axis=0)
 

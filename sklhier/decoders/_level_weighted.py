@@ -1,4 +1,4 @@
-"""The answer with the best expected score when levels, or nodes, count differently."""
+"""The answer with the best expected score, with weights of levels or nodes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["LevelWeighted"]
 class LevelWeighted(Decoder):
     r"""The answer with the largest expected weight of right nodes less wrong ones.
 
-    Maximises the expected weight of the nodes that are right less that of those that are wrong,
+    Maximises the expected weight of right nodes less that of wrong nodes,
 
     .. math:: \sum_{u} w_u (2 p_u - 1)
 
@@ -71,7 +71,7 @@ class LevelWeighted(Decoder):
 
 
 def _best_of_table(weights: Floats, marginals: Marginals) -> NodeIds:
-    """Return the best answers when all marginals are there already."""
+    """Return the best answers from a table of all marginals."""
     outcomes = marginals.outcomes
     gains = weights * (2 * marginals.dense().node_proba - 1)  # as on the way down
     add_along_paths(gains, marginals.taxonomy)

@@ -79,7 +79,7 @@ class BestAnswers:
         return self.nodes.shape[1]
 
     def may_be_beaten(self, rows: Rows, bounds: Floats) -> Bools:
-        """Tell which pairs could hold a better answer, or an equal one that goes before."""
+        """Return a mask of pairs that could hold a better answer, or an equal one that goes first."""
         last = self.value[rows, -1]
         # Sums in another order may differ in the last digits.
         with np.errstate(invalid="ignore"):
@@ -87,7 +87,7 @@ class BestAnswers:
         return (bounds >= last - slack) | np.isneginf(last)
 
     def offer(self, found: Pairs) -> None:
-        """Take the answers that belong to the best."""
+        """Keep those of the answers that belong to the best."""
         if not found.rows.size:
             return
         least = self.value[:, -1]
@@ -174,7 +174,7 @@ def _descend(
 
 
 def _in_beam(pairs: Pairs, objective: Objective, best: BestAnswers) -> tuple[Bools, Rows, Bools]:
-    """Tell which nodes and complete answers are together the best of their row.
+    """Return masks of the nodes and complete answers that are together the best of their row.
 
     Returns
     -------
@@ -201,9 +201,9 @@ def _in_beam(pairs: Pairs, objective: Objective, best: BestAnswers) -> tuple[Boo
 
 
 def _first_of_row(rows: Rows, values: Floats, least: Floats) -> Bools:
-    """Tell which entry is the largest of its row, if it reaches `least` of the row.
+    """Return a mask of the largest entry of each row, if it reaches `least` of the row.
 
-    The same as sorting, for what is done for every node of a greedy descent.
+    The same as sorting, but faster: a greedy descent does this at every level.
     """
     most = least.copy()
     np.maximum.at(most, rows, values)

@@ -190,7 +190,7 @@ class Climbing(Decoder):
 
 
 def _path_proba(marginals: Marginals, paths: NodeIds) -> Floats:
-    """Return the probabilities of the nodes on a path of each row, 0 where it has ended."""
+    """Return the probabilities of the nodes on a path of each row, 0 below its end."""
     proba = np.zeros(paths.shape)
     above = np.zeros(len(paths), dtype=np.int32)
     of_above = np.ones(len(paths))

@@ -1,4 +1,4 @@
-"""The most probable child, from the root downwards."""
+"""Greedy descent along the most probable children."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["TopDown"]
 
 
 class TopDown(Decoder):
-    """Greedy descent: at each node go on to the most probable outcome.
+    """The node at the end of a greedy descent along the most probable outcomes.
 
     The textbook top-down prediction [1]_: only the nodes on the way are evaluated, and the upper
-    levels are decided without regard to what is below them. The answer may differ from the most
+    levels are decided without regard to the levels below. The answer may differ from the most
     probable class of ``predict_proba``; that of :class:`BestPath` never does.
 
     References

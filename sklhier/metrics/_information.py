@@ -147,7 +147,7 @@ def _of_frequencies(true: sparse.csr_array, weights: Floats) -> Floats:
 
 
 def _gains(information: Floats, taxonomy: Taxonomy) -> Floats:
-    """Return what each node adds to its parent's information."""
+    """Return the information of each node beyond its parent's."""
     gains = information - information[np.maximum(taxonomy.parent_ids, 0)]
     less = np.flatnonzero(gains < -1e-9)
     if less.size:

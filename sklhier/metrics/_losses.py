@@ -67,7 +67,7 @@ def h_loss(
     1.666...
 
     Two nodes are wrong for the first sample (``owl`` and ``wren``), one for the second, and two for
-    the third: ``bird`` and ``fish``, but not what is below them.
+    the third: ``bird`` and ``fish``, but not the nodes below them.
     """
     true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
     of_node = read_node_weight(node_weight, resolved)

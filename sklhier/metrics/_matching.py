@@ -1,4 +1,4 @@
-"""Multi-label graph induced accuracy: wrong labels matched with what is nearest."""
+"""Multi-label graph induced accuracy: wrong labels matched with the nearest ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["mgia_score"]
 
-# Pairs of a true and a predicted label that are looked at together.
+# Pairs of a true and a predicted label in a block of work.
 _MAX_PAIRS = 2**21
 # scipy's matching takes a time quadratic in the number of rows, even where blocks are small.
 _MAX_MATCHED = 2**9
@@ -58,7 +58,7 @@ def mgia_score(
         Tree or DAG of the labels; in a DAG, distances lead through common ancestors. May be left
         out where both `y` hold paths.
     max_distance : float, default=5
-        :math:`D`, positive: from where on labels have nothing to do with each other.
+        :math:`D`, positive: the distance from which on labels count as unrelated.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
 
@@ -185,7 +185,7 @@ def _row_sums(values: Floats, table: sparse.csr_array) -> Floats:
 
 
 def _best_savings(first: Rows, second: Rows, savings: Floats, offsets: Integers) -> Floats:
-    """Return what each true label saves in the matching that saves the most.
+    """Return the saving of each true label in the matching that saves the most.
 
     One bipartite problem for many samples, whose pairs are its blocks.
     """
@@ -201,7 +201,7 @@ def _best_savings(first: Rows, second: Rows, savings: Floats, offsets: Integers)
 
 
 def _matching(rows: Rows, columns: Rows, savings: Floats) -> Floats:
-    """Return what each row saves; a row may stay alone, by a column of its own."""
+    """Return the saving of each row; a row may stay alone, by a column of its own."""
     if not len(rows):
         return np.zeros(0)
     rows, columns = rows - rows.min(), columns - columns.min()

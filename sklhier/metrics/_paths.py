@@ -173,7 +173,7 @@ def mistake_severity(
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
 ) -> float:
-    """Compute how far apart truth and prediction are, on average over the mistakes.
+    """Compute the mean height at which the paths of wrong predictions and truth meet.
 
     The mean height of the lowest common ancestor of truth and prediction, over the samples whose
     prediction is not the true node [1]_. The height of a node is its largest distance to a leaf

@@ -48,7 +48,7 @@ def hierarchical_classification_report(
     output : {"text", "dict", "frame"}, default="text"
         A string; nested dictionaries; or a :class:`pandas.DataFrame` of the nodes and averages.
     zero_division : float, default=0.0
-        Value of what is undefined; NaN leaves it out of averages.
+        Value of undefined scores; NaN leaves them out of averages.
 
     Returns
     -------
@@ -56,9 +56,9 @@ def hierarchical_classification_report(
         The dictionary has the keys ``"levels"`` (a list of ``level``, ``accuracy`` and ``support``;
         trees with one label for each sample only), ``"averages"`` (``"micro"``, ``"samples"``,
         ``"macro"``), ``"tree_distance"`` (as for levels) and ``"nodes"`` (by name). The macro average
-        is over the nodes that occur in `y_true` or `y_pred`; others are not listed. The support is
-        the number of samples of a level or node, and that of what an average is over: true nodes of
-        all samples (micro), samples, or nodes (macro).
+        is over the nodes that occur in `y_true` or `y_pred`; others are not listed. The support of a
+        level or node is its number of samples. The support of an average is the number of true nodes
+        of all samples (micro), of samples, or of nodes (macro).
 
     Raises
     ------

@@ -492,7 +492,7 @@ def _run(
 def _sums_of_units(
     data: LabelledData, folds: list[tuple[Rows, Rows]], answers: tuple[Target, ...], groups: Groups
 ) -> tuple[tuple[str, ...], tuple[Floats, Floats]]:
-    """Return the measures, and what each row (or group) adds to their numerators and denominators.
+    """Return the measures, and the numerators and denominators of each row (or group).
 
     The two arrays have the shape (n_estimators, n_units, n_measures).
     """
@@ -516,7 +516,7 @@ def _sums_of_units(
 def contributions(
     true: NodeIds, predicted: NodeIds, taxonomy: Taxonomy, levels: Rows
 ) -> tuple[Floats, Floats]:
-    """Return what each row adds to numerators and denominators, (n_rows, n_measures)."""
+    """Return numerators and denominators of the measures of each row, (n_rows, n_measures)."""
     true_paths = taxonomy.path_ids(true)
     reached = true_paths >= 0
     right = reached & (true_paths == taxonomy.path_ids(predicted))

@@ -87,7 +87,7 @@ def minimum_from_above(values: Floats, taxonomy: Taxonomy) -> None:
     Parameters
     ----------
     values : ndarray of float64, shape (n_nodes, n_rows)
-        Changed; that of the root is neither read nor changed.
+        Changed in place; the row of the root is ignored.
     taxonomy : Taxonomy
         A tree or DAG.
     """
@@ -102,7 +102,7 @@ def maximum_from_below(values: Floats, taxonomy: Taxonomy) -> None:
     Parameters
     ----------
     values : ndarray of float64, shape (n_nodes, n_rows)
-        Changed; that of the root is neither read nor changed.
+        Changed in place; the row of the root is ignored.
     taxonomy : Taxonomy
         A tree or DAG.
     """
