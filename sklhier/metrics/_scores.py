@@ -72,9 +72,9 @@ def hierarchical_precision_recall_fscore_support(
         sequence with one for each node of ``taxonomy.nodes[1:]``, or one for each level from the
         first (where there are as many nodes as levels, every level is one node, and both are the
         same). ``"information"``: the information of a node beyond its parent in bits (the most
-        informative one in a DAG), the binary logarithm of the number of leaves below the parent over that
-        below the node; an only child weighs nothing. ``"sibling"``: the weight of the parent divided
-        by the number of its children, the root having 1; trees only.
+        informative parent in a DAG), the binary logarithm of the number of leaves below the parent
+        over that below the node; an only child weighs nothing. ``"sibling"``: the
+        weight of the parent divided by the number of its children, where the root has 1; trees only.
     zero_division : {"warn", 0.0, 1.0, numpy.nan}, default="warn"
         Value where a denominator is 0; ``"warn"`` is 0 with a warning; NaN is left out of means.
 
