@@ -470,7 +470,7 @@ def _fitted(data: Sets, run: Run) -> tuple[HierarchicalMultiLabelClassifier, Any
 
 
 def _tau(run: Run) -> str:
-    return "tuned" if run.threshold.needs_held_out else f"{run.threshold.tau:g}"
+    return "tuned" if run.threshold.needs_tuning else f"{run.threshold.tau:g}"
 
 
 def _area(data: Sets, node_proba: np.ndarray) -> float:

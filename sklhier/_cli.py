@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import joblib
 import numpy as np
@@ -44,7 +44,7 @@ _LONG_WORK = 20_000  # texts above which fitting reports its progress
 
 
 class CommandError(Exception):
-    """Something the user can mend: printed without a traceback."""
+    """A mistake of the user, printed without a traceback."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _check(options: argparse.Namespace) -> None:
     if not options.file and (options.text or options.levels):
         raise CommandError("--text and --levels name the columns of a file: give the file, too.")
     if not 0 < options.test_size < 1:
-        raise CommandError(f"--test-size is between 0 and 1; {options.test_size} was given.")
+        raise CommandError(f"--test-size must be between 0 and 1, got {options.test_size}.")
 
 
 def _say(text: str) -> None:
@@ -187,7 +187,7 @@ def _read(options: argparse.Namespace) -> Corpus:
     return Corpus(Path(options.file).name, texts, labels, taxonomy)
 
 
-def _open(options: argparse.Namespace) -> Any:
+def _open(options: argparse.Namespace) -> TextIO:
     path = Path(options.file)
     try:
         with path.open("rb") as raw:
@@ -198,7 +198,7 @@ def _open(options: argparse.Namespace) -> Any:
         raise CommandError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _reader(options: argparse.Namespace, opened: Any) -> Any:
+def _reader(options: argparse.Namespace, opened: TextIO) -> Any:
     """Return a csv reader; the first line tells whether commas, tabs or semicolons separate."""
     first = opened.readline()
     opened.seek(0)
@@ -337,7 +337,7 @@ def _measures(taxonomy: Taxonomy, true: Labels, predicted: Labels) -> dict[str, 
     return {name: f"{value:.3f}" for name, value in values.items()}
 
 
-def _answer(model: Any, questions: Sequence[str]) -> None:
+def _answer(model: Pipeline, questions: Sequence[str]) -> None:
     """Print the path of each question with the probability at each level."""
     X = model[:-1].transform(list(questions))
     classifier = model[-1]

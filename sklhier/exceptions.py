@@ -1,7 +1,7 @@
 """Errors and warnings, each with the constructors that word it.
 
 Every error is a :class:`ValueError`, so that code written for scikit-learn keeps
-working, and says what was wrong, what was given and what to try.
+working. Its message states the rule, the value that broke it, and a remedy.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ def _did_you_mean(name: Hashable, names: Iterable[Hashable]) -> str:
 
 
 class TaxonomyError(ValueError):
-    """A taxonomy cannot be built, or cannot answer what it was asked."""
+    """A taxonomy cannot be built, or cannot do what was requested."""
 
     @classmethod
     def empty(cls) -> Self:
         """No node at all."""
-        return cls("A taxonomy needs at least one node besides its root; none was given.")
+        return cls("A taxonomy must have at least one node besides its root, got none.")
 
     @classmethod
     def bad_name(cls, name: object, where: str) -> Self:
         """A name that is missing or cannot be hashed."""
         return cls(
-            f"{name!r} cannot name a node ({where}): names are hashable and neither None, "
+            f"{name!r} cannot name a node ({where}): names must be hashable and neither None, "
             "NaN nor NaT. Fill in or drop the missing names first."
         )
 
@@ -78,16 +78,16 @@ class TaxonomyError(ValueError):
     @classmethod
     def duplicate_edge(cls, parent: Hashable, child: Hashable) -> Self:
         """The same edge twice."""
-        return cls(f"The edge {parent!r} -> {child!r} was given more than once.")
+        return cls(f"Edges must be distinct, got {parent!r} -> {child!r} twice.")
 
     @classmethod
     def parent_conflict(cls, child: Hashable, first: Hashable, second: Hashable) -> Self:
-        """One name under two parents where a tree was described."""
+        """One name under two parents of a tree."""
         places = ["at the top" if p is None else f"under {p!r}" for p in (first, second)]
         return cls(
             f"{child!r} stands {' and '.join(places)}. If these are two classes, "
             "give them different names or use `from_paths`, where the whole path is the name; "
-            "if one class has two parents, say so with `from_edges`."
+            "if one class has two parents, use `from_edges`."
         )
 
     @classmethod
@@ -154,7 +154,7 @@ class TargetError(ValueError):
     def one_label_each(cls) -> Self:
         """Sets of labels where each row has one."""
         return cls(
-            "Sets of labels were given where one label or path for each sample is needed. "
+            "There must be one label or path for each sample, got sets of labels. "
             "Hierarchical precision, recall and F, H-loss, HMC-loss, MGIA and ICM take sets; or use "
             "a decoder that answers with single nodes."
         )
@@ -163,7 +163,7 @@ class TargetError(ValueError):
     def no_collection(cls, row: int, labels: object) -> Self:
         """A single label where each row has a set of them."""
         return cls(
-            f"Row {row} is no collection of labels: {labels!r} was given. "
+            f"Row {row} must be a collection of labels, got {labels!r}. "
             "Put a single label into a set."
         )
 
@@ -177,10 +177,10 @@ class TargetError(ValueError):
 
     @classmethod
     def no_bit(cls, value: object) -> Self:
-        """A value in an indicator that tells neither yes nor no."""
+        """A value in an indicator that is neither 0 nor 1."""
         return cls(
-            f"An indicator holds nothing but 0 and 1; {value!r} was given. Round scores first; "
-            "labels are given as one collection for each sample, such as [['a', 'b'], ['c']]."
+            f"An indicator must hold only 0 and 1, got {value!r}. Round scores first; "
+            "pass labels as one collection for each sample, such as [['a', 'b'], ['c']]."
         )
 
     @classmethod
@@ -200,7 +200,7 @@ class LocalFitError(ValueError):
     Attributes
     ----------
     node : hashable
-        Name of the place that decides, as in ``estimators_``: that of a node, or ``"level:k"``.
+        Key of the model in ``estimators_``: the name of a node, or ``"level:k"``.
     n_rows : int
         Number of training rows of the node.
     original : Exception
@@ -219,7 +219,7 @@ class LocalFitError(ValueError):
     ) -> Self:
         """Failure of an estimator at a node, given the node's name and its description.
 
-        A TypeError stays one, for callers that tell the two apart.
+        A TypeError stays one, for callers that catch it.
         """
         kind = cls._typed() if isinstance(original, TypeError) else cls
         error = kind(
@@ -267,7 +267,7 @@ _TYPED: dict[type[LocalFitError], Any] = {
 
 
 class IncompatiblePartsError(ValueError):
-    """Two parts that were combined lack what the other needs."""
+    """One of two combined parts lacks what the other needs."""
 
     @classmethod
     def needs(cls, part: object, ability: str, other: str, remedy: str) -> Self:
@@ -280,15 +280,15 @@ class VersionWarning(UserWarning):
 
 
 class LeakageWarning(UserWarning):
-    """Models learn from outputs that are better than those they will meet."""
+    """Models learn from outputs that are better than those in prediction."""
 
     @classmethod
     def of(cls, chain: object) -> Self:
         """A chain that shows no out-of-fold outputs."""
         return cls(
-            f"{chain!r} shows models what they will not meet in prediction: outputs for samples that "
-            "the models above have memorised, or true labels. Use it for comparison only; "
-            "training='out_of_fold' is safe."
+            f"{chain!r} gives models features that prediction does not have: outputs for "
+            "samples that the models above have memorised, or true labels. Use it for "
+            "comparison only; training='out_of_fold' is safe."
         )
 
 
@@ -299,10 +299,10 @@ class RareClassWarning(UserWarning):
     def in_one_fold(cls, names: Sequence[Hashable]) -> Self:
         """Classes of which a fold leaves out all rows."""
         return cls(
-            f"{len(names)} node(s) have all their rows in one fold, so that no model above has seen "
-            f"them when it is asked: {quoted(names)}. Its out-of-fold output for them is 0 or the "
-            "lowest there is. Merge rare classes with `coarsen`, or stratify the folds with "
-            "HierarchicalStratifiedKFold."
+            f"{len(names)} node(s) have all their rows in one fold, so that the models above predict "
+            f"these rows without having learnt the node: {quoted(names)}. Their out-of-fold "
+            "output for it is 0 or the lowest possible. Merge rare classes with `coarsen`, or "
+            "stratify the folds with HierarchicalStratifiedKFold."
         )
 
     @classmethod

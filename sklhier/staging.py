@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -32,38 +32,40 @@ _OUTPUTS = ("proba", "log_proba", "decision")
 _SEEN = ("all", "parent")
 _TRAINING = ("out_of_fold", "in_sample", "true")
 _PLACES = ("last_step", "input")
-_LEAST = 1e-4  # probabilities below are not told apart in logarithms
+_LEAST = 1e-4  # probabilities below count as this one in logarithms
 
 
 class Chain(BaseEstimator):
-    """Show every model the outputs of the models above it, beside X.
+    """A chain of stages: every model gets the outputs of the models above it as features.
 
-    A model of a lower stage learns from outputs for samples that the stage above was not trained on
-    (*out-of-fold*): what a model says of its own training samples is too good, and a model that
-    learns to trust it will be misled later, when it meets outputs for new samples. In prediction
-    it sees the outputs of models fitted to all samples.
+    In training, a model of a lower stage gets *out-of-fold* outputs: each sample's output comes from
+    a model that was not trained on that sample. The outputs of a model for its own training samples
+    are too good. A lower model would learn to trust them, and would be misled by the outputs for new
+    samples. In prediction it gets the outputs of models that were fitted to all samples.
 
     Parameters
     ----------
     output : {"proba", "log_proba", "decision"}, default="proba"
-        What is shown: probabilities (between 0 and 1), their logarithms (those of probabilities below
-        0.0001 are cut off), or ``decision_function``. The latter two are divided by a number for each
-        model, so that what it shows has the length 1 on average (the root mean square over the rows
-        of training), like a row of TF-IDF features: bases that mind the scale of features are not
-        ruled by them. A binary model shows one number, another one for each of its outcomes.
+        The outputs: probabilities (between 0 and 1), their logarithms (probabilities below 0.0001
+        count as 0.0001), or ``decision_function``. The latter two are divided by a number for each
+        model, so that a row of its outputs has the length 1 on average (the root mean square over the
+        training rows), like a row of TF-IDF features. Otherwise they would dominate in base
+        estimators that depend on the scale of features. A binary model gives one number, any other
+        model one for each of its outcomes.
     see : {"all", "parent"}, default="all"
-        Whether the outputs of all models above are shown, up to the first level, or only those of the
-        model that decides about the node itself (that of the level before, with ``"per_level"``).
+        Which models' outputs become features: those of all models above, up to the first level, or
+        only those of the model that decides about the node itself (with ``"per_level"``, the model of
+        the level before).
     training : {"out_of_fold", "in_sample", "true"}, default="out_of_fold"
-        What is shown in training. ``"in_sample"``: what the models say of the samples they were
-        trained on; ``"true"``: the true labels, as 0 and 1 (*teacher forcing*). Both are here to be
-        compared with, and warn.
+        The outputs in training. ``"in_sample"``: those for the samples that the models were trained
+        on; ``"true"``: the true labels, as 0 and 1 (*teacher forcing*). Both are for comparison, and
+        warn.
     append_to : {"last_step", "input"}, default="last_step"
         Where the outputs join the features: before the last step of a base estimator that is a
         Pipeline, so that texts can be vectorised, or X itself. Without a Pipeline both are X.
     scale : float, default=1.0
-        What outputs are multiplied by, above 0. The larger it is, the more a model with a penalty on
-        its weights uses them.
+        Factor of the outputs, above 0. The larger it is, the more a model with a penalty on its
+        weights uses them.
 
     Examples
     --------
@@ -89,7 +91,7 @@ class Chain(BaseEstimator):
         self.scale = scale
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is none of its choices."""
+        """Raise a ValueError if a parameter is out of its range."""
         check_choice("output", self.output, _OUTPUTS)
         check_choice("see", self.see, _SEEN)
         check_choice("training", self.training, _TRAINING)
@@ -98,11 +100,11 @@ class Chain(BaseEstimator):
 
     @property
     def method(self) -> str:
-        """The method of base estimators that is asked."""
+        """Name of the method of base estimators that gives the outputs."""
         return "decision_function" if self.output == "decision" else "predict_proba"
 
     def shown(self, outputs: Floats) -> Floats:
-        """Return what is shown of a model's outputs, before it is scaled.
+        """Return the features that a model's outputs give, before they are scaled.
 
         Parameters
         ----------
@@ -118,12 +120,12 @@ class Chain(BaseEstimator):
         return np.log(np.maximum(outputs, _LEAST)) if self.output == "log_proba" else outputs
 
     def unit_of(self, shown: Floats, weights: Floats | None = None) -> float:
-        """Return what the outputs of a model are divided by, given those of training.
+        """Return the divisor of a model's outputs, from its outputs in training.
 
         Parameters
         ----------
         shown : ndarray of float64, shape (n_samples, k)
-            What is shown of the model.
+            Features from the model's outputs.
         weights : ndarray of float64, shape (n_samples,), default=None
             Weights of the samples.
 
@@ -137,7 +139,7 @@ class Chain(BaseEstimator):
         return float(np.sqrt(np.average(np.sum(np.square(shown), axis=1), weights=weights))) or 1.0
 
 
-def resolve_chain(chain: Any) -> Chain | None:
+def resolve_chain(chain: str | Chain | None) -> Chain | None:
     """Return the chain of that name, the chain itself, or None.
 
     Raises
@@ -159,7 +161,7 @@ def resolve_chain(chain: Any) -> Chain | None:
         return Chain(training="true")
     if not isinstance(chain, Chain):
         names = ", ".join(map(repr, (*_OUTPUTS, "true")))
-        raise ValueError(f"`chain` is None, a Chain or one of {names}; {chain!r} was given.")
+        raise ValueError(f"`chain` must be None, a Chain or one of {names}, got {chain!r}.")
     chain.check()
     return chain
 

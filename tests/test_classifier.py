@@ -329,7 +329,7 @@ def test_inner_labels_train_their_ancestors_and_stop():
     learnt = clone(model).set_params(strategy=PerParent(stop="learn")).fit(X, y)
     assert set(learnt.predict(X)) == set(y)
     assert learnt.score(X, y) > model.score(X, y)
-    with pytest.raises(ValueError, match="one of 'ignore', 'learn'; 'maybe' was given"):
+    with pytest.raises(ValueError, match="one of 'ignore', 'learn', got 'maybe'"):
         clone(model).set_params(strategy=PerParent(stop="maybe")).fit(X, y)
 
 

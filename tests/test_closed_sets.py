@@ -186,12 +186,12 @@ def test_a_long_chain():
 
 def test_row_graphs_leave_out_nodes_and_edges():
     graphs = RowGraphs.of(np.ones((DIAMOND.n_nodes, 2), dtype=bool), DIAMOND)
-    assert graphs.n_places == 2 * (DIAMOND.n_nodes - 1)
+    assert graphs.n_entries == 2 * (DIAMOND.n_nodes - 1)
     assert len(graphs.below) == 2 * 3  # the edges of the root are left out
     assert len(set(graphs.pieces.tolist())) == 2
-    gone = graphs.places // 2 == DIAMOND.id("S")
+    gone = graphs.entries // 2 == DIAMOND.id("S")
     rest = graphs.without(gone, np.zeros(len(graphs.below), dtype=bool))
-    ends = zip(rest.places[rest.above], rest.places[rest.below], strict=True)
+    ends = zip(rest.entries[rest.above], rest.entries[rest.below], strict=True)
     p, z = DIAMOND.id("P"), DIAMOND.id("Z")
     assert sorted(map(tuple, map(np.ravel, ends))) == [(2 * p, 2 * z), (2 * p + 1, 2 * z + 1)]
     assert len(set(rest.pieces.tolist())) == 2 * 2  # P with Z, and Q

@@ -121,7 +121,7 @@ def test_a_long_chain(method):
 
 
 def test_an_unknown_method():
-    with pytest.raises(ValueError, match=r"`method` is one of 'min', .*; 'mean' was given"):
+    with pytest.raises(ValueError, match=r"`method` must be one of 'min', .*, got 'mean'"):
         make_consistent(np.ones((1, 4)), TAXONOMIES["flat"], "mean")
 
 

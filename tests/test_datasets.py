@@ -431,16 +431,19 @@ def test_text_classes_can_be_learnt():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_samples": 0}, r"n_samples is an integer of at least 1; 0 was given"),
-        ({"n_samples": 10.5}, r"n_samples is an integer of at least 1; 10\.5 was given"),
-        ({"n_samples": True}, r"n_samples is an integer of at least 1; True was given"),
-        ({"branching": 3}, r"branching is a sequence .* such as \(3, 3\); 3 was given"),
-        ({"branching": ()}, r"branching is empty: give at least one level"),
-        ({"branching": (2, 0)}, r"branching\[1\] is an integer of at least 1; 0 was given"),
-        ({"taxonomy": {"a": None}}, r"taxonomy is a Taxonomy or None; .*Taxonomy.from_parents"),
-        ({"imbalance": -1}, r"imbalance is a finite number at least 0; -1 was given"),
-        ({"imbalance": np.nan}, r"imbalance is a finite number at least 0; nan was given"),
-        ({"inner_node_labels": 1.5}, r"inner_node_labels .* at least 0 and at most 1; 1\.5 was"),
+        ({"n_samples": 0}, r"`n_samples` must be an integer of at least 1, got 0"),
+        ({"n_samples": 10.5}, r"`n_samples` must be an integer of at least 1, got 10\.5"),
+        ({"n_samples": True}, r"`n_samples` must be an integer of at least 1, got True"),
+        ({"branching": 3}, r"branching` must be a sequence .* such as \(3, 3\), got 3"),
+        ({"branching": ()}, r"`branching` must have at least one level"),
+        ({"branching": (2, 0)}, r"`branching\[1\]` must be an integer of at least 1, got 0"),
+        (
+            {"taxonomy": {"a": None}},
+            r"must be a Taxonomy or None, got .*Taxonomy.from_parents",
+        ),
+        ({"imbalance": -1}, r"`imbalance` must be a finite number at least 0, got -1"),
+        ({"imbalance": np.nan}, r"`imbalance` must be a finite number at least 0, got nan"),
+        ({"inner_node_labels": 1.5}, r"inner_node_labels .* at least 0 and at most 1, got 1\.5"),
         ({"random_state": "seed"}, r"'seed' cannot be used to seed"),
     ],
 )
@@ -459,15 +462,35 @@ def test_a_dag_is_refused(make):
 @pytest.mark.parametrize(
     ("make", "parameters", "message"),
     [
-        (GENERATORS[0], {"n_features": 0}, "n_features is an integer of at least 1"),
-        (GENERATORS[0], {"class_sep": 0}, "class_sep is a finite number above 0; 0 was given"),
-        (GENERATORS[0], {"level_decay": "x"}, "level_decay is a finite number above 0; 'x' was"),
-        (GENERATORS[0], {"noise": -0.1}, "noise is a finite number at least 0; -0.1 was given"),
-        (GENERATORS[1], {"vocabulary_size": 0}, "vocabulary_size is an integer of at least 1"),
-        (GENERATORS[1], {"words_per_node": 2.0}, "words_per_node is an integer of at least 1"),
-        (GENERATORS[1], {"mean_length": 0.5}, "mean_length is a finite number at least 1; 0.5"),
-        (GENERATORS[1], {"topic_share": 2}, "topic_share .* at least 0 and at most 1; 2 was"),
-        (GENERATORS[1], {"output": "tfidf"}, "output is 'counts' or 'text'; 'tfidf' was given"),
+        (GENERATORS[0], {"n_features": 0}, "`n_features` must be an integer of at least 1"),
+        (GENERATORS[0], {"class_sep": 0}, "`class_sep` must be a finite number above 0, got 0"),
+        (
+            GENERATORS[0],
+            {"level_decay": "x"},
+            "must be a finite number above 0, got 'x'",
+        ),
+        (GENERATORS[0], {"noise": -0.1}, "`noise` must be a finite number at least 0, got -0.1"),
+        (
+            GENERATORS[1],
+            {"vocabulary_size": 0},
+            "`vocabulary_size` must be an integer of at least 1",
+        ),
+        (
+            GENERATORS[1],
+            {"words_per_node": 2.0},
+            "`words_per_node` must be an integer of at least 1",
+        ),
+        (
+            GENERATORS[1],
+            {"mean_length": 0.5},
+            "must be a finite number at least 1, got 0.5",
+        ),
+        (GENERATORS[1], {"topic_share": 2}, "topic_share .* at least 0 and at most 1, got 2"),
+        (
+            GENERATORS[1],
+            {"output": "tfidf"},
+            "`output` must be one of 'counts', 'text', got 'tfidf'",
+        ),
     ],
 )
 def test_parameters_of_one_are_checked(make, parameters, message):

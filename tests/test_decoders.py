@@ -156,7 +156,7 @@ def test_level_weighted_between_top_down_and_best_path(case):
 def test_hierarchical_f_tries_every_answer(case, beta):
     tree, outcomes, proba = case
     marginals, _ = marginals_of(tree, outcomes, proba)
-    live = np.flatnonzero(outcomes.live)[1:].tolist()
+    live = np.flatnonzero(outcomes.observed)[1:].tolist()
     sets = reference.closed_sets(tree, live)
     closed = HierarchicalF(beta, "set").decode_sets(marginals)
     assert closed.shape == (len(proba), tree.n_nodes)
@@ -313,9 +313,9 @@ def test_only_visited_nodes_are_asked(decoder):
     marginals = Lazy(dense)
     asked = []
 
-    def recording(rows, nodes, mass):
+    def recording(rows, nodes, proba):
         asked.extend(tree.nodes[node] for node in nodes)
-        return dense.expand(rows, nodes, mass)
+        return dense.expand(rows, nodes, proba)
 
     marginals.expand = recording
     assert tree.nodes[decoder.decode(marginals)[0]] == "a"
@@ -328,17 +328,17 @@ def test_decoders_by_name_and_their_errors():
     assert resolve_decoder(own) is own
     for name in ("beam", "climbing", "darts", "hierarchical_f", "level_weighted"):
         assert repr(resolve_decoder(name)).lower().startswith(name.replace("_", ""))
-    with pytest.raises(ValueError, match=r"one of \['beam', 'best_path', .*'greedy' was given"):
+    with pytest.raises(ValueError, match=r"one of \['beam', 'best_path', .*, got 'greedy'"):
         resolve_decoder("greedy")
-    with pytest.raises(ValueError, match=r"tau is a probability in \[0, 1\); 1 was given"):
+    with pytest.raises(ValueError, match=r"`tau` must be in \[0, 1\), got 1"):
         resolve_decoder(Threshold(1))
     for decoder, match in (
         (Beam(0), "width == 0, must be >= 1"),
-        (HierarchicalF(0), "`beta` is a finite number above 0; 0 was given"),
-        (HierarchicalF(answer="leaves"), "`answer` is one of 'node', 'leaf', 'set'"),
-        (Darts(-1), "`accuracy_reward` is a finite number above 0"),
-        (Climbing(2), "tau is a probability"),
-        (InformationThreshold(-0.1), "tau is a probability"),
+        (HierarchicalF(0), "`beta` must be a finite number above 0, got 0"),
+        (HierarchicalF(answer="leaves"), "`answer` must be one of 'node', 'leaf', 'set'"),
+        (Darts(-1), "`accuracy_reward` must be a finite number above 0"),
+        (Climbing(2), "`tau` must be in"),
+        (InformationThreshold(-0.1), "`tau` must be in"),
     ):
         with pytest.raises(ValueError, match=match):
             resolve_decoder(decoder)
@@ -351,9 +351,9 @@ def test_errors_that_need_the_taxonomy():
     marginals = ragged_case()
     costs = {"a": {"a": 0, "b": 1, "c": 1, "B1": 1, "B2": 1, "C": 1}}
     for decoder, match in (
-        (LevelWeighted("top"), "`weights` is one of .*'uniform'.*'top' was given"),
-        (LevelWeighted([1, 2]), r"for each of the 3 levels; shape \(2,\) was given"),
-        (LevelWeighted({"A": 1}), "weights has no number for the node 'B'"),
+        (LevelWeighted("top"), "`weights` must be one of .*'uniform'.*, got 'top'"),
+        (LevelWeighted([1, 2]), r"for each of the 3 levels, got shape \(2,\)"),
+        (LevelWeighted({"A": 1}), "`weights` must have a number for each node, got none for 'B'"),
         (LevelWeighted([1, 1, -1]), "0 or more"),
         (Darts(reward="depth"), "`reward` is 'leaves' or a number for each node"),
         (CostMatrix({}), "no action"),

@@ -348,19 +348,19 @@ def frame_of(*names):
         (np.eye(2), ["a", "bb"], "not in the taxonomy: 'bb'. Nearest names: 'b'"),
         (np.eye(2), ["a", "a"], "'a' names more than one column"),
         (np.eye(2), ["a", "R"], "'R' names a column, but it is the root"),
-        (np.full((2, 10), 2), None, "nothing but 0 and 1; 2 was given"),
-        (np.full((2, 10), 0.5), None, "0.5 was given"),
-        (np.full((2, 10), np.nan), None, "nan was given"),
-        (sparse.csr_array(np.full((2, 10), -1)), None, "-1 was given"),
-        (np.array([["a", "b"]]), None, "'a' was given"),
-        (np.array([["a", None]], dtype=object), None, "'a' was given.*one collection for each"),
+        (np.full((2, 10), 2), None, "only 0 and 1, got 2"),
+        (np.full((2, 10), 0.5), None, "got 0.5"),
+        (np.full((2, 10), np.nan), None, "got nan"),
+        (sparse.csr_array(np.full((2, 10), -1)), None, "got -1"),
+        (np.array([["a", "b"]]), None, "got 'a'"),
+        (np.array([["a", None]], dtype=object), None, "got 'a'.*one collection for each"),
         (frame_of("a", "x"), None, r"'x'\..*data frame are named by nodes"),
         (frame_of("a", "R"), None, "it is the root"),
-        (pd.DataFrame({"a": ["x"]}), None, "'x' was given"),
+        (pd.DataFrame({"a": ["x"]}), None, "got 'x'"),
         ([["a"], ["a1"]], None, r"not in the taxonomy: 'a1'. Nearest names: 'A1', 'a'"),
         (["a", "a1"], None, "not in the taxonomy: 'a1'"),
-        ([["a"], "a"], None, r"Row 1 is no collection of labels: 'a'"),
-        ([["a"], 3], None, r"Row 1 is no collection of labels: 3"),
+        ([["a"], "a"], None, r"Row 1 must be a collection of labels, got 'a'"),
+        ([["a"], 3], None, r"Row 1 must be a collection of labels, got 3"),
         ([[], ["a", None]], None, "Row 1 holds None, which cannot be a label"),
         ([["a", "b"], ["b", ["a"]]], None, r"Row 1 holds \['a'\]"),
         ([[0, 1], [1, 0]], None, "An indicator of 2 columns was given"),
@@ -428,11 +428,11 @@ def test_binarize(taxonomy, data):
 
 
 def test_what_binarize_refuses():
-    with pytest.raises(TargetError, match="Row 0 is no collection of labels: 'a'"):
+    with pytest.raises(TargetError, match="Row 0 must be a collection of labels, got 'a'"):
         RAGGED.binarize(["a"])
     with pytest.raises(TargetError, match="'x', 'y'"):
         RAGGED.binarize([["a", "x"], ["y", "x"]])
-    with pytest.raises(TargetError, match=r"10 nodes of taxonomy.nodes.*3 columns were given"):
+    with pytest.raises(TargetError, match=r"10 nodes of taxonomy.nodes.*got 3 columns"):
         RAGGED.inverse_binarize(np.eye(3))
     with pytest.raises(TargetError, match="nothing but 0 and 1; "):
         RAGGED.inverse_binarize(np.full((1, 10), 0.5))

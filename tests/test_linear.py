@@ -530,7 +530,7 @@ def expanded(model, X, rows, nodes):
     """Return the probabilities of the outcomes of some pairs, in the order of the pairs."""
     found = next(model._marginals(X, all_nodes=False)).expand(rows, nodes, np.ones(len(rows)))
     pairs = np.repeat(found.order, np.diff(found.offsets))
-    return found.mass[np.argsort(pairs, kind="stable")]
+    return found.proba[np.argsort(pairs, kind="stable")]
 
 
 @given(trees(), st.integers(0, 99))

@@ -565,7 +565,7 @@ def test_marginals_are_coherent(case, loss):
     sums[:, tree.ids(model.classes_.tolist())] += proba * np.isin(
         tree.ids(model.classes_.tolist()), np.append(model._outcomes.stops, tree.leaf_ids)
     )
-    open_ends = (model._outcomes.counts == 0) & model._outcomes.live
+    open_ends = (model._outcomes.counts == 0) & model._outcomes.observed
     sums[:, open_ends] = nodes[:, open_ends]
     assert_allclose(sums, nodes, atol=1e-12)
     one_by_one = np.concatenate([model.predict_proba(row[None]) for row in data])

@@ -593,18 +593,18 @@ def test_many_improbable_nodes_are_taken_together():
 def test_bad_decoders():
     for decoder, match in (
         ("best_path", r"one of \['expected_f1', 'maximum_closure', 'threshold', 'top_labels'\]"),
-        (SetThreshold(1.5), r"tau is a probability in \[0, 1\)"),
-        (SetThreshold("cv"), "tau is a probability"),
-        (SetThreshold(scope="tree"), "`scope` is one of 'global', 'level', 'node'"),
-        (SetThreshold(shrinkage=-1), "`shrinkage` is a finite number above 0"),
-        (MaximumClosure(0), "`tau` is a finite number above 0"),
+        (SetThreshold(1.5), r"`tau` must be in \[0, 1\)"),
+        (SetThreshold("cv"), "`tau` must be in"),
+        (SetThreshold(scope="tree"), "`scope` must be one of 'global', 'level', 'node'"),
+        (SetThreshold(shrinkage=-1), "`shrinkage` must be a finite number above 0"),
+        (MaximumClosure(0), "`tau` must be a finite number above 0"),
         (TopLabels(0), "k == 0, must be >= 1"),
     ):
         with pytest.raises(ValueError, match=match):
             resolve_set_decoder(decoder)
     X, y = data(n_rows=30)
     for tau, match in (
-        ([1.5, 0.2, 0.1], r"in \[0, 1\); 1.5 was given"),
+        ([1.5, 0.2, 0.1], r"in \[0, 1\), got 1.5"),
         ([0.1, 0.2], "for each of the 3 levels"),
         ({"A": 0.1}, "tau has no number for the node 'B'"),
     ):
@@ -613,8 +613,8 @@ def test_bad_decoders():
     with pytest.raises(NotImplementedError):
         SetDecoder().decode(None)
     with pytest.raises(ValueError, match="no held-out sample"):
-        SetThreshold().learnt(lambda: iter(()))
-    assert FIXED.learnt(None) is FIXED
+        SetThreshold().tuned(lambda: iter(()))
+    assert FIXED.tuned(None) is FIXED
     assert HeldOutSets(None, None, None).closed is None
     X, y = data(n_rows=30)
     fitted = model(base=LogisticRegression()).fit(X, y)

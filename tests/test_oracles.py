@@ -34,7 +34,7 @@ from sklhier.decoders import (
     Threshold,
     TopDown,
 )
-from sklhier.decoders._best_path import _MASS
+from sklhier.decoders._best_path import _PROBABILITY
 from sklhier.decoders._hierarchical_f import _blocks, _of_paths
 from sklhier.decoders._search import beam_search
 from sklhier.decoders._set_threshold import _N_BINS, _best_thresholds
@@ -325,10 +325,10 @@ def test_greedy_and_best_path(cases):
 def test_beams(cases, width):
     case = cases["greedy-vs-best-path"]
     taxonomy, marginals = marginals_of(case)
-    found = beam_search(marginals, _MASS, int(width))
+    found = beam_search(marginals, _PROBABILITY, int(width))
     for i, (proba, name) in enumerate(case["expected"]["beam"][width]):
         assert taxonomy.nodes[found.nodes[0, i]] == name
-        assert found.mass[0, i] == pytest.approx(proba, abs=case["tol"])
+        assert found.proba[0, i] == pytest.approx(proba, abs=case["tol"])
     assert answer(Beam(int(width)), case) == case["expected"]["beam"][width][0][1]
 
 
@@ -379,8 +379,8 @@ def test_expected_f_of_every_path(cases):
     taxonomy, marginals = marginals_of(case)
     for form in ("node", "leaf"):
         assert answer(HierarchicalF(answer=form), case) == case["expected"][f"best_{form}"]
-    masses = next(_blocks(marginals))
-    found = _of_paths(masses, taxonomy, 1.0)[0]
+    by_size = next(_blocks(marginals))
+    found = _of_paths(by_size, taxonomy, 1.0)[0]
     for name, expected in case["expected"]["expected_hF"].items():
         assert found[taxonomy.id(name)] == pytest.approx(expected, abs=case["tol"])
 

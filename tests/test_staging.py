@@ -565,7 +565,7 @@ def test_refusals():
         ),
         ({"chain": "probability"}, ValueError, "'proba', 'log_proba'"),
         ({"chain": Chain(see="sibling")}, ValueError, "`see` is one of"),
-        ({"chain": Chain(scale=0)}, ValueError, "`scale` is a finite number above 0"),
+        ({"chain": Chain(scale=0)}, ValueError, "`scale` must be a finite number above 0"),
         ({"routing": "all"}, ValueError, "`routing` is one of"),
         ({"routing": "none", "strategy": "per_level"}, IncompatiblePartsError, "routing='filter'"),
         ({"routing": "none", "strategy": "ensemble"}, IncompatiblePartsError, "routing='filter'"),

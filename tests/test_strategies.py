@@ -585,11 +585,11 @@ def test_inner_labels_are_learnt_predicted_and_scored(strategy):
 @pytest.mark.parametrize(
     ("strategy", "match"),
     [
-        (PerParent(stop="maybe"), "`stop` is one of 'ignore', 'learn'"),
-        (PerNode(stop="maybe"), "`stop` is one of"),
-        (PerNode(policy="balanced"), "`policy` is one of 'exclusive', 'less_exclusive'"),
-        (PerLevel(beta=0), "`beta` is a finite number above 0; 0 was given"),
-        (PerLevel(beta="cv"), "`beta` is a finite number above 0; 'cv' was given"),
+        (PerParent(stop="maybe"), "`stop` must be one of 'ignore', 'learn'"),
+        (PerNode(stop="maybe"), "`stop` must be one of"),
+        (PerNode(policy="balanced"), "`policy` must be one of 'exclusive', 'less_exclusive'"),
+        (PerLevel(beta=0), "`beta` must be a finite number above 0, got 0"),
+        (PerLevel(beta="cv"), "`beta` must be a finite number above 0, got 'cv'"),
         (Ensemble([]), "at least one strategy"),
         (Ensemble("flat"), "at least one strategy"),
         (Ensemble(["best"]), "`strategy` is a Strategy object or one of"),

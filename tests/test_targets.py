@@ -261,7 +261,7 @@ def test_paths_are_added_to_a_tree():
 
 
 def test_bad_sets():
-    with pytest.raises(TargetError, match=r"Row 1 is no collection of labels.*'B1' was given"):
+    with pytest.raises(TargetError, match=r"Row 1 must be a collection of labels, got 'B1'"):
         closed_indicator([{"a"}, "B1"], RAGGED)
     with pytest.raises(TargetError, match="'x'"):
         closed_indicator([{"a"}, {"x"}], RAGGED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from numbers import Real
@@ -33,6 +32,7 @@ from sklhier._training.trainer import FitReport
 from sklhier._utils import compat
 from sklhier._utils.pickling import restored_state, with_versions
 from sklhier._utils.typing import Floats
+from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, quoted
 from sklhier.links import Link, resolve_link
 from sklhier.staging import Chain
@@ -201,7 +201,7 @@ def refuse_chain(chain: Chain, strategy: _HasStages, model: LocalClassifier) -> 
         )
     _refuse_without(chain, chain.method, _bases_of(model).values())
     if chain.training != "out_of_fold":
-        warnings.warn(LeakageWarning.of(chain), stacklevel=5)
+        warn_caller(LeakageWarning.of(chain))
 
 
 def _refuse_without(part: Chain | Link, method: str, bases: Iterable[Any]) -> None:

@@ -232,8 +232,8 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         training = self._training()
         model = self._first_model(training, X.dtype, random_state, taxonomy, previous)
         self._model = self._fit_rows(model, training, X, closed, weights, taxonomy)
-        if self.decoder_.needs_held_out:
-            self.decoder_ = self.decoder_.learnt(
+        if self.decoder_.needs_tuning:
+            self.decoder_ = self.decoder_.tuned(
                 lambda: self._held_out_sets(folds, training, X, closed, weights, taxonomy)
             )
         self.taxonomy_ = taxonomy
@@ -345,7 +345,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         return model.restarted(sizes, self.activation, dtype, random_state)
 
     def _refuse_thresholds_to_tune(self) -> None:
-        if self.decoder_.needs_held_out:
+        if self.decoder_.needs_tuning:
             raise IncompatiblePartsError.needs(
                 self.decoder_,
                 "all samples at once, to learn from out-of-fold predictions",
@@ -388,7 +388,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         self, closed: sparse.csr_array, taxonomy: Taxonomy, rows: Rows
     ) -> list[tuple[Rows, Rows]]:
         """Return the folds for thresholds, as positions within the used rows."""
-        if not resolve_set_decoder(self.decoder).needs_held_out:
+        if not resolve_set_decoder(self.decoder).needs_tuning:
             return []
         cv = 3 if self.cv is None else self.cv
         samples = np.zeros((len(rows), 1))

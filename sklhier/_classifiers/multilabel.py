@@ -272,9 +272,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         def train(member: int, inside: Rows) -> Models:
             return trainer.train(parts[member], member, inside)[0]
 
-        if decoder.needs_held_out:
+        if decoder.needs_tuning:
             held_out = HeldOutPass(train, rows, split(rows), keep=False)
-            decoder = decoder.learnt(
+            decoder = decoder.tuned(
                 partial(trainer.held_out_marginals, held_out, strategy, self.consistency)
             )
         observed = observed_nodes(closed[rows])

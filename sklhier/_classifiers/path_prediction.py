@@ -132,7 +132,7 @@ class PathPredictor:
     def unseen_nodes_(self) -> tuple[Hashable, ...]:
         """Names of the nodes without a training sample at or below them."""
         check_is_fitted(self, "taxonomy_")
-        unseen = np.flatnonzero(~self._model.outcomes.live)
+        unseen = np.flatnonzero(~self._model.outcomes.observed)
         return tuple(self.taxonomy_.nodes[node] for node in unseen)
 
     def _fitted_decoder(self) -> Decoder:

@@ -115,7 +115,7 @@ def fitted_decoder(decoder: str | SetDecoder, taxonomy: Taxonomy) -> SetDecoder:
 
 def refuse_tuning(decoder: SetDecoder) -> None:
     """Raise an error if a decoder has a parameter to tune, where samples come in batches."""
-    if decoder.needs_held_out:
+    if decoder.needs_tuning:
         raise IncompatiblePartsError.needs(
             decoder,
             "all samples at once, to learn from out-of-fold predictions",
@@ -252,7 +252,7 @@ class SetPredictor:
         """
         check_is_fitted(self, "taxonomy_")
         chosen = self.decoder_ if decoder is None else resolve_set_decoder(decoder)
-        if chosen.needs_held_out:
+        if chosen.needs_tuning:
             raise IncompatiblePartsError.needs(
                 chosen,
                 "training samples to learn a threshold from",

@@ -1,1 +1,1 @@
-"""Which samples are held out."""
+"""Folds: the samples that are held out."""

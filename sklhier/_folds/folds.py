@@ -1,4 +1,4 @@
-"""Folds as positions of rows."""
+"""Folds of a splitter, as positions of rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from sklhier._utils import compat
-from sklhier._utils.typing import Bools, Rows
+from sklhier._utils.typing import Bools, Rows, Target
 
 __all__ = ["Folds", "Splits", "folds_among"]
 
@@ -16,15 +16,19 @@ Splits = list[tuple[Rows, Rows]]
 
 
 def folds_among(
-    cv: Any, rows: Rows, n_samples: int, y: Any, params: dict[str, Any]
+    cv: Any,
+    rows: Rows,
+    n_samples: int,
+    y: Target,
+    params: dict[str, Any],
 ) -> list[tuple[Rows, Rows]]:
     """Return the folds of a splitter, as positions within some rows.
 
-    A splitter sees these rows alone, with their own part of `params`, such as groups; folds that are
-    given as positions mean all rows.
+    A splitter gets these rows alone, with their part of `params`, such as groups. Folds that users
+    pass as positions count among all rows.
     """
     if hasattr(cv, "split"):
-        samples = np.zeros((n_samples, 1))
+        samples = np.zeros((n_samples, 1))  # no splitter needs the features
         return list(cv.split(samples[rows], y, **compat.params_of_rows(samples, params, rows)))
     return [
         tuple(np.flatnonzero(np.isin(rows, part)) for part in fold)  # type: ignore[misc]
@@ -41,7 +45,7 @@ class Folds:
     held_out_by : ndarray of intp, shape (n_samples,)
         Number of the fold that holds a sample out.
     trains : list of ndarray of bool, shape (n_samples,)
-        Which samples each fold trains on.
+        The samples that each fold trains on.
     """
 
     held_out_by: Rows

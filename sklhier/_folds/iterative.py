@@ -1,4 +1,4 @@
-"""Iterative stratification of samples with several labels."""
+"""Iterative stratification of multi-label samples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import NodeIds, Rows
+from sklhier._utils.typing import Integers, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
@@ -15,7 +15,7 @@ __all__ = ["iterative_folds"]
 
 
 def iterative_folds(closed: sparse.csr_array, taxonomy: Taxonomy, n_splits: int) -> Rows:
-    """Deal rows out so that every node has its share of them in every fold.
+    """Return the fold of each row, so that the rows of every node are spread over all folds.
 
     The node with the fewest rows left comes first, of equals the deepest. Each of its rows goes
     to the fold that has fewest of the node so far; of equals to that which has fewest of the node's
@@ -52,7 +52,7 @@ def iterative_folds(closed: sparse.csr_array, taxonomy: Taxonomy, n_splits: int)
     while left.any():
         node = _rarest(left)
         rows = by_node.indices[by_node.indptr[node] : by_node.indptr[node + 1]].astype(np.intp)
-        rows = rows[folds[rows] < 0]
+        rows = rows[folds[rows] < 0]  # a row of a rarer node has its fold already
         folds[rows] = _next_folds(taken[:, _upwards(node, taxonomy)], len(rows), n_samples)
         nodes, counts = _nodes_of(members, rows)
         np.add.at(taken, (np.repeat(folds[rows], counts), nodes), 1)
@@ -70,8 +70,8 @@ def _with_root(closed: sparse.csr_array) -> sparse.csr_array:
     return ops.marked(sparse.csr_array(closed + root))
 
 
-def _rarest(left: Any) -> int:
-    """Return the node with the fewest rows left, but some; of equals the last, the deepest."""
+def _rarest(left: Integers) -> int:
+    """Return the node with the fewest rows left, at least one; of equals the last, the deepest."""
     nodes = np.flatnonzero(left)[::-1]
     return int(nodes[np.argmin(left[nodes])])
 
@@ -83,18 +83,18 @@ def _upwards(node: int, taxonomy: Taxonomy) -> NodeIds:
     return np.append(above[::-1], 0).astype(np.int32)
 
 
-def _next_folds(taken: Any, n_rows: int, n_samples: int) -> Rows:
+def _next_folds(taken: Integers, n_rows: int, n_samples: int) -> Rows:
     """Return the folds of the next `n_rows` rows of a node.
 
-    Each step increases all counts of the fold it takes, so the counts that a fold would offer
-    are known beforehand, and taking the least again and again is sorting them.
+    Each step adds 1 to all counts of the fold that it takes. So the counts that a fold will have are
+    known beforehand, and taking the least count again and again is the same as sorting them.
 
     Parameters
     ----------
     taken : ndarray of int, shape (n_splits, n_counts)
-        What each fold has so far of the node, of its ancestors, and of all rows.
+        Number of rows that each fold has so far: of the node, of its ancestors, and of all.
     n_rows : int
-        How many to choose.
+        Number of rows.
     n_samples : int
         Number of rows of all nodes, from which the sizes of the folds follow.
     """

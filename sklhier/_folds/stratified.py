@@ -1,14 +1,15 @@
-"""Splits and checks that cope with classes of a few samples."""
+"""Stratified folds, merged rare classes, and a check for rare classes."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Iterator
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy import sparse
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length
@@ -16,9 +17,20 @@ from sklearn.utils.validation import check_consistent_length
 from sklhier._folds.iterative import iterative_folds
 from sklhier._targets.label_sets import gives_label_sets, read_label_sets
 from sklhier._targets.paths import LabelFormat, TargetFormat, read_targets, resolve_taxonomy
-from sklhier._utils.typing import Labels, NodeIds, Rows
+from sklhier._utils.typing import (
+    Features,
+    Groups,
+    Integers,
+    Labels,
+    NodeIds,
+    RandomState,
+    Rows,
+    Target,
+)
+from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import RareClassWarning
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = [
     "HierarchicalStratifiedKFold",
@@ -29,11 +41,13 @@ __all__ = [
 ]
 
 
-def _read(y: Any, taxonomy: Any, classes: Any = None) -> tuple[NodeIds, Taxonomy, TargetFormat]:
+def _read(
+    y: Target, taxonomy: TaxonomyLike | None, classes: npt.ArrayLike | None = None
+) -> tuple[NodeIds, Taxonomy, TargetFormat]:
     return read_targets(y, resolve_taxonomy(taxonomy), classes)
 
 
-def coarsen(y: Any, taxonomy: Any, min_count: int) -> Labels:
+def coarsen(y: Target, taxonomy: TaxonomyLike | None, min_count: int) -> Labels:
     """Replace rare labels by ancestors, upwards until every group of rows is large enough.
 
     From the deepest level up, every node with fewer than `min_count` rows hands them to its parent.
@@ -72,6 +86,8 @@ def coarsen(y: Any, taxonomy: Any, min_count: int) -> Labels:
     Examples
     --------
     >>> import numpy as np
+    import numpy.typing as npt
+    from scipy import sparse
     >>> from sklhier import Taxonomy
     >>> from sklhier.model_selection import coarsen
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
@@ -114,12 +130,14 @@ def coarsened_nodes(nodes: NodeIds, taxonomy: Taxonomy, min_count: int) -> NodeI
         )
     up, counts = _hand_upwards(np.bincount(nodes, minlength=taxonomy.n_nodes), taxonomy, min_count)
     if 0 < counts[0] < min_count:
-        up[_smallest_at_the_top(counts, taxonomy)] = 0  # large enough by itself, so one will do
-    return _ends(up)[nodes]
+        up[_smallest_at_the_top(counts, taxonomy)] = 0  # large enough alone, so that one is enough
+    return _last_nodes(up)[nodes]
 
 
-def _hand_upwards(counts: Any, taxonomy: Taxonomy, min_count: int) -> tuple[NodeIds, Any]:
-    """Return where each node hands its rows, itself if it keeps them, and the rows of each then."""
+def _hand_upwards(
+    counts: Integers, taxonomy: Taxonomy, min_count: int
+) -> tuple[NodeIds, Integers]:
+    """Return the node that takes the rows of each node, and the number of rows of each then."""
     up = np.arange(taxonomy.n_nodes, dtype=np.int32)
     for start, stop in reversed(list(pairwise(taxonomy.level_offsets.tolist()))[1:]):
         here = counts[start:stop]
@@ -130,14 +148,14 @@ def _hand_upwards(counts: Any, taxonomy: Taxonomy, min_count: int) -> tuple[Node
     return up, counts
 
 
-def _smallest_at_the_top(counts: Any, taxonomy: Taxonomy) -> int:
+def _smallest_at_the_top(counts: Integers, taxonomy: Taxonomy) -> int:
     groups = 1 + np.flatnonzero(counts[1:])
     highest = groups[taxonomy.depths[groups] == taxonomy.depths[groups[0]]]  # sorted by depth
     return int(highest[np.argmin(counts[highest])])
 
 
-def _ends(up: NodeIds) -> NodeIds:
-    """Follow pointers to where they end, doubling the steps until nothing moves."""
+def _last_nodes(up: NodeIds) -> NodeIds:
+    """Follow pointers to their last nodes, doubling the steps until nothing moves."""
     while True:
         further = up[up]
         if (further == up).all():
@@ -146,22 +164,22 @@ def _ends(up: NodeIds) -> NodeIds:
 
 
 class HierarchicalStratifiedKFold(BaseCrossValidator):
-    """Stratified folds that cope with rare classes, by merging them upwards in the taxonomy.
+    """Stratified folds in which rare classes are merged upwards in the taxonomy.
 
     Rows are stratified by their labels; those of a class with fewer than `n_splits` rows by the
     deepest ancestor at which there are enough, as :func:`coarsen` with
     ``min_count=n_splits`` finds it. Rare classes give neither a warning nor an error.
 
-    If samples have several labels each, rows are dealt out by iterative stratification [1]_ over
-    the taxonomy: rare nodes first, of equally rare ones the deepest, so that the rows of every
-    node, those of its descendants included, are spread evenly over the folds.
+    Multi-label rows are dealt out by iterative stratification [1]_ over the taxonomy: rare nodes
+    first, of equally rare ones the deepest. So the rows of every node, those of its descendants
+    included, are spread evenly over the folds.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels; for several labels each, a tree or a DAG. If None, it is inferred
+        The tree of the labels; for multi-label targets, a tree or a DAG. If None, it is inferred
         from `y` where that holds paths; rare 1-D labels are then merged with each other, and the
         columns of an indicator have no ancestors.
     shuffle : bool, default=False
@@ -171,22 +189,22 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         Order of the rows if `shuffle`, otherwise without effect; pass an int for the same folds in
         every call.
     classes : array-like, default=None
-        What integer codes in `y` stand for, as in :class:`~sklhier.HierarchicalClassifier`:
+        The labels behind integer codes in `y`, as in :class:`~sklhier.HierarchicalClassifier`:
         ``np.unique(y)`` for tools that encode labels before they split, such as StackingClassifier.
         For an indicator, the names of its columns.
 
     See Also
     --------
-    coarsen : The groups that are stratified by.
-    check_rare_classes : Which classes are rare.
+    coarsen : Merge rare classes into the groups of this splitter.
+    check_rare_classes : Find rare classes.
 
     Notes
     -----
     In each fold, the numbers of rows of a group differ by at most one from those in another. A class
     that was merged may still be missing from a fold, or, if it has fewer than two rows, from
-    what is trained on.
+    the training rows.
 
-    With several labels each, the sizes of the folds differ by at most one row.
+    With multi-label targets, the sizes of the folds differ by at most one row.
 
     References
     ----------
@@ -196,6 +214,8 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     Examples
     --------
     >>> import numpy as np
+    import numpy.typing as npt
+    from scipy import sparse
     >>> from sklhier import Taxonomy
     >>> from sklhier.model_selection import HierarchicalStratifiedKFold
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
@@ -206,7 +226,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     ['owl' 'wren' 'eel' 'ray']
     ['wren' 'eel' 'eel' 'bird']
 
-    Several labels for each sample:
+    Multi-label targets:
 
     >>> y = [["owl", "eel"], ["wren"], ["owl"], ["ray"], ["eel", "wren"], ["ray", "owl"], []]
     >>> for train, test in folds.split(y, y):
@@ -219,10 +239,10 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         self,
         n_splits: int = 5,
         *,
-        taxonomy: Any = None,
+        taxonomy: TaxonomyLike | None = None,
         shuffle: bool = False,
-        random_state: Any = None,
-        classes: Any = None,
+        random_state: RandomState = None,
+        classes: npt.ArrayLike | None = None,
     ) -> None:
         self.n_splits = n_splits
         self.taxonomy = taxonomy
@@ -232,14 +252,16 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
 
     def get_n_splits(
         self,
-        X: Any = None,  # noqa: ARG002
-        y: Any = None,  # noqa: ARG002
-        groups: Any = None,  # noqa: ARG002
+        X: object = None,  # noqa: ARG002
+        y: object = None,  # noqa: ARG002
+        groups: object = None,  # noqa: ARG002
     ) -> int:
         """Return the number of folds."""
         return self.n_splits
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
+    def split(
+        self, X: Features | None, y: Any = None, groups: Groups = None
+    ) -> Iterator[tuple[Rows, Rows]]:
         """Return the rows of each fold.
 
         Parameters
@@ -247,7 +269,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         X : array-like, length n_samples, or None
             Samples; only their number counts.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-            Labels. Or several for each sample: an indicator (dense, sparse or a data frame), or
+            Labels. For multi-label targets, an indicator (dense, sparse or a data frame), or
             collections of labels or of paths. Lists of labels that all can be read as one path
             each are read so; sets never are.
         groups : array-like, default=None
@@ -269,11 +291,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         seed = self.random_state if self.shuffle else None
         plain = StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
         if groups is not None:
-            warnings.warn(
-                f"The groups parameter is ignored by {type(self).__name__}",
-                UserWarning,
-                stacklevel=2,
-            )
+            warn_caller(f"The groups parameter is ignored by {type(self).__name__}")
         if gives_label_sets(y, resolve_taxonomy(self.taxonomy)):
             return self._split_label_sets(X, y)
         nodes, taxonomy, _ = _read(y, self.taxonomy, self.classes)
@@ -281,7 +299,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         merged = coarsened_nodes(nodes, taxonomy, self.n_splits)
         return iter(plain.split(np.zeros(len(merged)), merged))
 
-    def _check_length(self, X: Any, targets: Any) -> None:
+    def _check_length(self, X: Features | None, targets: NodeIds | sparse.csr_array) -> None:
         check_consistent_length(X, targets)
         n_samples = targets.shape[0]
         if n_samples < self.n_splits:
@@ -290,7 +308,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
                 f"samples: n_samples={n_samples}."
             )
 
-    def _split_label_sets(self, X: Any, y: Any) -> Iterator[tuple[Rows, Rows]]:
+    def _split_label_sets(self, X: Features | None, y: Target) -> Iterator[tuple[Rows, Rows]]:
         known = resolve_taxonomy(self.taxonomy)
         closed, taxonomy, _ = read_label_sets(y, known, self.classes)
         self._check_length(X, closed)
@@ -298,12 +316,15 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         if self.shuffle:
             check_random_state(self.random_state).shuffle(order)
         folds = np.empty_like(order)
+        # Ties go to the row that comes first: shuffling the rows shuffles the ties.
         folds[order] = iterative_folds(closed[order], taxonomy, self.n_splits)
         own = [folds == fold for fold in range(self.n_splits)]
         return iter([(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in own])
 
 
-def check_rare_classes(y: Any, taxonomy: Any = None, *, min_count: int = 5) -> dict[Hashable, int]:
+def check_rare_classes(
+    y: Target, taxonomy: TaxonomyLike | None = None, *, min_count: int = 5
+) -> dict[Hashable, int]:
     """Warn if some labels have only a few rows, and return them.
 
     Parameters
@@ -345,14 +366,14 @@ def check_rare_classes(y: Any, taxonomy: Any = None, *, min_count: int = 5) -> d
     """
     rare, warning = rare_class_warning(y, taxonomy, min_count)
     if warning is not None:
-        warnings.warn(warning, stacklevel=2)
+        warn_caller(warning)
     return rare
 
 
 def rare_class_warning(
-    y: Any, taxonomy: Any, min_count: int
+    y: Target, taxonomy: TaxonomyLike | None, min_count: int
 ) -> tuple[dict[Hashable, int], RareClassWarning | None]:
-    """Return what :func:`check_rare_classes` returns, and what it warns of."""
+    """Return the result of :func:`check_rare_classes`, and its warning or None."""
     check_scalar(min_count, "min_count", Integral, min_val=1)
     nodes, tree, form = _read(y, taxonomy)
     counts = np.bincount(nodes, minlength=tree.n_nodes)

@@ -6,7 +6,6 @@ The weights `w` of the samples sum to 1, so that the loss is a mean; intercepts 
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ from sklhier._joint.network import Network
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.warning import warn_caller
 from sklhier.objectives import LBFGS, Adam, Solver
 
 __all__ = [
@@ -120,23 +120,11 @@ class History:
 
 
 def _warn_unfinished(max_iter: int, what: str) -> None:
-    warnings.warn(
+    warn_caller(
         f"Reached max_iter={max_iter} before the {what} settled. Raise max_iter, tol or alpha, or "
         "scale the features (see sklearn.preprocessing).",
         ConvergenceWarning,
-        stacklevel=_level_of_caller(),
     )
-
-
-def _level_of_caller() -> int:
-    """Return the stack level of the first frame outside the package, for the calling function.
-
-    Estimators fit joint models at different depths: once for all samples, and once for each fold.
-    """
-    level = 1
-    while sys._getframe(level).f_globals.get("__name__", "").startswith("sklhier."):
-        level += 1
-    return level
 
 
 def half_square(network: Network) -> float:

@@ -8,7 +8,6 @@ estimators are fitted as they are.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from sklhier._utils import compat
 from sklhier._utils.pipelines import last_step_replaced
 from sklhier._utils.rows import is_csr
 from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.warning import warn_caller
 
 __all__ = [
     "ColumnSubset",
@@ -207,10 +207,9 @@ def _solved(svc: Any, X: Any, y: Any, sample_weight: Any = None) -> bool:
         return False
     coef, intercept, n_iter = compat.solved_by_liblinear(X, codes, weights, svc, dual)
     if n_iter >= svc.max_iter:
-        warnings.warn(
+        warn_caller(
             "Liblinear failed to converge, increase the number of iterations.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     svc.classes_, svc.coef_, svc.intercept_, svc.n_iter_ = classes, coef, intercept, n_iter
     svc.n_features_in_ = X.shape[1]

@@ -1,1 +1,1 @@
-"""Scores of local or joint models to coherent probabilities of nodes."""
+"""Coherent node probabilities from the scores of local or joint models."""

@@ -1,6 +1,6 @@
-"""Node probabilities, all of them or only those that a decoder asks for.
+"""Node probabilities, all of them or only those that a decoder needs.
 
-`Outcomes` says which answers are possible below each node. A `Marginals` object knows the
+`Outcomes` holds the possible answers below each node. A `Marginals` object gives the
 probability of every node for every row: `expand` computes those of the outcomes of chosen
 ``(row, node)`` pairs, `dense` those of all nodes.
 """
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
+from sklhier._utils.frozen import frozen_property
 from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
@@ -30,25 +32,25 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The possible answers at each node: children that were seen, or to stop there.
+    """The possible answers at each node: observed children, or to stop there.
 
     The outcomes of node ``v`` are ``nodes[offsets[v]:offsets[v + 1]]``: ids of children, in order,
-    and last ``v`` itself where a label may stop although there are seen children.
+    and last ``v`` itself where a label may stop although there are observed children.
 
     Attributes
     ----------
     offsets : ndarray of intp, shape (n_nodes + 1,)
     nodes : ndarray of int32, shape (n_outcomes,)
-    live : ndarray of bool, shape (n_nodes,)
-        Some label was seen at or below the node.
+    observed : ndarray of bool, shape (n_nodes,)
+        Whether some label occurs at or below the node.
     classes : ndarray of int32, shape (n_classes,)
         Ids of the nodes that occur as labels, in the order of the classes: of equally probable
-        answers the first is given.
+        answers the first wins.
     """
 
     offsets: Offsets
     nodes: NodeIds
-    live: Bools
+    observed: Bools
     classes: NodeIds
 
     @classmethod
@@ -62,11 +64,11 @@ class Outcomes:
         labelled : ndarray of int32
             Ids of the nodes that occur as labels, in the order of the classes.
         stops : bool
-            Whether stopping at a node is an outcome beside its seen children. If not, it is
-            one only where no label was seen below.
+            Whether stopping at a node is an outcome beside its observed children. If not, it
+            is one only where no label occurs below.
         """
-        live, below = _live_nodes(taxonomy, labelled)
-        inside = live[taxonomy.edge_children]
+        observed, below = _observed_nodes(taxonomy, labelled)
+        inside = observed[taxonomy.edge_children]
         owners = taxonomy.edge_parents[inside]
         members = taxonomy.edge_children[inside]
         if stops:
@@ -74,26 +76,26 @@ class Outcomes:
             owners = np.concatenate([owners, both])
             members = np.concatenate([members, both])
         offsets, nodes = ops.csr_of_pairs(owners, members, taxonomy.n_nodes)
-        return cls(offsets, nodes, live, labelled)
+        return cls(offsets, nodes, observed, labelled)
 
-    @cached_property
+    @frozen_property
     def rank(self) -> Rows:
         """Position of every node among the classes; their number for a node that is none."""
-        rank = np.full(len(self.live), len(self.classes), dtype=np.intp)
+        rank = np.full(len(self.observed), len(self.classes), dtype=np.intp)
         rank[self.classes] = np.arange(len(self.classes))
         return rank
 
-    @cached_property
+    @frozen_property
     def counts(self) -> Rows:
         """Number of outcomes of every node; 0 where every answer ends."""
         return np.diff(self.offsets)
 
-    @cached_property
+    @frozen_property
     def owners(self) -> NodeIds:
         """Node of every outcome (ndarray of int32, shape (n_outcomes,))."""
         return np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
 
-    @cached_property
+    @frozen_property
     def inner(self) -> NodeIds:
         """Ids of the nodes that have outcomes, ascending."""
         return np.flatnonzero(self.counts).astype(np.int32)
@@ -102,17 +104,17 @@ class Outcomes:
         """Return the outcomes of one node."""
         return self.nodes[self.offsets[node] : self.offsets[node + 1]]
 
-    @cached_property
+    @frozen_property
     def stops(self) -> NodeIds:
         """Ids of the nodes at which an answer may stop although it could go on, ascending."""
         return self.nodes[self.nodes == self.owners]
 
-    @cached_property
+    @frozen_property
     def answers(self) -> NodeIds:
         """Ids of the nodes at which an answer may end, ascending."""
-        ends = self.live & (self.counts == 0)
-        ends[self.stops] = True
-        return np.flatnonzero(ends).astype(np.int32)
+        is_answer = self.observed & (self.counts == 0)
+        is_answer[self.stops] = True
+        return np.flatnonzero(is_answer).astype(np.int32)
 
     @property
     def widest(self) -> int:
@@ -120,20 +122,21 @@ class Outcomes:
         return int(self.counts.max())
 
 
-def _live_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools]:
-    """Tell which nodes have a label at or below them, and which have one below."""
+def _observed_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools]:
+    """Return the nodes with a label at or below them, and those with one below, as masks."""
     if not taxonomy.is_tree:
         above = taxonomy.ancestor_closure[labelled]
         counts = np.asarray(above.sum(axis=0))
         counts[0] = len(labelled)
         own = np.bincount(labelled, minlength=taxonomy.n_nodes)
         return counts > 0, counts > own
+    # In preorder a subtree is a range, so a running count tells whether it has a label.
     position, size = taxonomy.preorder_positions, taxonomy.subtree_sizes
-    seen = np.zeros(taxonomy.n_nodes + 1, dtype=np.intp)
-    seen[position[labelled] + 1] = 1
-    np.cumsum(seen, out=seen)
-    end = seen[position + size]
-    return end > seen[position], end > seen[position + 1]
+    n_labelled = np.zeros(taxonomy.n_nodes + 1, dtype=np.intp)
+    n_labelled[position[labelled] + 1] = 1
+    np.cumsum(n_labelled, out=n_labelled)
+    end = n_labelled[position + size]
+    return end > n_labelled[position], end > n_labelled[position + 1]
 
 
 @dataclass(frozen=True)
@@ -149,18 +152,18 @@ class Expansion:
         Segments of the next two.
     nodes : ndarray of int32
         Outcomes; the pair's own node stands for stopping there.
-    mass : ndarray of float64
+    proba : ndarray of float64
         Their marginals: those of one segment sum to the marginal of the pair's node.
     """
 
     order: Rows
     offsets: Offsets
     nodes: NodeIds
-    mass: Floats
+    proba: Floats
 
 
 class Marginals(Protocol):
-    """The probability of every node for every row, computed when asked for."""
+    """The probability of every node for every row, computed on request."""
 
     taxonomy: Taxonomy
     outcomes: Outcomes
@@ -168,11 +171,11 @@ class Marginals(Protocol):
 
     @property
     def is_lazy(self) -> bool:
-        """Whether asking for few nodes costs less than asking for all."""
+        """Whether few nodes cost less than all."""
         ...
 
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
-        """Return the outcomes of ``(rows[i], nodes[i])``, whose marginals are ``mass[i]``.
+    def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:
+        """Return the outcomes of ``(rows[i], nodes[i])``, whose marginals are ``proba[i]``.
 
         Every node must have outcomes.
         """
@@ -207,7 +210,7 @@ class HeldOutPaths:
 
 
 class DenseMarginals:
-    """Marginals that are there already.
+    """Marginals of all nodes in a table.
 
     Parameters
     ----------
@@ -218,8 +221,8 @@ class DenseMarginals:
     node_proba : ndarray of float64, shape (n_rows, n_nodes)
         Marginals of the nodes, root 1.
     stop_proba : ndarray of float64, shape (n_rows, n_nodes), default=None
-        Probability that the answer ends at each node. By default what a node has more than its
-        children together.
+        Probability that the answer ends at each node. By default the probability of
+        the node less that of its children.
     """
 
     is_lazy = False
@@ -247,14 +250,15 @@ class DenseMarginals:
         first = ops.run_starts(parents)
         children = self.node_proba[:, self.taxonomy.edge_children]
         below[:, parents[first]] = np.add.reduceat(children, first, axis=1)
-        # Rounding may leave the children a little more than their parent.
+        # Children may sum to a little more than their parent, by rounding.
         return np.maximum(self.node_proba - below, 0.0)
 
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:  # noqa: ARG002
+    def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:  # noqa: ARG002
         """Look the outcomes up."""
         outcomes = self.outcomes
         counts = outcomes.counts[nodes]
         flat = ops.concatenated_ranges(outcomes.offsets[nodes], counts)
+        # An outcome that is its own node stands for stopping there, with another probability.
         found = outcomes.nodes[flat]
         of_row = np.repeat(rows, counts)
         values = self.node_proba[of_row, found]
@@ -306,21 +310,21 @@ class AnswerMarginals:
     @cached_property
     def _table(self) -> DenseMarginals:
         nodes = self._proba @ self.taxonomy.ancestor_closure[self._answers]
-        nodes[:, 0] = 1.0
+        nodes[:, 0] = 1.0  # the closure leaves the root out
         stops = np.zeros_like(nodes)
         stops[:, self._answers] = self._proba
         return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
 
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
+    def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:
         """Look the outcomes up."""
-        return self._table.expand(rows, nodes, mass)
+        return self._table.expand(rows, nodes, proba)
 
     def dense(self) -> DenseMarginals:
         """Return the sums."""
         return self._table
 
     def answer_proba(self, nodes: NodeIds) -> Floats:
-        """Return the probability that the answer is each of `nodes`, as it was given."""
+        """Return the probabilities of answers unchanged, 0 for other nodes."""
         position = np.full(self.taxonomy.n_nodes, -1, dtype=np.intp)
         position[self._answers] = np.arange(len(self._answers))
         found = position[nodes]
@@ -329,17 +333,17 @@ class AnswerMarginals:
         return table
 
 
-def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
+def checked_node_proba(node_proba: npt.ArrayLike, taxonomy: Taxonomy) -> Floats:
     """Return user-given marginals as a clean array; refuse another shape or values."""
     table = np.asarray(node_proba, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] != taxonomy.n_nodes:
         raise ValueError(
-            f"node_proba has a row for each sample and {taxonomy.n_nodes} columns, one for each "
-            f"node with the root first, as predict_node_proba returns it; shape {table.shape} was "
-            "given."
+            f"`node_proba` must have a row for each sample and {taxonomy.n_nodes} columns, "
+            f"one for each node with the root first, as predict_node_proba returns it, got "
+            f"shape {table.shape}."
         )
     if not np.isfinite(table).all() or (table < 0).any():
         raise ValueError(
-            "node_proba holds probabilities; negative or non-finite values were given."
+            "`node_proba` must hold probabilities, got negative or non-finite values."
         )
     return table

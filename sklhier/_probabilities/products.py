@@ -1,4 +1,4 @@
-"""Marginals that are products of decisions down the paths."""
+"""Marginals as products of conditional probabilities down the paths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def normalised_products(
     n_rows: int,
     log_evidence: Callable[[int, NodeIds], Floats],
 ) -> AnswerMarginals:
-    """Return probabilities of the answers that are in proportion to products down their paths.
+    """Return probabilities of the answers in proportion to products down their paths.
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ def normalised_products(
         logs[:, members] = below
     answers = outcomes.answers
     can_go_on = outcomes.counts[answers] > 0
-    ends = np.where(can_go_on, stops[:, answers], logs[:, answers])
-    return AnswerMarginals(taxonomy, outcomes, answers, softmax(ends, axis=1))
+    log_proba = np.where(can_go_on, stops[:, answers], logs[:, answers])
+    return AnswerMarginals(taxonomy, outcomes, answers, softmax(log_proba, axis=1))
 
 
 def one_by_one(
     decide: Callable[[int, NodeIds, Rows], Floats], outcomes: Outcomes, nodes: NodeIds, rows: Rows
 ) -> Floats:
-    """Decide about pairs that are ascending by node and row; return one flat array."""
+    """Decide pairs, ascending by node and row, node by node; return one flat array."""
     starts = ops.run_starts(nodes)
     tables = []
     for start, stop in pairwise([*starts.tolist(), len(nodes)]):
@@ -64,7 +64,7 @@ def one_by_one(
 
 
 class ProductMarginals:
-    """Products of decisions down the paths, taken only where they are asked for.
+    """Products of conditional probabilities down the paths, computed on request.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class ProductMarginals:
         node, shape ``(len(rows), len(members))``; rows of None are all.
     decide_pairs : callable, default=None
         ``decide_pairs(nodes, rows)`` returns the same for many pairs, ascending by node and row, one
-        after the other in a flat array. By default nodes are asked one by one.
+        after the other in a flat array. By default `decide` is called for each node.
     """
 
     is_lazy = True
@@ -98,31 +98,37 @@ class ProductMarginals:
         self._decide = decide
         self._decide_pairs = decide_pairs or partial(one_by_one, decide, outcomes)
 
-    def expand(self, rows: Rows, nodes: NodeIds, mass: Floats) -> Expansion:
-        """Ask each node among the pairs once, for all its rows together."""
+    def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:
+        """Return the outcomes of pairs; each node decides once, for all its rows."""
         if len(nodes) == 1:  # a single row, on its way down
             members = self.outcomes.of_node(int(nodes[0]))
-            masses = mass * self._decide_pairs(nodes, rows)
-            return Expansion(np.zeros(1, np.intp), np.array([0, len(members)]), members, masses)
+            outcome_proba = proba * self._decide_pairs(nodes, rows)
+            return Expansion(
+                np.zeros(1, np.intp), np.array([0, len(members)]), members, outcome_proba
+            )
         order = np.lexsort((rows, nodes))
-        rows, nodes, mass = rows[order], nodes[order], mass[order]
+        rows, nodes, proba = rows[order], nodes[order], proba[order]
         counts = self.outcomes.counts[nodes]
         found = self.outcomes.nodes[ops.concatenated_ranges(self.outcomes.offsets[nodes], counts)]
-        masses = np.repeat(mass, counts) * self._decide_pairs(nodes, rows)
-        return Expansion(order, ops.offsets_of(counts), found, masses)
+        outcome_proba = np.repeat(proba, counts) * self._decide_pairs(nodes, rows)
+        return Expansion(order, ops.offsets_of(counts), found, outcome_proba)
 
     def dense(self) -> DenseMarginals:
-        """Ask every node about every row."""
+        """Compute the marginals of all nodes for every row."""
         shape = (self.n_rows, self.taxonomy.n_nodes)
         nodes = np.zeros(shape)
         nodes[:, 0] = 1.0
         stops = np.zeros(shape) if self.outcomes.stops.size else None
         for owner in self.outcomes.inner.tolist():  # parents come first
             members = self.outcomes.of_node(owner)
-            masses = nodes[:, [owner]] * self._decide(owner, members, None)
+            outcome_proba = nodes[:, [owner]] * self._decide(owner, members, None)
             if stops is not None and members[-1] == owner:
-                members, masses, stops[:, owner] = members[:-1], masses[:, :-1], masses[:, -1]
-            nodes[:, members] = masses
+                members, outcome_proba, stops[:, owner] = (
+                    members[:-1],
+                    outcome_proba[:, :-1],
+                    outcome_proba[:, -1],
+                )
+            nodes[:, members] = outcome_proba
         return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
 
     def answer_proba(self, nodes: NodeIds) -> Floats:

@@ -1,4 +1,4 @@
-"""Probabilities of nodes where a sample may have several labels."""
+"""Node probabilities for multi-label targets."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["HeldOutSets", "SetMarginals"]
 
 @dataclass(frozen=True)
 class SetMarginals:
-    """What is known of the label sets of some samples.
+    """Node probabilities of some samples, raw and consistent.
 
     Attributes
     ----------
     taxonomy : Taxonomy
         Tree or DAG.
     raw : ndarray of float64, shape (n_rows, n_nodes)
-        What the models say of each node, whatever they say of others.
+        Output of the model of each node alone, before scores are made consistent.
     node_proba : ndarray of float64, shape (n_rows, n_nodes)
         Probabilities; none is larger than that of a parent. The root has 1.
 
@@ -44,12 +44,12 @@ class SetMarginals:
 
 @dataclass(frozen=True)
 class HeldOutSets:
-    """Samples that the models were not fitted on.
+    """Samples that the models were not fitted on, with their true nodes.
 
     Attributes
     ----------
     marginals : SetMarginals
-        What the models say.
+        Node probabilities of the samples.
     closed : csr_array, shape (n_rows, n_nodes)
         The true nodes.
     weights : ndarray of float64, shape (n_rows,)
@@ -65,7 +65,7 @@ class HeldOutSets:
     >>> table = np.array([[1.0, 0.4, 0.1], [1.0, 0.2, 0.3]])
     >>> true = sparse.csr_array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     >>> part = HeldOutSets(SetMarginals(taxonomy, table, table), true, np.ones(2))
-    >>> decoder = SetThreshold().learnt(lambda: iter([part]))
+    >>> decoder = SetThreshold().tuned(lambda: iter([part]))
     >>> bool(0.2 < decoder.tau < 0.3)
     True
     """

@@ -172,7 +172,7 @@ class Router:
                 continue
             expansion = marginals.expand(rows, np.full(len(rows), parent, dtype=np.int32), proba)
             members = self._outcomes.of_node(parent)
-            table = expansion.mass.reshape(len(rows), len(members))
+            table = expansion.proba.reshape(len(rows), len(members))
             sends = self._routing.sends(table)
             for column, node in enumerate(members.tolist()):
                 if node != parent:  # what stops here goes no further

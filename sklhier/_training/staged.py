@@ -7,7 +7,6 @@ the held-out outputs, which are like those that they will meet.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -24,6 +23,7 @@ from sklhier._local.problem import REST, LocalProblem
 from sklhier._training.routing import HeldOutOutputs, HeldOutScores, Router
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Rows
+from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import RareClassWarning
 from sklhier.staging import Chain, Routing
 from sklhier.taxonomy import Taxonomy
@@ -197,7 +197,7 @@ class Stages:
         for level in sorted(by_level):
             self._train_stage(by_level[level], is_last=level == max(by_level))
         if self._rare:
-            warnings.warn(RareClassWarning.in_one_fold(self._rare), stacklevel=6)
+            warn_caller(RareClassWarning.in_one_fold(self._rare))
         return self
 
     def _train_stage(self, stage: list[LocalProblem], *, is_last: bool) -> None:

@@ -1,1 +1,1 @@
-"""What every layer uses: checks of input, rows of X, work in parallel, versions of other packages."""
+"""Helpers of every layer: checks of input, rows of X, work in parallel, types, warnings."""

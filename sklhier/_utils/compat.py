@@ -1,16 +1,19 @@
-"""The one place that knows versions and private names of scikit-learn and SciPy."""
+"""Versions and private names of scikit-learn and SciPy, used nowhere else."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn import linear_model
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_method_params
+
+from sklhier._utils.typing import Estimator, Features, Floats, Integers, Numbers, Rows
 
 try:  # the solver behind LinearSVC, without the checks around it
     from sklearn.svm import _liblinear
@@ -43,18 +46,23 @@ __all__ = [
 ]
 
 
-def visual_block(parts: list[Any], names: list[str]) -> Any:
-    """Return what `_sk_visual_block_` must return for parts that stand side by side."""
+_Indices: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+
+
+def visual_block(parts: list[Estimator], names: list[str]) -> Any:
+    """Return the value of `_sk_visual_block_` for parts that stand side by side."""
     return _VisualBlock("parallel", parts, names=names)
 
 
-def params_of_rows(X: Any, params: dict[str, Any], rows: Any) -> dict[str, Any]:
-    """Return fit parameters with those that have an entry for each sample cut to `rows`."""
+def params_of_rows(X: Features, params: dict[str, Any], rows: Rows) -> dict[str, Any]:
+    """Return fit parameters; those with an entry for each sample are cut to `rows`."""
     return _check_method_params(X, params, indices=np.asarray(rows)) if params else {}
 
 
-def csr_rows(data: Any, indices: Any, indptr: Any, rows: Any) -> tuple[Any, Any, Any]:
-    """Return the arrays of some rows of a CSR matrix, whose positions are given."""
+def csr_rows(
+    data: Numbers, indices: _Indices, indptr: _Indices, rows: Rows
+) -> tuple[Any, Any, Any]:
+    """Return the arrays of some rows of a CSR matrix."""
     starts, counts = indptr[rows], indptr[rows + 1] - indptr[rows]
     bounds = np.zeros(len(rows) + 1, dtype=indptr.dtype)
     np.cumsum(counts, out=bounds[1:])
@@ -63,7 +71,7 @@ def csr_rows(data: Any, indices: Any, indptr: Any, rows: Any) -> tuple[Any, Any,
         flat += np.arange(len(flat), dtype=flat.dtype)
         return data[flat], indices[flat], bounds
     taken = np.empty(bounds[-1], dtype=data.dtype), np.empty(bounds[-1], dtype=indices.dtype)
-    at = rows.astype(indptr.dtype, copy=False)
+    at: Any = rows.astype(indptr.dtype, copy=False)
     _sparsetools.csr_row_index(len(rows), at, indptr, indices, data, taken[1], taken[0])
     return *taken, bounds
 
@@ -79,7 +87,7 @@ def has_liblinear(loss: str, dual: bool) -> bool:
 
 
 def solved_by_liblinear(
-    X: Any, codes: Any, weights: Any, svc: Any, dual: bool
+    X: sparse.csr_matrix, codes: Integers, weights: Floats, svc: Any, dual: bool
 ) -> tuple[Any, Any, int]:
     """Return coefficients, intercepts and iterations, as ``LinearSVC.fit`` finds them.
 
@@ -88,12 +96,13 @@ def solved_by_liblinear(
     X : CSR matrix, shape (n, n_columns)
         Finite floats; indices of 32 bits.
     codes : ndarray of int, shape (n,)
-        Classes ``0..k-1``, all there.
+        Classes ``0..k-1``; each occurs.
     weights : ndarray of float64, shape (n,)
     svc : LinearSVC
-        Of one-vs-rest problems with an L2 penalty, its parameters in range, without class weights.
+        For one-vs-rest problems with an L2 penalty. Its parameters are in range, and it has no class
+        weights.
     dual : bool
-        Which form is solved.
+        Whether the dual form is solved.
     """
     _liblinear.set_verbosity_wrap(0)
     arguments = (
@@ -117,7 +126,9 @@ def solved_by_liblinear(
     return raw[:, :-1], svc.intercept_scaling * raw[:, -1], int(n_iter.max())
 
 
-def by_column(data: Any, indices: Any, indptr: Any, n_columns: int) -> tuple[Any, Any, Any] | None:
+def by_column(
+    data: Numbers, indices: _Indices, indptr: _Indices, n_columns: int
+) -> tuple[Any, Any, Any] | None:
     """Return the arrays of the CSC form of a CSR matrix; None if rows are not in order."""
     table = sparse.csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, n_columns))
     if not table.has_sorted_indices:
@@ -126,7 +137,9 @@ def by_column(data: Any, indices: Any, indptr: Any, n_columns: int) -> tuple[Any
     return turned.data, turned.indices, turned.indptr
 
 
-def add_csr_product(data: Any, indices: Any, indptr: Any, dense: Any, out: Any) -> None:
+def add_csr_product(
+    data: Numbers, indices: _Indices, indptr: _Indices, dense: Numbers, out: Numbers
+) -> None:
     """Add the product of a CSR matrix and a dense one to `out`, all numbers of the same dtype.
 
     `indptr` need not begin with 0. The dense one is not copied if it is stored row by row; `out`
@@ -137,13 +150,21 @@ def add_csr_product(data: Any, indices: Any, indptr: Any, dense: Any, out: Any) 
     )
 
 
-def add_csc_product(data: Any, indices: Any, indptr: Any, dense: Any, out: Any) -> None:
+def add_csc_product(
+    data: Numbers, indices: _Indices, indptr: _Indices, dense: Numbers, out: Numbers
+) -> None:
     """Add the product of a CSC matrix and a dense one to `out`, as :func:`add_csr_product` does."""
     _add_product(sparse.csc_matrix, data, indices, indptr, (len(out), len(dense)), dense, out)
 
 
 def _add_product(
-    kind: Any, data: Any, indices: Any, indptr: Any, shape: Any, dense: Any, out: Any
+    kind: type[sparse.csr_matrix] | type[sparse.csc_matrix],
+    data: Numbers,
+    indices: _Indices,
+    indptr: _Indices,
+    shape: tuple[int, int],
+    dense: Numbers,
+    out: Numbers,
 ) -> None:
     if _sparsetools is None:
         own = slice(indptr[0], indptr[-1])

@@ -1,11 +1,11 @@
-"""Ranges of work that fit in memory."""
+"""Ranges of rows or tasks whose work fits in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn import get_config
 
 __all__ = ["bounded_blocks", "most_numbers", "numbers_per_row", "row_blocks"]
@@ -50,12 +50,12 @@ def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n_rows))
 
 
-def bounded_blocks(counts: Any, limit: int) -> Iterator[slice]:
+def bounded_blocks(counts: npt.ArrayLike, limit: int) -> Iterator[slice]:
     """Yield ranges of positions whose counts add up to `limit` at most, or hold one position."""
     totals = np.cumsum(counts, dtype=np.int64)
     start = 0
     while start < len(totals):
         before = totals[start - 1] if start else 0
         stop = int(np.searchsorted(totals, before + limit, side="right"))
-        yield slice(start, max(start + 1, stop))
+        yield slice(start, max(start + 1, stop))  # one position, even if it is too large
         start = max(start + 1, stop)

@@ -1,6 +1,6 @@
-"""Spreading tasks of uneven size over workers.
+"""Tasks of uneven size, spread over workers.
 
-The results are the same for any number of workers: only where and when a task is done differs.
+The results are the same for any number of workers. Only where and when a task runs differs.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ __all__ = ["Task", "in_parallel"]
 
 
 class Task(Protocol):
-    """Something to be done."""
+    """A piece of work that one worker does."""
 
     @property
     def size(self) -> float:
-        """How much work it is, in any unit."""
+        """Amount of work, in any unit."""
 
     @property
     def in_threads(self) -> bool:
-        """Whether it can be done beside others in a thread, and lets these work."""
+        """Whether it can run in a thread and lets other threads work."""
 
     def ready(self) -> Self:
         """Return the task as it is sent to a worker."""
 
     def for_all(self, n_workers: int) -> Self | None:
-        """Return a task that keeps all workers busy by itself, if it is better done so."""
+        """Return a task that uses all workers by itself, or None if that is not faster."""
 
 
 T = TypeVar("T", bound=Task)
 
-# To start processes takes about a second: for fewer seconds of work than this it does not pay.
+# Seconds of work from which on processes pay: starting them takes about a second.
 _WORTH = 2.0
-# Small tasks are handed out together, all of them in about so many parts.
+# Number of batches, about, in which small tasks are handed out.
 _PARTS = 100
 
 
@@ -52,7 +52,7 @@ def in_parallel(
     n_jobs: int | None,
     verbose: int,
 ) -> list[Any]:
-    """Do tasks; if there are several workers, the largest first.
+    """Run tasks; if there are several workers, the largest first.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def in_parallel(
 
 
 def _batches(tasks: Iterable[T], least: float) -> Iterator[list[T]]:
-    """Gather tasks until together they have a size."""
+    """Gather tasks into batches of at least a size."""
     batch: list[T] = []
     size = 0.0
     for task in tasks:
@@ -120,24 +120,24 @@ def _batches(tasks: Iterable[T], least: float) -> Iterator[list[T]]:
 
 
 def _expected_seconds(numbers: list[int], sizes: Floats, do: Callable[[int], None]) -> float:
-    """Do a few of some tasks; return how long all others will take, one after the other.
+    """Run a few tasks; return the seconds that all others will take, one after the other.
 
-    Tasks are sorted from the largest. Their time is that of tasks done of the next sizes, and
-    proportional to the size above them.
+    Tasks are sorted from the largest. The time of a task is interpolated between the tasks that were
+    run, and grows with the size above the largest of them.
     """
     n_tasks = len(numbers)
     if not n_tasks:
         return 0.0
-    # From the smallest: if that takes long, there is no need to know more.
-    places = sorted({n_tasks - 1, n_tasks // 2, n_tasks // 10}, reverse=True)[: 1 + n_tasks // 10]
+    # From the smallest: if that takes long, all others take longer, and the answer is known.
+    probes = sorted({n_tasks - 1, n_tasks // 2, n_tasks // 10}, reverse=True)[: 1 + n_tasks // 10]
     at, seconds = [], []
-    for place in places:
+    for probe in probes:
         started = time.perf_counter()
-        do(numbers[place])
-        at.append(sizes[place])
+        do(numbers[probe])
+        at.append(sizes[probe])
         seconds.append(time.perf_counter() - started)
         if sum(seconds) > _WORTH / 10:
             break
-    others = np.delete(sizes, places[: len(at)])
+    others = np.delete(sizes, probes[: len(at)])
     expected = np.interp(others, at, seconds) * np.maximum(others / at[-1], 1.0)
     return float(expected.sum())

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import sklearn
 
+from sklhier._utils.warning import warn_caller
 from sklhier._version import __version__
 from sklhier.exceptions import VersionWarning
 
 __all__ = ["restored_state", "unchanged_on_error", "with_versions"]
 
-_KEY = "_saved_with"
+_KEY = "_saved_with"  # no estimator has an attribute of this name
 
 
 def with_versions(state: dict[str, Any]) -> dict[str, Any]:
@@ -33,11 +33,10 @@ def restored_state(owner: object, state: dict[str, Any]) -> dict[str, Any]:
         if version != now.get(name)
     ]
     if changed:
-        warnings.warn(
+        warn_caller(
             f"This {type(owner).__name__} was saved with {' and '.join(changed)}: it may fail or "
             "give other results. Fit it again, or load it with the versions it was saved with.",
             VersionWarning,
-            stacklevel=3,
         )
     return state
 

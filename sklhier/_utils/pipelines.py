@@ -1,4 +1,4 @@
-"""Find the classifier with a taxonomy inside of Pipelines and searches, and ask it."""
+"""The classifier with a taxonomy inside of Pipelines and searches: finding and calling it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from sklhier._utils.typing import Features
+
 __all__ = [
     "Route",
-    "ask",
+    "call_classifier",
     "classifier_within",
     "holds_classifier",
     "last_step_replaced",
@@ -17,25 +19,26 @@ __all__ = [
 ]
 
 
-def _without_searches(estimator: Any) -> Any:
-    while hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
-    return estimator
+def _without_searches(estimator: object) -> Any:
+    inner: Any = estimator
+    while hasattr(inner, "best_estimator_"):
+        inner = inner.best_estimator_
+    return inner
 
 
-def _innermost(estimator: Any) -> Any:
+def _innermost(estimator: object) -> Any:
     inner = _without_searches(estimator)
     while not hasattr(inner, "taxonomy_") and hasattr(inner, "steps"):
         inner = _without_searches(inner.steps[-1][1])
     return inner
 
 
-def holds_classifier(estimator: Any) -> bool:
+def holds_classifier(estimator: object) -> bool:
     """Whether an estimator is or holds a fitted classifier with a taxonomy."""
     return hasattr(_innermost(estimator), "taxonomy_")
 
 
-def classifier_within(estimator: Any) -> Any:
+def classifier_within(estimator: object) -> Any:
     """Return the fitted classifier with a taxonomy that an estimator is or holds.
 
     Searches are followed to their best estimator, Pipelines to their last step.
@@ -55,10 +58,10 @@ def classifier_within(estimator: Any) -> Any:
     return inner
 
 
-def ask(estimator: Any, method: str, X: Any, **params: Any) -> Any:
+def call_classifier(estimator: object, method: str, X: Features, **params: object) -> Any:
     """Call a method of the classifier within, such as ``predict_node_proba``.
 
-    X passes the steps before the classifier in its Pipelines first.
+    The steps before the classifier in its Pipelines transform X first.
     """
     inner = classifier_within(estimator)
     outer = _without_searches(estimator)
@@ -75,13 +78,13 @@ class Route:
     Attributes
     ----------
     classifier : estimator
-        What remains when all searches and all Pipelines are opened.
+        The innermost estimator of all searches and Pipelines.
     prefix : str
-        What precedes the names of its parameters in ``set_params`` of the outermost one.
+        Prefix of its parameters in ``set_params`` of the outermost estimator.
     fit_prefix : str
-        What precedes the names of its fit parameters in ``fit`` of the outermost one.
+        Prefix of its fit parameters in ``fit`` of the outermost estimator.
     searched : frozenset of str
-        Parameters that searches on the way set, by their names in the outermost one.
+        Parameters that searches on the way set, by their names in the outermost estimator.
     """
 
     classifier: Any
@@ -102,7 +105,7 @@ class Route:
             )
 
 
-def route_to_classifier(estimator: Any) -> Route:
+def route_to_classifier(estimator: object) -> Route:
     """Return the way through Pipelines and searches, before anything is fitted."""
     inner, prefix, fit_prefix, searched = estimator, "", "", set[str]()
     while True:
@@ -117,7 +120,7 @@ def route_to_classifier(estimator: Any) -> Route:
             return Route(inner, prefix, fit_prefix, frozenset(searched))
 
 
-def _searched_by(search: Any) -> Iterator[str]:
+def _searched_by(search: object) -> Iterator[str]:
     for attribute in ("param_grid", "param_distributions"):
         grids = getattr(search, attribute, [])
         for grid in [grids] if isinstance(grids, Mapping) else grids:
@@ -125,8 +128,8 @@ def _searched_by(search: Any) -> Iterator[str]:
 
 
 @contextmanager
-def last_step_replaced(pipeline: Any, replacement: Any) -> Iterator[None]:
-    """Let another object stand for the last step of a Pipeline for a while."""
+def last_step_replaced(pipeline: Any, replacement: object) -> Iterator[None]:
+    """Replace the last step of a Pipeline within a ``with`` block."""
     name, step = pipeline.steps[-1]
     pipeline.steps[-1] = (name, replacement)
     try:

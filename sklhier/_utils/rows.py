@@ -22,6 +22,7 @@ def take_rows(X: Any, rows: Rows) -> Any:
         return X
     if is_csr(X):
         return rows_of(X, rows)
+    # Ascending positions without a gap: a slice is a view, and folds and nodes often are one.
     if n_rows and rows[-1] - rows[0] + 1 == n_rows:
         window = slice(int(rows[0]), int(rows[-1]) + 1)
         if isinstance(X, np.ndarray | list):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples, validate_data
 
-from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.typing import Features, Floats, Rows, SampleWeight
 from sklhier.exceptions import TargetError
 
 __all__ = [
@@ -24,13 +24,15 @@ __all__ = [
     "used_rows",
 ]
 
+T = TypeVar("T")
+
 _INT32_MAX = np.iinfo(np.int32).max
 
 
-def prepare_features(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """Return X in a form whose rows can be taken, without looking into it.
+def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
+    """Return X in a form whose rows can be taken; its values are not checked.
 
-    What base estimators see is theirs to check: texts, missing values and mixed frames pass.
+    Base estimators check their own input: texts, missing values and mixed frames pass.
 
     Raises
     ------
@@ -83,8 +85,8 @@ def _indexable_sparse(X: Any) -> Any:
     return X
 
 
-def require_numeric_table(estimator: Any, X: Any, *, allow_nan: bool) -> None:
-    """Check a numeric X that no base estimator will look at."""
+def require_numeric_table(estimator: object, X: Features, *, allow_nan: bool) -> None:
+    """Check a numeric X that no base estimator will check."""
     if sparse.issparse(X) or (isinstance(X, np.ndarray) and X.ndim == 2):
         check_array(
             X,
@@ -95,7 +97,7 @@ def require_numeric_table(estimator: Any, X: Any, *, allow_nan: bool) -> None:
         )
 
 
-def required_target(estimator: Any, y: Any) -> Any:
+def required_target(estimator: object, y: T | None) -> T:
     """Return y, or raise a TargetError if there is none."""
     if y is None:
         raise TargetError(
@@ -104,7 +106,7 @@ def required_target(estimator: Any, y: Any) -> Any:
     return y
 
 
-def checked_weights(sample_weight: Any, n_samples: int) -> Floats | None:
+def checked_weights(sample_weight: SampleWeight, n_samples: int) -> Floats | None:
     """Return weights as a float array, or None.
 
     Raises
@@ -126,7 +128,10 @@ def checked_weights(sample_weight: Any, n_samples: int) -> Floats | None:
             "sample."
         )
     if (weights < 0).any():
-        raise ValueError("sample_weight holds negative weights; drop these rows or use 0.")
+        raise ValueError(
+            f"`sample_weight` must hold weights of 0 or more, got {weights.min():g}. Drop "
+            "these rows or use 0."
+        )
     if not weights.any():
         raise ValueError("All sample weights are zero: there is nothing to learn from.")
     return weights
@@ -137,23 +142,24 @@ def used_rows(weights: Floats | None, n_samples: int) -> Rows:
     return np.arange(n_samples) if weights is None else np.flatnonzero(weights)
 
 
-def check_probability(name: str, value: Any) -> float:
+def check_probability(name: str, value: object) -> float:
     """Return `value` as a float in [0, 1), or raise a ValueError that names it."""
     if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
-        raise ValueError(f"{name} is a probability in [0, 1); {value!r} was given.")
+        raise ValueError(f"`{name}` must be in [0, 1), got {value!r}.")
     return float(value)
 
 
-def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+def check_choice(name: str, value: object, choices: Collection[str | None]) -> None:
     """Raise a ValueError that names the parameter unless `value` is one of the choices."""
-    if not (isinstance(value, str) and value in choices):
+    # An array has no truth value, so that `in` alone would fail for one.
+    if not ((value is None or isinstance(value, str)) and value in choices):
         listed = ", ".join(map(repr, choices))
-        raise ValueError(f"`{name}` is one of {listed}; {value!r} was given.")
+        raise ValueError(f"`{name}` must be one of {listed}, got {value!r}.")
 
 
 def check_number(name: str, value: Any, *, above: float) -> float:
     """Return `value` as a finite float above a bound, or raise a ValueError that names it."""
     is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not (is_number and np.isfinite(value) and value > above):
-        raise ValueError(f"`{name}` is a finite number above {above:g}; {value!r} was given.")
+        raise ValueError(f"`{name}` must be a finite number above {above:g}, got {value!r}.")
     return float(value)

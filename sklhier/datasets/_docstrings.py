@@ -70,7 +70,7 @@ _EXPERIMENTAL = frozenset({"HalvingGridSearchCV", "HalvingRandomSearchCV", "Iter
 
 
 class _Entry(NamedTuple):
-    """A documented object; `aliases` are all names it is known by, `home` where it is defined."""
+    """A documented object; `aliases` are all its names, `home` where it is defined."""
 
     module: str
     name: str
@@ -106,7 +106,7 @@ def _public_modules(name: str) -> Iterator[ModuleType]:
 
 
 def _home(value: Any) -> str:
-    """Return the name of the module that defines `value`, "" for those that do not tell."""
+    """Return the name of the module that defines `value`, "" if it is unknown."""
     if isinstance(value, np.ufunc):
         return ""
     function = value if inspect.isclass(value) else inspect.unwrap(value)
@@ -115,8 +115,8 @@ def _home(value: Any) -> str:
     return str(scope.get("__name__") or getattr(function, "__module__", None) or "")
 
 
-def _is_documented(value: Any) -> bool:
-    """Tell functions, classes and callable objects with a docstring of their own."""
+def _is_documented(value: object) -> bool:
+    """Whether `value` is callable and has a docstring of its own."""
     own_docstring = hasattr(value, "__name__") or "__doc__" in getattr(value, "__dict__", {})
     return callable(value) and own_docstring and isinstance(getattr(value, "__doc__", None), str)
 
@@ -145,15 +145,15 @@ def _public_objects(modules: Iterable[ModuleType]) -> list[_Entry]:
         for name, value, home in _exports(module):
             found.setdefault(id(value), []).append((module.__name__, name, value, home))
     entries = []
-    for places in found.values():
-        module_name, name, value, home = min(places, key=_preference)
-        aliases = {place[1] for place in places} | {str(getattr(value, "__name__", name))}
+    for exports in found.values():
+        module_name, name, value, home = min(exports, key=_preference)
+        aliases = {export[1] for export in exports} | {str(getattr(value, "__name__", name))}
         entries.append(_Entry(module_name, name, value, home, frozenset(aliases)))
     return sorted(entries, key=lambda entry: (entry.module, entry.name))
 
 
-def _preference(place: tuple[str, str, Any, str]) -> tuple[int, str, bool, str]:
-    module_name, name, value, _ = place
+def _preference(export: tuple[str, str, object, str]) -> tuple[int, str, bool, str]:
+    module_name, name, value, _ = export
     return module_name.count("."), module_name, name != getattr(value, "__name__", name), name
 
 
@@ -181,7 +181,7 @@ def _steps(dotted: str) -> tuple[str, ...]:
 
 
 def _numpy_home(entry: _Entry) -> str:
-    """Return the home of an object of numpy's top level, where compiled code does not tell."""
+    """Return the home of an object of numpy's top level, which compiled code does not have."""
     if isinstance(entry.value, np.ufunc):
         return "numpy.core.umath"
     if inspect.isclass(entry.value) and issubclass(entry.value, np.generic):
@@ -252,11 +252,11 @@ _DIRECTIVE = re.compile(r"\s*\.\.\s+[\w-]+::")
 _SIGNATURE = re.compile(r"[\w.]+\(.*\)(\s*->.*)?", re.DOTALL)
 
 _Replacement = str | Callable[[re.Match[str]], str]
-"""What takes the place of a match, as in :func:`re.sub`."""
+"""The replacement of a match, as in :func:`re.sub`."""
 
 
 def _keep_title(match: re.Match[str]) -> str:
-    """Return what a reader sees of a cross-reference; targets name modules."""
+    """Return the visible text of a cross-reference; targets name modules."""
     role, content = match.groups()
     title, has_target, _ = content.partition("<")
     if role in ("ref", "doc") and not has_target:
@@ -324,7 +324,7 @@ def _paragraphs(docstring: str) -> Iterator[str]:
 
 
 def _without_module_path(module_names: frozenset[str], match: re.Match[str]) -> str:
-    """Return what is left of a dotted name without the modules in front."""
+    """Return a dotted name without the modules in front."""
     steps = match.group().split(".")
     while steps and steps[0] in module_names:
         steps.pop(0)

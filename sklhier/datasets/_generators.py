@@ -15,7 +15,8 @@ from numpy.random import RandomState
 from scipy import sparse
 from sklearn.utils import check_random_state
 
-from sklhier._utils.typing import Floats, Labels, NodeIds
+from sklhier._utils.typing import Floats, Integers, Labels, NodeIds, Rows
+from sklhier._utils.validation import check_choice
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["make_hierarchical_classification", "make_hierarchical_text"]
@@ -223,8 +224,7 @@ def make_hierarchical_text(
     _check_integer("words_per_node", words_per_node)
     _check_number("mean_length", mean_length, at_least=1)
     _check_number("topic_share", topic_share, at_most=1)
-    if output not in ("counts", "text"):
-        raise ValueError(f"output is 'counts' or 'text'; {output!r} was given.")
+    check_choice("output", output, ("counts", "text"))
     tree = _tree(taxonomy, branching)
     rng = check_random_state(random_state)
     own_words = rng.randint(vocabulary_size, size=(tree.n_nodes, words_per_node))
@@ -251,7 +251,7 @@ def _tree(taxonomy: Taxonomy | None, branching: Sequence[int]) -> Taxonomy:
         return _balanced_tree(branching)
     if not isinstance(taxonomy, Taxonomy):
         raise ValueError(
-            f"taxonomy is a Taxonomy or None; {taxonomy!r} was given. "
+            f"`taxonomy` must be a Taxonomy or None, got {taxonomy!r}. "
             "Build one with `Taxonomy.from_parents`, `.from_dict` or `.from_networkx`."
         )
     taxonomy.require_tree("Generating samples")
@@ -320,25 +320,25 @@ def _zipf_shares(n_ranks: int, exponent: float) -> Floats:
     return np.asarray(shares / shares.sum())
 
 
-def _quantile_ranks(shares: Floats, quantiles: Floats) -> Any:
+def _quantile_ranks(shares: Floats, quantiles: Floats) -> Rows:
     """Return for each quantile in [0, 1) the index of the share it falls into."""
     ranks = np.searchsorted(np.cumsum(shares), quantiles, side="right")
     # The shares may sum to a little less than 1.
     return np.minimum(ranks, len(shares) - 1)
 
 
-def _draw_ranks(n_ranks: int, exponent: float, size: int, rng: RandomState) -> Any:
+def _draw_ranks(n_ranks: int, exponent: float, size: int, rng: RandomState) -> Rows:
     return _quantile_ranks(_zipf_shares(n_ranks, exponent), rng.uniform(size=size))
 
 
-def _draw_path_nodes(tree: Taxonomy, nodes: NodeIds, documents: Any, rng: RandomState) -> NodeIds:
+def _draw_path_nodes(tree: Taxonomy, nodes: NodeIds, documents: Rows, rng: RandomState) -> NodeIds:
     """Return for each word a node on the path of its document, all levels alike."""
     n_levels = tree.depths[nodes[documents]]
     levels = (rng.uniform(size=len(documents)) * n_levels).astype(np.intp)
     return tree.path_ids(nodes)[documents, levels]
 
 
-def _counts(words: Any, lengths: Any, vocabulary_size: int) -> Any:
+def _counts(words: Rows, lengths: Integers, vocabulary_size: int) -> Any:
     """Count the words of each document, as ``CountVectorizer`` does."""
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     ones = np.ones(len(words), dtype=np.int64)
@@ -347,7 +347,7 @@ def _counts(words: Any, lengths: Any, vocabulary_size: int) -> Any:
     return counts
 
 
-def _texts(words: Any, lengths: Any) -> list[str]:
+def _texts(words: Rows, lengths: Integers) -> list[str]:
     """Join the words of each document."""
     spelled = [f"w{word}" for word in words.tolist()]
     ends = np.cumsum(lengths).tolist()
@@ -363,18 +363,20 @@ def _texts(words: Any, lengths: Any) -> list[str]:
 def _check_branching(branching: object) -> None:
     if isinstance(branching, str) or not isinstance(branching, Sequence | np.ndarray):
         raise ValueError(
-            "branching is a sequence with the number of children at each level, such as (3, 3); "
-            f"{branching!r} was given."
+            "`branching` must be a sequence with the number of children at each level, such "
+            f"as (3, 3), got {branching!r}."
         )
     if not len(branching):
-        raise ValueError("branching is empty: give at least one level, such as (3,).")
+        raise ValueError(
+            "`branching` must have at least one level, such as (3,), got an empty sequence."
+        )
     for level, n_children in enumerate(branching):
         _check_integer(f"branching[{level}]", n_children)
 
 
 def _check_integer(name: str, value: object) -> None:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} is an integer of at least 1; {value!r} was given.")
+        raise ValueError(f"`{name}` must be an integer of at least 1, got {value!r}.")
 
 
 def _check_number(
@@ -392,4 +394,4 @@ def _check_number(
         return
     lower = f"at least {at_least:g}" if above is None else f"above {above:g}"
     upper = "" if math.isinf(at_most) else f" and at most {at_most:g}"
-    raise ValueError(f"{name} is a finite number {lower}{upper}; {value!r} was given.")
+    raise ValueError(f"`{name}` must be a finite number {lower}{upper}, got {value!r}.")

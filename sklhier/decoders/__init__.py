@@ -5,7 +5,7 @@ an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again 
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier.decoders._base import Decoder
@@ -67,13 +67,13 @@ _SETS_BY_NAME: dict[str, type[SetDecoder]] = {
 }
 
 
-def _resolved(decoder: Any, kind: type[_D], by_name: Mapping[str, type[_D]]) -> _D:
+def _resolved(decoder: object, kind: type[_D], by_name: Mapping[str, type[_D]]) -> _D:
     if isinstance(decoder, str) and decoder in by_name:
         decoder = by_name[decoder]()
     if not isinstance(decoder, kind):
         raise ValueError(
-            f"`decoder` is a {kind.__name__} object or one of {sorted(by_name)}; {decoder!r} was "
-            "given."
+            f"`decoder` must be a {kind.__name__} object or one of {sorted(by_name)}, got "
+            f"{decoder!r}."
         )
     decoder.check()
     return decoder

@@ -1,4 +1,4 @@
-"""What a decoder is."""
+"""The interface of decoders that answer with single nodes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ __all__ = ["Decoder"]
 
 
 class Decoder(BaseEstimator):
-    """Turns node probabilities into one node for each row; keeps no state.
+    """A rule that turns node probabilities into one node for each row; it keeps no state.
 
-    A subclass stores its parameters in ``__init__``, like every scikit-learn object (so that
-    searches can tune them), and defines :meth:`decode`. ``marginals.expand`` computes the outcomes
-    of chosen ``(row, node)`` pairs, ``marginals.dense()`` those of all nodes; rows come in blocks
-    of a size to match.
+    A subclass stores its parameters in ``__init__``, like every scikit-learn object, so that
+    searches can tune them, and defines :meth:`decode`. ``marginals.expand`` computes the outcomes
+    of chosen ``(row, node)`` pairs, ``marginals.dense()`` those of all nodes. Rows come in blocks
+    that fit in memory.
 
     Attributes
     ----------
     needs_all_nodes : bool
-        Whether :meth:`decode` asks for ``marginals.dense()``.
+        Whether :meth:`decode` calls ``marginals.dense()``.
     needs_probabilities : bool
-        Whether it compares numbers that only probabilities make comparable. If so, it is
-        refused together with base estimators that have decision scores alone.
+        Whether it compares numbers of different nodes, which only probabilities allow. If so, base
+        estimators that have decision scores alone are refused.
     gives_sets : bool
         Whether an answer is a set of nodes, from :meth:`decode_sets`, and not a single one.
     """
@@ -48,7 +48,7 @@ class Decoder(BaseEstimator):
         Returns
         -------
         nodes : ndarray of int32, shape (n_rows,)
-            Ids of nodes; 0, the root, where no more specific answer is given.
+            Ids of nodes; 0, the root, stands for no answer.
         """
         raise NotImplementedError
 

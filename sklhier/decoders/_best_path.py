@@ -14,11 +14,11 @@ from sklhier.decoders._search import Objective, beam_search, best_answers
 
 __all__ = ["Beam", "BestPath", "top_answers"]
 
-# A node is never less probable than what lies below it.
-_MASS = Objective(
-    extend=lambda value, nodes, mass: mass,  # noqa: ARG005
-    stop=lambda value, mass: mass,  # noqa: ARG005
-    bound=lambda value, nodes, mass: mass,  # noqa: ARG005
+# A node is never less probable than the nodes below it, so its own probability is a bound.
+_PROBABILITY = Objective(
+    extend=lambda value, nodes, proba: proba,  # noqa: ARG005
+    stop=lambda value, proba: proba,  # noqa: ARG005
+    bound=lambda value, nodes, proba: proba,  # noqa: ARG005
 )
 
 
@@ -41,8 +41,8 @@ def top_answers(marginals: Marginals, k: int) -> tuple[NodeIds, Floats]:
     """
     outcomes = marginals.outcomes
     if marginals.is_lazy and k < len(outcomes.answers):
-        best = best_answers(marginals, _MASS, k)
-        return best.nodes, best.mass
+        best = best_answers(marginals, _PROBABILITY, k)
+        return best.nodes, best.proba
     answers = outcomes.answers[np.argsort(outcomes.rank[outcomes.answers])]
     proba = marginals.answer_proba(answers)
     if k == 1:
@@ -56,9 +56,9 @@ class BestPath(Decoder):
     """The answer with the largest probability, by branch and bound from the top.
 
     The same answer as the argmax over all classes of ``predict_proba``. A node is never less
-    probable than what lies below it; so whatever falls behind the best complete path found so far
-    can be left alone. A greedy descent gives the first bound, then the levels are swept once,
-    from the top [1]_.
+    probable than the nodes below it. So nodes that are less probable than the best complete path so
+    far are not expanded. A greedy descent gives the first bound; then one level pass from the top
+    finds the best path [1]_.
 
     References
     ----------
@@ -83,7 +83,7 @@ class Beam(Decoder):
 
     At every level the `width` most probable nodes of each sample are kept; answers that end early
     stay among them with their probability. One path is the descent of :class:`TopDown`; with more,
-    the answer comes nearer to that of :class:`BestPath`, at a cost that is known beforehand [1]_.
+    the answer comes nearer to that of :class:`BestPath`, at a fixed cost [1]_.
 
     Parameters
     ----------
@@ -112,4 +112,4 @@ class Beam(Decoder):
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the most probable of the answers found."""
-        return beam_search(marginals, _MASS, int(self.width)).nodes[:, 0]
+        return beam_search(marginals, _PROBABILITY, int(self.width)).nodes[:, 0]

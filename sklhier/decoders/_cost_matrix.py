@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from sklhier._probabilities.marginals import Marginals
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, Frame, NodeIds
 from sklhier.decoders._base import Decoder
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
@@ -16,8 +17,11 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["CostMatrix"]
 
 
+Costs: TypeAlias = Mapping[Hashable | None, Mapping[Hashable, float]] | Frame | npt.ArrayLike
+
+
 class CostMatrix(Decoder):
-    """The action with the smallest expected cost, given what each costs for each true label.
+    """The action with the smallest expected cost, from a cost for each action and true label.
 
     Actions are nodes: leaves, inner nodes, or the root to abstain. Any cost will do [1]_. Of equal
     ones, the action that comes first is taken.
@@ -27,10 +31,10 @@ class CostMatrix(Decoder):
     costs : mapping of mappings, pandas.DataFrame or array-like
         ``costs[action][label]`` is the cost of answering `action` where `label` is true; a data frame
         has a row for each action and a column for each label. Every label that may be true, leaf
-        or stop, needs a cost; labels that were not seen in training may be left out or not.
+        or stop, needs a cost; labels without training rows may be left out.
         The action None is the root.
     actions, labels : sequence of hashable, default=None
-        What rows and columns of an array stand for.
+        Names of the rows and columns of an array.
 
     References
     ----------
@@ -39,6 +43,7 @@ class CostMatrix(Decoder):
     Examples
     --------
     >>> import numpy as np
+    import numpy.typing as npt
     >>> from sklhier import HierarchicalClassifier, Taxonomy
     >>> from sklhier.decoders import CostMatrix
     >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "b"])
@@ -57,7 +62,12 @@ class CostMatrix(Decoder):
     needs_all_nodes = True
     needs_probabilities = True
 
-    def __init__(self, costs: Any, actions: Any = None, labels: Any = None) -> None:
+    def __init__(
+        self,
+        costs: Costs,
+        actions: Sequence[Hashable] | None = None,
+        labels: Sequence[Hashable] | None = None,
+    ) -> None:
         self.costs = costs
         self.actions = actions
         self.labels = labels
@@ -73,7 +83,8 @@ class CostMatrix(Decoder):
         actions, labels, table = _table(self.costs, self.actions, self.labels)
         if not actions:
             raise ValueError(
-                "`costs` has no action: give a row for each node that may be answered."
+                "`costs` must have an action, got none: give a row for each node that may be "
+                "answered."
             )
         columns = _ids(labels, taxonomy)
         missing = np.setdiff1d(answers, columns)
@@ -82,6 +93,7 @@ class CostMatrix(Decoder):
                 f"`costs` has no cost for the true label {taxonomy.nodes[missing[0]]!r} "
                 f"({missing.size} labels of the training data are missing)."
             )
+        # Columns come in any order, and may include labels without training rows.
         position = np.zeros(taxonomy.n_nodes, dtype=np.intp)
         position[columns] = np.arange(len(columns))
         costs = table[:, position[answers]]
@@ -94,20 +106,25 @@ class CostMatrix(Decoder):
         return _ids(actions, taxonomy), costs
 
 
-def _table(costs: Any, actions: Any, labels: Any) -> tuple[list[Hashable], list[Hashable], Floats]:
+def _table(
+    costs: Costs, actions: Sequence[Hashable] | None, labels: Sequence[Hashable] | None
+) -> tuple[list[Hashable], list[Hashable], Floats]:
     """Return the names of rows and columns, and the numbers; NaN where there is none."""
     if hasattr(costs, "columns"):
-        return list(costs.index), list(costs.columns), np.asarray(costs, dtype=np.float64)
+        frame: Any = costs
+        return list(frame.index), list(frame.columns), np.asarray(frame, dtype=np.float64)
     if isinstance(costs, Mapping):
         names = list(dict.fromkeys(label for row in costs.values() for label in row))
         rows = [[row.get(label, np.nan) for label in names] for row in costs.values()]
         return list(costs), names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
     table = np.asarray(costs, dtype=np.float64)
-    shape = tuple(0 if names is None else len(names) for names in (actions, labels))
+    actions = () if actions is None else actions
+    labels = () if labels is None else labels
+    shape = (len(actions), len(labels))
     if table.shape != shape:
         raise ValueError(
-            "An array of costs has a row for each of `actions` and a column for each of `labels`; "
-            f"shape {table.shape} was given for {shape[0]} actions and {shape[1]} labels."
+            "An array of costs must have a row for each of `actions` and a column for each of "
+            f"`labels`, got shape {table.shape} for {shape[0]} actions and {shape[1]} labels."
         )
     return list(actions), list(labels), table
 

@@ -1,4 +1,4 @@
-"""The set of nodes with the best expected F1, as if nodes were independent."""
+"""The set of nodes with the best expected F1 of independent nodes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MOST = 256  # nodes of a row that are treated exactly
 class ExpectedF1(SetDecoder):
     """The set with the largest expected F1 of a sample, if its nodes were independent.
 
-    The best set of a given size holds the most probable nodes, and their ancestors with them, for
-    these are no less probable. The expected F1 of all sizes is found in a quadratic number of steps
-    [1]_. The answer is empty where an empty truth is likely enough, for F1 is 1 there. Nothing is
-    tuned, so probabilities have to be good; and as the nodes of a taxonomy are not independent, the
+    The best set of some size holds the most probable nodes, and with them their ancestors, which
+    are no less probable. Finding the expected F1 of all sizes takes a quadratic number of steps [1]_.
+    The answer is empty where an empty truth is likely enough, since F1 is 1 there. Nothing is tuned,
+    so that the probabilities must be good. The nodes of a taxonomy are not independent, so that the
     expectation is an approximation.
 
     Beyond the 256 most probable nodes of a row, the number of true ones is taken as Poisson
@@ -69,7 +69,7 @@ class ExpectedF1(SetDecoder):
 
 
 def _best_sizes(proba: Floats, rest: Floats) -> Rows:
-    """Return how many of the most probable nodes to answer with, (n_rows,).
+    """Return the number of most probable nodes in the best set, (n_rows,).
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def _best_sizes(proba: Floats, rest: Floats) -> Rows:
 
 
 def _count_distributions(proba: Floats) -> list[Floats]:
-    """Return, for every k, how probable each number of true nodes among the first k is."""
+    """Return, for every k, the probability of each number of true nodes among the first k."""
     tables = [np.ones((len(proba), 1))]
     for p in proba.T[:, :, None]:
         before = tables[-1]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from sklhier._probabilities.marginals import Marginals
 from sklhier._utils.memory_blocks import row_blocks
-from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.typing import Floats, Integers, NodeIds, Rows
 from sklhier._utils.validation import check_choice, check_number
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._level_weighted import add_along_paths
@@ -86,21 +85,21 @@ class HierarchicalF(Decoder):
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the best path, of equals the one that comes first."""
         outcomes = marginals.outcomes
-        allowed = np.flatnonzero(outcomes.live)[1:].astype(np.int32)
+        allowed = np.flatnonzero(outcomes.observed)[1:].astype(np.int32)
         if self.answer == "leaf":
             allowed = outcomes.answers[np.argsort(outcomes.rank[outcomes.answers])]
         parts = [
             allowed[
-                np.argmax(_of_paths(masses, marginals.taxonomy, self.beta)[:, allowed], axis=1)
+                np.argmax(_of_paths(by_size, marginals.taxonomy, self.beta)[:, allowed], axis=1)
             ]
-            for masses in _blocks(marginals)
+            for by_size in _blocks(marginals)
         ]
         return np.concatenate(parts)
 
     def decode_sets(self, marginals: Marginals) -> sparse.csr_array:
         """Return the best sets."""
         taxonomy = marginals.taxonomy
-        parts = [_best_sets(masses, taxonomy, self.beta) for masses in _blocks(marginals)]
+        parts = [_best_sets(by_size, taxonomy, self.beta) for by_size in _blocks(marginals)]
         chosen = sparse.vstack(parts, format="csr")
         # Closed but for nodes of equal probability, which rounding may have put out of order.
         closed = sparse.csr_array(chosen @ taxonomy.ancestor_closure)
@@ -108,11 +107,13 @@ class HierarchicalF(Decoder):
         return closed
 
 
-Masses = dict[int, Floats]
+BySize = dict[
+    int, Floats
+]  # number of nodes of an answer: probabilities of its answers at each node
 
 
-def _blocks(marginals: Marginals) -> Iterator[Masses]:
-    """Yield, by the number of nodes of answers, how probable these are at or below every node.
+def _blocks(marginals: Marginals) -> Iterator[BySize]:
+    """Yield probabilities of answers at or below every node, by the number of nodes of the answer.
 
     A block of rows has a table (n_rows, n_nodes) for each number.
     """
@@ -125,65 +126,65 @@ def _blocks(marginals: Marginals) -> Iterator[Masses]:
         yield {size: proba[block, own] @ closures[size] for size, own in of_size.items()}
 
 
-def _of_paths(masses: Masses, taxonomy: Taxonomy, beta: float) -> Floats:
+def _of_paths(by_size: BySize, taxonomy: Taxonomy, beta: float) -> Floats:
     """Return the expected F of answering with the path to each node, (n_rows, n_nodes)."""
-    expected = np.zeros_like(next(iter(masses.values())))
-    for size, mass in masses.items():
-        common = mass.copy()
+    expected = np.zeros_like(next(iter(by_size.values())))
+    for size, proba in by_size.items():
+        common = proba.copy()
         add_along_paths(common, taxonomy)
         expected += common * ((1 + beta**2) / (taxonomy.closure_sizes + beta**2 * size))
     return expected
 
 
-def _best_sets(masses: Masses, taxonomy: Taxonomy, beta: float) -> sparse.csr_array:
+def _best_sets(by_size: BySize, taxonomy: Taxonomy, beta: float) -> sparse.csr_array:
     """Return the best set of each row, (n_rows, n_nodes)."""
-    rows, nodes, place = _candidates(masses, taxonomy, beta)
-    n_rows = next(iter(masses.values())).shape[0]
-    width = int(place.max()) + 1
+    rows, nodes, column = _candidates(by_size, taxonomy, beta)
+    n_rows = next(iter(by_size.values())).shape[0]
+    width = int(column.max()) + 1
     of_candidates = {}
-    for n_nodes, mass in masses.items():
+    for n_nodes, proba in by_size.items():
         table = np.zeros((n_rows, width))
-        table[rows, place] = mass[rows, nodes]
+        table[rows, column] = proba[rows, nodes]
         of_candidates[n_nodes] = table
     sizes = _best_sizes(of_candidates, beta)
     gains = _gains(of_candidates, beta, sizes[:, None])
     order = np.argsort(-gains, axis=1, kind="stable")  # of equals the node above goes first
     rank = np.empty_like(order)
     np.put_along_axis(rank, order, np.arange(width)[None, :], axis=1)
-    chosen = rank[rows, place] < sizes[rows]
+    chosen = rank[rows, column] < sizes[rows]
     rows, nodes = rows[chosen], nodes[chosen]
     return sparse.csr_array((np.ones(len(rows)), (rows, nodes)), shape=(n_rows, taxonomy.n_nodes))
 
 
-def _candidates(masses: Masses, taxonomy: Taxonomy, beta: float) -> tuple[Rows, Rows, Rows]:
-    """Return ``(row, node, place in the row)`` of the nodes that may be in the best set.
+def _candidates(by_size: BySize, taxonomy: Taxonomy, beta: float) -> tuple[Rows, Rows, Rows]:
+    """Return ``(row, node, number in the row)`` of the nodes that may be in the best set.
 
     Without its least probable node a set of size k and value F is worth at least
     F + F / (k - 1 + b h) - p (1 + b) / (k - 1 + b l), where b is the square of beta and answers have
     from l to h nodes. So a node with p < F l / ((1 + b) h) is in no best set; F is at
     least that of the best path.
     """
-    least = _of_paths(masses, taxonomy, beta).max(axis=1, keepdims=True)
-    least *= min(masses) / ((1 + beta**2) * max(masses))
-    node_proba = np.sum(list(masses.values()), axis=0)
+    least = _of_paths(by_size, taxonomy, beta).max(axis=1, keepdims=True)
+    least *= min(by_size) / ((1 + beta**2) * max(by_size))
+    node_proba = np.sum(list(by_size.values()), axis=0)
     rows, nodes = np.nonzero(node_proba >= least * (1 - 1e-9))
     starts = np.searchsorted(rows, np.arange(len(node_proba)))
     return rows, nodes, np.arange(len(rows)) - starts[rows]
 
 
-def _gains(masses: Masses, beta: float, size: Any) -> Floats:
-    """Return what each candidate adds to a set of a size."""
-    parts = [mass * ((1 + beta**2) / (size + beta**2 * n)) for n, mass in masses.items()]
+def _gains(by_size: BySize, beta: float, size: int | Integers) -> Floats:
+    """Return the gain of each candidate in a set of a size."""
+    parts = [proba * ((1 + beta**2) / (size + beta**2 * n)) for n, proba in by_size.items()]
     return np.sum(parts, axis=0)
 
 
-def _best_sizes(masses: Masses, beta: float) -> NodeIds:
+def _best_sizes(by_size: BySize, beta: float) -> NodeIds:
     """Return the size of the best set of each row, the smallest of equals."""
-    n_rows, width = next(iter(masses.values())).shape
+    n_rows, width = next(iter(by_size.values())).shape
     sizes = np.ones(n_rows, dtype=np.int32)
     values = np.zeros(n_rows)
     for size in range(1, width + 1):
-        gains = _gains(masses, beta, size)
+        gains = _gains(by_size, beta, size)
         best = -np.partition(-gains, size - 1, axis=1)[:, :size] if size < width else gains
         value = best.sum(axis=1)
         better = value > values * (1 + 1e-12)

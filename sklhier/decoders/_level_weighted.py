@@ -1,14 +1,13 @@
-"""The answer with the best expected score when levels, or nodes, count differently."""
+"""The answer with the best expected score, with weights of levels or nodes."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from sklhier._probabilities.marginals import Marginals, Outcomes
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, NodeWeight
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._search import Objective, best_answers
 from sklhier.taxonomy import Taxonomy
@@ -18,9 +17,9 @@ __all__ = ["LevelWeighted"]
 
 
 class LevelWeighted(Decoder):
-    r"""The answer that has most of its nodes right, where upper levels may count more.
+    r"""The answer with the largest expected weight of right nodes less wrong ones.
 
-    Maximises the expected weight of the nodes that are right less that of those that are wrong,
+    Maximises the expected weight of right nodes less that of wrong nodes,
 
     .. math:: \sum_{u} w_u (2 p_u - 1)
 
@@ -28,15 +27,15 @@ class LevelWeighted(Decoder):
     expected weight of the nodes in which predicted and true path differ [1]_. With equal weights
     that is the distance in the tree, and the best accuracy summed over levels. All weight on the
     deepest level is :class:`BestPath` (if all labels are that deep); as weights at the top outgrow
-    the ones below, it becomes :class:`TopDown`. Of equals, the more probable answer is given.
+    the ones below, it becomes :class:`TopDown`. Of equals, the more probable answer wins.
 
     Parameters
     ----------
     weights : {"uniform", "information", "sibling"}, array-like or mapping, default="uniform"
         Weights of 0 or more: one for each level, the first one first; one for each node, in the
-        order of ``taxonomy.nodes[1:]`` or by name; all 1 (``"uniform"``); what a node tells beyond
-        its parent in bits if all leaves are equally probable (``"information"``); the parent's
-        weight divided by the number of its children (``"sibling"``).
+        order of ``taxonomy.nodes[1:]`` or by name; all 1 (``"uniform"``); information of a node
+        beyond its parent's in bits if all leaves are equally probable (``"information"``); the
+        parent's weight divided by the number of its children (``"sibling"``).
 
     References
     ----------
@@ -59,7 +58,7 @@ class LevelWeighted(Decoder):
 
     needs_probabilities = True
 
-    def __init__(self, weights: Any = "uniform") -> None:
+    def __init__(self, weights: NodeWeight = "uniform") -> None:
         self.weights = weights
 
     def decode(self, marginals: Marginals) -> NodeIds:
@@ -72,20 +71,20 @@ class LevelWeighted(Decoder):
 
 
 def _best_of_table(weights: Floats, marginals: Marginals) -> NodeIds:
-    """Return the best answers when all marginals are there already."""
+    """Return the best answers from a table of all marginals."""
     outcomes = marginals.outcomes
     gains = weights * (2 * marginals.dense().node_proba - 1)  # as on the way down
     add_along_paths(gains, marginals.taxonomy)
     answers = outcomes.answers[np.argsort(outcomes.rank[outcomes.answers])]
     gains = gains[:, answers]
-    mass = marginals.answer_proba(answers)
-    mass[gains < gains.max(axis=1, keepdims=True)] = -1.0
-    return answers[np.argmax(mass, axis=1)]
+    proba = marginals.answer_proba(answers)
+    proba[gains < gains.max(axis=1, keepdims=True)] = -1.0
+    return answers[np.argmax(proba, axis=1)]
 
 
 def add_along_paths(values: Floats, taxonomy: Taxonomy) -> None:
     """Add to the values of every node those of its ancestors, in place; (n_rows, n_nodes)."""
-    if not taxonomy.is_tree:  # several ways lead to an ancestor, which counts once
+    if not taxonomy.is_tree:  # several paths lead to an ancestor, which counts once
         values[:] = values @ taxonomy.ancestor_closure.T
         return
     for start, stop in pairwise(taxonomy.level_offsets[1:].tolist()):  # parents come first
@@ -95,13 +94,13 @@ def add_along_paths(values: Floats, taxonomy: Taxonomy) -> None:
 def _objective(weights: Floats, taxonomy: Taxonomy, outcomes: Outcomes) -> Objective:
     most, least = _weights_below(weights, taxonomy, outcomes)
 
-    def bound(value: Floats, nodes: NodeIds, mass: Floats) -> Floats:
+    def bound(value: Floats, nodes: NodeIds, proba: Floats) -> Floats:
         # No node below is more probable.
-        return value + (2 * mass - 1) * np.where(mass >= 0.5, most[nodes], least[nodes])
+        return value + (2 * proba - 1) * np.where(proba >= 0.5, most[nodes], least[nodes])
 
     return Objective(
-        extend=lambda value, nodes, mass: value + weights[nodes] * (2 * mass - 1),
-        stop=lambda value, mass: value,  # noqa: ARG005
+        extend=lambda value, nodes, proba: value + weights[nodes] * (2 * proba - 1),
+        stop=lambda value, proba: value,  # noqa: ARG005
         bound=bound,
     )
 

@@ -1,4 +1,4 @@
-"""The best answers, found without looking everywhere: beam search, and branch and bound."""
+"""Beam search, and branch and bound, for the best answers of each row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from sklhier.taxonomy._graph import run_starts
 
 __all__ = ["BestAnswers", "Objective", "Pairs", "beam_search", "best_answers"]
 
-_NUMBERS_PER_PAIR = 10  # row, node, mass and value of an outcome, and copies while they are sorted
+_NUMBERS_PER_PAIR = (
+    10  # row, node, proba and value of an outcome, and copies while they are sorted
+)
 
 
 class Pairs(NamedTuple):
@@ -23,28 +25,28 @@ class Pairs(NamedTuple):
 
     rows: Rows
     nodes: NodeIds
-    mass: Floats
+    proba: Floats
     value: Floats
 
     def at(self, chosen: Rows | Bools) -> Pairs:
         """Return some of the pairs."""
-        return Pairs(self.rows[chosen], self.nodes[chosen], self.mass[chosen], self.value[chosen])
+        return Pairs(self.rows[chosen], self.nodes[chosen], self.proba[chosen], self.value[chosen])
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is maximised over the answers, summed up on the way down.
+    """The value of an answer, computed step by step on the way down.
 
     Attributes
     ----------
     extend : callable
-        ``extend(value, nodes, mass)``: the value of nodes with probabilities `mass`, given those of
+        ``extend(value, nodes, proba)``: the value of nodes with probabilities `proba`, given those of
         their parents.
     stop : callable
-        ``stop(value, mass)``: the value of stopping at nodes of that value, which has the
-        probability `mass`.
+        ``stop(value, proba)``: the value of stopping at nodes of that value, which has the
+        probability `proba`.
     bound : callable
-        ``bound(value, nodes, mass)``: no answer at or below the nodes is worth more.
+        ``bound(value, nodes, proba)``: no answer at or below the nodes is worth more.
     """
 
     extend: Callable[[Floats, NodeIds, Floats], Floats]
@@ -61,13 +63,13 @@ class BestAnswers:
     ----------
     nodes : ndarray of int32, shape (n_rows, n_best)
         0 where there are fewer.
-    mass, value : ndarray of float64, shape (n_rows, n_best)
+    proba, value : ndarray of float64, shape (n_rows, n_best)
         Probability and value; minus infinity where there are fewer.
     """
 
     def __init__(self, n_rows: int, n_best: int, outcomes: Outcomes) -> None:
         self.nodes = np.zeros((n_rows, n_best), dtype=np.int32)
-        self.mass = np.full((n_rows, n_best), -np.inf)
+        self.proba = np.full((n_rows, n_best), -np.inf)
         self.value = np.full((n_rows, n_best), -np.inf)
         self._rank = outcomes.rank
 
@@ -77,7 +79,7 @@ class BestAnswers:
         return self.nodes.shape[1]
 
     def may_be_beaten(self, rows: Rows, bounds: Floats) -> Bools:
-        """Tell which pairs could hold a better answer, or an equal one that goes before."""
+        """Return a mask of pairs that could hold a better answer, or an equal one that goes first."""
         last = self.value[rows, -1]
         # Sums in another order may differ in the last digits.
         with np.errstate(invalid="ignore"):
@@ -85,7 +87,7 @@ class BestAnswers:
         return (bounds >= last - slack) | np.isneginf(last)
 
     def offer(self, found: Pairs) -> None:
-        """Take the answers that belong to the best."""
+        """Keep those of the answers that belong to the best."""
         if not found.rows.size:
             return
         least = self.value[:, -1]
@@ -94,20 +96,21 @@ class BestAnswers:
             np.maximum.at(least, found.rows, found.value)
         found = found.at(found.value >= least[found.rows])
         touched = np.flatnonzero(np.bincount(found.rows))
+        # New and kept answers are sorted together, for the rows that have new ones only.
         rows = np.concatenate([found.rows, np.repeat(touched, self.n_best)])
-        nodes, mass, value = (
+        nodes, proba, value = (
             np.concatenate([new, kept[touched].ravel()])
-            for new, kept in zip(found[1:], (self.nodes, self.mass, self.value), strict=True)
+            for new, kept in zip(found[1:], (self.nodes, self.proba, self.value), strict=True)
         )
-        order = np.lexsort((self._rank[nodes], -mass, -value, rows))
-        place = _place_in_row(rows[order])
-        order, place = order[place < self.n_best], place[place < self.n_best]
-        self.nodes[rows[order], place] = nodes[order]
-        self.mass[rows[order], place] = mass[order]
-        self.value[rows[order], place] = value[order]
+        order = np.lexsort((self._rank[nodes], -proba, -value, rows))
+        rank = _rank_in_row(rows[order])
+        order, rank = order[rank < self.n_best], rank[rank < self.n_best]
+        self.nodes[rows[order], rank] = nodes[order]
+        self.proba[rows[order], rank] = proba[order]
+        self.value[rows[order], rank] = value[order]
 
 
-def _place_in_row(rows: Rows) -> Rows:
+def _rank_in_row(rows: Rows) -> Rows:
     """Return the position of each entry among those of its row; rows are sorted."""
     starts = run_starts(rows)
     return np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
@@ -126,24 +129,25 @@ def beam_search(marginals: Marginals, objective: Objective, width: int) -> BestA
 def best_answers(marginals: Marginals, objective: Objective, n_best: int) -> BestAnswers:
     """Find the best answers of each row by branch and bound.
 
-    A beam search gives the first bound, then the levels are swept once, from the top: what cannot
-    hold an answer as good as those found is left alone.
+    A beam search gives the first bound. Then a level pass from the top expands the other nodes, but
+    for those that cannot lead to an answer as good as those found.
     """
     best = BestAnswers(marginals.n_rows, n_best, marginals.outcomes)
     most = most_numbers() // _NUMBERS_PER_PAIR
     todo = [_descend(marginals, objective, best)]
     while todo:  # the last one first: what was split is finished before more is opened
         pairs = todo.pop()
-        bounds = objective.bound(pairs.value, pairs.nodes, pairs.mass)
+        bounds = objective.bound(pairs.value, pairs.nodes, pairs.proba)
         pairs = pairs.at(best.may_be_beaten(pairs.rows, bounds))
         if not pairs.rows.size:
             continue
         halves = _split_by_row(pairs, marginals.outcomes, most)
-        todo += halves or [_sweep_level(marginals, objective, best, pairs)]
+        todo += halves or [_expand_level(marginals, objective, best, pairs)]
     return best
 
 
 def _root(marginals: Marginals) -> Pairs:
+    # A root without outcomes must not be expanded: every answer is the root then.
     n_rows = marginals.n_rows if marginals.outcomes.counts[0] else 0
     return Pairs(
         np.arange(n_rows), np.zeros(n_rows, dtype=np.int32), np.ones(n_rows), np.zeros(n_rows)
@@ -153,9 +157,9 @@ def _root(marginals: Marginals) -> Pairs:
 def _descend(
     marginals: Marginals, objective: Objective, best: BestAnswers, *, forget: bool = False
 ) -> Pairs:
-    """Offer the answers at which a beam search ends; return the nodes that it passed by.
+    """Offer the answers that a beam search finds; return the nodes that it left out.
 
-    With `forget`, answers that fall out of the beam are lost as nodes are.
+    With `forget`, answers that fall out of the beam are lost, as nodes are.
     """
     passed: list[Pairs] = []
     pairs = _root(marginals)
@@ -170,7 +174,7 @@ def _descend(
 
 
 def _in_beam(pairs: Pairs, objective: Objective, best: BestAnswers) -> tuple[Bools, Rows, Bools]:
-    """Tell which nodes and complete answers are together the best of their row.
+    """Return masks of the nodes and complete answers that are together the best of their row.
 
     Returns
     -------
@@ -181,7 +185,7 @@ def _in_beam(pairs: Pairs, objective: Objective, best: BestAnswers) -> tuple[Boo
         Which of their answers are kept.
     """
     rows = np.flatnonzero(np.bincount(pairs.rows))
-    bounds = objective.bound(pairs.value, pairs.nodes, pairs.mass)
+    bounds = objective.bound(pairs.value, pairs.nodes, pairs.proba)
     if best.n_best == 1:
         kept = _first_of_row(pairs.rows, bounds, best.value[:, 0])
         of_row = np.zeros(len(best.value), dtype=bool)
@@ -191,15 +195,15 @@ def _in_beam(pairs: Pairs, objective: Objective, best: BestAnswers) -> tuple[Boo
     bounds = np.concatenate([bounds, best.value[rows].ravel()])
     order = np.lexsort((-bounds, of_row))
     kept = np.zeros(len(of_row), dtype=bool)
-    kept[order[_place_in_row(of_row[order]) < best.n_best]] = True
+    kept[order[_rank_in_row(of_row[order]) < best.n_best]] = True
     n_pairs = len(pairs.rows)
     return kept[:n_pairs], rows, kept[n_pairs:].reshape(len(rows), best.n_best)
 
 
 def _first_of_row(rows: Rows, values: Floats, least: Floats) -> Bools:
-    """Tell which entry is the largest of its row, if it reaches `least` of the row.
+    """Return a mask of the largest entry of each row, if it reaches `least` of the row.
 
-    The same as sorting, for what is done for every node of a greedy descent.
+    The same as sorting, but faster: a greedy descent does this at every level.
     """
     most = least.copy()
     np.maximum.at(most, rows, values)
@@ -213,16 +217,16 @@ def _first_of_row(rows: Rows, values: Floats, least: Floats) -> Bools:
 
 def _expand(marginals: Marginals, objective: Objective, best: BestAnswers, pairs: Pairs) -> Pairs:
     """Offer the complete outcomes of the pairs; return the others."""
-    found = marginals.expand(pairs.rows, pairs.nodes, pairs.mass)
+    found = marginals.expand(pairs.rows, pairs.nodes, pairs.proba)
     above = np.repeat(found.order, np.diff(found.offsets))
     stops = found.nodes == pairs.nodes[above]
     value = pairs.value[above]
     value = np.where(
         stops,
-        objective.stop(value, found.mass),
-        objective.extend(value, found.nodes, found.mass),
+        objective.stop(value, found.proba),
+        objective.extend(value, found.nodes, found.proba),
     )
-    below = Pairs(pairs.rows[above], found.nodes, found.mass, value)
+    below = Pairs(pairs.rows[above], found.nodes, found.proba, value)
     complete = stops | (marginals.outcomes.counts[found.nodes] == 0)
     best.offer(below.at(complete))
     return below.at(~complete)
@@ -240,14 +244,14 @@ def _split_by_row(pairs: Pairs, outcomes: Outcomes, most: int) -> list[Pairs]:
     return [pairs.at(upper), pairs.at(~upper)]
 
 
-def _sweep_level(
+def _expand_level(
     marginals: Marginals, objective: Objective, best: BestAnswers, pairs: Pairs
 ) -> Pairs:
-    """Expand the pairs of the highest level, so that each node is asked once for all its rows."""
+    """Expand the pairs of the highest level, so that each node is expanded once for all its rows."""
     depths = marginals.taxonomy.depths[pairs.nodes]
-    here = depths == depths.min()
-    below = _expand(marginals, objective, best, pairs.at(here))
-    return _joined([pairs.at(~here), below])
+    is_highest = depths == depths.min()
+    below = _expand(marginals, objective, best, pairs.at(is_highest))
+    return _joined([pairs.at(~is_highest), below])
 
 
 def _joined(parts: list[Pairs]) -> Pairs:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
+from sklhier._utils.typing import Bools
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["SetDecoder", "closed_above"]
 
 
 class SetDecoder(BaseEstimator):
-    """Turns node probabilities into a set of nodes for each row; keeps no state.
+    """A rule that turns node probabilities into a set of nodes for each row; it keeps no state.
 
     Attributes
     ----------
     needs_probabilities : bool
-        Whether it compares numbers that only probabilities make comparable.
+        Whether it compares numbers of different nodes, which only probabilities allow.
 
     Examples
     --------
@@ -40,8 +41,8 @@ class SetDecoder(BaseEstimator):
     needs_probabilities: ClassVar[bool] = False
 
     @property
-    def needs_held_out(self) -> bool:
-        """Whether a parameter is to be learnt by :meth:`learnt`."""
+    def needs_tuning(self) -> bool:
+        """Whether :meth:`tuned` has to set a parameter from held-out samples."""
         return False
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
@@ -59,8 +60,14 @@ class SetDecoder(BaseEstimator):
         """
         raise NotImplementedError
 
-    def learnt(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:  # noqa: ARG002
-        """Return the decoder with what it has to learn from held-out samples."""
+    def tuned(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:  # noqa: ARG002
+        """Return the decoder with its parameters tuned on held-out samples.
+
+        Parameters
+        ----------
+        held_out : callable
+            ``held_out()`` yields blocks of samples that the models were not fitted on.
+        """
         return self
 
     def check(self) -> None:
@@ -70,7 +77,7 @@ class SetDecoder(BaseEstimator):
         """Raise a ValueError if a parameter does not fit the taxonomy."""
 
 
-def closed_above(chosen: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+def closed_above(chosen: Bools, taxonomy: Taxonomy) -> sparse.csr_array:
     """Return the nodes of a boolean table with their ancestors, the root left out."""
     closed = sparse.csr_array(
         sparse.csr_array(chosen, dtype=np.float64) @ taxonomy.ancestor_closure

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
-from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.typing import Floats, Integers, Rows
 from sklhier._utils.validation import check_choice, check_number, check_probability
 from sklhier.decoders._set_base import SetDecoder, closed_above
 from sklhier.taxonomy import Taxonomy
@@ -34,10 +34,10 @@ class SetThreshold(SetDecoder):
         Threshold in [0, 1): one number for all nodes; one for each node, in the order of
         ``taxonomy.nodes[1:]`` or in a mapping by name; or one for each level, from the first.
         ``"oof"`` finds what gives the best micro-averaged hierarchical F1 on out-of-fold
-        predictions, which fits every model once more for each fold; folds, and so thresholds, depend
+        predictions, which fits every model again in each fold; folds, and so thresholds, depend
         on the order of the rows. 0.5 is best for accuracy, and far too high for rare labels.
     scope : {"global", "level", "node"}, default="global"
-        What has a threshold of its own if it is learnt.
+        The nodes that share a tuned threshold: all, those of a level, or one.
     shrinkage : float, default=20.0
         With ``scope="node"``: how many samples of a node it takes until its own threshold counts as
         much as the global one; 0 or more.
@@ -69,8 +69,8 @@ class SetThreshold(SetDecoder):
         self.at_least_one = at_least_one
 
     @property
-    def needs_held_out(self) -> bool:
-        """Whether the threshold is to be learnt."""
+    def needs_tuning(self) -> bool:
+        """Whether the threshold has to be tuned."""
         return isinstance(self.tau, str) and self.tau == "oof"
 
     def check(self) -> None:
@@ -78,7 +78,7 @@ class SetThreshold(SetDecoder):
         check_choice("scope", self.scope, SCOPES)
         if self.shrinkage != 0:
             check_number("shrinkage", self.shrinkage, above=0)
-        if isinstance(self.tau, int | float | np.number | str) and not self.needs_held_out:
+        if isinstance(self.tau, int | float | np.number | str) and not self.needs_tuning:
             check_probability("tau", self.tau)
 
     def check_taxonomy(self, taxonomy: Taxonomy) -> None:
@@ -87,7 +87,7 @@ class SetThreshold(SetDecoder):
             return
         tau = read_node_values(self.tau, taxonomy, "tau", levels=True)
         if (tau >= 1).any():
-            raise ValueError(f"tau holds probabilities in [0, 1); {tau.max():g} was given.")
+            raise ValueError(f"`tau` must hold probabilities in [0, 1), got {tau.max():g}.")
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the nodes above their thresholds, and their ancestors."""
@@ -102,12 +102,12 @@ class SetThreshold(SetDecoder):
         if self.at_least_one:
             empty = np.flatnonzero(~chosen.any(axis=1))
             best = 1 + np.argmax(proba[empty, 1:], axis=1)
-            chosen[empty, best] = proba[empty, best] > 0  # not what was never seen
+            chosen[empty, best] = proba[empty, best] > 0  # not a node without training rows
         return closed_above(chosen, taxonomy)
 
-    def learnt(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:
+    def tuned(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:
         """Return the decoder with the thresholds that are best on held-out samples."""
-        if not self.needs_held_out:
+        if not self.needs_tuning:
             return self
         positive, negative, taxonomy = _histograms(held_out())
         best = _best_thresholds(positive.sum(axis=0), negative.sum(axis=0))
@@ -122,8 +122,8 @@ class SetThreshold(SetDecoder):
             weight = n_positive + self.shrinkage
             mean = n_positive * own + self.shrinkage * best
             tau = np.divide(mean, weight, out=np.full(len(own), tau), where=weight > 0)
-        learnt: Self = clone(self).set_params(tau=tau)
-        return learnt
+        tuned: Self = clone(self).set_params(tau=tau)
+        return tuned
 
 
 def _histograms(parts: Iterator[HeldOutSets]) -> tuple[Floats, Floats, Taxonomy]:
@@ -136,8 +136,8 @@ def _histograms(parts: Iterator[HeldOutSets]) -> tuple[Floats, Floats, Taxonomy]
         bins += np.arange(n_nodes) * _N_BINS
         true = part.closed[:, 1:]
         rows = np.repeat(np.arange(true.shape[0]), np.diff(true.indptr))
-        everything = _counted(bins, part.weights[:, None], n_nodes)
-        of_true = _counted(bins[rows, true.indices], part.weights[rows], n_nodes)
+        everything = _weighted_counts(bins, part.weights[:, None], n_nodes)
+        of_true = _weighted_counts(bins[rows, true.indices], part.weights[rows], n_nodes)
         positive = of_true if positive is None else positive + of_true
         other = everything - of_true
         negative = other if negative is None else negative + other
@@ -146,14 +146,15 @@ def _histograms(parts: Iterator[HeldOutSets]) -> tuple[Floats, Floats, Taxonomy]
     return positive, negative, taxonomy
 
 
-def _counted(bins: Rows, weights: Floats, n_nodes: int) -> Floats:
+def _weighted_counts(bins: Rows, weights: Floats, n_nodes: int) -> Floats:
     size = n_nodes * _N_BINS
     weights = np.broadcast_to(weights, bins.shape).ravel()
     counts: Any = np.bincount(bins.ravel(), weights=weights, minlength=size)
-    return counts.reshape(n_nodes, _N_BINS).astype(np.float64)  # of nothing they are integers
+    # Without entries, np.bincount returns integers.
+    return counts.reshape(n_nodes, _N_BINS).astype(np.float64)
 
 
-def _sums_by(groups: Any, table: Floats, n_groups: int) -> Floats:
+def _sums_by(groups: Integers, table: Floats, n_groups: int) -> Floats:
     sums = np.zeros((n_groups, table.shape[1]))
     np.add.at(sums, groups, table)
     return sums

@@ -1,4 +1,4 @@
-"""Decoders for several labels: from node probabilities to sets of nodes."""
+"""Decoders for multi-label targets that need no tuning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["MaximumClosure", "TopLabels"]
 
 
 class MaximumClosure(SetDecoder):
-    r"""The closed set of nodes that is most likely by what the models say.
+    r"""The closed set of nodes with the largest sum of log-odds.
 
     Maximises :math:`\sum_{n \in S} \log \frac{h_n}{1 - h_n} - \log \frac{\tau}{1 - \tau}` over all
     sets `S` that hold the ancestors of their nodes, :math:`h_n` being the models' own scores, before
@@ -92,6 +92,6 @@ class TopLabels(SetDecoder):
         proba = marginals.node_proba[:, taxonomy.leaf_ids]
         best = np.argsort(-proba, axis=1, kind="stable")[:, : self.k]
         chosen = np.zeros(marginals.node_proba.shape, dtype=bool)
-        possible = np.take_along_axis(proba, best, axis=1) > 0  # not what was never seen
+        possible = np.take_along_axis(proba, best, axis=1) > 0  # not a leaf without training rows
         np.put_along_axis(chosen, taxonomy.leaf_ids[best], possible, axis=1)
         return closed_above(chosen, taxonomy)

@@ -1,13 +1,11 @@
-"""As specific as pays, or as confidence allows: rules that may stop at an inner node."""
+"""Stop rules that weigh information against confidence."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from sklhier._probabilities.marginals import Marginals
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, NodeWeight
 from sklhier._utils.validation import check_number, check_probability
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import top_answers
@@ -17,28 +15,28 @@ from sklhier.taxonomy._node_weights import read_node_values
 __all__ = ["Climbing", "Darts", "InformationThreshold"]
 
 
-def _information(values: Any, taxonomy: Taxonomy, name: str) -> Floats:
-    """Return what every node is worth, the root 0."""
+def _information(values: NodeWeight, taxonomy: Taxonomy, name: str) -> Floats:
+    """Return the information of every node, 0 for the root."""
     if isinstance(values, str) and values == "leaves":
         return taxonomy.information
     if values is None or isinstance(values, str):
-        raise ValueError(f"`{name}` is 'leaves' or a number for each node; {values!r} was given.")
+        raise ValueError(f"`{name}` must be 'leaves' or a number for each node, got {values!r}.")
     return np.concatenate([[0.0], read_node_values(values, taxonomy, name, levels=True)])
 
 
 class InformationThreshold(Decoder):
     """The most informative node whose probability exceeds a threshold.
 
-    Unlike :class:`Threshold`, which takes the deepest, it compares nodes by how much they tell: a
-    node at the first level may be as narrow as one at the fifth. Of equals the more probable is
-    taken. The root, which tells nothing, is answered where nothing else qualifies.
+    Unlike :class:`Threshold`, which takes the deepest node, it compares nodes by their information:
+    a node at the first level may be as narrow as one at the fifth. Of equals it takes the more
+    probable. The root has no information; it is the answer where no other node qualifies.
 
     Parameters
     ----------
     tau : float, default=0.5
         Threshold in [0, 1); a node qualifies if its probability is larger.
     information : "leaves", array-like or mapping, default="leaves"
-        How much a node tells: the binary logarithm of the number of leaves over the number below it
+        Information of a node: the binary logarithm of the number of leaves over the number below it
         (``"leaves"``), or numbers of 0 or more: one for each node, in the order of
         ``taxonomy.nodes[1:]`` or by name, or one for each level.
 
@@ -55,7 +53,7 @@ class InformationThreshold(Decoder):
     >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "a/z", "b"])
     >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(4), y)
     >>> node_proba = [[1.0, 0.6, 0.4, 0.35, 0.15, 0.1]]
-    >>> model.decode(node_proba, InformationThreshold(0.3))  # b and a/x tell as much
+    >>> model.decode(node_proba, InformationThreshold(0.3))  # b and a/x have the same
     array(['b'], dtype='<U3')
     >>> model.decode(node_proba, Threshold(0.3))
     array(['a/x'], dtype='<U3')
@@ -64,7 +62,7 @@ class InformationThreshold(Decoder):
     needs_all_nodes = True
     needs_probabilities = True
 
-    def __init__(self, tau: float = 0.5, information: Any = "leaves") -> None:
+    def __init__(self, tau: float = 0.5, information: NodeWeight = "leaves") -> None:
         self.tau = tau
         self.information = information
 
@@ -76,14 +74,15 @@ class InformationThreshold(Decoder):
         """Return the most informative node above the threshold."""
         information = _information(self.information, marginals.taxonomy, "information")
         proba = marginals.dense().node_proba
-        told = np.where(proba > self.tau, information, -1.0)
-        told[:, 0] = 0.0
-        best = np.where(told == told.max(axis=1, keepdims=True), proba, -1.0)
+        # Information is 0 or more, so that -1 rules a node out; the root always qualifies.
+        qualified = np.where(proba > self.tau, information, -1.0)
+        qualified[:, 0] = 0.0
+        best = np.where(qualified == qualified.max(axis=1, keepdims=True), proba, -1.0)
         return np.argmax(best, axis=1).astype(np.int32)
 
 
 class Darts(Decoder):
-    r"""The node with the best trade between what it tells and how probable it is.
+    r"""The node with the best trade-off between information and probability.
 
     Maximises :math:`(r_v + \lambda)\, p_v` over all nodes `v`, the root included, with a reward
     :math:`r_v` for being specific and :math:`\lambda` for being right: the larger
@@ -122,7 +121,7 @@ class Darts(Decoder):
     needs_all_nodes = True
     needs_probabilities = True
 
-    def __init__(self, accuracy_reward: float = 0.0, reward: Any = "leaves") -> None:
+    def __init__(self, accuracy_reward: float = 0.0, reward: NodeWeight = "leaves") -> None:
         self.accuracy_reward = accuracy_reward
         self.reward = reward
 
@@ -182,7 +181,7 @@ class Climbing(Decoder):
         """Return the first node on the way up that is probable enough."""
         nodes = top_answers(marginals, 1)[0][:, 0]
         paths = marginals.taxonomy.path_ids(nodes)
-        sure = _path_mass(marginals, paths) > self.tau
+        sure = _path_proba(marginals, paths) > self.tau
         n_sure = sure.sum(axis=1)  # a node is never more probable than the one above it
         rows = np.flatnonzero(n_sure)
         answers = np.zeros(len(nodes), dtype=np.int32)
@@ -190,9 +189,9 @@ class Climbing(Decoder):
         return answers
 
 
-def _path_mass(marginals: Marginals, paths: NodeIds) -> Floats:
-    """Return the probabilities of the nodes on a path of each row, 0 where it has ended."""
-    mass = np.zeros(paths.shape)
+def _path_proba(marginals: Marginals, paths: NodeIds) -> Floats:
+    """Return the probabilities of the nodes on a path of each row, 0 below its end."""
+    proba = np.zeros(paths.shape)
     above = np.zeros(len(paths), dtype=np.int32)
     of_above = np.ones(len(paths))
     for level in range(paths.shape[1]):
@@ -202,6 +201,6 @@ def _path_mass(marginals: Marginals, paths: NodeIds) -> Floats:
         found = marginals.expand(rows, above[rows], of_above[rows])
         owners = rows[np.repeat(found.order, np.diff(found.offsets))]
         wanted = found.nodes == paths[owners, level]
-        mass[owners[wanted], level] = found.mass[wanted]
-        above, of_above = paths[:, level], mass[:, level]
-    return mass
+        proba[owners[wanted], level] = found.proba[wanted]
+        above, of_above = paths[:, level], proba[:, level]
+    return proba

@@ -1,4 +1,4 @@
-"""As specific as confidence allows."""
+"""The deepest node above a threshold."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ class Threshold(Decoder):
         answers = np.zeros(marginals.n_rows, dtype=np.int32)
         rows = np.arange(marginals.n_rows if outcomes.counts[0] else 0)
         nodes = np.zeros(len(rows), dtype=np.int32)
-        mass = np.ones(len(rows))
+        proba = np.ones(len(rows))
         while rows.size:
-            found = marginals.expand(rows, nodes, mass)
+            found = marginals.expand(rows, nodes, proba)
             owners = np.repeat(found.order, np.diff(found.offsets))
-            below = (found.nodes != nodes[owners]) & (found.mass > self.tau)
-            rows, nodes, mass = rows[owners[below]], found.nodes[below], found.mass[below]
+            below = (found.nodes != nodes[owners]) & (found.proba > self.tau)
+            rows, nodes, proba = rows[owners[below]], found.nodes[below], found.proba[below]
             # The last answer written stays: the most probable, of equals the first node.
-            order = np.lexsort((-nodes, mass, rows))
+            order = np.lexsort((-nodes, proba, rows))
             answers[rows[order]] = nodes[order]
             inner = outcomes.counts[nodes] > 0
-            rows, nodes, mass = rows[inner], nodes[inner], mass[inner]
+            rows, nodes, proba = rows[inner], nodes[inner], proba[inner]
         return answers

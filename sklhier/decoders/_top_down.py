@@ -1,4 +1,4 @@
-"""The most probable child, from the root downwards."""
+"""Greedy descent along the most probable children."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["TopDown"]
 
 
 class TopDown(Decoder):
-    """Greedy descent: at each node go on to the most probable outcome.
+    """The node at the end of a greedy descent along the most probable outcomes.
 
     The textbook top-down prediction [1]_: only the nodes on the way are evaluated, and the upper
-    levels are decided without regard to what is below them. The answer may differ from the most
+    levels are decided without regard to the levels below. The answer may differ from the most
     probable class of ``predict_proba``; that of :class:`BestPath` never does.
 
     References
@@ -36,13 +36,15 @@ class TopDown(Decoder):
         counts = marginals.outcomes.counts
         answers = np.zeros(marginals.n_rows, dtype=np.int32)
         rows = np.arange(marginals.n_rows if counts[0] else 0)
-        mass = np.ones(len(rows))
+        proba = np.ones(len(rows))
         while rows.size:
-            found = marginals.expand(rows, answers[rows], mass)
-            best = ops.segment_argmax(found.mass, found.offsets)
+            found = marginals.expand(rows, answers[rows], proba)
+            best = ops.segment_argmax(found.proba, found.offsets)
             rows = rows[found.order]
-            stopped = found.nodes[best] == answers[rows]
-            answers[rows], mass = found.nodes[best], found.mass[best]
+            stopped = (
+                found.nodes[best] == answers[rows]
+            )  # the outcome of a node itself is its stop
+            answers[rows], proba = found.nodes[best], found.proba[best]
             going_on = ~stopped & (counts[answers[rows]] > 0)
-            rows, mass = rows[going_on], mass[going_on]
+            rows, proba = rows[going_on], proba[going_on]
         return answers

@@ -1,4 +1,4 @@
-"""Which nodes of a level are taken for which."""
+"""Confusion matrix of the nodes of one level."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklhier._utils.typing import SampleWeight, Target
+from sklhier._utils.validation import check_choice
 from sklhier.metrics._input import read_level, read_nodes
 from sklhier.taxonomy._graph import entry_rows
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["hierarchical_confusion_matrix"]
 
@@ -16,19 +19,19 @@ _AXES = {"true": 1, "pred": 0, "all": None}
 
 
 def hierarchical_confusion_matrix(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
     level: int = 1,
-    taxonomy: Any = None,
-    sample_weight: Any = None,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
     normalize: str | None = None,
     sparse_output: bool = False,
 ) -> Any:
-    """Count which nodes of one level are predicted for which.
+    """Compute the confusion matrix of the nodes of one level.
 
-    Over the samples whose true path reaches the level. Predicted paths are cut there; for those
-    that end above it there is one more column, the last.
+    It counts the samples whose true path reaches the level. Predicted paths are cut there. The last
+    column counts predictions that end above the level.
 
     Parameters
     ----------
@@ -80,8 +83,7 @@ def hierarchical_confusion_matrix(
            [1, 0, 0, 0],
            [0, 0, 0, 1]])
     """
-    if normalize is not None and normalize not in _AXES:
-        raise ValueError(f"`normalize` is one of {list(_AXES)} or None; {normalize!r} was given.")
+    check_choice("normalize", normalize, (*_AXES, None))
     true, predicted, weights, resolved = read_nodes(
         y_true, y_pred, taxonomy, sample_weight, "A confusion matrix of one level"
     )
@@ -89,11 +91,11 @@ def hierarchical_confusion_matrix(
     start, stop = resolved.level_offsets[depth : depth + 2]
     rows, columns = (resolved.path_ids(nodes)[:, depth - 1] for nodes in (true, predicted))
     reached = rows >= 0
-    columns = np.where(columns < 0, stop, columns)
+    columns = np.where(columns < 0, stop, columns)  # the extra column of early ends
     counts = weights[reached] if sample_weight is not None else np.ones(reached.sum(), np.int64)
-    places = (rows[reached] - start, columns[reached] - start)
+    coordinates = (rows[reached] - start, columns[reached] - start)
     size = int(stop - start)
-    matrix = sparse.csr_array((counts, places), shape=(size, size + 1))
+    matrix = sparse.csr_array((counts, coordinates), shape=(size, size + 1))
     if normalize is not None:
         matrix = _normalized(matrix, _AXES[normalize])
     return matrix if sparse_output else matrix.toarray()

@@ -1,26 +1,29 @@
-"""Whether predictions agree with the taxonomy itself."""
+"""Rate of predictions that contradict the taxonomy."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from sklhier._targets.paths import nodes_or_indicator
 from sklhier._utils.memory_blocks import row_blocks
-from sklhier._utils.typing import Bools, Floats
+from sklhier._utils.typing import Bools, Floats, SampleWeight, Target
 from sklhier.exceptions import TargetError
 from sklhier.metrics._input import read_table, read_weights, require_taxonomy
 from sklhier.metrics._members import parents_inside
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._graph import entry_rows
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["violation_rate"]
 
 
 def violation_rate(
-    y: Any, *, taxonomy: Any = None, tolerance: float = 1e-9, sample_weight: Any = None
+    y: Target,
+    *,
+    taxonomy: TaxonomyLike | None = None,
+    tolerance: float = 1e-9,
+    sample_weight: SampleWeight = None,
 ) -> float:
     """Compute the share of samples that contradict the taxonomy.
 
@@ -68,9 +71,9 @@ def violation_rate(
     """
     resolved = require_taxonomy(taxonomy)
     if not tolerance >= 0:
-        raise ValueError(f"`tolerance` is 0 or more; {tolerance!r} was given.")
+        raise ValueError(f"`tolerance` must be 0 or more, got {tolerance!r}.")
     if _holds_probabilities(y):
-        violated = _in_probabilities(read_table(y, resolved, "y"), resolved, tolerance)
+        violated = _in_probabilities(read_table(np.asarray(y), resolved, "y"), resolved, tolerance)
     else:
         violated = _in_labels(y, resolved)
     if not len(violated):
@@ -78,7 +81,7 @@ def violation_rate(
     return float(np.average(violated, weights=read_weights(sample_weight, len(violated))))
 
 
-def _holds_probabilities(y: Any) -> bool:
+def _holds_probabilities(y: Target) -> bool:
     if sparse.issparse(y):
         return False
     if hasattr(y, "columns"):
@@ -86,7 +89,7 @@ def _holds_probabilities(y: Any) -> bool:
     elif isinstance(y, list | tuple) and y and isinstance(y[0], list | tuple | np.ndarray):
         kinds = set(map(type, y[0]))
         return bool(kinds) and all(issubclass(kind, float) for kind in kinds)
-    return bool(getattr(y, "ndim", 0) == 2 and y.dtype.kind == "f")
+    return isinstance(y, np.ndarray) and y.ndim == 2 and y.dtype.kind == "f"
 
 
 def _in_probabilities(proba: Floats, taxonomy: Taxonomy, tolerance: float) -> Bools:
@@ -94,26 +97,28 @@ def _in_probabilities(proba: Floats, taxonomy: Taxonomy, tolerance: float) -> Bo
     above, below = taxonomy.edge_parents[inner] - 1, taxonomy.edge_children[inner] - 1
     violated = np.zeros(len(proba), dtype=bool)
     for rows in row_blocks(len(proba), len(above)):
+        # In blocks: a DAG has more edges than nodes, so this table may be larger than the input.
         excess = proba[rows][:, below] - proba[rows][:, above]
         violated[rows] = (excess > tolerance).any(axis=1)
     return violated
 
 
-def _refuse_other_numbers(indicator: Any) -> None:
-    if not np.isin(indicator.tocsr().data, (0, 1)).all():
+def _refuse_other_numbers(indicator: sparse.csr_array) -> None:
+    if not np.isin(indicator.data, (0, 1)).all():
         raise TargetError(
-            "A sparse matrix is read as a 0/1 indicator, but other numbers were given. Pass "
-            "probabilities as a dense array."
+            "A sparse matrix is read as an indicator and must hold only 0 and 1, got other numbers. "
+            "Pass probabilities as a dense array."
         )
 
 
-def _in_labels(y: Any, taxonomy: Taxonomy) -> Bools:
+def _in_labels(y: Target, taxonomy: Taxonomy) -> Bools:
     if sparse.issparse(y):
-        _refuse_other_numbers(y)
+        _refuse_other_numbers(y.tocsr())
     given = nodes_or_indicator(y, taxonomy)
     violated = np.zeros(given.shape[0], dtype=bool)
     if isinstance(given, np.ndarray):
         return violated
+    # The root has no column, so edges from it cannot be violated.
     inner = taxonomy.edge_children[taxonomy.edge_parents > 0]
     n_parents = np.bincount(inner, minlength=taxonomy.n_nodes)
     orphans = parents_inside(given, taxonomy) < n_parents[given.indices]

@@ -11,7 +11,7 @@ from sklhier.taxonomy import _graph as ops
 
 __all__ = ["lowest_common_ancestors", "node_distances"]
 
-# Pairs of a node and an ancestor that are looked at together.
+# Pairs of a node and an ancestor in a block of work.
 _MAX_LINKS = 2**21
 _FAR = np.iinfo(np.int32).max
 
@@ -54,7 +54,7 @@ def node_distances(first: NodeIds, second: NodeIds, taxonomy: Taxonomy) -> NodeI
 def _distances_in_dag(first: Rows, second: Rows, taxonomy: Taxonomy) -> NodeIds:
     nodes, position = np.unique(np.concatenate([first, second]), return_inverse=True)
     first, second = np.split(position, 2)
-    offsets, ancestors, steps = _steps_up(nodes, taxonomy)
+    offsets, ancestors, steps = _ancestors_with_steps(nodes, taxonomy)
     keys = np.repeat(np.arange(len(nodes)), np.diff(offsets)) * taxonomy.n_nodes + ancestors
     links = np.diff(offsets)[first]
     distances = np.empty(len(first), dtype=np.int32)
@@ -68,7 +68,7 @@ def _distances_in_dag(first: Rows, second: Rows, taxonomy: Taxonomy) -> NodeIds:
     return distances
 
 
-def _steps_up(nodes: Rows, taxonomy: Taxonomy) -> tuple[Offsets, Rows, Rows]:
+def _ancestors_with_steps(nodes: Rows, taxonomy: Taxonomy) -> tuple[Offsets, Rows, Rows]:
     """Return the ancestors of each node, itself and the root included, and the steps up to them.
 
     Returns

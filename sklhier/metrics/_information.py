@@ -1,31 +1,30 @@
-"""The information contrast model: what prediction and truth share, in bits."""
+"""The information contrast model: information that prediction and truth share, in bits."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Floats, NodeWeight, SampleWeight, Target
 from sklhier.metrics._input import read_closures
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._node_weights import read_node_values
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["icm_score"]
 
 
 def icm_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     alpha1: float = 2.0,
     alpha2: float = 2.0,
     beta: float = 3.0,
-    information: Any = None,
+    information: NodeWeight = None,
     normalize: bool = False,
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the information contrast model (ICM).
 
@@ -36,9 +35,9 @@ def icm_score(
         \alpha_1 I(T_i) + \alpha_2 I(P_i) - \beta I(T_i \cup P_i),
 
     where :math:`I` is the information of a set of labels in bits: of one label
-    :math:`-\log_2` of how often it occurs with all that is below it, of two the sum less what their
-    lowest common ancestor says, and so on [1]_. Rare nodes count for more than frequent ones, and
-    what the truth has not, costs. In a tree a set has the sum, over its labels and all their
+    :math:`-\log_2` of the share of samples at or below it, of two the sum less the information of
+    their lowest common ancestor, and so on [1]_. Rare nodes count for more than frequent ones, and
+    nodes that are not in the truth cost. In a tree a set has the sum, over its labels and all their
     ancestors, of the information that each adds to its parent's.
 
     Parameters
@@ -66,8 +65,8 @@ def icm_score(
     Returns
     -------
     score : float
-        In bits, the more the better; it may be negative. Normalised in [0, 1], 1 for the truth
-        itself; NaN if the truth says nothing, as when all samples have the same labels.
+        In bits; larger is better, and it may be negative. Normalised in [0, 1], 1 for the truth
+        itself; NaN if the truth has no information, as when all samples have the same labels.
 
     Raises
     ------
@@ -99,8 +98,8 @@ def icm_score(
     """
     if normalize and not alpha1 + alpha2 > beta:
         raise ValueError(
-            "A normalised score needs alpha1 + alpha2 > beta, so that the truth itself is best; "
-            f"{alpha1!r}, {alpha2!r} and {beta!r} were given."
+            "`alpha1` + `alpha2` must be above `beta` for a normalised score, so that the "
+            f"truth itself is best, got {alpha1!r}, {alpha2!r} and {beta!r}."
         )
     true, predicted, weights, resolved = read_closures(
         y_true, y_pred, taxonomy, sample_weight, "The information contrast model"
@@ -118,14 +117,14 @@ def icm_score(
 
 
 def _information(
-    given: Any, true: sparse.csr_array, weights: Floats, taxonomy: Taxonomy
+    given: NodeWeight, true: sparse.csr_array, weights: Floats, taxonomy: Taxonomy
 ) -> Floats:
     """Return the information of every node by id, that of the root 0."""
     if isinstance(given, str):
         if given != "leaves":
             raise ValueError(
-                "`information` is None, 'leaves', a mapping or a number for each node; "
-                f"{given!r} was given."
+                "`information` must be None, 'leaves', a mapping or a number for each node, "
+                f"got {given!r}."
             )
         return taxonomy.information
     if given is None:
@@ -139,19 +138,22 @@ def _of_frequencies(true: sparse.csr_array, weights: Floats) -> Floats:
     shares = (weights @ true) / weights.sum()
     occurs = shares > 0
     information = np.zeros(len(shares))
+    # Weights may sum to a little more than their total, by rounding.
     information[occurs] = -np.log2(np.minimum(shares[occurs], 1.0))
+    # Infinite by the formula; the largest finite one keeps wrong answers comparable.
     information[~occurs] = information.max(initial=0.0)
     information[0] = 0.0
     return information
 
 
 def _gains(information: Floats, taxonomy: Taxonomy) -> Floats:
-    """Return what each node adds to its parent's information."""
+    """Return the information of each node beyond its parent's."""
     gains = information - information[np.maximum(taxonomy.parent_ids, 0)]
     less = np.flatnonzero(gains < -1e-9)
     if less.size:
         node = taxonomy.nodes[less[0]]
         raise ValueError(
-            f"information grows downwards, but the node {node!r} has less than its parent."
+            f"`information` must not fall from a parent to its child, but the node {node!r} "
+            "has less than its parent."
         )
     return np.maximum(gains, 0.0)

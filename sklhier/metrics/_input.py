@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
@@ -16,10 +15,11 @@ from sklhier._targets.paths import (
     nodes_or_root,
     resolve_taxonomy,
 )
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, SampleWeight, Target
 from sklhier._utils.validation import checked_weights
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = [
     "read_closures",
@@ -37,12 +37,12 @@ __all__ = [
 _ROUNDING = 1e-6
 
 
-def _read_taxonomy(y_true: Any, y_pred: Any, taxonomy: Any) -> Taxonomy:
+def _read_taxonomy(y_true: Target, y_pred: Target, taxonomy: TaxonomyLike | None) -> Taxonomy:
     resolved = resolve_taxonomy(taxonomy)
     return infer_taxonomy(y_true, y_pred) if resolved is None else resolved
 
 
-def require_taxonomy(taxonomy: Any) -> Taxonomy:
+def require_taxonomy(taxonomy: TaxonomyLike | None) -> Taxonomy:
     """Return the taxonomy of a metric whose input does not spell it out."""
     resolved = resolve_taxonomy(taxonomy)
     if resolved is None:
@@ -59,7 +59,11 @@ def _refuse_empty(n_samples: int) -> None:
 
 
 def read_closures(
-    y_true: Any, y_pred: Any, taxonomy: Any, sample_weight: Any, tree_for: str = ""
+    y_true: Target,
+    y_pred: Target,
+    taxonomy: TaxonomyLike | None,
+    sample_weight: SampleWeight,
+    tree_for: str = "",
 ) -> tuple[sparse.csr_array, sparse.csr_array, Floats, Taxonomy]:
     """Return the closures of truth and prediction, (n_samples, n_nodes), weights, taxonomy.
 
@@ -76,7 +80,7 @@ def read_closures(
 
 
 def read_labels(
-    y_true: Any, y_pred: Any, taxonomy: Any, sample_weight: Any
+    y_true: Target, y_pred: Target, taxonomy: TaxonomyLike | None, sample_weight: SampleWeight
 ) -> tuple[NodeIds | sparse.csr_array, NodeIds | sparse.csr_array, Floats, Taxonomy]:
     """Return the labels as given, without ancestors: a node for each row, or an indicator."""
     resolved = _read_taxonomy(y_true, y_pred, taxonomy)
@@ -88,7 +92,11 @@ def read_labels(
 
 
 def read_nodes(
-    y_true: Any, y_pred: Any, taxonomy: Any, sample_weight: Any, what: str
+    y_true: Target,
+    y_pred: Target,
+    taxonomy: TaxonomyLike | None,
+    sample_weight: SampleWeight,
+    what: str,
 ) -> tuple[NodeIds, NodeIds, Floats, Taxonomy]:
     """Return the nodes of truth and prediction in a tree, weights, taxonomy."""
     resolved = _read_taxonomy(y_true, y_pred, taxonomy)
@@ -100,7 +108,7 @@ def read_nodes(
     return true, predicted, read_weights(sample_weight, len(true)), resolved
 
 
-def read_weights(sample_weight: Any, n_samples: int) -> Floats:
+def read_weights(sample_weight: SampleWeight, n_samples: int) -> Floats:
     """Return a weight for each sample, 1 by default."""
     weights = checked_weights(sample_weight, n_samples)
     return np.ones(n_samples) if weights is None else weights
@@ -109,14 +117,17 @@ def read_weights(sample_weight: Any, n_samples: int) -> Floats:
 def read_level(level: int, n_levels: int) -> int:
     """Return a level counted from 1, from one that may count from the deepest as -1."""
     if not 1 <= abs(level) <= n_levels:
-        raise ValueError(f"`level` is from 1 to {n_levels}; {level!r} was given.")
+        raise ValueError(
+            f"`level` must be in [1, {n_levels}], or negative to count from the deepest, got "
+            f"{level!r}."
+        )
     return level if level > 0 else n_levels + 1 + level
 
 
 # -- numbers for nodes --------------------------------------------------------------------
 
 
-def read_table(table: Any, taxonomy: Taxonomy, name: str) -> Floats:
+def read_table(table: npt.ArrayLike, taxonomy: Taxonomy, name: str) -> Floats:
     """Return numbers for all nodes but the root, shape (n_samples, n_nodes - 1).
 
     The column of the root may be there or not.
@@ -124,14 +135,18 @@ def read_table(table: Any, taxonomy: Taxonomy, name: str) -> Floats:
     values = check_array(table, dtype=np.float64, ensure_min_samples=0, input_name=name)
     if values.shape[1] not in (taxonomy.n_nodes - 1, taxonomy.n_nodes):
         raise ValueError(
-            f"{name} has a column for each of the {taxonomy.n_nodes} nodes of taxonomy.nodes, or "
-            f"for all but the root; {values.shape[1]} columns were given."
+            f"`{name}` must have a column for each of the {taxonomy.n_nodes} nodes of "
+            f"taxonomy.nodes, or for all but the root, got {values.shape[1]} columns."
         )
     return values[:, values.shape[1] - taxonomy.n_nodes + 1 :]
 
 
 def read_scores(
-    y_true: Any, y_score: Any, taxonomy: Any, sample_weight: Any, name: str
+    y_true: Target,
+    y_score: npt.ArrayLike,
+    taxonomy: TaxonomyLike | None,
+    sample_weight: SampleWeight,
+    name: str,
 ) -> tuple[sparse.csr_array, Floats, Floats, Taxonomy]:
     """Return closures and scores, both without the root (n_samples, n_nodes - 1)."""
     resolved = require_taxonomy(taxonomy)
@@ -143,7 +158,10 @@ def read_scores(
 
 
 def read_node_proba(
-    y_true: Any, node_proba: Any, taxonomy: Any, sample_weight: Any
+    y_true: Target,
+    node_proba: npt.ArrayLike,
+    taxonomy: TaxonomyLike | None,
+    sample_weight: SampleWeight,
 ) -> tuple[sparse.csr_array, Floats, Floats, Taxonomy]:
     """Return what :func:`read_scores` does; refuse what are no probabilities."""
     true, proba, weights, resolved = read_scores(
@@ -152,6 +170,6 @@ def read_node_proba(
     low, high = proba.min(), proba.max()
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise ValueError(
-            f"node_proba holds probabilities; values from {low:g} to {high:g} were given."
+            f"`node_proba` must hold probabilities in [0, 1], got values from {low:g} to {high:g}."
         )
     return true, proba, weights, resolved

@@ -1,26 +1,29 @@
-"""How far a prediction is right, and how far it is from the truth."""
+"""Accuracy at each level, and distance in the tree."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Floats, SampleWeight, Target
 from sklhier.metrics._distances import lowest_common_ancestors
 from sklhier.metrics._input import read_level, read_nodes
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["level_accuracy", "level_accuracy_scores", "tree_distance_loss"]
 
 
 def level_accuracy_scores(
-    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+    y_true: Target,
+    y_pred: Target,
+    *,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> Floats:
     """Compute the accuracy at each level.
 
     At level `k`, among the samples whose true label is at level `k` or deeper, the share whose
     predicted path has the same node there as the true one. A prediction that stops above
-    is wrong there; one that goes on below a shorter true path is not counted there.
+    is wrong at this level. A prediction that goes on below a shorter true path does not count there.
 
     Parameters
     ----------
@@ -62,7 +65,12 @@ def level_accuracy_scores(
 
 
 def level_accuracy(
-    y_true: Any, y_pred: Any, *, level: int = 1, taxonomy: Any = None, sample_weight: Any = None
+    y_true: Target,
+    y_pred: Target,
+    *,
+    level: int = 1,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     """Return one of :func:`level_accuracy_scores`; `level` counts from 1, -1 is the deepest."""
     scores = level_accuracy_scores(y_true, y_pred, taxonomy=taxonomy, sample_weight=sample_weight)
@@ -70,7 +78,11 @@ def level_accuracy(
 
 
 def tree_distance_loss(
-    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+    y_true: Target,
+    y_pred: Target,
+    *,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     """Compute the mean number of edges between the true and the predicted node.
 

@@ -1,28 +1,27 @@
-"""Losses that add up weights of wrong nodes."""
+"""Losses that sum the weights of wrong nodes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import Bools
+from sklhier._utils.typing import Bools, NodeWeight, SampleWeight, Target
 from sklhier.metrics._input import read_closures
 from sklhier.metrics._members import parents_inside
 from sklhier.taxonomy._graph import entry_rows
 from sklhier.taxonomy._node_weights import read_node_weight
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["h_loss", "hmc_loss"]
 
 
 def h_loss(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
-    node_weight: Any = None,
-    sample_weight: Any = None,
+    taxonomy: TaxonomyLike | None = None,
+    node_weight: NodeWeight = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the H-loss: only the first mistake on the way down counts.
 
@@ -68,7 +67,7 @@ def h_loss(
     1.666...
 
     Two nodes are wrong for the first sample (``owl`` and ``wren``), one for the second, and two for
-    the third: ``bird`` and ``fish``, but not what is below them.
+    the third: ``bird`` and ``fish``, but not the nodes below them.
     """
     true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
     of_node = read_node_weight(node_weight, resolved)
@@ -77,20 +76,20 @@ def h_loss(
     wrong.sort_indices()
     # The sets are closed: a parent that is in both has all its ancestors in both.
     below_wrong: Bools = parents_inside(wrong, resolved) > 0
-    counted = np.where(below_wrong, 0.0, of_node[wrong.indices])
-    losses = np.bincount(entry_rows(wrong), weights=counted, minlength=len(weights))
+    first_wrong = np.where(below_wrong, 0.0, of_node[wrong.indices])
+    losses = np.bincount(entry_rows(wrong), weights=first_wrong, minlength=len(weights))
     return float(np.average(losses, weights=weights))
 
 
 def hmc_loss(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     alpha: float = 1.0,
     beta: float = 1.0,
-    node_weight: Any = None,
-    sample_weight: Any = None,
+    node_weight: NodeWeight = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the HMC-loss: a price for each missed and each wrongly predicted node.
 
@@ -148,7 +147,7 @@ def hmc_loss(
     """
     for name, price in (("alpha", alpha), ("beta", beta)):
         if not (np.isfinite(price) and price >= 0):
-            raise ValueError(f"`{name}` is a number of 0 or more; {price!r} was given.")
+            raise ValueError(f"`{name}` must be a finite number of 0 or more, got {price!r}.")
     true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
     of_node = read_node_weight(node_weight, resolved)
     common = true.multiply(predicted) @ of_node

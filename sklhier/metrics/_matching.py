@@ -1,4 +1,4 @@
-"""Multi-label graph induced accuracy: wrong labels matched with what is nearest."""
+"""Multi-label graph induced accuracy: wrong labels matched with the nearest ones."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from scipy import sparse
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from sklhier._utils.memory_blocks import bounded_blocks
-from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.typing import Floats, Integers, NodeIds, Rows, SampleWeight, Target
 from sklhier.metrics._distances import node_distances
 from sklhier.metrics._input import read_labels
 from sklhier.metrics._members import shared_entries
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._graph import entry_rows
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["mgia_score"]
 
-# Pairs of a true and a predicted label that are looked at together.
+# Pairs of a true and a predicted label in a block of work.
 _MAX_PAIRS = 2**21
 # scipy's matching takes a time quadratic in the number of rows, even where blocks are small.
 _MAX_MATCHED = 2**9
 
 
 def mgia_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     max_distance: float = 5,
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the multi-label graph induced accuracy.
 
@@ -57,7 +58,7 @@ def mgia_score(
         Tree or DAG of the labels; in a DAG, distances lead through common ancestors. May be left
         out where both `y` hold paths.
     max_distance : float, default=5
-        :math:`D`, positive: from where on labels have nothing to do with each other.
+        :math:`D`, positive: the distance from which on labels count as unrelated.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
 
@@ -92,7 +93,7 @@ def mgia_score(
     0.8
     """
     if not (np.isfinite(max_distance) and max_distance > 0):
-        raise ValueError(f"`max_distance` is a positive number; {max_distance!r} was given.")
+        raise ValueError(f"`max_distance` must be a positive number, got {max_distance!r}.")
     true, predicted, weights, resolved = read_labels(y_true, y_pred, taxonomy, sample_weight)
     if isinstance(true, np.ndarray) and isinstance(predicted, np.ndarray):
         scores = _of_single_labels(true, predicted, resolved, max_distance)
@@ -183,15 +184,15 @@ def _row_sums(values: Floats, table: sparse.csr_array) -> Floats:
     return sums
 
 
-def _best_savings(first: Rows, second: Rows, savings: Floats, offsets: Any) -> Floats:
-    """Return what each true label saves in the matching that saves the most.
+def _best_savings(first: Rows, second: Rows, savings: Floats, offsets: Integers) -> Floats:
+    """Return the saving of each true label in the matching that saves the most.
 
     One bipartite problem for many samples, whose pairs are its blocks.
     """
     matched, rows = np.unique(first, return_inverse=True)
     columns = np.unique(second, return_inverse=True)[1]
     bounds = np.searchsorted(matched, offsets)
-    saved = np.zeros(offsets[-1])
+    saved = np.zeros(int(offsets[-1]))
     for samples in bounded_blocks(np.diff(bounds), _MAX_MATCHED):
         start, stop = bounds[samples.start], bounds[samples.stop]
         pairs = slice(*np.searchsorted(rows, [start, stop]))
@@ -200,7 +201,7 @@ def _best_savings(first: Rows, second: Rows, savings: Floats, offsets: Any) -> F
 
 
 def _matching(rows: Rows, columns: Rows, savings: Floats) -> Floats:
-    """Return what each row saves; a row may stay alone, by a column of its own."""
+    """Return the saving of each row; a row may stay alone, by a column of its own."""
     if not len(rows):
         return np.zeros(0)
     rows, columns = rows - rows.min(), columns - columns.min()
@@ -210,11 +211,11 @@ def _matching(rows: Rows, columns: Rows, savings: Floats) -> Floats:
     alone = savings.max() + 1
     costs = np.concatenate([alone - savings, np.full(n_rows, alone)])
     # Older releases of SciPy match 32-bit indices only.
-    places = [
+    coordinates = [
         np.concatenate(parts).astype(np.int32)
         for parts in ([rows, own], [columns, n_columns + own])
     ]
-    table = sparse.csr_array((costs, tuple(places)), shape=(n_rows, n_columns + n_rows))
+    table = sparse.csr_array((costs, tuple(coordinates)), shape=(n_rows, n_columns + n_rows))
     partners = min_weight_full_bipartite_matching(table)[1]
     chosen = partners[rows] == columns
     saved: Any = np.bincount(rows[chosen], weights=savings[chosen], minlength=n_rows)

@@ -1,20 +1,18 @@
-"""Kernels on the members of many sets of nodes at once."""
+"""Array kernels on the members of many sets of nodes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import Bools, NodeIds, Rows
+from sklhier._utils.typing import Bools, Integers, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
 __all__ = ["are_members", "parents_inside", "shared_entries"]
 
 
-def are_members(members: sparse.csr_array, columns: Any) -> Bools:
+def are_members(members: sparse.csr_array, columns: Integers) -> Bools:
     """Return whether each row has an entry in a column of its own, shape (n_rows,).
 
     `members` is sorted and without explicit zeros.
@@ -29,11 +27,12 @@ def shared_entries(members: sparse.csr_array, others: sparse.csr_array) -> Bools
 
     Both are sorted and without explicit zeros.
     """
-    keys, known = (
+    # One integer for each entry makes membership a binary search over all rows at once.
+    keys, other_keys = (
         ops.cell_keys(ops.entry_rows(table), table.indices, table.shape[1])
         for table in (members, others)
     )
-    return ops.contained(keys, known)
+    return ops.contained(keys, other_keys)
 
 
 def parents_inside(members: sparse.csr_array, taxonomy: Taxonomy) -> Rows:
@@ -49,7 +48,7 @@ def parents_inside(members: sparse.csr_array, taxonomy: Taxonomy) -> Rows:
     Returns
     -------
     counts : ndarray of int, shape (members.nnz,)
-        The root is not counted.
+        Without the root.
     """
     offsets, parents = ops.csr_of_pairs(
         taxonomy.edge_children, taxonomy.edge_parents, taxonomy.n_nodes

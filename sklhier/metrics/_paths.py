@@ -1,18 +1,21 @@
-"""Where the paths to truth and prediction part."""
+"""Scores by the lowest common ancestor of truth and prediction."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier._targets.paths import nodes_or_root
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, SampleWeight, Target
 from sklhier.exceptions import TargetError
 from sklhier.metrics._distances import lowest_common_ancestors
 from sklhier.metrics._input import read_nodes, read_weights, require_taxonomy
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = [
     "hierarchical_distance_at_k",
@@ -24,7 +27,7 @@ __all__ = [
 
 
 def _lca_scores(
-    y_true: Any, y_pred: Any, taxonomy: Any, sample_weight: Any
+    y_true: Target, y_pred: Target, taxonomy: TaxonomyLike | None, sample_weight: SampleWeight
 ) -> tuple[Floats, Floats, Floats]:
     """Return precision and recall of each sample, and the weights of the samples."""
     true, predicted, weights, resolved = read_nodes(
@@ -36,7 +39,11 @@ def _lca_scores(
 
 
 def lca_f1_score(
-    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+    y_true: Target,
+    y_pred: Target,
+    *,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute F1 of the paths below the lowest common ancestor of truth and prediction.
 
@@ -94,7 +101,11 @@ def lca_f1_score(
 
 
 def lca_precision_score(
-    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+    y_true: Target,
+    y_pred: Target,
+    *,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     """Compute precision of the paths below the lowest common ancestor.
 
@@ -123,7 +134,11 @@ def lca_precision_score(
 
 
 def lca_recall_score(
-    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+    y_true: Target,
+    y_pred: Target,
+    *,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     """Compute recall of the paths below the lowest common ancestor.
 
@@ -152,9 +167,13 @@ def lca_recall_score(
 
 
 def mistake_severity(
-    y_true: Any, y_pred: Any, *, taxonomy: Any = None, sample_weight: Any = None
+    y_true: Target,
+    y_pred: Target,
+    *,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
-    """Compute how far up one has to go, on average over the mistakes, until they are none.
+    """Compute the mean height at which the paths of wrong predictions and truth meet.
 
     The mean height of the lowest common ancestor of truth and prediction, over the samples whose
     prediction is not the true node [1]_. The height of a node is its largest distance to a leaf
@@ -206,14 +225,14 @@ def mistake_severity(
 
 
 def hierarchical_distance_at_k(
-    y_true: Any,
-    y_top: Any,
+    y_true: Target,
+    y_top: npt.ArrayLike | Iterable[Sequence[Hashable]],
     *,
     k: int | None = None,
-    taxonomy: Any = None,
-    sample_weight: Any = None,
+    taxonomy: TaxonomyLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
-    """Compute how far the most probable labels are from the truth, for lists of them.
+    """Compute the mean distance of the `k` most probable labels from the truth.
 
     The mean, over samples and over the first `k` labels of each, of the height of the lowest common
     ancestor of truth and label, 0 where the label is the truth [1]_. The height of a node is its
@@ -273,24 +292,30 @@ def hierarchical_distance_at_k(
     weights = read_weights(sample_weight, len(true))
     n_top = top.shape[1]
     if k is not None and not 1 <= k <= n_top:
-        raise ValueError(f"`k` is from 1 to {n_top}, the labels of each row; {k!r} was given.")
+        raise ValueError(
+            f"`k` must be in [1, {n_top}], the number of labels of each row, got {k!r}."
+        )
     top = top[:, :k]
     wanted = np.repeat(true, top.shape[1])
     met = lowest_common_ancestors(wanted, top.ravel(), resolved)
+    # An inner node has a height of its own, but its distance to itself is 0.
     distances = np.where(wanted == top.ravel(), 0, resolved.heights[met])
     return float(np.average(distances.reshape(top.shape).mean(axis=1), weights=weights))
 
 
-def _ranked_nodes(y_top: Any, taxonomy: Taxonomy) -> NodeIds:
+def _ranked_nodes(
+    y_top: npt.ArrayLike | Iterable[Sequence[Hashable]], taxonomy: Taxonomy
+) -> NodeIds:
     """Return the nodes of rows of labels, all rows of one length."""
-    rows = np.asarray(y_top).tolist() if hasattr(y_top, "shape") else list(y_top)
+    table: Any = np.asarray(y_top).tolist() if hasattr(y_top, "shape") else y_top
+    rows = list(table)
     alone = [isinstance(row, str) or not hasattr(row, "__len__") for row in rows]
     widths = {0} if any(alone) else set(map(len, rows))
     if len(widths) > 1 or 0 in widths:
         raise TargetError(
-            "`y_top` holds the same number of labels for each sample, most probable first; "
-            + ("single labels were" if any(alone) else f"rows of {sorted(widths)} labels were")
-            + " given. Pad short rows with None, the root."
+            "`y_top` must hold the same number of labels for each sample, most probable first, got "
+            + ("single labels" if any(alone) else f"rows of {sorted(widths)} labels")
+            + ". Pad short rows with None, the root."
         )
     width = next(iter(widths), 1)
     flat = np.empty(len(rows) * width, dtype=object)

@@ -1,17 +1,20 @@
-"""Scores of probabilities of nodes, before anything is decided."""
+"""Scores of node probabilities, before any decision."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from sklhier._utils.memory_blocks import row_blocks
-from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.typing import Floats, NodeWeight, Rows, SampleWeight, Target
+from sklhier._utils.validation import check_choice
 from sklhier.metrics._input import read_node_proba, read_scores
 from sklhier.metrics._members import are_members
 from sklhier.taxonomy._node_weights import read_node_weight
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = [
     "hierarchical_average_precision_score",
@@ -24,12 +27,12 @@ _BINNINGS = ("uniform", "quantile")
 
 
 def hierarchical_average_precision_score(
-    y_true: Any,
-    y_score: Any,
+    y_true: Target,
+    y_score: npt.ArrayLike,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     average: str | None = "micro",
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
 ) -> Any:
     r"""Compute the area under the precision-recall curve of the nodes.
 
@@ -86,8 +89,7 @@ def hierarchical_average_precision_score(
     ... )
     array([ 1.,  1.,  1., nan,  1.])
     """
-    if average not in _AVERAGES:
-        raise ValueError(f"`average` is one of {list(_AVERAGES)}; {average!r} was given.")
+    check_choice("average", average, _AVERAGES)
     true, scores, weights, _ = read_scores(y_true, y_score, taxonomy, sample_weight, "y_score")
     if average == "micro":
         of_pair = np.repeat(weights, scores.shape[1])
@@ -118,25 +120,25 @@ def _average_precisions(true: Floats, scores: Floats, weights: Floats) -> Floats
     order = np.argsort(-scores, axis=0, kind="stable")
     ranked = np.take_along_axis(scores, order, axis=0)
     hits = np.take_along_axis(true, order, axis=0) * weights[order]
-    found, seen = np.cumsum(hits, axis=0), np.cumsum(weights[order], axis=0)
-    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
+    found, passed = np.cumsum(hits, axis=0), np.cumsum(weights[order], axis=0)
+    precision = np.divide(found, passed, out=np.zeros_like(found), where=passed > 0)
     # Equal scores pass a threshold together: they have the precision at the last of them.
     last = np.ones(scores.shape, dtype=bool)
     last[:-1] = ranked[:-1] != ranked[1:]
-    ends = np.where(last, np.arange(len(scores))[:, None], len(scores))
-    ends = np.minimum.accumulate(ends[::-1], axis=0)[::-1]
+    last_equal = np.where(last, np.arange(len(scores))[:, None], len(scores))
+    last_equal = np.minimum.accumulate(last_equal[::-1], axis=0)[::-1]
     totals = found[-1]
-    sums = (hits * np.take_along_axis(precision, ends, axis=0)).sum(axis=0)
+    sums = (hits * np.take_along_axis(precision, last_equal, axis=0)).sum(axis=0)
     return np.divide(sums, totals, out=np.full(len(totals), np.nan), where=totals > 0)
 
 
 def hierarchical_brier_loss(
-    y_true: Any,
-    node_proba: Any,
+    y_true: Target,
+    node_proba: npt.ArrayLike,
     *,
-    taxonomy: Any = None,
-    node_weight: Any = None,
-    sample_weight: Any = None,
+    taxonomy: TaxonomyLike | None = None,
+    node_weight: NodeWeight = None,
+    sample_weight: SampleWeight = None,
 ) -> float:
     r"""Compute the Brier loss of the probabilities of all nodes.
 
@@ -202,13 +204,13 @@ def hierarchical_brier_loss(
 
 
 def hierarchical_calibration_error(
-    y_true: Any,
-    node_proba: Any,
+    y_true: Target,
+    node_proba: npt.ArrayLike,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     n_bins: int = 15,
     binning: str = "uniform",
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
 ) -> Floats:
     r"""Compute the expected calibration error at each level.
 
@@ -269,9 +271,8 @@ def hierarchical_calibration_error(
     array([0. , 0.5])
     """
     if not (isinstance(n_bins, int | np.integer) and n_bins >= 1):
-        raise ValueError(f"`n_bins` is an integer of 1 or more; {n_bins!r} was given.")
-    if binning not in _BINNINGS:
-        raise ValueError(f"`binning` is one of {list(_BINNINGS)}; {binning!r} was given.")
+        raise ValueError(f"`n_bins` must be an integer of 1 or more, got {n_bins!r}.")
+    check_choice("binning", binning, _BINNINGS)
     true, proba, weights, resolved = read_node_proba(y_true, node_proba, taxonomy, sample_weight)
     offsets = resolved.level_offsets[1:] - 1
     errors = np.empty(resolved.n_levels)

@@ -1,4 +1,4 @@
-"""A report that can be read from the top down."""
+"""Report of accuracy by level, of averages, and of every node."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from sklhier._targets.paths import holds_label_sets, nodes_or_root
-from sklhier._utils.typing import NodeIds
+from sklhier._utils.typing import Bools, Floats, NodeIds, SampleWeight, Target
+from sklhier._utils.validation import check_choice
 from sklhier.metrics._input import read_closures
 from sklhier.metrics._levels import level_accuracy_scores, tree_distance_loss
 from sklhier.metrics._scores import hierarchical_precision_recall_fscore_support
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["hierarchical_classification_report"]
 
@@ -19,12 +21,12 @@ _MEASURES = ("precision", "recall", "f1", "support")
 
 
 def hierarchical_classification_report(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     max_depth: int | None = None,
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
     digits: int = 3,
     output: str = "text",
     zero_division: float = 0.0,
@@ -46,7 +48,7 @@ def hierarchical_classification_report(
     output : {"text", "dict", "frame"}, default="text"
         A string; nested dictionaries; or a :class:`pandas.DataFrame` of the nodes and averages.
     zero_division : float, default=0.0
-        Value of what is undefined; NaN leaves it out of averages.
+        Value of undefined scores; NaN leaves them out of averages.
 
     Returns
     -------
@@ -54,9 +56,9 @@ def hierarchical_classification_report(
         The dictionary has the keys ``"levels"`` (a list of ``level``, ``accuracy`` and ``support``;
         trees with one label for each sample only), ``"averages"`` (``"micro"``, ``"samples"``,
         ``"macro"``), ``"tree_distance"`` (as for levels) and ``"nodes"`` (by name). The macro average
-        is over the nodes that occur in `y_true` or `y_pred`; others are not listed. The support is
-        the number of samples of a level or node, and that of what an average is over: true nodes of
-        all samples (micro), samples, or nodes (macro).
+        is over the nodes that occur in `y_true` or `y_pred`; others are not listed. The support of a
+        level or node is its number of samples. The support of an average is the number of true nodes
+        of all samples (micro), of samples, or of nodes (macro).
 
     Raises
     ------
@@ -87,8 +89,7 @@ def hierarchical_classification_report(
     <BLANKLINE>
     mean distance between true and predicted node: 0.500 edges
     """
-    if output not in ("text", "dict", "frame"):
-        raise ValueError(f"`output` is 'text', 'dict' or 'frame'; {output!r} was given.")
+    check_choice("output", output, ("text", "dict", "frame"))
     true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
     single = resolved.is_tree and not any(holds_label_sets(y, resolved) for y in (y_true, y_pred))
     occurs = np.asarray((weights @ true + weights @ predicted) > 0)
@@ -102,6 +103,7 @@ def hierarchical_classification_report(
             true[:, 1:],
             predicted[:, 1:],
             average=average,
+            # Nodes that occur nowhere are not listed, and would pull the macro average to 0.
             node_weight=occurs[1:].astype(float) if average == "macro" else None,
             **common,
         )
@@ -136,7 +138,7 @@ def hierarchical_classification_report(
     return _as_text(resolved, listed, rows, averages, levels, distance, digits)
 
 
-def _listed(taxonomy: Taxonomy, occurs: Any, max_depth: int | None) -> NodeIds:
+def _listed(taxonomy: Taxonomy, occurs: Bools, max_depth: int | None) -> NodeIds:
     """Return the ids of the nodes to list, those of a tree in preorder."""
     shown = occurs.copy()
     shown[0] = False
@@ -146,7 +148,9 @@ def _listed(taxonomy: Taxonomy, occurs: Any, max_depth: int | None) -> NodeIds:
     return nodes[np.argsort(taxonomy.preorder_positions[nodes])] if taxonomy.is_tree else nodes
 
 
-def _as_frame(taxonomy: Taxonomy, listed: NodeIds, rows: Any, averages: Any) -> Any:
+def _as_frame(
+    taxonomy: Taxonomy, listed: NodeIds, rows: Floats, averages: dict[str, dict[str, float]]
+) -> Any:
     import pandas as pd
 
     names = [taxonomy.nodes[node] for node in listed]
@@ -160,7 +164,7 @@ def _as_frame(taxonomy: Taxonomy, listed: NodeIds, rows: Any, averages: Any) -> 
 def _as_text(
     taxonomy: Taxonomy,
     listed: NodeIds,
-    rows: Any,
+    rows: Floats,
     averages: dict[str, dict[str, float]],
     levels: list[dict[str, float]],
     distance: float | None,
@@ -171,7 +175,7 @@ def _as_text(
     ]
     width = max(len("samples average"), *map(len, names), 0) if names else len("samples average")
 
-    def line(name: str, *cells: Any) -> str:
+    def line(name: str, *cells: tuple[int, str | float]) -> str:
         texts = [
             cell
             if isinstance(cell, str)

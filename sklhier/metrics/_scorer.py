@@ -7,12 +7,13 @@ from inspect import Parameter, signature
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.metrics import make_scorer
 
 from sklhier._targets.paths import holds_levels, resolve_taxonomy, with_paths
-from sklhier._utils.pipelines import ask, classifier_within, holds_classifier
-from sklhier._utils.typing import Floats
+from sklhier._utils.pipelines import call_classifier, classifier_within, holds_classifier
+from sklhier._utils.typing import Classifier, Features, Floats, SampleWeight, Target
 from sklhier.exceptions import TargetError
 from sklhier.metrics._information import icm_score
 from sklhier.metrics._input import read_level
@@ -38,12 +39,13 @@ from sklhier.metrics._scores import (
     hierarchical_recall_score,
 )
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["make_hierarchical_scorer", "named_metric"]
 
 
 def _calibration_error(
-    y_true: Any, node_proba: Any, *, level: int | None = None, **kwargs: Any
+    y_true: Target, node_proba: npt.ArrayLike, *, level: int | None = None, **kwargs: Any
 ) -> float:
     """Return the error of one level, or the mean over all."""
     errors = hierarchical_calibration_error(y_true, node_proba, **kwargs)
@@ -87,7 +89,7 @@ _BY_NAME = {
 def make_hierarchical_scorer(
     metric: str | Callable[..., float] = "f1",
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     greater_is_better: bool = True,
     **kwargs: Any,
 ) -> Callable[..., float]:
@@ -115,7 +117,7 @@ def make_hierarchical_scorer(
         have (other estimators of paths need no taxonomy). Give it if the labels of a test fold may
         be new to the estimator.
     greater_is_better : bool, default=True
-        Whether a callable `metric` grows with quality; known for those given by name.
+        Whether larger values of a callable `metric` are better; ignored for metrics by name.
     **kwargs : dict
         Handed on to the metric, such as ``average="samples"``.
 
@@ -140,7 +142,7 @@ def make_hierarchical_scorer(
     """
     measure = _measure(metric, greater_is_better)
     if measure.method == "predict_top_k" and kwargs.get("k") is None:
-        raise ValueError("'distance_at_k' needs `k=`, the number of labels to look at.")
+        raise ValueError("`k` must be given for 'distance_at_k': the number of labels to look at.")
     resolved = resolve_taxonomy(taxonomy)
     if measure.method == "predict" and resolved is not None:
         # scikit-learn's own scorer predicts once for all the scorers of a search.
@@ -158,7 +160,9 @@ def _measure(metric: str | Callable[..., float], greater_is_better: bool) -> _Me
         methods = (known.method for known in _BY_NAME.values() if known.metric is metric)
         return _Measure(metric, greater_is_better, next(methods, "predict"))
     if metric not in _BY_NAME:
-        raise ValueError(f"`metric` is a function or one of {sorted(_BY_NAME)}; got {metric!r}.")
+        raise ValueError(
+            f"`metric` must be a function or one of {sorted(_BY_NAME)}, got {metric!r}."
+        )
     return _BY_NAME[metric]
 
 
@@ -182,7 +186,9 @@ class _HierarchicalScorer(BaseEstimator):
         self.taxonomy = taxonomy
         self.kwargs = kwargs
 
-    def score(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(
+        self, estimator: Classifier, X: Features, y: Target, sample_weight: SampleWeight = None
+    ) -> float:
         """Return the score of an estimator's answers."""
         y, answers, taxonomy = self._compared(estimator, X, y)
         value = self.metric(
@@ -190,12 +196,14 @@ class _HierarchicalScorer(BaseEstimator):
         )
         return float(value) if self.greater_is_better else -float(value)
 
-    def _compared(self, estimator: Any, X: Any, y: Any) -> tuple[Any, Any, Taxonomy | None]:
+    def _compared(
+        self, estimator: Classifier, X: Features, y: Target
+    ) -> tuple[Any, Any, Taxonomy | None]:
         """Return truth, answers and the taxonomy of both."""
         taxonomy = self.taxonomy
         inner: Any = classifier_within(estimator) if holds_classifier(estimator) else None
         if hasattr(inner, "closed_sets") and taxonomy in (None, inner.taxonomy_):
-            # The classifier alone knows what the columns of an indicator stand for.
+            # Only the classifier knows the labels of the columns of an indicator.
             answers = self._answers(estimator, X, inner.taxonomy_)
             if self.method == "predict":
                 answers = inner.closed_sets(answers)
@@ -204,27 +212,29 @@ class _HierarchicalScorer(BaseEstimator):
             taxonomy = with_paths(classifier_within(estimator).taxonomy_, y)
         return y, self._answers(estimator, X, taxonomy), taxonomy
 
-    def _is_spelled_out(self, estimator: Any, y: Any) -> bool:
-        """Whether predicted and true paths are all that is known of the taxonomy."""
+    def _is_spelled_out(self, estimator: Classifier, y: Target) -> bool:
+        """Whether the taxonomy follows from the predicted and true paths alone."""
         return (
             self.method == "predict" and holds_levels(y, None) and not holds_classifier(estimator)
         )
 
-    def _answers(self, estimator: Any, X: Any, taxonomy: Taxonomy | None) -> Any:
+    def _answers(self, estimator: Classifier, X: Features, taxonomy: Taxonomy | None) -> Any:
         if self.method == "predict":
             return estimator.predict(X)
         if self.method == "predict_top_k":
-            return ask(estimator, self.method, X, k=self.kwargs["k"])[0]
+            return call_classifier(estimator, self.method, X, k=self.kwargs["k"])[0]
         own = classifier_within(estimator).taxonomy_
-        return _aligned(np.asarray(ask(estimator, self.method, X)), own, taxonomy)
+        return _aligned(np.asarray(call_classifier(estimator, self.method, X)), own, taxonomy)
 
-    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def __call__(
+        self, estimator: Classifier, X: Features, y: Target, sample_weight: SampleWeight = None
+    ) -> float:
         return self.score(estimator, X, y, sample_weight)
 
 
-def _aligned(proba: Floats, own: Taxonomy, taxonomy: Any) -> Floats:
+def _aligned(proba: Floats, own: Taxonomy, taxonomy: Taxonomy | None) -> Floats:
     """Return probabilities of all nodes of `taxonomy`; 0 for those that `own` does not have."""
-    if own == taxonomy:
+    if taxonomy is None or own == taxonomy:
         return proba
     columns = taxonomy.ids(own.nodes[1:])
     if (columns < 0).any():
@@ -247,13 +257,14 @@ def named_metric(name: str) -> tuple[Callable[..., Any], bool]:
     of_labels = {known: entry for known, entry in _BY_NAME.items() if _takes_labels(entry[0])}
     if name not in of_labels:
         raise ValueError(
-            f"A metric of predicted labels is a function or one of {sorted(of_labels)}; "
-            f"{name!r} was given."
+            f"A metric of predicted labels must be a function or one of {sorted(of_labels)}, "
+            f"got {name!r}."
         )
     metric, greater_is_better, *_ = of_labels[name]
     return metric, greater_is_better
 
 
+# Metrics of probabilities or of lists have other required parameters.
 def _takes_labels(metric: Callable[..., Any]) -> bool:
     needed = {n for n, p in signature(metric).parameters.items() if p.default is Parameter.empty}
     return needed == {"y_true", "y_pred"}

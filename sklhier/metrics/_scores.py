@@ -1,16 +1,19 @@
-"""Hierarchical precision, recall and F: those of the sets of all ancestors."""
+"""Hierarchical precision, recall and F: of the labels with all their ancestors."""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Bools, Floats, NodeWeight, SampleWeight, Target
+from sklhier._utils.validation import check_choice
+from sklhier._utils.warning import warn_caller
 from sklhier.metrics._input import read_closures
 from sklhier.taxonomy._node_weights import read_node_weight
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = [
     "hierarchical_f1_score",
@@ -24,15 +27,15 @@ _AVERAGES = ("micro", "samples", "macro", None)
 
 
 def hierarchical_precision_recall_fscore_support(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     beta: float = 1.0,
     average: str | None = "micro",
-    sample_weight: Any = None,
-    node_weight: Any = None,
-    zero_division: Any = "warn",
+    sample_weight: SampleWeight = None,
+    node_weight: NodeWeight = None,
+    zero_division: float | str = "warn",
 ) -> tuple[Any, Any, Any, Any]:
     r"""Compute precision, recall and F of the labels with all their ancestors.
 
@@ -68,10 +71,10 @@ def hierarchical_precision_recall_fscore_support(
         Weights of the nodes, all 1 by default; without effect on ``average=None``. By name; or a
         sequence with one for each node of ``taxonomy.nodes[1:]``, or one for each level from the
         first (where there are as many nodes as levels, every level is one node, and both are the
-        same). ``"information"``: what a node tells beyond its parent in bits (the most informative
-        one in a DAG), the binary logarithm of the number of leaves below the parent over that
-        below the node; an only child weighs nothing. ``"sibling"``: the weight of the parent divided
-        by the number of its children, the root having 1; trees only.
+        same). ``"information"``: the information of a node beyond its parent in bits (the most
+        informative parent in a DAG), the binary logarithm of the number of leaves below the parent
+        over that below the node; an only child weighs nothing. ``"sibling"``: the
+        weight of the parent divided by the number of its children, where the root has 1; trees only.
     zero_division : {"warn", 0.0, 1.0, numpy.nan}, default="warn"
         Value where a denominator is 0; ``"warn"`` is 0 with a warning; NaN is left out of means.
 
@@ -114,10 +117,39 @@ def hierarchical_precision_recall_fscore_support(
     >>> precision
     0.75
     """
-    if average not in _AVERAGES:
-        raise ValueError(f"`average` is one of {list(_AVERAGES)}; {average!r} was given.")
+    return _scores(
+        y_true,
+        y_pred,
+        taxonomy=taxonomy,
+        beta=beta,
+        average=average,
+        sample_weight=sample_weight,
+        node_weight=node_weight,
+        zero_division=zero_division,
+    )
+
+
+def _scores(
+    y_true: Target,
+    y_pred: Target,
+    *,
+    taxonomy: TaxonomyLike | None,
+    average: str | None,
+    sample_weight: SampleWeight,
+    node_weight: NodeWeight,
+    zero_division: float | str,
+    beta: float = 1.0,
+    warn_for: Collection[str] = ("Precision", "Recall", "F-score"),
+) -> tuple[Any, Any, Any, Any]:
+    """Compute what :func:`hierarchical_precision_recall_fscore_support` returns.
+
+    Warn about undefined values of the measures in `warn_for` only.
+    """
+    check_choice("average", average, _AVERAGES)
     if not beta > 0:
-        raise ValueError(f"`beta` is positive; {beta!r} was given.")
+        raise ValueError(f"`beta` must be positive, got {beta!r}.")
+    if isinstance(zero_division, str) and zero_division != "warn":
+        raise ValueError(f"`zero_division` must be 'warn' or a number, got {zero_division!r}.")
     true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
     of_node = read_node_weight(node_weight, resolved)
     both = true.multiply(predicted)
@@ -130,37 +162,39 @@ def hierarchical_precision_recall_fscore_support(
         common, n_true, n_pred = (
             np.atleast_1d(weights @ sums) for sums in (common, n_true, n_pred)
         )
-    ratios = (
-        ("Precision", common, n_pred),
-        ("Recall", common, n_true),
-        ("F-score", (1 + beta**2) * common, beta**2 * n_true + n_pred),
-    )
+    ratios = {
+        "Precision": (common, n_pred),
+        "Recall": (common, n_true),
+        "F-score": ((1 + beta**2) * common, beta**2 * n_true + n_pred),
+    }
+    if zero_division == "warn":
+        for name in warn_for:  # a caller that returns recall alone must not hear of precision
+            _warn_undefined(name, ratios[name][1] == 0)
+        zero_division = 0.0
     precision, recall, fbeta = (
-        _ratio(above, below, zero_division, name) for name, above, below in ratios
+        _ratio(above, below, float(zero_division)) for above, below in ratios.values()
     )
     if average is None:
         return precision, recall, fbeta, n_true
-    of_value = {"micro": np.ones(1), "samples": weights, "macro": of_node[1:]}[str(average)]
+    # Macro averages weigh nodes here; micro and samples weighed them in the sums above.
+    of_value = {"micro": np.ones(1), "samples": weights, "macro": of_node[1:]}[average]
     support = n_true[0] if average == "micro" else of_value @ n_true
     precision_, recall_, fbeta_ = (_mean(v, of_value) for v in (precision, recall, fbeta))
     return precision_, recall_, fbeta_, float(support)
 
 
-def _ratio(above: Floats, below: Floats, zero_division: Any, name: str) -> Floats:
-    undefined = below == 0
-    value = 0.0 if isinstance(zero_division, str) else float(zero_division)
-    if isinstance(zero_division, str) and zero_division != "warn":
-        raise ValueError(f"`zero_division` is 'warn' or a number; {zero_division!r} was given.")
-    if zero_division == "warn" and undefined.any():
-        warnings.warn(
+def _warn_undefined(name: str, undefined: Bools) -> None:
+    if undefined.any():
+        warn_caller(
             f"{name} is ill-defined and set to 0.0 where a set of nodes is empty "
             f"({int(undefined.sum())} of {len(undefined)} values). Use `zero_division` to control "
             "this behavior.",
             UndefinedMetricWarning,
-            stacklevel=5,
         )
-    ratio = np.full(len(below), value)
-    return np.divide(above, below, out=ratio, where=~undefined)
+
+
+def _ratio(above: Floats, below: Floats, undefined: float) -> Floats:
+    return np.divide(above, below, out=np.full(len(below), undefined), where=below != 0)
 
 
 def _mean(values: Floats, weights: Floats) -> float:
@@ -171,15 +205,15 @@ def _mean(values: Floats, weights: Floats) -> float:
 
 
 def hierarchical_fbeta_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
     beta: float,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     average: str | None = "micro",
-    sample_weight: Any = None,
-    node_weight: Any = None,
-    zero_division: Any = "warn",
+    sample_weight: SampleWeight = None,
+    node_weight: NodeWeight = None,
+    zero_division: float | str = "warn",
 ) -> Any:
     """Compute hierarchical F-beta, as :func:`hierarchical_precision_recall_fscore_support`.
 
@@ -203,7 +237,7 @@ def hierarchical_fbeta_score(
     >>> hierarchical_fbeta_score(["owl"], ["bird"], beta=2.0, taxonomy=taxonomy)
     0.555...
     """
-    return hierarchical_precision_recall_fscore_support(
+    return _scores(
         y_true,
         y_pred,
         taxonomy=taxonomy,
@@ -212,18 +246,19 @@ def hierarchical_fbeta_score(
         sample_weight=sample_weight,
         node_weight=node_weight,
         zero_division=zero_division,
+        warn_for=["F-score"],
     )[2]
 
 
 def hierarchical_f1_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     average: str | None = "micro",
-    sample_weight: Any = None,
-    node_weight: Any = None,
-    zero_division: Any = "warn",
+    sample_weight: SampleWeight = None,
+    node_weight: NodeWeight = None,
+    zero_division: float | str = "warn",
 ) -> Any:
     """Compute hierarchical F1, as :func:`hierarchical_precision_recall_fscore_support`.
 
@@ -245,7 +280,7 @@ def hierarchical_f1_score(
     >>> hierarchical_f1_score(["owl", "eel"], ["wren", "eel"], taxonomy=taxonomy)
     0.75
     """
-    return hierarchical_precision_recall_fscore_support(
+    return _scores(
         y_true,
         y_pred,
         taxonomy=taxonomy,
@@ -253,18 +288,19 @@ def hierarchical_f1_score(
         sample_weight=sample_weight,
         node_weight=node_weight,
         zero_division=zero_division,
+        warn_for=["F-score"],
     )[2]
 
 
 def hierarchical_precision_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     average: str | None = "micro",
-    sample_weight: Any = None,
-    node_weight: Any = None,
-    zero_division: Any = "warn",
+    sample_weight: SampleWeight = None,
+    node_weight: NodeWeight = None,
+    zero_division: float | str = "warn",
 ) -> Any:
     """Compute hierarchical precision, as :func:`hierarchical_precision_recall_fscore_support`.
 
@@ -286,7 +322,7 @@ def hierarchical_precision_score(
     >>> hierarchical_precision_score(["owl"], ["bird"], taxonomy=taxonomy)
     1.0
     """
-    return hierarchical_precision_recall_fscore_support(
+    return _scores(
         y_true,
         y_pred,
         taxonomy=taxonomy,
@@ -294,18 +330,19 @@ def hierarchical_precision_score(
         sample_weight=sample_weight,
         node_weight=node_weight,
         zero_division=zero_division,
+        warn_for=["Precision"],
     )[0]
 
 
 def hierarchical_recall_score(
-    y_true: Any,
-    y_pred: Any,
+    y_true: Target,
+    y_pred: Target,
     *,
-    taxonomy: Any = None,
+    taxonomy: TaxonomyLike | None = None,
     average: str | None = "micro",
-    sample_weight: Any = None,
-    node_weight: Any = None,
-    zero_division: Any = "warn",
+    sample_weight: SampleWeight = None,
+    node_weight: NodeWeight = None,
+    zero_division: float | str = "warn",
 ) -> Any:
     """Compute hierarchical recall, as :func:`hierarchical_precision_recall_fscore_support`.
 
@@ -327,7 +364,7 @@ def hierarchical_recall_score(
     >>> hierarchical_recall_score(["owl"], ["bird"], taxonomy=taxonomy)
     0.5
     """
-    return hierarchical_precision_recall_fscore_support(
+    return _scores(
         y_true,
         y_pred,
         taxonomy=taxonomy,
@@ -335,4 +372,5 @@ def hierarchical_recall_score(
         sample_weight=sample_weight,
         node_weight=node_weight,
         zero_division=zero_division,
+        warn_for=["Recall"],
     )[1]

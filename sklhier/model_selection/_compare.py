@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -18,10 +18,23 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklhier._targets.paths import holds_levels, nodes_or_root, resolve_taxonomy
 from sklhier._utils.pipelines import Route, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
-from sklhier._utils.typing import Floats, Labels, NodeIds, Rows
+from sklhier._utils.typing import (
+    Classifier,
+    CrossValidator,
+    Features,
+    Floats,
+    Groups,
+    Labels,
+    NodeIds,
+    RandomState,
+    Rows,
+    SampleWeight,
+    Target,
+)
 from sklhier.exceptions import TargetError
-from sklhier.model_selection._folds import Task, read_task, weight_params
+from sklhier.model_selection._folds import LabelledData, read_labelled_data, weight_params
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["Comparison", "compare", "compare_with_flat", "contributions"]
 
@@ -31,7 +44,7 @@ _NONE_SHOWN = "no difference shown"
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Comparison:
-    """What :func:`compare` found: scores, and differences to the first estimator, the baseline.
+    """Result of :func:`compare`: scores, and differences to the first estimator, the baseline.
 
     Attributes
     ----------
@@ -188,18 +201,18 @@ class Comparison:
 
 
 def compare(
-    estimators: Mapping[str, Any] | Sequence[Any],
-    X: Any,
-    y: Any,
-    taxonomy: Any = None,
+    estimators: Mapping[str, Classifier] | Sequence[Classifier],
+    X: Features,
+    y: Target,
+    taxonomy: TaxonomyLike | None = None,
     *,
-    cv: Any = None,
-    groups: Any = None,
-    sample_weight: Any = None,
+    cv: CrossValidator = None,
+    groups: Groups = None,
+    sample_weight: SampleWeight = None,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     n_jobs: int | None = None,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
 ) -> Comparison:
     """Compare estimators with a baseline by cross-validation, with intervals of the differences.
 
@@ -256,10 +269,10 @@ def compare(
 
     Notes
     -----
-    The intervals say how far the choice of the rows that were scored matters, given the fitted
+    The intervals show how much the scores depend on the choice of the scored rows, for the fitted
     models. They leave out that other training rows would have given other models. They are not
-    widened for looking at several measures or estimators: of twenty differences that are none,
-    one is expected to be shown at 95 %.
+    widened for several measures or estimators: at 95 %, one of twenty differences that do not exist
+    is expected to be shown.
 
     References
     ----------
@@ -294,16 +307,16 @@ def compare(
         confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither"
     )
     routes = [route_to_classifier(estimator) for estimator in named.values()]
-    task = read_task(X, y, _read_taxonomy(taxonomy, routes, y), sample_weight)
-    task.taxonomy.require_tree("A comparison")
-    folds = task.folds(cv, groups)
+    data = read_labelled_data(X, y, _read_taxonomy(taxonomy, routes, y), sample_weight)
+    data.taxonomy.require_tree("A comparison")
+    folds = data.folds(cv, groups)
     runs = Parallel(n_jobs=n_jobs)(
-        delayed(_run)(clone(estimator), route, *_rows_for(route, task, train), task.rows(test)[0])
+        delayed(_run)(clone(estimator), route, *_rows_for(route, data, train), data.rows(test)[0])
         for estimator, route in zip(named.values(), routes, strict=True)
         for train, test in folds
     )
     answers, seconds = zip(*runs, strict=True)
-    measures, (above, below) = _sums_of_units(task, folds, answers, groups)
+    measures, (above, below) = _sums_of_units(data, folds, answers, groups)
     resampled = _resampled(above, below, n_bootstrap, check_random_state(random_state))
     fit, cpu, predict = np.moveaxis(np.reshape(seconds, (len(named), len(folds), 3)), 2, 0)
     return Comparison(
@@ -321,18 +334,18 @@ def compare(
 
 
 def compare_with_flat(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    taxonomy: Any = None,
+    estimator: Classifier,
+    X: Features,
+    y: Target,
+    taxonomy: TaxonomyLike | None = None,
     *,
-    cv: Any = None,
-    groups: Any = None,
-    sample_weight: Any = None,
+    cv: CrossValidator = None,
+    groups: Groups = None,
+    sample_weight: SampleWeight = None,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     n_jobs: int | None = None,
-    random_state: Any = 0,
+    random_state: RandomState = 0,
 ) -> Comparison:
     """Compare a hierarchical estimator with itself made flat.
 
@@ -400,10 +413,12 @@ def compare_with_flat(
     )
 
 
-# -- what is given ------------------------------------------------------------------------
+# -- reading arguments ---------------------------------------------------------------------
 
 
-def _read_estimators(estimators: Any) -> dict[str, Any]:
+def _read_estimators(
+    estimators: Mapping[str, Classifier] | Iterable[Classifier],
+) -> dict[str, Classifier]:
     if isinstance(estimators, Mapping):
         named = {str(name): estimator for name, estimator in estimators.items()}
     else:
@@ -413,12 +428,12 @@ def _read_estimators(estimators: Any) -> dict[str, Any]:
             named[name if name not in named else f"{name} ({len(named) + 1})"] = estimator
     if len(named) < 2:
         raise ValueError(
-            f"`estimators` has a baseline and at least one other; {len(named)} were given."
+            f"`estimators` must hold a baseline and at least one other, got {len(named)}."
         )
     return named
 
 
-def _short(estimator: Any) -> str:
+def _short(estimator: Classifier) -> str:
     text = " ".join(repr(estimator).split())
     return text if len(text) <= 40 else f"{text[:37]}..."
 
@@ -427,7 +442,9 @@ def _knows_taxonomies(route: Route) -> bool:
     return hasattr(route.classifier, "taxonomy")
 
 
-def _read_taxonomy(taxonomy: Any, routes: list[Route], y: Any) -> Taxonomy | None:
+def _read_taxonomy(
+    taxonomy: TaxonomyLike | None, routes: list[Route], y: Target
+) -> Taxonomy | None:
     """Return the taxonomy to measure by, or None if `y` spells it out."""
     if taxonomy is not None:
         return resolve_taxonomy(taxonomy)
@@ -448,13 +465,18 @@ def _read_taxonomy(taxonomy: Any, routes: list[Route], y: Any) -> Taxonomy | Non
 # -- fitting ------------------------------------------------------------------------------
 
 
-def _rows_for(route: Route, task: Task, train: Rows) -> tuple[Any, Any, Floats | None]:
-    X, y, weights = task.rows(train)
-    return X, y if _knows_taxonomies(route) else task.labels[train], weights
+def _rows_for(route: Route, data: LabelledData, train: Rows) -> tuple[Any, Any, Floats | None]:
+    X, y, weights = data.rows(train)
+    return X, y if _knows_taxonomies(route) else data.labels[train], weights
 
 
 def _run(
-    estimator: Any, route: Route, X: Any, y: Any, weights: Floats | None, X_test: Any
+    estimator: Classifier,
+    route: Route,
+    X: Features,
+    y: Target,
+    weights: Floats | None,
+    X_test: Features,
 ) -> tuple[Any, tuple[float, float, float]]:
     """Fit and predict; return the answers and three durations."""
     clock, processor = time.perf_counter(), time.process_time()
@@ -468,23 +490,24 @@ def _run(
 
 
 def _sums_of_units(
-    task: Task, folds: list[tuple[Rows, Rows]], answers: tuple[Any, ...], groups: Any
+    data: LabelledData, folds: list[tuple[Rows, Rows]], answers: tuple[Target, ...], groups: Groups
 ) -> tuple[tuple[str, ...], tuple[Floats, Floats]]:
-    """Return the measures, and what each row (or group) adds to their numerators and denominators.
+    """Return the measures, and the numerators and denominators of each row (or group).
 
     The two arrays have the shape (n_estimators, n_units, n_measures).
     """
+    # Rows of a group are drawn together: they are not independent of each other.
     rows = np.concatenate([test for _, test in folds])
     units = np.unique(rows if groups is None else np.asarray(groups)[rows], return_inverse=True)[1]
-    weights = np.ones(len(rows)) if task.weights is None else task.weights[rows]
-    counted = np.unique(task.nodes[rows[weights > 0]])
-    levels = np.flatnonzero((task.taxonomy.path_ids(counted) >= 0).any(axis=0))
+    weights = np.ones(len(rows)) if data.weights is None else data.weights[rows]
+    used = np.unique(data.nodes[rows[weights > 0]])
+    levels = np.flatnonzero((data.taxonomy.path_ids(used) >= 0).any(axis=0))
     parts = []
     for first in range(0, len(answers), len(folds)):
         nodes = [
-            nodes_or_root(answer, task.taxonomy) for answer in answers[first : first + len(folds)]
+            nodes_or_root(answer, data.taxonomy) for answer in answers[first : first + len(folds)]
         ]
-        shares = contributions(task.nodes[rows], np.concatenate(nodes), task.taxonomy, levels)
+        shares = contributions(data.nodes[rows], np.concatenate(nodes), data.taxonomy, levels)
         parts.append([_added_up(weights[:, None] * share, units) for share in shares])
     above, below = (np.stack(tables) for tables in zip(*parts, strict=True))
     return (*(f"level {level + 1}" for level in levels), "path", "hF"), (above, below)
@@ -493,7 +516,7 @@ def _sums_of_units(
 def contributions(
     true: NodeIds, predicted: NodeIds, taxonomy: Taxonomy, levels: Rows
 ) -> tuple[Floats, Floats]:
-    """Return what each row adds to numerators and denominators, (n_rows, n_measures)."""
+    """Return numerators and denominators of the measures of each row, (n_rows, n_measures)."""
     true_paths = taxonomy.path_ids(true)
     reached = true_paths >= 0
     right = reached & (true_paths == taxonomy.path_ids(predicted))
@@ -514,13 +537,16 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
-def _resampled(above: Floats, below: Floats, n_bootstrap: int, random: Any) -> Floats:
+def _resampled(
+    above: Floats, below: Floats, n_bootstrap: int, random: np.random.RandomState
+) -> Floats:
     """Return the scores of resamples, shape (n_estimators, n_bootstrap, n_measures)."""
     n_units = above.shape[1]
     most = max(1, _BLOCK // n_units)
     parts = []
     for start in range(0, n_bootstrap, most):
         size = min(most, n_bootstrap - start)
+        # Units of resample i get the numbers from i * n_units, so that one bincount counts them all.
         drawn = random.randint(n_units, size=(size, n_units)) + np.arange(size)[:, None] * n_units
         times = np.bincount(drawn.ravel(), minlength=size * n_units).reshape(size, n_units)
         times = times.astype(np.float64)

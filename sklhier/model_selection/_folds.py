@@ -1,10 +1,10 @@
-"""What tuning and comparing share: rows, folds and weights."""
+"""Samples, folds and weights of tuning and comparing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeAlias
 
 from sklearn import get_config
 from sklearn.model_selection import StratifiedGroupKFold, check_cv
@@ -14,24 +14,37 @@ from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 from sklhier._folds.stratified import HierarchicalStratifiedKFold, coarsened_nodes
 from sklhier._targets.paths import LabelFormat, read_targets
 from sklhier._utils.pipelines import Route
-from sklhier._utils.typing import Floats, Labels, NodeIds, Rows
+from sklhier._utils.typing import (
+    CrossValidator,
+    Features,
+    Floats,
+    Groups,
+    Labels,
+    NodeIds,
+    Rows,
+    SampleWeight,
+    Target,
+)
 from sklhier._utils.validation import checked_weights
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Task", "read_task", "weight_params"]
+__all__ = ["LabelledData", "Samples", "read_labelled_data", "weight_params"]
+
+
+Samples: TypeAlias = tuple[Features, Target, Floats | None]  # X, y and weights
 
 
 @dataclass(frozen=True)
-class Task:
-    """Samples with labels in a tree.
+class LabelledData:
+    """Samples with their labels in a tree, and their weights.
 
     Attributes
     ----------
     X, y
-        As given by the user.
+        As the user passed them.
     labels : ndarray, shape (n_samples,)
-        `y` as names of nodes, for those who know nothing else.
+        `y` as names of nodes, for estimators without a taxonomy.
     nodes : ndarray of int32, shape (n_samples,)
         `y` as ids of nodes.
     taxonomy : Taxonomy
@@ -40,19 +53,19 @@ class Task:
         Weights of the samples.
     """
 
-    X: Any
-    y: Any
+    X: Features
+    y: Target
     labels: Labels
     nodes: NodeIds
     taxonomy: Taxonomy
     weights: Floats | None
 
-    def rows(self, positions: Rows) -> tuple[Any, Any, Floats | None]:
+    def rows(self, positions: Rows) -> Samples:
         """Return X, y and weights of some rows."""
         weights = None if self.weights is None else self.weights[positions]
         return _safe_indexing(self.X, positions), _safe_indexing(self.y, positions), weights
 
-    def folds(self, cv: Any, groups: Any) -> list[tuple[Rows, Rows]]:
+    def folds(self, cv: CrossValidator, groups: Groups) -> list[tuple[Rows, Rows]]:
         """Return the rows to train on and those to test on, of every fold.
 
         A number of folds is stratified with rare classes merged; if there are `groups`, none of
@@ -69,13 +82,15 @@ class Task:
         return list(StratifiedGroupKFold(n_splits).split(self.X, merged, groups))
 
 
-def read_task(X: Any, y: Any, taxonomy: Taxonomy | None, sample_weight: Any) -> Task:
+def read_labelled_data(
+    X: Features, y: Target, taxonomy: Taxonomy | None, sample_weight: SampleWeight
+) -> LabelledData:
     """Check samples, labels and weights."""
     nodes, tree, form = read_targets(y, taxonomy)
     check_consistent_length(X, nodes)
     names = LabelFormat(form.classes, form.class_ids)
     weights = checked_weights(sample_weight, len(nodes))
-    return Task(X, y, names.restore(nodes, tree), nodes, tree, weights)
+    return LabelledData(X, y, names.restore(nodes, tree), nodes, tree, weights)
 
 
 def weight_params(route: Route, weights: Floats | None) -> dict[str, Any]:

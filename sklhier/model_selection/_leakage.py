@@ -1,4 +1,4 @@
-"""How much better models are on the samples they were trained on, level by level."""
+"""Accuracy on training samples against held-out samples, level by level."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklhier._targets.paths import nodes_or_root, resolve_taxonomy
-from sklhier._utils.pipelines import route_to_classifier
+from sklhier._utils.pipelines import Route, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import (
+    Classifier,
+    CrossValidator,
+    Features,
+    Floats,
+    Groups,
+    NodeIds,
+    Rows,
+    SampleWeight,
+    Target,
+)
 from sklhier.model_selection._compare import contributions
-from sklhier.model_selection._folds import read_task, weight_params
+from sklhier.model_selection._folds import LabelledData, read_labelled_data, weight_params
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["LeakageReport", "leakage_report"]
@@ -22,7 +32,7 @@ __all__ = ["LeakageReport", "leakage_report"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LeakageReport:
-    """What :func:`leakage_report` found: accuracy on seen and on held-out samples.
+    """Result of :func:`leakage_report`: accuracy on training and on held-out samples.
 
     Attributes
     ----------
@@ -36,7 +46,7 @@ class LeakageReport:
         Number of samples, and of folds that left them out.
     """
 
-    levels: np.ndarray[Any, Any]
+    levels: Rows
     in_sample: Floats
     out_of_fold: Floats
     n_samples: int
@@ -75,15 +85,15 @@ class LeakageReport:
         return "\n".join([title, text_table(self._rows()), *self._sentences()])
 
     def _sentences(self) -> list[str]:
-        """Say what the gap means for a stage that learns from the one above."""
+        """Explain the gap to a stage that learns from the one above."""
         if len(self.levels) == 1:
             return ["There is one level: no model learns from another one."]
         worst = int(np.argmax(self.optimism[:-1]))
         level, seen, unseen = self.levels[worst], self.in_sample[worst], self.out_of_fold[worst]
         return [
-            f"What the models of level {level} say of their own training samples is right for",
-            f"{seen:.1%} of them; for new samples it would be right for {unseen:.1%}. A model below",
-            "that learns from the former trusts it too much: show it out-of-fold outputs.",
+            f"The models of level {level} are right for {seen:.1%} of their own training samples,",
+            f"and for {unseen:.1%} of new ones. A model below that learns from outputs for training",
+            "samples trusts them too much: give it out-of-fold outputs.",
         ]
 
     def _repr_html_(self) -> str:
@@ -91,27 +101,27 @@ class LeakageReport:
 
 
 def leakage_report(
-    estimator: Any,
-    X: Any,
-    y: Any,
+    estimator: Classifier,
+    X: Features,
+    y: Target,
     *,
     taxonomy: Taxonomy | None = None,
-    cv: Any = None,
-    groups: Any = None,
-    sample_weight: Any = None,
+    cv: CrossValidator = None,
+    groups: Groups = None,
+    sample_weight: SampleWeight = None,
     n_jobs: int | None = None,
 ) -> LeakageReport:
-    """Tell how optimistic outputs are for the samples that models were trained on.
+    """Measure how much better models predict their own training samples than new ones.
 
-    The estimator is fitted to all samples and asked about them (in-sample), and fitted to the
-    training part of each fold and asked about the others (out-of-fold). The difference at a level is
-    what a model below would be misled by if it were chained without held-out outputs.
+    The estimator is fitted to all samples and predicts them (in-sample). It is also fitted to the
+    training part of each fold and predicts the other samples (out-of-fold). The difference at a level
+    shows how far a model below would be misled by a chain without held-out outputs.
 
     Parameters
     ----------
     estimator : estimator
-        A classifier of this package, or a Pipeline or search that ends in one. A `chain` is left out:
-        the stages are looked at as they are by themselves.
+        A classifier of this package, or a Pipeline or search that ends in one. It is fitted
+        without its `chain`: each stage is measured alone.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples.
     y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
@@ -153,41 +163,45 @@ def leakage_report(
     """
     route = route_to_classifier(estimator)
     own = getattr(route.classifier, "taxonomy", None)
-    task = read_task(X, y, resolve_taxonomy(own if taxonomy is None else taxonomy), sample_weight)
+    data = read_labelled_data(
+        X, y, resolve_taxonomy(own if taxonomy is None else taxonomy), sample_weight
+    )
     plain = clone(estimator)
     if hasattr(route.classifier, "chain"):
         plain.set_params(**{f"{route.prefix}chain": None})
-    folds = task.folds(cv, groups)
-    everything = np.arange(len(task.nodes))
-    parts = [(everything, everything), *folds]
+    folds = data.folds(cv, groups)
+    everything = np.arange(len(data.nodes))
+    parts = [(everything, everything), *folds]  # in-sample, then out-of-fold
     answers = Parallel(n_jobs=n_jobs)(
         delayed(_answers)(
-            clone(plain), *task.rows(train)[:2], _weights(route, task, train), task.rows(test)[0]
+            clone(plain), *data.rows(train)[:2], _weights(route, data, train), data.rows(test)[0]
         )
         for train, test in parts
     )
-    nodes = [nodes_or_root(answer, task.taxonomy) for answer in answers]
-    levels = np.flatnonzero((task.taxonomy.path_ids(np.unique(task.nodes)) >= 0).any(axis=0))
+    nodes = [nodes_or_root(answer, data.taxonomy) for answer in answers]
+    levels = np.flatnonzero((data.taxonomy.path_ids(np.unique(data.nodes)) >= 0).any(axis=0))
     left_out = np.concatenate([test for _, test in folds])
     found = [
-        _accuracies(task, rows, predicted, levels)
+        _accuracies(data, rows, predicted, levels)
         for rows, predicted in ((everything, nodes[0]), (left_out, np.concatenate(nodes[1:])))
     ]
     return LeakageReport(levels + 1, found[0], found[1], len(everything), len(folds))
 
 
-def _weights(route: Any, task: Any, rows: Any) -> dict[str, Any]:
-    return weight_params(route, task.rows(rows)[2])
+def _weights(route: Route, data: LabelledData, rows: Rows) -> dict[str, Any]:
+    return weight_params(route, data.rows(rows)[2])
 
 
-def _answers(estimator: Any, X: Any, y: Any, params: dict[str, Any], X_asked: Any) -> Any:
+def _answers(
+    estimator: Classifier, X: Features, y: Target, params: dict[str, Any], X_asked: Features
+) -> Any:
     return estimator.fit(X, y, **params).predict(X_asked)
 
 
-def _accuracies(task: Any, rows: Any, predicted: Any, levels: Any) -> Floats:
+def _accuracies(data: LabelledData, rows: Rows, predicted: NodeIds, levels: Rows) -> Floats:
     """Return the accuracy at each level on some samples."""
-    weights = np.ones(len(rows)) if task.weights is None else task.weights[rows]
-    above, below = contributions(task.nodes[rows], predicted, task.taxonomy, levels)
+    weights = np.ones(len(rows)) if data.weights is None else data.weights[rows]
+    above, below = contributions(data.nodes[rows], predicted, data.taxonomy, levels)
     n_levels = len(levels)
     accuracies: Floats = (weights @ above[:, :n_levels]) / (weights @ below[:, :n_levels])
     return accuracies

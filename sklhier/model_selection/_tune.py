@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.stats import rankdata
@@ -15,24 +14,34 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklhier._folds.stratified import rare_class_warning
 from sklhier._targets.paths import resolve_taxonomy
-from sklhier._utils.pipelines import Route, ask, classifier_within, route_to_classifier
+from sklhier._utils.pipelines import Route, call_classifier, classifier_within, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import (
+    Classifier,
+    CrossValidator,
+    Features,
+    Floats,
+    Groups,
+    SampleWeight,
+    Target,
+)
+from sklhier._utils.warning import warn_caller
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.metrics import hierarchical_f1_score
 from sklhier.metrics._scorer import named_metric
-from sklhier.model_selection._folds import Task, read_task, weight_params
+from sklhier.model_selection._folds import LabelledData, Samples, read_labelled_data, weight_params
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["DecoderSearch", "tune_decoder"]
 
-_Metric = tuple[Callable[..., Any], int]  # and the sign that makes more better
+Metric: TypeAlias = Callable[..., float]
+_SignedMetric = tuple[Metric, int]  # and the sign that makes more better
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class DecoderSearch:
-    """What :func:`tune_decoder` found.
+    """Result of :func:`tune_decoder`.
 
     Attributes
     ----------
@@ -43,9 +52,9 @@ class DecoderSearch:
         negated.
     best_index_ : int or None
         Position of the best decoder, the first of equals. None, as what follows, with several metrics
-        of which none was named to decide.
+        none of which is named to decide.
     best_decoder_ : str, Decoder or None
-        The best decoder, as it was given.
+        The best decoder, as the user passed it.
     best_score_ : float or None
         Its mean score.
     best_estimator_ : estimator or None
@@ -108,16 +117,16 @@ class DecoderSearch:
 
 
 def tune_decoder(
-    estimator: Any,
-    X: Any,
-    y: Any,
+    estimator: Classifier,
+    X: Features,
+    y: Target,
     decoders: Iterable[str | Decoder] | Mapping[str, str | Decoder],
     *,
-    scoring: Any = None,
-    cv: Any = None,
-    groups: Any = None,
+    scoring: str | Metric | Mapping[str, str | Metric] | None = None,
+    cv: CrossValidator = None,
+    groups: Groups = None,
     n_jobs: int | None = None,
-    sample_weight: Any = None,
+    sample_weight: SampleWeight = None,
     refit: bool | str = True,
 ) -> DecoderSearch:
     """Find the best decoder by cross-validation, without fitting a model for each.
@@ -173,7 +182,7 @@ def tune_decoder(
     Warns
     -----
     RareClassWarning
-        If a class has a single row: where that is held out, no model knows the class.
+        If a class has a single row: the fold that holds it out trains without the class.
 
     See Also
     --------
@@ -207,11 +216,11 @@ def tune_decoder(
     given = resolve_taxonomy(route.classifier.taxonomy)
     _, warning = rare_class_warning(y, given, 2)
     if warning is not None:
-        warnings.warn(warning, stacklevel=2)
-    task = read_task(X, y, given, sample_weight)
-    folds = task.folds(cv, groups)
+        warn_caller(warning)
+    data = read_labelled_data(X, y, given, sample_weight)
+    folds = data.folds(cv, groups)
     jobs = (
-        (clone(estimator), route, task.rows(train), task.rows(test), task.taxonomy)
+        (clone(estimator), route, data.rows(train), data.rows(test), data.taxonomy)
         for train, test in folds
     )
     scores = Parallel(n_jobs=n_jobs)(
@@ -226,13 +235,13 @@ def tune_decoder(
         best_index_=best,
         best_decoder_=decoder,
         best_score_=None if best is None else float(results[f"mean_test_{decider}"][best]),
-        best_estimator_=_refitted(estimator, route, decoder, task) if refit else None,
+        best_estimator_=_refitted(estimator, route, decoder, data) if refit else None,
         n_splits_=len(folds),
         _names=tuple(metrics),
     )
 
 
-def _route_to_decoder(estimator: Any) -> Route:
+def _route_to_decoder(estimator: Classifier) -> Route:
     route = route_to_classifier(estimator)
     if not (hasattr(route.classifier, "decoder") and hasattr(route.classifier, "taxonomy")):
         raise ValueError(
@@ -249,10 +258,12 @@ def _route_to_decoder(estimator: Any) -> Route:
     return route
 
 
-def _read_decoders(decoders: Any) -> dict[str, str | Decoder]:
+def _read_decoders(
+    decoders: Iterable[str | Decoder] | Mapping[str, str | Decoder],
+) -> dict[str, str | Decoder]:
     """Return the decoders by their labels."""
     if isinstance(decoders, str | Decoder):
-        raise ValueError(f"`decoders` is a list or a mapping; {decoders!r} alone was given.")
+        raise ValueError(f"`decoders` must be a list or a mapping, got {decoders!r} alone.")
     if isinstance(decoders, Mapping):
         named = [(str(label), decoder) for label, decoder in decoders.items()]
     else:
@@ -263,63 +274,65 @@ def _read_decoders(decoders: Any) -> dict[str, str | Decoder]:
     labels = [label for label, _ in named]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice or not labels:
-        what = f"{twice[0]} stands there twice" if twice else "there is none"
-        raise ValueError(f"`decoders` has one or more different decoders; {what}.")
+        what = f"{twice[0]} twice" if twice else "none"
+        raise ValueError(f"`decoders` must hold one or more different decoders, got {what}.")
     return dict(named)
 
 
-def _read_metrics(scoring: Any) -> dict[str, _Metric]:
+def _read_metrics(
+    scoring: str | Metric | Mapping[str, str | Metric] | None,
+) -> dict[str, _SignedMetric]:
     """Return metrics and their signs by their names in the results."""
     if isinstance(scoring, Mapping):
         if not scoring:
-            raise ValueError("`scoring` has one or more metrics; there is none.")
+            raise ValueError("`scoring` must hold one or more metrics, got none.")
         return {str(name): _read_metric(metric) for name, metric in scoring.items()}
     return {"score": _read_metric(hierarchical_f1_score if scoring is None else scoring)}
 
 
-def _read_metric(metric: Any) -> _Metric:
+def _read_metric(metric: str | Metric) -> _SignedMetric:
     if isinstance(metric, str):
         function, greater_is_better = named_metric(metric)
         return function, 1 if greater_is_better else -1
     if not callable(metric) or hasattr(metric, "set_score_request"):
         raise ValueError(
-            "`scoring` is the name of a metric, a function metric(y_true, y_pred, *, taxonomy, "
-            f"sample_weight), or a dict of these; {metric!r} was given. Instead of a scorer pass the "
-            "metric within."
+            "`scoring` must be the name of a metric, a function metric(y_true, y_pred, *, taxonomy, "
+            f"sample_weight), or a dict of these, got {metric!r}. Instead of a scorer pass "
+            "the metric within."
         )
     return metric, 1
 
 
-def _decider(refit: Any, names: list[str]) -> str | None:
+def _decider(refit: bool | str, names: list[str]) -> str | None:
     """Return the name of the metric that decides."""
     if isinstance(refit, str):
         if refit not in names:
-            raise ValueError(f"`refit` is False or one of {names}; {refit!r} was given.")
+            raise ValueError(f"`refit` must be False or one of {names}, got {refit!r}.")
         return refit
     if len(names) == 1:
-        return names[0]
+        return names[0]  # also without a refit: the best decoder is reported
     if refit:
         raise ValueError(
-            f"Several metrics are compared: `refit` is the name of the one that decides, of {names}, "
-            f"or False; {refit!r} was given."
+            f"`refit` must be False or the name of the metric that decides, of {names}, "
+            f"got {refit!r}."
         )
     return None
 
 
 def _scores_of_fold(
-    estimator: Any,
+    estimator: Classifier,
     route: Route,
-    train: tuple[Any, Any, Floats | None],
-    test: tuple[Any, Any, Floats | None],
+    train: Samples,
+    test: Samples,
     taxonomy: Taxonomy,
     decoders: list[str | Decoder],
-    metrics: list[_Metric],
+    metrics: list[_SignedMetric],
 ) -> Floats:
-    """Fit once, ask once; return scores of shape (n_decoders, n_metrics)."""
+    """Fit once and predict once; return scores of shape (n_decoders, n_metrics)."""
     X, y, weights = train
     estimator.fit(X, y, **weight_params(route, weights))
     X, y, weights = test
-    node_proba = ask(estimator, "predict_node_proba", X)
+    node_proba = call_classifier(estimator, "predict_node_proba", X)
     classifier = classifier_within(estimator)
     answers = (classifier.decode(node_proba, decoder) for decoder in decoders)
     scores = [
@@ -337,6 +350,7 @@ def _results(labels: list[str], names: list[str], scores: Floats) -> dict[str, A
         means = of_splits.mean(axis=0)
         columns[f"mean_test_{name}"] = means
         columns[f"std_test_{name}"] = of_splits.std(axis=0)
+        # As in cv_results_: equal scores share the better rank, undefined ones come last.
         ranks = rankdata(-np.nan_to_num(means, nan=-np.inf), method="min")
         columns[f"rank_test_{name}"] = ranks.astype(np.int32)
     return columns
@@ -352,8 +366,10 @@ def _best(results: dict[str, Any], decider: str) -> int:
     return best
 
 
-def _refitted(estimator: Any, route: Route, decoder: Any, task: Task) -> Any:
-    """Fit as in the folds, then set the decoder: a search within has chosen without it there, too."""
-    fitted = clone(estimator).fit(task.X, task.y, **weight_params(route, task.weights))
+def _refitted(
+    estimator: Classifier, route: Route, decoder: str | Decoder | None, data: LabelledData
+) -> Any:
+    """Fit as in the folds, then set the decoder: searches within choose without it in both."""
+    fitted = clone(estimator).fit(data.X, data.y, **weight_params(route, data.weights))
     classifier_within(fitted).set_params(decoder=clone(decoder, safe=False))
     return fitted.set_params(**{f"{route.prefix}decoder": clone(decoder, safe=False)})

@@ -1,4 +1,4 @@
-"""What the constructors of a taxonomy read: names and edges, numbered but not yet sorted."""
+"""Names and edges of a taxonomy, numbered but not yet sorted, from what its constructors take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._utils.typing import NodeIds
+from sklhier._utils.typing import NodeIds, Rows
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.taxonomy._parsing import is_missing, plain, sort_key
 
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-def checked_names(names: Iterable[Any], where: str) -> list[Any]:
+def checked_names(names: Iterable[object], where: str) -> list[Hashable]:
     """Return names as plain Python objects; refuse what cannot name a node."""
     checked = list(map(plain, names))
     if set(map(type, checked)) <= {str, int}:
@@ -35,8 +35,8 @@ def checked_names(names: Iterable[Any], where: str) -> list[Any]:
 
 
 def number_names(
-    above: list[Any], below: list[Any], more: list[Any]
-) -> tuple[list[Any], NodeIds, NodeIds]:
+    above: list[Hashable], below: list[Hashable], more: list[Hashable]
+) -> tuple[list[Hashable], NodeIds, NodeIds]:
     """Give numbers to names in order of appearance, then to `more`; return names and edges.
 
     Returns
@@ -53,23 +53,25 @@ def number_names(
     return names, parents, children
 
 
-def _interleaved(above: list[Any], below: list[Any]) -> Iterator[Any]:
+def _interleaved(above: list[Hashable], below: list[Hashable]) -> Iterator[Hashable]:
     for parent, child in zip(above, below, strict=True):
         yield parent
         yield child
 
 
-def refuse_unreachable(names: list[Any], parents: Any, children: Any, root: int) -> None:
+def refuse_unreachable(
+    names: Sequence[Hashable], parents: NodeIds, children: NodeIds, root: int
+) -> None:
     """Raise a TaxonomyError unless every node but `root` has a parent, and `root` has none."""
     loose = np.bincount(children, minlength=len(names)) == 0
     if not loose[root]:
         into = parents[children == root]
         raise TaxonomyError(
-            f"{names[root]!r} cannot be the root: it stands below {names[into[0]]!r}."
+            f"{names[root]!r} cannot be the root: it stands below {names[int(into[0])]!r}."
         )
     loose[root] = False
     if loose.any():
-        culprits = [names[node] for node in np.flatnonzero(loose)]
+        culprits = [names[node] for node in np.flatnonzero(loose).tolist()]
         raise TaxonomyError.unreachable(culprits, names[root])
 
 
@@ -85,7 +87,7 @@ def edges_of_dict(
         where = "at the top" if parent is None else f"below {parent!r}"
         if isinstance(group, str):
             raise TaxonomyError(
-                f"A mapping, a list or None is expected {where}; {group!r} was given. "
+                f"There must be a mapping, a list or None {where}, got {group!r}. "
                 f"Did you mean [{group!r}]?"
             )
         members = group if isinstance(group, Mapping) else dict.fromkeys(group or ())
@@ -101,13 +103,13 @@ def edges_of_dict(
 
 
 def tree_of_paths(
-    labels: Iterable[Any], sep: str
+    labels: Iterable[object], sep: str
 ) -> tuple[list[str], list[int], list[int], list[str]]:
     """Return names, edges and last steps of all path strings and their beginnings, sorted."""
     steps: dict[str, str] = {}
     for label in dict.fromkeys(labels):
         if not isinstance(label, str):
-            raise TargetError(f"from_paths takes path strings; {label!r} was given.")
+            raise TargetError(f"`y` must hold path strings for from_paths, got {label!r}.")
         parts = label.split(sep)
         if "" in parts:
             raise TargetError(
@@ -117,7 +119,7 @@ def tree_of_paths(
         for depth in range(len(parts), 0, -1):
             path = sep.join(parts[:depth])
             if path in steps:
-                break
+                break  # its own beginnings are there already
             steps[path] = parts[depth - 1]
     names = sorted(steps, key=lambda path: path.split(sep))
     index = dict(zip(names, range(len(names)), strict=True))
@@ -127,11 +129,11 @@ def tree_of_paths(
 
 
 def tree_of_levels(
-    columns: Sequence[Sequence[Hashable]], codes: Any, sep: str
-) -> tuple[list[str], list[int], list[int], list[Hashable], Any]:
+    columns: Sequence[Sequence[Hashable]], codes: Rows, sep: str
+) -> tuple[list[str], list[int], list[int], list[Hashable], Rows]:
     """Return names, edges and steps of all paths and their beginnings, and each row's node.
 
-    Level by level: a node is told by its parent and its step. Siblings are sorted.
+    Level by level: parent and step identify a node. Siblings are sorted.
     """
     names: list[str] = []
     steps: list[Hashable] = []
@@ -142,13 +144,14 @@ def tree_of_levels(
         in_order = sorted(range(len(uniques)), key=lambda code: sort_key(uniques[code]))
         rank = np.empty(len(uniques), dtype=np.int64)
         rank[in_order] = np.arange(len(uniques))
-        here = np.flatnonzero(codes[:, level] >= 0)
-        keys = (node_of_row[here] + 1) * len(uniques) + rank[codes[here, level]]
+        rows = np.flatnonzero(codes[:, level] >= 0)
+        # One integer for parent and step: equal for rows that share a node, and sorted like siblings.
+        keys = (node_of_row[rows] + 1) * len(uniques) + rank[codes[rows, level]]
         distinct, inverse = np.unique(keys, return_inverse=True)
         owners, ranks = np.divmod(distinct, max(len(uniques), 1))
         own = [uniques[in_order[position]] for position in ranks.tolist()]
         above = (owners - 1).tolist()
-        node_of_row[here] = inverse + len(names)
+        node_of_row[rows] = inverse + len(names)
         if level:
             parents += above
             children += range(len(names), len(names) + len(own))
@@ -160,8 +163,8 @@ def tree_of_levels(
     return names, parents, children, steps, node_of_row
 
 
-def _joined(names: list[str], above: list[int], steps: list[Any], sep: str) -> Iterator[str]:
-    """Name nodes by their paths; steps of different types that print alike are told apart."""
+def _joined(names: list[str], above: list[int], steps: list[Hashable], sep: str) -> Iterator[str]:
+    """Name nodes by their paths; steps that print alike get their type added."""
     texts = [_escaped(step, sep) for step in steps]
     count: dict[tuple[int, str], int] = {}
     for parent, text in zip(above, texts, strict=True):

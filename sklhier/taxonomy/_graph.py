@@ -6,12 +6,12 @@ is ``[offsets[i], offsets[i + 1])``.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
+from sklhier._utils.typing import Bools, Floats, Integers, NodeIds, Offsets, Rows
 
 __all__ = [
     "ancestor_closure",
@@ -33,23 +33,24 @@ __all__ = [
 ]
 
 
-def offsets_of(counts: Any) -> Offsets:
+def offsets_of(counts: Integers | Bools | Sequence[int]) -> Offsets:
     """Return the offsets of consecutive segments of the given lengths."""
     offsets = np.zeros(len(counts) + 1, dtype=np.intp)
     np.add.accumulate(counts, out=offsets[1:])
     return offsets
 
 
-def run_starts(keys: Any) -> Rows:
+def run_starts(keys: Integers) -> Rows:
     """Return where each run of equal keys begins."""
     is_first = np.ones(len(keys), dtype=bool)
     np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
     return is_first.nonzero()[0]
 
 
-def concatenated_ranges(starts: Any, counts: Any) -> Rows:
+def concatenated_ranges(starts: Integers, counts: Integers) -> Rows:
     """Return ``[start, start + count)`` of every segment, one after the other."""
     offsets = offsets_of(counts)
+    # One arange over all segments, shifted by a number for each: no Python loop.
     shifts = np.repeat(np.asarray(starts, dtype=np.intp) - offsets[:-1], counts)
     return np.arange(offsets[-1], dtype=np.intp) + shifts
 
@@ -67,7 +68,7 @@ def segment_argmax(values: Floats, offsets: Offsets) -> Rows:
 
 
 def csr_of_pairs(owners: NodeIds, members: NodeIds, n_owners: int) -> tuple[Offsets, NodeIds]:
-    """Group `members` by their owner, in the order given: ``(offsets, members)``."""
+    """Group `members` by their owner, in stable order: ``(offsets, members)``."""
     order = np.argsort(owners, kind="stable")
     return offsets_of(np.bincount(owners, minlength=n_owners)), members[order]
 
@@ -77,13 +78,13 @@ def entry_rows(members: sparse.csr_array) -> Rows:
     return np.repeat(np.arange(members.shape[0]), np.diff(members.indptr))
 
 
-def cell_keys(rows: Rows, columns: Any, n_columns: int) -> Rows:
-    """Return numbers of cells of a table; int64, for there may be more than int32 can count."""
+def cell_keys(rows: Rows, columns: Integers, n_columns: int) -> Rows:
+    """Return numbers of the entries of a table; int64, since int32 may be too small."""
     return rows.astype(np.int64) * n_columns + columns
 
 
 def contained(wanted: Rows, keys: Rows) -> Bools:
-    """Return whether each key is among ascending ones."""
+    """Return whether each of `wanted` is among ascending keys."""
     if not len(keys):
         return np.zeros(len(wanted), dtype=bool)
     return keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
@@ -104,7 +105,7 @@ def with_columns(table: sparse.csr_array, columns: NodeIds, n_columns: int) -> s
 
 
 def most_specific(closed: sparse.csr_array, parents: NodeIds, children: NodeIds) -> Bools:
-    """Tell which entries of sets of nodes have no child in their set.
+    """Return a mask of the entries of sets of nodes that have no child in their set.
 
     Parameters
     ----------
@@ -123,6 +124,7 @@ def most_specific(closed: sparse.csr_array, parents: NodeIds, children: NodeIds)
     offsets, above = csr_of_pairs(children, parents, n_nodes)
     rows, nodes = entry_rows(closed), closed.indices
     counts = np.diff(offsets)[nodes]
+    # Every member covers its parents; a member that none covers is most specific.
     edges = concatenated_ranges(offsets[nodes], counts)
     covered = np.unique(cell_keys(np.repeat(rows, counts), above[edges], n_nodes))
     return ~contained(cell_keys(rows, nodes, n_nodes), covered)
@@ -153,8 +155,9 @@ def breadth_first(
         starts = offsets[wave]
         wave = members[concatenated_ranges(starts, offsets[wave + 1] - starts)]
         if not is_tree:
-            distinct, first, seen = np.unique(wave, return_index=True, return_counts=True)
-            missing[distinct] -= seen
+            distinct, first, visits = np.unique(wave, return_index=True, return_counts=True)
+            # A node of a DAG waits until all its parents are placed: its depth is the longest path.
+            missing[distinct] -= visits
             ready = missing[distinct] == 0
             wave = wave[np.sort(first[ready])]
     sizes = [len(wave) for wave in waves]
@@ -169,21 +172,21 @@ def find_cycle(parents: NodeIds, children: NodeIds, remaining: Bools) -> list[in
     """
     inside = remaining[parents] & remaining[children]
     parent_of = dict(zip(children[inside].tolist(), parents[inside].tolist(), strict=True))
-    seen: dict[int, int] = {}
+    visits: dict[int, int] = {}
     walk: list[int] = []
     node = next(iter(parent_of))
-    while node not in seen:
-        seen[node] = len(walk)
+    while node not in visits:
+        visits[node] = len(walk)
         walk.append(node)
         node = parent_of[node]
-    return [node, *reversed(walk[seen[node] :])]
+    return [node, *reversed(walk[visits[node] :])]
 
 
 def preorder(parents: NodeIds) -> tuple[NodeIds, NodeIds]:
     """Return the preorder position and the subtree size of every node of a tree.
 
     Parents come before children and ``parents[0]`` is ignored. The nodes at and below ``v``
-    are those at positions ``[position[v], position[v] + size[v])``. Two plain loops: a sweep by
+    are those at positions ``[position[v], position[v] + size[v])``. Two plain loops: a pass by
     levels would take one array operation for each of the levels of a long chain.
     """
     up = parents.tolist()
@@ -213,6 +216,7 @@ def ancestor_closure(parents: NodeIds, children: NodeIds, n_nodes: int) -> spars
         (np.ones(len(rows), dtype=bool), (rows, columns)), shape=(n_nodes, n_nodes)
     )
     while True:
+        # A boolean product marks, and cannot overflow where many paths lead to one ancestor.
         longer = sparse.csr_array(reach @ reach)
         if longer.nnz == reach.nnz:
             break

@@ -1,4 +1,4 @@
-"""Extremes over ancestors and descendants: one array operation for each level of a taxonomy.
+"""Level passes: extremes over ancestors or descendants, one array operation for each level.
 
 Tables hold a node in each row and a sample in each column, so that a node's numbers lie
 side by side in memory. The root takes no part.
@@ -18,16 +18,16 @@ from sklhier.taxonomy import _graph as ops
 
 __all__ = [
     "Step",
+    "bottom_up",
     "inner_edges",
     "maximum_from_below",
     "minimum_from_above",
-    "steps_down",
-    "steps_up",
+    "top_down",
 ]
 
 
 class Step(NamedTuple):
-    """Some nodes of one level, and what they are related to.
+    """One level of a pass: some of its nodes, with their parents or their children.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ def inner_edges(taxonomy: Taxonomy) -> tuple[NodeIds, NodeIds]:
     return parents[order], children[order]
 
 
-def steps_down(taxonomy: Taxonomy) -> Iterator[Step]:
+def top_down(taxonomy: Taxonomy) -> Iterator[Step]:
     """Yield the nodes of each level with their parents, from the second level down."""
     parents, children = inner_edges(taxonomy)
     offsets = ops.offsets_of(np.bincount(children, minlength=taxonomy.n_nodes))
@@ -70,7 +70,7 @@ def steps_down(taxonomy: Taxonomy) -> Iterator[Step]:
         yield Step(nodes, relatives, offsets[start:stop] - offsets[start])
 
 
-def steps_up(taxonomy: Taxonomy) -> Iterator[Step]:
+def bottom_up(taxonomy: Taxonomy) -> Iterator[Step]:
     """Yield the inner nodes of each level with their children, up to the first level."""
     offsets = taxonomy.child_offsets
     for start, stop in reversed(list(pairwise(taxonomy.level_offsets[1:-1].tolist()))):
@@ -87,11 +87,11 @@ def minimum_from_above(values: Floats, taxonomy: Taxonomy) -> None:
     Parameters
     ----------
     values : ndarray of float64, shape (n_nodes, n_rows)
-        Changed; that of the root stays and is not looked at.
+        Changed in place; the row of the root is ignored.
     taxonomy : Taxonomy
         A tree or DAG.
     """
-    for step in steps_down(taxonomy):
+    for step in top_down(taxonomy):
         least = step.reduced(np.minimum, values)
         values[step.nodes] = np.minimum(values[step.nodes], least)
 
@@ -102,10 +102,10 @@ def maximum_from_below(values: Floats, taxonomy: Taxonomy) -> None:
     Parameters
     ----------
     values : ndarray of float64, shape (n_nodes, n_rows)
-        Changed; that of the root stays and is not looked at.
+        Changed in place; the row of the root is ignored.
     taxonomy : Taxonomy
         A tree or DAG.
     """
-    for step in steps_up(taxonomy):
+    for step in bottom_up(taxonomy):
         most = step.reduced(np.maximum, values)
         values[step.nodes] = np.maximum(values[step.nodes], most)

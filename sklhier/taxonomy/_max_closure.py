@@ -1,7 +1,7 @@
 """Sets of nodes that hold their ancestors, with the largest sum of gains.
 
 The rows of a table are independent problems. `RowGraphs` lays them side by side in one graph, so
-that one sweep by levels (trees) or one maximum flow (DAGs) solves them all.
+that one level pass (trees) or one maximum flow (DAGs) solves them all.
 """
 
 from __future__ import annotations
@@ -12,20 +12,17 @@ from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse import csgraph
 
 from sklhier._utils.memory_blocks import bounded_blocks, most_numbers
-from sklhier._utils.typing import Bools, Floats, Offsets, Rows
+from sklhier._utils.typing import Bools, Floats, Integers, Numbers, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._levelwise import inner_edges, maximum_from_below, minimum_from_above
 
 __all__ = ["RowGraphs", "best_closed_nodes", "best_closed_sets", "rows_at_once"]
 
-Integers = npt.NDArray[np.int64]
-
-# Places, both ends of edges, a flow network with its reverse edges, and copies while they are made.
+# Entries, both ends of edges, a flow network with its reverse edges, and copies in between.
 _NUMBERS_PER_PART = 20
 # Nodes and edges of a network that fits the cache of a processor.
 _PARTS_PER_NETWORK = 2**15
@@ -55,7 +52,7 @@ def best_closed_sets(weights: Floats, taxonomy: Taxonomy) -> sparse.csr_array:
     This is the maximum-weight closure [1]_: by dynamic programming over levels in a tree, where
     a subtree gains :math:`g_v = \max(0, w_v + \sum_c g_c)` over the children `c` of `v`, and by a
     minimum cut in a DAG. Nodes that no gain lies below, and gains whose ancestors all are gains,
-    are settled beforehand. Of equally good sets the smallest is given, which is their intersection.
+    are settled beforehand. Of equally good sets the smallest wins, which is their intersection.
 
     A tree takes time linear in the size of the table. A DAG takes two maximum flows through the
     nodes that are not settled; flows count in integers, for which the weights of a row are rounded
@@ -66,7 +63,7 @@ def best_closed_sets(weights: Floats, taxonomy: Taxonomy) -> sparse.csr_array:
     Parameters
     ----------
     weights : ndarray of float64, shape (n_rows, n_nodes)
-        What each node adds to the sum, finite and of either sign; the root's is not looked at.
+        Gain of each node, finite and of either sign; the root's is ignored.
     taxonomy : Taxonomy
         A tree or DAG.
 
@@ -89,7 +86,7 @@ def best_closed_sets(weights: Floats, taxonomy: Taxonomy) -> sparse.csr_array:
 
 
 def _best_of_block(weights: Floats, taxonomy: Taxonomy) -> Bools:
-    """Return which nodes belong to the best sets; both tables are (n_nodes, n_rows)."""
+    """Return the members of the best sets, a mask; both tables are (n_nodes, n_rows)."""
     best = weights.copy()
     maximum_from_below(best, taxonomy)
     least = weights.copy()
@@ -97,30 +94,30 @@ def _best_of_block(weights: Floats, taxonomy: Taxonomy) -> Bools:
     chosen = least > 0
     chosen[0] = False
     graphs = RowGraphs.of((best > 0) & ~chosen, taxonomy)
-    chosen.ravel()[graphs.places] = best_closed_nodes(weights.ravel()[graphs.places], graphs)
+    chosen.ravel()[graphs.entries] = best_closed_nodes(weights.ravel()[graphs.entries], graphs)
     return chosen
 
 
 @dataclass(frozen=True)
 class RowGraphs:
-    """Parts of a taxonomy, others for each row, as one graph without paths between rows.
+    """One graph of parts of a taxonomy, a part for each row, without paths between rows.
 
     Attributes
     ----------
-    places : ndarray of intp, shape (n_places,)
-        Where each of its nodes stands in a flat (n_nodes, n_rows) table, ascending: parents come
-        before children, and a level is a range.
-    pieces : ndarray of intp, shape (n_places,)
-        Number of the connected component of each place.
+    entries : ndarray of intp, shape (n_entries,)
+        Positions of its nodes in a flat (n_nodes, n_rows) table, ascending: parents come before
+        children, and a level is a range.
+    pieces : ndarray of intp, shape (n_entries,)
+        Number of the connected component of each entry.
     above, below : ndarray of intp, shape (n_edges,)
-        Positions in ``places`` of the parent and the child of every edge; ``below`` ascends.
+        Positions in ``entries`` of the parent and the child of every edge; ``below`` ascends.
     levels : ndarray of intp, shape (n_levels + 2,)
         Places of depth ``d`` are at ``[levels[d], levels[d + 1])`` of the table.
     is_tree : bool
-        Whether no place has two parents.
+        Whether no entry has two parents.
     """
 
-    places: Rows
+    entries: Rows
     pieces: Rows
     above: Rows
     below: Rows
@@ -134,7 +131,7 @@ class RowGraphs:
         Parameters
         ----------
         kept : ndarray of bool, shape (n_nodes, n_rows)
-            Which nodes take part. The root does not, whatever is said of it.
+            Which nodes take part. The root does not: its row is ignored.
         taxonomy : Taxonomy
             A tree or DAG.
         """
@@ -144,36 +141,38 @@ class RowGraphs:
         joined = kept[parents] & kept[children]
         position = (np.cumsum(kept, dtype=np.intp) - 1).reshape(kept.shape)
         above, below = position[parents][joined], position[children][joined]
-        places = np.flatnonzero(kept)
+        entries = np.flatnonzero(kept)
         levels = taxonomy.level_offsets * kept.shape[1]
-        pieces = _components(above, below, len(places))
-        return cls(places, pieces, above, below, levels, taxonomy.is_tree)
+        pieces = _components(above, below, len(entries))
+        return cls(entries, pieces, above, below, levels, taxonomy.is_tree)
 
     @property
-    def n_places(self) -> int:
+    def n_entries(self) -> int:
         """Number of nodes, over all rows."""
-        return len(self.places)
+        return len(self.entries)
 
     def without(self, nodes: Bools, edges: Bools) -> Self:
-        """Return the graph without some nodes (shape (n_places,)), their edges, and others."""
+        """Return the graph without some nodes (shape (n_entries,)), their edges, and others."""
         position = np.cumsum(~nodes) - 1
         kept = ~(edges | nodes[self.above] | nodes[self.below])
         above, below = position[self.above[kept]], position[self.below[kept]]
-        places = self.places[~nodes]
-        pieces = _components(above, below, len(places))
-        return replace(self, places=places, pieces=pieces, above=above, below=below)
+        entries = self.entries[~nodes]
+        pieces = _components(above, below, len(entries))
+        return replace(self, entries=entries, pieces=pieces, above=above, below=below)
 
     def edges_by_level(self) -> list[slice]:
         """Return the edges into each level, from the top."""
-        bounds = np.searchsorted(self.places[self.below], self.levels).tolist()
+        bounds = np.searchsorted(self.entries[self.below], self.levels).tolist()
         return [slice(start, stop) for start, stop in pairwise(bounds) if start < stop]
 
-    def sum_of(self, values: Any) -> Floats:
-        """Return the sum of the values of the places of each piece."""
+    def sum_of(self, values: Floats | Bools) -> Floats:
+        """Return the sum of the values of the entries of each piece."""
         return np.bincount(self.pieces, values).astype(np.float64)
 
 
-def _graph_of(sources: Any, targets: Any, data: Any, n_nodes: int) -> sparse.csr_array:
+def _graph_of(
+    sources: Rows, targets: Rows, data: Numbers | Bools, n_nodes: int
+) -> sparse.csr_array:
     # The routines for graphs take 32-bit indices only.
     ends = (sources.astype(np.int32), targets.astype(np.int32))
     return sparse.csr_array((data, ends), shape=(n_nodes, n_nodes))
@@ -190,14 +189,14 @@ def best_closed_nodes(weights: Floats, graphs: RowGraphs) -> Bools:
 
     Parameters
     ----------
-    weights : ndarray of float64, shape (n_places,)
-        What each place adds.
+    weights : ndarray of float64, shape (n_entries,)
+        Gain of each entry.
     graphs : RowGraphs
         Within them, sets hold the parents of their members.
 
     Returns
     -------
-    chosen : ndarray of bool, shape (n_places,)
+    chosen : ndarray of bool, shape (n_entries,)
     """
     largest = np.zeros(len(graphs.pieces))
     np.maximum.at(largest, graphs.pieces, weights)
@@ -220,19 +219,19 @@ def _best_in_trees(weights: Floats, graphs: RowGraphs) -> Bools:
 def _best_in_dags(weights: Floats, graphs: RowGraphs) -> Bools:
     """Solve by a flow of gains from nodes to the losses at their ancestors.
 
-    First a flow of coarse steps, then what is left of it, in single ones, which is then little
+    A first flow sends coarse steps. A second one sends the rest in single units, which is then small
     enough for 32 bits. All sums are exact, so that the cut does not depend on which of the many
     maximum flows was found.
     """
     left, coarse = _as_integers(weights, graphs)
-    carried = np.zeros(len(graphs.below), dtype=np.int64)
+    carried: Integers = np.zeros(len(graphs.below), dtype=np.int64)
     for step in (coarse, np.ones_like(coarse)):
         left, carried = _send(left, carried, step, graphs)
     return _reachable(left > 0, carried > 0, graphs)
 
 
 def _as_integers(weights: Floats, graphs: RowGraphs) -> tuple[Integers, Integers]:
-    """Return weights as integers, and the steps of a first flow; both have shape (n_places,).
+    """Return weights as integers, and the steps of a first flow; both have shape (n_entries,).
 
     They are rounded down, so that weights that cancel out do not add up to a gain.
     """
@@ -248,26 +247,26 @@ def _as_integers(weights: Floats, graphs: RowGraphs) -> tuple[Integers, Integers
 def _send(
     left: Integers, carried: Integers, step: Integers, graphs: RowGraphs
 ) -> tuple[Integers, Integers]:
-    """Send as much as possible of what is left, in whole steps.
+    """Send as much as possible of the gains that are left, in whole steps.
 
     Parameters
     ----------
-    left : ndarray of int64, shape (n_places,)
-        Gains that were not sent, and losses (negative) that were not met.
+    left : ndarray of int64, shape (n_entries,)
+        Gains that were not sent, and losses (negative) that were not paid.
     carried : ndarray of int64, shape (n_edges,)
-        What was sent up each edge, and may be taken back.
-    step : ndarray of int64, shape (n_places,)
-        The same for all places of a piece.
+        Flow up each edge, which may be taken back.
+    step : ndarray of int64, shape (n_entries,)
+        The same for all entries of a piece.
     graphs : RowGraphs
-        Where it is sent.
+        The graph.
 
     Returns
     -------
     left, carried : ndarray of int64
         The same afterwards.
     """
-    n_places, (above, below) = graphs.n_places, (graphs.above, graphs.below)
-    source, sink = n_places, n_places + 1
+    n_entries, (above, below) = graphs.n_entries, (graphs.above, graphs.below)
+    source, sink = n_entries, n_entries + 1
     amounts = np.minimum(np.abs(left) // step, _MOST)
     gains, losses = (np.flatnonzero((amounts > 0) & side) for side in (left > 0, left < 0))
     back = np.flatnonzero(carried)
@@ -282,14 +281,14 @@ def _send(
                 np.minimum(carried[back] // step[below[back]], _MOST),
             ]
         ).astype(np.int32),
-        n_places + 2,
+        n_entries + 2,
     )
     flow = csgraph.maximum_flow(network, source, sink, method="dinic").flow
-    sent = np.asarray(flow[[source, sink], :n_places].sum(axis=0), dtype=np.int64).ravel()
-    return left - sent * step, carried + _entries(flow, below, above) * step[below]
+    sent = np.asarray(flow[[source, sink], :n_entries].sum(axis=0), dtype=np.int64).ravel()
+    return left - sent * step, carried + _stored_at(flow, below, above) * step[below]
 
 
-def _entries(matrix: Any, rows: Rows, columns: Rows) -> Integers:
+def _stored_at(matrix: sparse.csr_array, rows: Rows, columns: Rows) -> Integers:
     """Return entries of a sparse matrix, stored ones, as an array; rows ascend.
 
     Indexing returns an array or a sparse one, depending on the release of SciPy.
@@ -298,13 +297,13 @@ def _entries(matrix: Any, rows: Rows, columns: Rows) -> Integers:
     width = np.int64(matrix.shape[1])
     stored = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * width + matrix.indices
     found = np.searchsorted(stored, rows * width + columns)
-    entries: Integers = matrix.data[found].astype(np.int64)
-    return entries
+    stored_values: Integers = matrix.data[found].astype(np.int64)
+    return stored_values
 
 
 def _reachable(start: Bools, back: Bools, graphs: RowGraphs) -> Bools:
-    """Return what can be reached from some places, up every edge and down those with `back`."""
-    above, below, source = graphs.above, graphs.below, graphs.n_places
+    """Return the entries reached from some, up every edge and down those with `back`."""
+    above, below, source = graphs.above, graphs.below, graphs.n_entries
     first = np.flatnonzero(start)
     sources = np.concatenate([np.full(len(first), source), below, above[back]])
     targets = np.concatenate([first, above, below[back]])

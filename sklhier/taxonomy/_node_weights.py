@@ -1,14 +1,14 @@
-"""Numbers for the nodes of a taxonomy, as users may give them."""
+"""Weights and other numbers for nodes, in the forms that users pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Floats, NodeWeight
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["read_node_values", "read_node_weight"]
@@ -19,11 +19,11 @@ def _equal(taxonomy: Taxonomy) -> Floats:
 
 
 def _information_gains(taxonomy: Taxonomy) -> Floats:
-    """Return what a node tells beyond the most informative of its parents, in bits."""
+    """Return the information of a node beyond its most informative parent, in bits."""
     information = taxonomy.information
-    known = np.zeros(taxonomy.n_nodes)
-    np.maximum.at(known, taxonomy.edge_children, information[taxonomy.edge_parents])
-    return information - known
+    of_parents = np.zeros(taxonomy.n_nodes)
+    np.maximum.at(of_parents, taxonomy.edge_children, information[taxonomy.edge_parents])
+    return information - of_parents
 
 
 def _sibling_shares(taxonomy: Taxonomy) -> Floats:
@@ -44,7 +44,13 @@ _BY_NAME: dict[str, Callable[[Taxonomy], Floats]] = {
 }
 
 
-def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool) -> Floats:
+def read_node_values(
+    values: Mapping[Hashable, float] | npt.ArrayLike,
+    taxonomy: Taxonomy,
+    name: str,
+    *,
+    levels: bool,
+) -> Floats:
     """Return a number for each node of ``taxonomy.nodes[1:]``, from a mapping or a sequence.
 
     Parameters
@@ -54,7 +60,7 @@ def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool
     taxonomy : Taxonomy
         The taxonomy.
     name : str
-        What they are called in error messages.
+        Name in error messages.
     levels : bool
         Whether there may be one number for each level instead.
 
@@ -67,24 +73,29 @@ def read_node_values(values: Any, taxonomy: Taxonomy, name: str, *, levels: bool
     if isinstance(values, Mapping):
         missing = [node for node in taxonomy.nodes[1:] if node not in values]
         if missing:
-            raise ValueError(f"{name} has no number for the node {missing[0]!r}.")
+            raise ValueError(
+                f"`{name}` must have a number for each node, got none for {missing[0]!r}."
+            )
         values = [values[node] for node in taxonomy.nodes[1:]]
-    given = np.asarray(values, dtype=np.float64)
-    if levels and given.shape == (taxonomy.n_levels,):
+    numbers = np.asarray(values, dtype=np.float64)
+    if levels and numbers.shape == (taxonomy.n_levels,):
         # As many nodes as levels: one node for each level, so that both readings are one.
-        given = given[taxonomy.depths[1:] - 1]
-    if given.shape != (n_nodes,):
+        numbers = numbers[taxonomy.depths[1:] - 1]
+    if numbers.shape != (n_nodes,):
         or_level = f", or for each of the {taxonomy.n_levels} levels" if levels else ""
         raise ValueError(
-            f"{name} has a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
-            f"{or_level}; shape {given.shape} was given."
+            f"`{name}` must have a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
+            f"{or_level}, got shape {numbers.shape}."
         )
-    if not np.isfinite(given).all() or (given < 0).any():
-        raise ValueError(f"{name} holds finite numbers of 0 or more.")
-    return given
+    bad = ~np.isfinite(numbers) | (numbers < 0)
+    if bad.any():
+        raise ValueError(
+            f"`{name}` must hold finite numbers of 0 or more, got {numbers[bad][0]:g}."
+        )
+    return numbers
 
 
-def read_node_weight(weight: Any, taxonomy: Taxonomy, name: str = "node_weight") -> Floats:
+def read_node_weight(weight: NodeWeight, taxonomy: Taxonomy, name: str = "node_weight") -> Floats:
     """Return a weight for every node by id, that of the root 0.
 
     Parameters
@@ -95,7 +106,7 @@ def read_node_weight(weight: Any, taxonomy: Taxonomy, name: str = "node_weight")
     taxonomy : Taxonomy
         The taxonomy.
     name : str, default="node_weight"
-        What it is called in error messages.
+        Name in error messages.
 
     Raises
     ------
@@ -107,8 +118,8 @@ def read_node_weight(weight: Any, taxonomy: Taxonomy, name: str = "node_weight")
         return np.concatenate([[0.0], read_node_values(weight, taxonomy, name, levels=True)])
     if weight not in _BY_NAME:
         raise ValueError(
-            f"`{name}` is one of {sorted(_BY_NAME)}, a weight for each node or for each level; "
-            f"{weight!r} was given."
+            f"`{name}` must be one of {sorted(_BY_NAME)}, or a weight for each node or for "
+            f"each level, got {weight!r}."
         )
     weights = _BY_NAME[weight](taxonomy)
     weights[0] = 0.0

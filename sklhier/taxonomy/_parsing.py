@@ -1,4 +1,4 @@
-"""Labels and steps of paths as users write them, one by one and by column."""
+"""Parsing of labels and of paths, one by one and by column."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
-from sklhier._utils.typing import Labels, Rows
+from sklhier._utils.typing import Integers, Labels, Rows, Target
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import _graph as ops
 
@@ -37,16 +38,16 @@ def is_missing(value: object) -> bool:
 
 
 def is_padding(value: object) -> bool:
-    """Whether `value` fills up a path that ends before: missing, or the empty string."""
+    """Whether `value` is padding behind the end of a path: missing, or the empty string."""
     return is_missing(value) or (isinstance(value, str) and value == "")
 
 
-def plain(name: Any) -> Hashable:
-    """Return a numpy scalar as the Python object it stands for, anything else as it is."""
+def plain(name: object) -> Hashable:
+    """Return a numpy scalar as a Python object, anything else unchanged."""
     return name.item() if isinstance(name, np.generic) else name
 
 
-def label_array(labels: Any) -> Labels:
+def label_array(labels: Iterable[object]) -> Labels:
     """Return labels of any container as an array, without changing the type of any of them."""
     if isinstance(labels, list | tuple):
         kinds = set(map(type, labels))
@@ -60,7 +61,7 @@ def label_array(labels: Any) -> Labels:
     return array.astype(object) if array.dtype.kind == "T" else array
 
 
-def sort_key(name: Any) -> tuple[int, Any]:
+def sort_key(name: object) -> tuple[int, Any]:
     """Order names of mixed types: numbers, then strings, then the rest as printed."""
     if isinstance(name, int | float):
         return (0, name)
@@ -72,12 +73,12 @@ def is_collection(value: object) -> bool:
     return isinstance(value, Collection) and not isinstance(value, str | bytes)
 
 
-def members_by_row(label_sets: Iterable[Any]) -> tuple[list[Any], Rows]:
+def members_by_row(label_sets: Iterable[object]) -> tuple[list[Any], Rows]:
     """Return the labels of all rows one after the other, and the number in each row.
 
-    None and NaN are empty rows. Whatever else is no collection is refused.
+    None and NaN are empty rows. Anything else that is no collection is refused.
     """
-    rows = [() if is_missing(labels) else labels for labels in label_sets]
+    rows: list[Any] = [() if is_missing(labels) else labels for labels in label_sets]
     for row, labels in enumerate(rows):
         if not is_collection(labels):
             raise TargetError.no_collection(row, labels)
@@ -91,16 +92,18 @@ def members_by_row(label_sets: Iterable[Any]) -> tuple[list[Any], Rows]:
     return labels, counts
 
 
-def grouped(values: list[Any], offsets: Any, kind: Callable[[list[Any]], Any] = list) -> list[Any]:
+def grouped(
+    values: list[Any], offsets: Integers, kind: Callable[[list[Any]], Any] = list
+) -> list[Any]:
     """Return consecutive segments of `values`, each as a collection of its own."""
     return [kind(values[start:stop]) for start, stop in pairwise(offsets.tolist())]
 
 
-def _is_bit(value: Any) -> bool:
+def _is_bit(value: object) -> bool:
     return isinstance(value, int | float | np.number | np.bool_) and value in (0, 1)
 
 
-def _refuse_other_than_bits(values: Any) -> None:
+def _refuse_other_than_bits(values: npt.NDArray[np.generic]) -> None:
     if values.dtype.kind in "biuf":
         right = (values == 0) | (values == 1)
     else:
@@ -115,8 +118,8 @@ def read_bits(table: Any) -> sparse.csr_array:
     table = table if is_sparse else np.asarray(table)
     if table.ndim != 2:
         raise TargetError(
-            "An indicator has a row for each sample and a column for each label; an array of "
-            f"shape {table.shape} was given."
+            "An indicator must have a row for each sample and a column for each label, got an "
+            f"array of shape {table.shape}."
         )
     if is_sparse:
         marks = sparse.csr_array(table, copy=True)
@@ -127,22 +130,22 @@ def read_bits(table: Any) -> sparse.csr_array:
 
 
 def _level_columns(Y: Any) -> tuple[list[list[Any]], int]:
-    """Return the cells of a table of levels by column, and the number of rows."""
+    """Return the values of a table of levels by column, and the number of rows."""
     if hasattr(Y, "columns") and hasattr(Y, "shape"):  # pandas and polars frames
         columns = [np.asarray(Y[name]).tolist() for name in Y.columns]
         return columns, Y.shape[0]
     if isinstance(Y, np.ndarray):
         if Y.ndim != 2:
-            raise TargetError(f"Levels are a 2-D array; shape {Y.shape} was given.")
+            raise TargetError(f"An array of levels must be 2-D, got shape {Y.shape}.")
         return [column.tolist() for column in Y.T], Y.shape[0]
     rows = list(Y)
     for row, path in enumerate(rows):
         if isinstance(path, str) or not isinstance(path, Sequence | np.ndarray):
-            raise TargetError(f"Row {row} is no path: a list of steps is expected, not {path!r}.")
+            raise TargetError(f"Row {row} must be a list of steps, got {path!r}.")
     return [list(column) for column in zip_longest(*rows)], len(rows)
 
 
-def factorize_levels(Y: Any) -> tuple[list[list[Hashable]], Any]:
+def factorize_levels(Y: Target) -> tuple[list[list[Hashable]], Rows]:
     """Return the distinct steps of each level, and codes into them (-1 for padding).
 
     Returns
@@ -150,12 +153,13 @@ def factorize_levels(Y: Any) -> tuple[list[list[Hashable]], Any]:
     columns : list of lists of hashable
         Distinct steps at each level, in order of appearance.
     codes : ndarray of int64, shape (n_samples, n_levels)
-        Position of each cell in ``columns[level]``.
+        Position of each value in ``columns[level]``.
     """
-    cells, n_rows = _level_columns(Y)
-    codes = np.empty((n_rows, len(cells)), dtype=np.int64)
+    values_by_level, n_rows = _level_columns(Y)
+    codes = np.empty((n_rows, len(values_by_level)), dtype=np.int64)
     columns: list[list[Hashable]] = []
-    for level, column in enumerate(cells):
+    for level, column in enumerate(values_by_level):
+        # Each distinct value is parsed once; rows only look it up.
         position: dict[Any, int] = {}
         uniques: list[Hashable] = []
         for value in dict.fromkeys(column):
@@ -169,7 +173,7 @@ def factorize_levels(Y: Any) -> tuple[list[list[Hashable]], Any]:
     return columns, codes
 
 
-def path_of_row(columns: Sequence[Sequence[Hashable]], codes: Any) -> list[Hashable | None]:
+def path_of_row(columns: Sequence[Sequence[Hashable]], codes: Rows) -> list[Hashable | None]:
     """Return one row of codes as steps, padding as None, trailing padding left out."""
     path = [uniques[c] if c >= 0 else None for uniques, c in zip(columns, codes, strict=True)]
     while path and path[-1] is None:
@@ -178,11 +182,11 @@ def path_of_row(columns: Sequence[Sequence[Hashable]], codes: Any) -> list[Hasha
 
 
 def refuse_gaps(
-    codes: Any, columns: Sequence[Sequence[Hashable]], numbers: Rows | None = None
+    codes: Rows, columns: Sequence[Sequence[Hashable]], numbers: Rows | None = None
 ) -> None:
     """Raise a TargetError for an empty path, or one with padding before its end.
 
-    `numbers` are those by which the errors call the rows, by default their positions.
+    Errors name rows by `numbers`, by default their positions.
     """
     padded = codes < 0
     empty = padded.all(axis=1)

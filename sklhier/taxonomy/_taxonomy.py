@@ -6,12 +6,24 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import pairwise, repeat
-from typing import Any, Self, final
+from typing import Any, Self, TypeAlias, final
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
-from sklhier._utils.typing import Floats, Labels, NodeIds, Objects, Offsets
+from sklhier._utils.frozen import frozen, frozen_property
+from sklhier._utils.typing import (
+    DirectedGraph,
+    Floats,
+    Labels,
+    NodeIds,
+    Objects,
+    Offsets,
+    Rows,
+    SparseTable,
+    Target,
+)
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._construction import (
@@ -33,11 +45,11 @@ from sklhier.taxonomy._parsing import (
 )
 from sklhier.taxonomy._text import draw_html, draw_tree
 
-__all__ = ["ROOT", "Taxonomy"]
+__all__ = ["ROOT", "Taxonomy", "TaxonomyLike"]
 
 
 class _Root:
-    """The name of a root that was added over several roots; there is one."""
+    """The name of an artificial root over several roots; it has one instance."""
 
     def __repr__(self) -> str:
         return "<root>"
@@ -48,16 +60,11 @@ class _Root:
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
 
 ROOT = _Root()
-
-
-def _read_only(array: Any) -> Any:
-    array.flags.writeable = False
-    return array
 
 
 @final
@@ -85,8 +92,8 @@ class Taxonomy:
         Edge ``i`` goes from ``names[parents[i]]`` to ``names[children[i]]``. Siblings keep the
         order of their edges.
     steps : sequence of hashable, length n, default=None
-        What one step to each node is called within a path, where that differs from the name (the
-        last part of a name that is itself a path).
+        Name of each node as a step of a path, where it differs from its name (the last part of a
+        name that is itself a path).
     root : int, default=None
         Position of the root. By default every node without a parent is a root, with an
         artificial one above them if there are several.
@@ -127,8 +134,8 @@ class Taxonomy:
     def __init__(
         self,
         names: Sequence[Hashable],
-        parents: Any,
-        children: Any,
+        parents: NodeIds | Sequence[int],
+        children: NodeIds | Sequence[int],
         *,
         steps: Sequence[Hashable] | None = None,
         root: int | None = None,
@@ -162,6 +169,8 @@ class Taxonomy:
             raise TaxonomyError.cycle([names[node] for node in cycle])
         if n_nodes < 2:
             raise TaxonomyError.empty()
+        # Ids follow the breadth-first order: then parents come before children, and a level, or the
+        # children of a node of a tree, is a range of ids.
         rank = np.empty(n_nodes, dtype=np.int32)
         rank[order] = np.arange(n_nodes, dtype=np.int32)
         parents, children = rank[parents], rank[children]
@@ -175,6 +184,7 @@ class Taxonomy:
             raise TaxonomyError.duplicate_edge(
                 names[moved[parents[edge]]], names[moved[children[edge]]]
             )
+        # The one way to set attributes, shared with unpickling: a taxonomy refuses all others.
         self.__setstate__(
             {
                 "artificial_root": bool(first),
@@ -215,14 +225,18 @@ class Taxonomy:
         pairs = list(pairs)
         for pair in pairs:
             if isinstance(pair, str) or len(pair) != 2:
-                raise TaxonomyError(f"An edge is a (parent, child) pair; {pair!r} was given.")
+                raise TaxonomyError(f"An edge must be a (parent, child) pair, got {pair!r}.")
         above = checked_names((pair[0] for pair in pairs), "as a parent")
         below = checked_names((pair[1] for pair in pairs), "as a child")
         return cls._from_named_edges(above, below, [], root)
 
     @classmethod
     def _from_named_edges(
-        cls, above: list[Any], below: list[Any], more: list[Any], root: Hashable | None
+        cls,
+        above: list[Hashable],
+        below: list[Hashable],
+        more: list[Hashable],
+        root: Hashable | None,
     ) -> Self:
         names, parents, children = number_names(above, below, more)
         index = dict(zip(names, range(len(names)), strict=True)) if root is not None else {}
@@ -268,7 +282,7 @@ class Taxonomy:
         return cls._from_named_edges(*edges_of_dict(nested), None)
 
     @classmethod
-    def from_networkx(cls, graph: Any, *, root: Hashable | None = None) -> Self:
+    def from_networkx(cls, graph: DirectedGraph, *, root: Hashable | None = None) -> Self:
         """Build from a :class:`networkx.DiGraph` whose edges go from parent to child.
 
         Parameters
@@ -280,8 +294,8 @@ class Taxonomy:
         """
         if not (hasattr(graph, "is_directed") and graph.is_directed()):
             raise TaxonomyError(
-                "A networkx.DiGraph with edges from parent to child is expected; "
-                f"{type(graph).__name__} was given. Give the edges a direction first."
+                "`graph` must be a networkx.DiGraph with edges from parent to child, "
+                f"got {type(graph).__name__}. Give the edges a direction first."
             )
         edges = list(graph.edges())
         above = checked_names((edge[0] for edge in edges), "as a parent")
@@ -289,7 +303,7 @@ class Taxonomy:
         return cls._from_named_edges(above, below, checked_names(graph, "as a node"), root)
 
     @classmethod
-    def from_paths(cls, y: Any, sep: str = "/") -> tuple[Labels, Self]:
+    def from_paths(cls, y: Iterable[object], sep: str = "/") -> tuple[Labels, Self]:
         """Build from labels that spell out their path, such as ``"science/space/nasa"``.
 
         A node is its whole path: two ``Other`` under different parents stay two. Siblings are
@@ -300,7 +314,7 @@ class Taxonomy:
         y : array-like of str, shape (n_samples,)
             Paths; repeated and inner ones are fine.
         sep : str, default="/"
-            What separates the steps.
+            Separator of the steps.
 
         Returns
         -------
@@ -325,14 +339,14 @@ class Taxonomy:
         labels = label_array(y)
         if labels.ndim != 1:
             raise TargetError(
-                f"from_paths takes 1-D path strings; an array of shape {labels.shape} was given. "
+                f"`y` must be 1-D for from_paths, got an array of shape {labels.shape}. "
                 "For one column for each level use `from_levels`."
             )
         names, parents, children, steps = tree_of_paths(labels.tolist(), sep)
         return labels, cls(names, parents, children, steps=steps, artificial_root=True)
 
     @classmethod
-    def from_levels(cls, Y: Any, sep: str = "/") -> tuple[Labels, Self]:
+    def from_levels(cls, Y: Target, sep: str = "/") -> tuple[Labels, Self]:
         """Build from one column for each level, or from ragged lists of steps.
 
         Paths that end early are padded with None, NaN or ``""``. A node is its whole path, named by
@@ -344,7 +358,7 @@ class Taxonomy:
         Y : array-like, shape (n_samples, n_levels), DataFrame, or list of lists
             Steps of each path from the top.
         sep : str, default="/"
-            What joins the steps in the names.
+            Separator of the steps in the names.
 
         Returns
         -------
@@ -370,7 +384,7 @@ class Taxonomy:
         return np.array(names)[node_of_row], taxonomy
 
     @classmethod
-    def flat(cls, labels: Any) -> Self:
+    def flat(cls, labels: Iterable[object]) -> Self:
         """Build a tree of one level: every distinct label is a child of the root.
 
         Examples
@@ -398,12 +412,12 @@ class Taxonomy:
         top = (ROOT,) if state["artificial_root"] else ()
         names = (*top, *state["names"])
         steps = names if state["steps"] is None else (*top, *state["steps"])
-        edges = tuple(_read_only(np.asarray(state[key])) for key in ("parents", "children"))
+        edges = tuple(frozen(np.asarray(state[key])) for key in ("parents", "children"))
         self.__dict__.update(
             _names=names,
             _steps=steps,
             _edges=edges,
-            _depths=_read_only(np.asarray(state["depths"])),
+            _depths=frozen(np.asarray(state["depths"])),
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -418,7 +432,7 @@ class Taxonomy:
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -467,13 +481,16 @@ class Taxonomy:
         """Child of every edge (ndarray of int32, shape (n_edges,)), ascending for each parent."""
         return self._edges[1]
 
-    @cached_property
+    @frozen_property
     def child_offsets(self) -> Offsets:
-        """Children of node ``v`` are ``edge_children[child_offsets[v]:child_offsets[v + 1]]``."""
-        counts = np.bincount(self._edges[0], minlength=self.n_nodes)
-        return _read_only(ops.offsets_of(counts))
+        """Offsets of the children in ``edge_children`` (ndarray of intp, shape (n_nodes + 1,)).
 
-    @cached_property
+        Children of node ``v`` are ``edge_children[child_offsets[v]:child_offsets[v + 1]]``.
+        """
+        counts = np.bincount(self._edges[0], minlength=self.n_nodes)
+        return ops.offsets_of(counts)
+
+    @frozen_property
     def _parent_groups(self) -> tuple[Offsets, NodeIds]:
         return ops.csr_of_pairs(self._edges[1], self._edges[0], self.n_nodes)
 
@@ -482,16 +499,16 @@ class Taxonomy:
         """Whether every node but the root has exactly one parent."""
         return len(self._edges[0]) == self.n_nodes - 1
 
-    @cached_property
+    @frozen_property
     def parent_ids(self) -> NodeIds:
         """Parent of every node of a tree (ndarray of int32, shape (n_nodes,)), root -1."""
         self.require_tree("The parent of a node")
         parents = np.empty(self.n_nodes, dtype=np.int32)
         parents[0] = -1
         parents[self._edges[1]] = self._edges[0]
-        return _read_only(parents)
+        return parents
 
-    @cached_property
+    @frozen_property
     def _preorder(self) -> tuple[NodeIds, NodeIds]:
         return ops.preorder(self.parent_ids)
 
@@ -508,18 +525,21 @@ class Taxonomy:
         """Number of nodes at and below every node of a tree (ndarray of int32)."""
         return self._preorder[1]
 
-    @cached_property
+    @frozen_property
     def level_offsets(self) -> Offsets:
-        """Ids of depth ``d`` are ``[level_offsets[d], level_offsets[d + 1])``."""
-        return _read_only(ops.offsets_of(np.bincount(self._depths)))
+        """Offsets of the levels (ndarray of intp, shape (n_levels + 2,)).
 
-    @cached_property
+        Ids of depth ``d`` are ``[level_offsets[d], level_offsets[d + 1])``.
+        """
+        return ops.offsets_of(np.bincount(self._depths))
+
+    @frozen_property
     def leaf_ids(self) -> NodeIds:
         """Ids of the nodes without children, ascending (ndarray of int32)."""
         leaves = np.flatnonzero(np.diff(self.child_offsets) == 0)
-        return _read_only(leaves.astype(np.int32))
+        return leaves.astype(np.int32)
 
-    @cached_property
+    @frozen_property
     def ancestor_closure(self) -> sparse.csr_array:
         """Sparse float64 matrix, (n_nodes, n_nodes): row ``v`` marks ``v`` and its ancestors.
 
@@ -528,7 +548,7 @@ class Taxonomy:
         """
         return ops.ancestor_closure(self._edges[0], self._edges[1], self.n_nodes)
 
-    @cached_property
+    @frozen_property
     def closure_sizes(self) -> NodeIds:
         """Number of nodes at and above every node, the root left out (ndarray of int32).
 
@@ -536,39 +556,40 @@ class Taxonomy:
         """
         if self.is_tree:
             return self._depths
-        return _read_only(np.diff(self.ancestor_closure.indptr).astype(np.int32))
+        return np.diff(self.ancestor_closure.indptr).astype(np.int32)
 
-    @cached_property
+    @frozen_property
     def n_leaves_below(self) -> NodeIds:
         """Number of leaves at and below every node (ndarray of int32, shape (n_nodes,))."""
         if not self.is_tree:
             counts = self.ancestor_closure[self.leaf_ids].sum(axis=0)
             counts[0] = len(self.leaf_ids)
-            return _read_only(counts.astype(np.int32))
+            return counts.astype(np.int32)
+        # In preorder the leaves below a node are a range, so a running count gives their number.
         position, size = self._preorder
         before = np.zeros(self.n_nodes + 1, dtype=np.int32)
         before[position[self.leaf_ids] + 1] = 1
         np.cumsum(before, out=before)
-        return _read_only(before[position + size] - before[position])
+        return before[position + size] - before[position]
 
-    @cached_property
+    @frozen_property
     def information(self) -> Floats:
         """Information of every node in bits (ndarray of float64, shape (n_nodes,)); root 0.
 
-        The binary logarithm of the number of leaves over the number at and below the node: what
-        one learns from it if all leaves are equally probable.
+        The binary logarithm of the number of leaves over the number at and below the node: the
+        information of the node if all leaves are equally probable.
         """
-        return _read_only(np.log2(len(self.leaf_ids) / self.n_leaves_below))
+        return np.log2(len(self.leaf_ids) / self.n_leaves_below)
 
-    @cached_property
+    @frozen_property
     def heights(self) -> NodeIds:
         """Largest distance from every node down to a leaf (ndarray of int32, shape (n_nodes,))."""
         heights = np.zeros(self.n_nodes, dtype=np.int32)
         above, below = self._edges
         bounds = np.searchsorted(above, self.level_offsets).tolist()
-        for start, stop in reversed(list(pairwise(bounds))):  # the children's are known by then
+        for start, stop in reversed(list(pairwise(bounds))):  # children come first
             np.maximum.at(heights, above[start:stop], heights[below[start:stop]] + 1)
-        return _read_only(heights)
+        return heights
 
     def children_of(self, node: int) -> NodeIds:
         """Return the ids of the children of the node with id `node`."""
@@ -725,7 +746,7 @@ class Taxonomy:
         return self._restricted(set(self._reached(start, up=False)), start)
 
     def prune(self, names: Iterable[Hashable]) -> Self:
-        """Return the taxonomy without some nodes and what only they lead to.
+        """Return the taxonomy without some nodes and the nodes that only they lead to.
 
         Examples
         --------
@@ -776,7 +797,7 @@ class Taxonomy:
                 graph.add_edge(self._names[parent], self._names[child])
         return graph
 
-    def to_levels(self, labels: Any) -> Objects:
+    def to_levels(self, labels: Iterable[object]) -> Objects:
         """Return the path of each label, one column for each level, padded with None.
 
         Parameters
@@ -798,16 +819,16 @@ class Taxonomy:
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
         return self.levels_of(nodes)
 
-    @cached_property
+    @frozen_property
     def step_names(self) -> Objects:
-        """What one step to each node is called within a path (ndarray of object)."""
+        """Last step of the path to each node (ndarray of object, shape (n_nodes,))."""
         steps = np.empty(self.n_nodes, dtype=object)
         steps[:] = self._steps
         return steps
 
-    @cached_property
+    @frozen_property
     def node_names(self) -> Objects:
-        """The names as an array (ndarray of object, shape (n_nodes,))."""
+        """Names of all nodes (ndarray of object, shape (n_nodes,))."""
         names = np.empty(self.n_nodes, dtype=object)
         names[:] = self._names
         return names
@@ -827,6 +848,7 @@ class Taxonomy:
         """
         paths = np.full((len(nodes), self.n_levels), -1, dtype=np.int32)
         rows = np.flatnonzero(nodes > 0)
+        # All rows climb at once, one level in each step: as many steps as the tree has levels.
         climbing = nodes[rows]
         while rows.size:
             paths[rows, self._depths[climbing] - 1] = climbing
@@ -846,15 +868,15 @@ class Taxonomy:
     def _step_codes(self) -> dict[Hashable, int]:
         return {step: code for code, step in enumerate(dict.fromkeys(self._steps))}
 
-    @cached_property
+    @frozen_property
     def _step_edges(self) -> tuple[Any, NodeIds]:
         """Keys ``parent * n_steps + step`` of all edges, ascending, and the child of each."""
         codes = np.fromiter(map(self._step_codes.__getitem__, self._steps), np.int64, self.n_nodes)
         keys = self._edges[0] * np.int64(len(self._step_codes)) + codes[self._edges[1]]
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys, kind="stable")  # for binary search, one for all rows of a level
         return keys[order], self._edges[1][order]
 
-    def walk(self, columns: Sequence[Sequence[Hashable]], codes: Any) -> NodeIds:
+    def walk(self, columns: Sequence[Sequence[Hashable]], codes: Rows) -> NodeIds:
         """Follow paths from the root; the inverse of :meth:`path_ids`.
 
         Parameters
@@ -872,12 +894,13 @@ class Taxonomy:
         keys, children = self._step_edges
         nodes = np.zeros(codes.shape[0], dtype=np.int32)
         for level, uniques in enumerate(columns):
-            known = np.fromiter(
+            step_codes = np.fromiter(
                 map(self._step_codes.get, uniques, repeat(-1)), np.int64, len(uniques)
             )
             rows = np.flatnonzero((codes[:, level] >= 0) & (nodes >= 0))
-            step = known[codes[rows, level]]
+            step = step_codes[codes[rows, level]]
             wanted = nodes[rows] * np.int64(len(self._step_codes)) + step
+            # A key past the end is compared with the last one, and differs from it.
             found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
             hit = (keys[found] == wanted) & (step >= 0)
             nodes[rows] = np.where(hit, children[found], -2 - level)
@@ -885,18 +908,18 @@ class Taxonomy:
 
     # -- label sets -----------------------------------------------------------------------
 
-    def members_of(self, label_sets: Iterable[Any]) -> sparse.csr_array:
+    def members_of(self, label_sets: Iterable[object]) -> sparse.csr_array:
         """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes), root left out.
 
-        `label_sets`, and what raises, as for :meth:`binarize`.
+        `label_sets`, and the errors, as for :meth:`binarize`.
         """
         labels, counts = members_by_row(label_sets)
         nodes = self.ids(labels)
         if (nodes < 0).any():
             unknown = [labels[entry] for entry in np.flatnonzero(nodes < 0).tolist()]
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
-        cells = ((nodes > 0).astype(np.float64), nodes, ops.offsets_of(counts))
-        return ops.marked(sparse.csr_array(cells, shape=(len(counts), self.n_nodes)))
+        marks = ((nodes > 0).astype(np.float64), nodes, ops.offsets_of(counts))
+        return ops.marked(sparse.csr_array(marks, shape=(len(counts), self.n_nodes)))
 
     def most_specific_of(self, closed: sparse.csr_array) -> sparse.csr_array:
         """Leave out of each row the nodes that have a descendant in it.
@@ -916,7 +939,7 @@ class Taxonomy:
         return ops.marked(specific)
 
     def binarize(
-        self, label_sets: Iterable[Any], *, closed: bool = True, sparse_output: bool = True
+        self, label_sets: Iterable[object], *, closed: bool = True, sparse_output: bool = True
     ) -> Any:
         """Turn collections of labels into an indicator with a column for each of ``nodes[1:]``.
 
@@ -933,7 +956,7 @@ class Taxonomy:
         Returns
         -------
         Y : csr_array or ndarray of int64, shape (n_samples, n_nodes - 1)
-            1 for what is in the set, 0 for the rest.
+            1 for the members of the set, 0 for the rest.
 
         Raises
         ------
@@ -960,7 +983,9 @@ class Taxonomy:
         Y = members[:, 1:].astype(np.int64)
         return Y if sparse_output else Y.toarray()
 
-    def inverse_binarize(self, Y: Any, *, most_specific: bool = True) -> list[list[Hashable]]:
+    def inverse_binarize(
+        self, Y: npt.ArrayLike | SparseTable, *, most_specific: bool = True
+    ) -> list[list[Hashable]]:
         """Turn an indicator with a column for each of ``nodes[1:]`` into lists of labels.
 
         Parameters
@@ -993,8 +1018,8 @@ class Taxonomy:
         bits = read_bits(Y)
         if bits.shape[1] != self.n_nodes - 1:
             raise TargetError(
-                f"An indicator has a column for each of the {self.n_nodes - 1} nodes of "
-                f"taxonomy.nodes[1:]; {bits.shape[1]} columns were given."
+                f"An indicator must have a column for each of the {self.n_nodes - 1} nodes of "
+                f"taxonomy.nodes[1:], got {bits.shape[1]} columns."
             )
         columns = np.arange(1, self.n_nodes, dtype=np.int32)
         members = ops.with_columns(bits, columns, self.n_nodes)
@@ -1002,7 +1027,7 @@ class Taxonomy:
             members = self.most_specific_of(sparse.csr_array(members @ self.ancestor_closure))
         return grouped(self.node_names[members.indices].tolist(), members.indptr)
 
-    # -- seeing ---------------------------------------------------------------------------
+    # -- display --------------------------------------------------------------------------
 
     def to_frame(self) -> Any:
         """Return a :class:`pandas.DataFrame` with a row for each node, an artificial root left out.
@@ -1051,3 +1076,6 @@ class Taxonomy:
 
     def _repr_html_(self) -> str:
         return draw_html(self)
+
+
+TaxonomyLike: TypeAlias = Taxonomy | DirectedGraph

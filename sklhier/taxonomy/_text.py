@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the taxonomy itself draws with this module
+    from sklhier.taxonomy._taxonomy import Taxonomy
 
 __all__ = ["draw_html", "draw_tree"]
 
 
-def draw_tree(taxonomy: Any, max_lines: int, max_children: int) -> str:
+def draw_tree(taxonomy: Taxonomy, max_lines: int, max_children: int) -> str:
     """Return a taxonomy as indented text."""
     return "\n".join(branch + text for branch, text in _outline(taxonomy, max_lines, max_children))
 
 
-def draw_html(taxonomy: Any) -> str:
+def draw_html(taxonomy: Taxonomy) -> str:
     """Return a taxonomy as a foldable piece of HTML."""
     lines = "\n".join(branch + html.escape(text) for branch, text in _outline(taxonomy, 200, 30))
     return (
@@ -23,7 +26,7 @@ def draw_html(taxonomy: Any) -> str:
     )
 
 
-def _outline(taxonomy: Any, max_lines: int, max_children: int) -> Iterator[tuple[str, str]]:
+def _outline(taxonomy: Taxonomy, max_lines: int, max_children: int) -> Iterator[tuple[str, str]]:
     """Yield ``(branch drawing, text)`` of an indented tree, cut when long.
 
     The upper levels matter most: levels are shown whole, as many as fit, with fewer children of
@@ -61,7 +64,7 @@ def _outline(taxonomy: Any, max_lines: int, max_children: int) -> Iterator[tuple
         )
 
 
-def _levels_that_fit(taxonomy: Any, max_lines: int, max_children: int) -> int:
+def _levels_that_fit(taxonomy: Taxonomy, max_lines: int, max_children: int) -> int:
     """Return how many levels fit, at least 1."""
     shown, lines, depth = [0], 1, 0
     while shown:
