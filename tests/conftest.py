@@ -1,10 +1,14 @@
-"""Named taxonomies used everywhere, and where the optional real data are."""
+"""Settings of all tests, named taxonomies used everywhere, and where the optional real data are."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+# Libraries read these when they are imported, so they come first. Tests run in as many processes
+# as there are cores: more threads than one in each would only wait for each other.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 # scikit-learn's common checks include array API ones only if SciPy was told so before its import.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
@@ -13,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from sklhier import Taxonomy
 
+# SKLHIER_HYPOTHESIS=thorough searches longer. Slow tests take a part of this: generators.one_in.
 settings.register_profile(
     "default",
     max_examples=40,
@@ -23,7 +28,7 @@ settings.register_profile(
 settings.register_profile(
     "thorough", parent=settings.get_profile("default"), max_examples=500, derandomize=False
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+settings.load_profile(os.environ.get("SKLHIER_HYPOTHESIS", "default"))
 
 TAXONOMIES = {
     # a   b   c

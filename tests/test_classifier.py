@@ -11,7 +11,8 @@ import pytest
 import reference
 import sklearn
 from conftest import DIAMOND, TAXONOMIES
-from hypothesis import given, settings
+from generators import dags, features, labelled_trees, one_in, trees
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -27,7 +28,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from strategies import dags, features, labelled_trees, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier.decoders import HierarchicalF, Threshold
@@ -246,7 +246,7 @@ def test_memory_limit_cuts_rows_into_blocks_without_effect():
 
 
 @given(st.integers(0, 50))
-@settings(max_examples=10)
+@one_in(4)
 def test_weights_are_repeats(seed):
     X, y = data(60, seed=seed)
     weights = np.random.default_rng(seed).integers(0, 4, len(y))

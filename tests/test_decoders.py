@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import reference
 from conftest import TAXONOMIES
+from generators import trees
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import trees
 
 from sklhier._probabilities.marginals import AnswerMarginals, DenseMarginals, Outcomes
 from sklhier.decoders import (

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import DIAMOND, TAXONOMIES, shared_data
+from generators import dags, label_sets, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.model_selection import KFold
-from strategies import dags, label_sets, trees
 from test_model_selection import read_table
 
 from sklhier import Taxonomy

@@ -13,6 +13,7 @@ import pytest
 import reference
 import sklearn
 from conftest import DIAMOND, TAXONOMIES
+from generators import dags, label_sets, trees
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -26,7 +27,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from strategies import dags, label_sets, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy, metrics
 from sklhier._targets.paths import closed_indicator

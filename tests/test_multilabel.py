@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import sklearn
 from conftest import DIAMOND, TAXONOMIES
+from generators import dags, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -26,7 +27,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from strategies import dags, trees
 
 from sklhier import HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier.decoders import (

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import sklearn
 from conftest import TAXONOMIES, shared_data
+from generators import features, labelled_trees, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -15,7 +16,6 @@ from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from strategies import features, labelled_trees, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier.exceptions import (

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 import reference
 from conftest import DIAMOND, TAXONOMIES
+from generators import dags, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
-from strategies import dags, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier.exceptions import TargetError, TaxonomyError
