@@ -7,8 +7,9 @@ from pathlib import Path
 
 # Libraries read these when they are imported, so they come first. Tests run in as many processes
 # as there are cores: more threads than one in each would only wait for each other.
-for library in ("OMP", "OPENBLAS", "MKL"):
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 # scikit-learn's common checks include array API ones only if SciPy was told so before its import.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
