@@ -3,14 +3,14 @@
 import pickle
 import subprocess
 import sys
-import time
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 import reference
-from conftest import DIAMOND, TAXONOMIES
+from conftest import DIAMOND, SPARSE_TABLES, TAXONOMIES, with_explicit_zeros
 from generators import dags, trees
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,6 +231,30 @@ def test_bad_taxonomies_name_the_culprit():
     raises("gap in its path", Taxonomy.from_levels, [["a", None, "b"]], error=TargetError)
     raises("label of row 1 is missing", Taxonomy.from_levels, [["a"], [None]], error=TargetError)
     raises("Row 0 is no path", Taxonomy.from_levels, ["ab"], error=TargetError)
+
+
+def test_a_cycle_below_the_root_is_shown_without_the_way_to_it():
+    edges = [("b", "c"), ("c", "d"), ("d", "b"), ("d", "e"), ("r", "a"), ("a", "b")]
+    for order in (edges, edges[::-1]):
+        for root in (None, "r"):
+            with pytest.raises(TaxonomyError, match="cycle: ") as caught:
+                Taxonomy.from_edges(order, root=root)
+            shown = str(caught.value).split("cycle: ")[1].split(".")[0].split(" -> ")
+            assert shown[0] == shown[-1]
+            assert set(pairwise(shown)) == {
+                ("'b'", "'c'"), ("'c'", "'d'"), ("'d'", "'b'"),
+            }  # fmt: skip
+
+
+@pytest.mark.parametrize("container", SPARSE_TABLES)
+@pytest.mark.parametrize("most_specific", [True, False])
+def test_a_given_indicator_is_not_written_to(container, most_specific):
+    tree = TAXONOMIES["ragged"]
+    plain = tree.binarize([["a", "c"], ["B1"], [], ["C", "b"]])
+    table, untouched = with_explicit_zeros(plain, container)
+    found = tree.inverse_binarize(table, most_specific=most_specific)
+    assert found == tree.inverse_binarize(plain, most_specific=most_specific)
+    untouched()
 
 
 def test_bad_questions_name_the_nearest():

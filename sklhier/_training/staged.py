@@ -345,9 +345,10 @@ class _Part:
         else:
             known, own = np.unique(codes, return_inverse=True)
             told = outcomes[known]
+            even = known if len(known) else np.arange(len(outcomes))
             constants = np.zeros(len(outcomes))
-            constants[known if len(known) else slice(None)] = 1 / max(len(known), 1)
-        if len(told) < 2:
+            constants[even] = 1 / len(even)
+        if len(told) < 2 or not len(codes):
             return cls(positions, None, known, constants, is_joint)
         weights = None if problem.weights is None else problem.weights[is_inside]
         learnt = LocalProblem(problem.owner, told, problem.rows[is_inside], own, weights)
