@@ -465,10 +465,14 @@ def test_classes_without_a_taxonomy():
 
 
 @pytest.mark.parametrize("strategy", ["per_parent", "per_node", "flat"])
-def test_a_score_of_0_is_for_no_label_as_in_scikit_learn(strategy):
+@pytest.mark.parametrize(
+    "base",
+    [LinearSVC(fit_intercept=False, random_state=0), RidgeClassifier(fit_intercept=False)],
+    ids=["single", "joint"],
+)
+def test_a_score_of_0_is_for_no_label_as_in_scikit_learn(strategy, base):
     X, y = data(n_rows=80)
     table = np.array([[c in row for c in ("A", "B", "C")] for row in y], dtype=int)
-    base = LinearSVC(fit_intercept=False, random_state=0)
     fitted = HierarchicalMultiLabelClassifier(
         base, strategy=strategy, decoder=SetThreshold(0.5)
     ).fit(X, table)
@@ -496,6 +500,16 @@ def test_maximum_closure_leaves_out_what_gains_nothing():
     proba = {"R": 1, "A": 0.9, "B": 0.5, "C": 0.1, "A1": 0.5, "A2": 0.5} | {"B1": 0.5, "B2": 0.1}
     table = [[proba.get(name, 0.1) for name in RAGGED.nodes]]
     assert fitted.decode(table) == [["A"]]
+
+
+def test_at_least_one_label_is_none_that_has_no_probability():
+    X, y = data(n_rows=40)
+    fitted = model(decoder=SetThreshold(0.5, at_least_one=True)).fit(X, y)
+    nothing, little = np.zeros((2, 1, RAGGED.n_nodes))
+    little[0, RAGGED.ids(["A", "A2"])] = 0.1, 1e-9
+    assert fitted.decode(nothing) == [[]]
+    assert fitted.decode(little) == [["A"]]
+    assert fitted.decode(little, SetThreshold(0.1)) == [[]]
 
 
 def out_of_fold(fitted, X, y, folds):
