@@ -271,6 +271,7 @@ def test_a_random_state_makes_fits_repeatable_whatever_n_jobs():
     assert base.random_state is None
 
 
+@pytest.mark.slow
 def test_the_hash_seed_does_not_matter():
     code = """
 import numpy as np

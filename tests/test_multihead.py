@@ -819,13 +819,23 @@ def test_a_large_sparse_problem_takes_mini_batches():
     [
         MultiHeadClassifier(),
         JointOnTree(),
-        JointOnTree(coupling="none"),
-        JointOnTree(hidden_layer_sizes=(8,), solver="lbfgs", alpha=0.01, random_state=0),
         JointOnSets(decoder=SetThreshold(0.5), alpha=0.01),
-        JointOnSets(decoder=SetThreshold(0.5), coupling="none"),
     ]
 )
 def test_common_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # on noise
+@parametrize_with_checks(
+    [
+        JointOnTree(coupling="none"),
+        JointOnTree(hidden_layer_sizes=(8,), solver="lbfgs", alpha=0.01, random_state=0),
+        JointOnSets(decoder=SetThreshold(0.5), coupling="none"),
+    ]
+)
+def test_common_checks_of_other_configurations(estimator, check):
     check(estimator)
 
 

@@ -431,6 +431,7 @@ def test_pickles_and_clones():
     assert repr(clone(fitted).decoder) == repr(fitted.decoder) == "'threshold'"
 
 
+@pytest.mark.slow
 def test_the_hash_seed_does_not_matter():
     code = (
         "import numpy as np; from sklhier import *; from sklearn.tree import *;"

@@ -266,6 +266,7 @@ def test_bad_questions_name_the_nearest():
     raises("'Z' has the parents 'P', 'S'", lambda: DIAMOND.parent_ids)
 
 
+@pytest.mark.slow
 def test_sets_are_read_in_an_order_of_their_own():
     code = (
         "from sklhier import Taxonomy;"
