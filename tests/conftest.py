@@ -1,18 +1,26 @@
-"""Named taxonomies used everywhere, and where the optional real data are."""
+"""Settings of all tests, named taxonomies used everywhere, and where the optional real data are."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+# Libraries read these when they are imported, so they come first. Tests run in as many processes
+# as there are cores: more threads than one in each would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 # scikit-learn's common checks include array API ones only if SciPy was told so before its import.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from scipy import sparse
 
 from sklhier import Taxonomy
 
+# SKLHIER_HYPOTHESIS=thorough searches longer. Slow tests take a part of this: generators.one_in.
 settings.register_profile(
     "default",
     max_examples=40,
@@ -23,7 +31,7 @@ settings.register_profile(
 settings.register_profile(
     "thorough", parent=settings.get_profile("default"), max_examples=500, derandomize=False
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+settings.load_profile(os.environ.get("SKLHIER_HYPOTHESIS", "default"))
 
 TAXONOMIES = {
     # a   b   c
@@ -59,6 +67,26 @@ TAXONOMIES = {
 #  | S
 #  Z--   (Z has the parents P and S)
 DIAMOND = Taxonomy.from_edges([("R", "P"), ("R", "Q"), ("Q", "S"), ("P", "Z"), ("S", "Z")])
+
+SPARSE_TABLES = [sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_array]
+
+
+def with_explicit_zeros(table, container):
+    """Return a 0/1 table that also stores zeros, and a function that checks it is as it was."""
+    dense = table.toarray()
+    rows, columns = np.nonzero((dense > 0) | (np.indices(dense.shape).sum(axis=0) % 2 == 0))
+    columns, rows = columns[::-1], rows[::-1]  # not in order
+    cells = (dense[rows, columns], (rows, columns))
+    table = container(sparse.coo_array(cells, shape=dense.shape))
+    assert table.nnz > table.count_nonzero()
+    arrays = ("data", "indices", "indptr", "row", "col")
+    before = {name: getattr(table, name).copy() for name in arrays if hasattr(table, name)}
+
+    def untouched():
+        for name, array in before.items():
+            np.testing.assert_array_equal(getattr(table, name), array)
+
+    return table, untouched
 
 
 @pytest.fixture(params=list(TAXONOMIES))

@@ -11,7 +11,8 @@ import pytest
 import reference
 import sklearn
 from conftest import DIAMOND, TAXONOMIES
-from hypothesis import given, settings
+from generators import dags, features, labelled_trees, one_in, trees
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -27,7 +28,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from strategies import dags, features, labelled_trees, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier.decoders import HierarchicalF, Threshold
@@ -246,7 +246,7 @@ def test_memory_limit_cuts_rows_into_blocks_without_effect():
 
 
 @given(st.integers(0, 50))
-@settings(max_examples=10)
+@one_in(4)
 def test_weights_are_repeats(seed):
     X, y = data(60, seed=seed)
     weights = np.random.default_rng(seed).integers(0, 4, len(y))
@@ -271,6 +271,7 @@ def test_a_random_state_makes_fits_repeatable_whatever_n_jobs():
     assert base.random_state is None
 
 
+@pytest.mark.slow
 def test_the_hash_seed_does_not_matter():
     code = """
 import numpy as np
@@ -835,3 +836,52 @@ def test_other_strategies_need_a_tree_and_say_so():
     flat.fit(*data(30, np.array(["Z", "P", "Q", "S"])))
     with pytest.raises(TaxonomyError, match="needs a tree"):
         flat.predict_levels(data(3)[0])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1e-9])
+@pytest.mark.parametrize("cell", [(0, 0), (1, 3), (2, -1)])
+def test_one_number_that_is_no_probability_is_refused(bad, cell):
+    X, y = data()
+    model = HierarchicalClassifier(GaussianNB(), taxonomy=RAGGED).fit(X, y)
+    table = model.predict_node_proba(X[:3])
+    assert_array_equal(model.decode(table), model.predict(X[:3]))
+    table[cell] = bad
+    with pytest.raises(ValueError, match="node_proba holds probabilities"):
+        model.decode(table)
+
+
+def test_unseen_nodes_of_a_dag():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    graph = Taxonomy.from_edges(
+        [("R", "P"), ("R", "Q"), ("R", "E"), ("P", "Z"), ("Q", "Z"), ("Q", "S"), ("E", "F")]
+    )
+    for labels, unseen in ((["Z", "P"], {"S", "E", "F"}), (["S"], {"P", "Z", "E", "F"})):
+        y = np.resize(labels, 40)
+        model = HierarchicalClassifier(DummyClassifier(), taxonomy=graph, strategy="flat").fit(
+            X, y
+        )
+        assert set(model.unseen_nodes_) == unseen
+        proba = model.predict_node_proba(X)
+        assert set(np.flatnonzero(~proba.any(axis=0))) == set(graph.ids(list(unseen)))
+
+
+def test_codes_and_classes_make_a_flat_taxonomy():
+    X, y = data()
+    names = np.unique(y)
+    codes = np.searchsorted(names, y)
+    model = HierarchicalClassifier(GaussianNB(), classes=names).fit(X, codes)
+    assert model.taxonomy_ == Taxonomy.flat(names)
+    plain = HierarchicalClassifier(GaussianNB(), taxonomy=Taxonomy.flat(names)).fit(X, y)
+    assert_array_equal(names[model.predict(X)], plain.predict(X))
+
+
+@pytest.mark.parametrize("strategy", ["per_parent", "per_node", "flat"])
+def test_a_score_of_0_is_for_the_first_class_as_in_scikit_learn(strategy):
+    X, y = data(60, np.array(["no", "yes"]))
+    base = LinearSVC(fit_intercept=False, random_state=0)
+    nothing = np.zeros((1, X.shape[1]))  # which the weights multiply to exactly 0
+    model = HierarchicalClassifier(base, strategy=strategy).fit(X, y)
+    plain = clone(base).fit(X, y)
+    assert plain.decision_function(nothing) == 0
+    assert_array_equal(model.predict(nothing), plain.predict(nothing))
+    assert_array_equal(model.predict(nothing), ["no"])

@@ -95,6 +95,7 @@ def test_errors_say_what_to_do(table, tmp_path, capsys):
     assert "-> " in out
 
 
+@pytest.mark.slow
 def test_the_main_job_as_a_command():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "sklhier", "--ask", "solve a sparse linear system"],

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import reference
 from conftest import DIAMOND, TAXONOMIES
+from generators import dags, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import config_context
-from strategies import dags, trees
 
 from sklhier import Taxonomy
 from sklhier.taxonomy._max_closure import RowGraphs, best_closed_sets

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import reference
 from conftest import DIAMOND, TAXONOMIES
-from hypothesis import given, settings
+from generators import dags, one_in, trees
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 from sklearn import config_context
-from strategies import dags, trees
 
 from sklhier import Taxonomy
 from sklhier._probabilities.consistency import METHODS, make_consistent
@@ -146,7 +146,7 @@ def projection(row, taxonomy):
     return found.x
 
 
-@settings(max_examples=25)
+@one_in(2)
 @given(taxonomies, seeds)
 def test_projection_against_a_general_solver(taxonomy, seed):
     scores = scores_of(seed, 3, taxonomy)
@@ -178,7 +178,7 @@ def largest_error(row, found, taxonomy):
     return solved.fun
 
 
-@settings(max_examples=15)
+@one_in(3)
 @given(st.one_of(trees(max_nodes=60), dags(max_nodes=40)), seeds)
 def test_projection_meets_the_conditions_of_optimality(taxonomy, seed):
     scores = scores_of(seed, 2, taxonomy)

@@ -169,6 +169,7 @@ def digest(hash_seed, setup=""):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_corpus_depends_neither_on_hash_seed_nor_on_earlier_imports():
     earlier = """
 import scipy.stats.mstats, scipy.sparse.linalg, networkx.algorithms.flow
@@ -177,6 +178,7 @@ from sklearn.experimental import enable_halving_search_cv, enable_iterative_impu
     assert digest(0) == digest(1, earlier)
 
 
+@pytest.mark.slow
 def test_stripped_docstrings_are_an_error():
     script = "from sklhier.datasets import load_docstrings; load_docstrings()"
     result = subprocess.run(

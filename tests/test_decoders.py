@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 import reference
 from conftest import TAXONOMIES
+from generators import features, labelled_trees, trees
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import trees
+from sklearn.svm import LinearSVC
 
+from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier._probabilities.marginals import AnswerMarginals, DenseMarginals, Outcomes
 from sklhier.decoders import (
     Beam,
@@ -25,7 +27,7 @@ from sklhier.decoders import (
     resolve_decoder,
     top_answers,
 )
-from sklhier.exceptions import TargetError
+from sklhier.exceptions import IncompatiblePartsError, TargetError
 
 
 @st.composite
@@ -320,6 +322,74 @@ def test_only_visited_nodes_are_asked(decoder):
     marginals.expand = recording
     assert tree.nodes[decoder.decode(marginals)[0]] == "a"
     assert set(asked) == {"R", "A"}
+
+
+# -- through the classifier ---------------------------------------------------------------
+
+
+def decoding(paths):
+    """A model whose classes are some paths, to decode tables of the probability of each node."""
+    y, taxonomy = Taxonomy.from_paths(paths)
+    fitted = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(len(paths)), y)
+
+    def decode(masses, decoder):
+        table = [1.0, *(masses[name] for name in taxonomy.nodes[1:])]
+        return fitted.decode([table], decoder)[0]
+
+    return decode
+
+
+@given(labelled_trees(), st.sampled_from([0.1, 0.4, 0.6, 0.9]))
+def test_climbing_asks_models_on_its_way_as_it_reads_a_table(case, tau):
+    tree, y, seed = case
+    X = features(y, seed)
+    fitted = HierarchicalClassifier(taxonomy=tree, decoder=Climbing(tau)).fit(X, y)
+    asked = fitted.predict(X)
+    assert asked.tolist() == fitted.decode(fitted.predict_node_proba(X)).tolist()
+
+
+BITS = [np.log2(1.5), np.log2(3), *[np.log2(3)] * 3]  # of a, b and the three leaves below them
+
+
+@pytest.mark.parametrize(
+    ("reward", "numbers"),
+    [("leaves", BITS), ([1, 3], [1, 1, 3, 3, 3]), ([2, 1, 4, 4, 0], [2, 1, 4, 4, 0])],
+    ids=["leaves", "levels", "nodes"],
+)
+@pytest.mark.parametrize("right", [0.0, 0.5, 2.0, 4.0, 20.0])
+def test_darts_may_answer_the_root(reward, numbers, right):
+    proba = {"a": 0.8, "b": 0.2, "a/x": 0.5, "a/y": 0.3, "b/z": 0.2}
+    worth = {None: right}
+    for told, (name, mass) in zip(numbers, proba.items(), strict=True):
+        worth[name] = mass * (told + right)
+    found = decoding(["a/x", "a/y", "b/z"])(proba, Darts(right, reward))
+    assert found == max(worth, key=worth.get)
+    assert right < 20 or found is None
+
+
+def test_a_beam_forgets_answers_that_fall_out_of_it():
+    below = [f"{top}/{i}" for top in "ab" for i in range(5)]
+    proba = {"a": 0.44, "b": 0.44, "c": 0.12} | dict.fromkeys(below, 0.088)
+    decode = decoding([*below, "c"])
+    assert decode(proba, BestPath()) == "c"
+    assert decode(proba, Beam(3)) == "c"
+    assert decode(proba, Beam(2)) == "a/0"
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        Climbing(), CostMatrix(np.ones((4, 4)), "abcd", "abcd"), Darts(), HierarchicalF(),
+        InformationThreshold(), LevelWeighted(), Threshold(),
+    ],
+    ids=lambda decoder: type(decoder).__name__,
+)  # fmt: skip
+def test_margins_are_refused_where_probabilities_are_needed(decoder):
+    X, y = np.eye(4), ["a", "b", "c", "d"]
+    fitted = HierarchicalClassifier(taxonomy=TAXONOMIES["balanced"], decoder=decoder)
+    assert fitted.fit(X, y).predict(X).shape == (4,)
+    with pytest.raises(IncompatiblePartsError, match="needs probabilities"):
+        fitted.set_params(estimator=LinearSVC()).fit(X, y)
 
 
 def test_decoders_by_name_and_their_errors():

@@ -1,12 +1,14 @@
 """Linear bases on sparse X: the same models and answers as scikit-learn's own, in less space."""
 
 import pickle
+import re
 import warnings
 from copy import copy, deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from generators import labelled_trees, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -22,9 +24,8 @@ from sklearn.linear_model import (
 )
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, Normalizer, StandardScaler
 from sklearn.svm import LinearSVC
-from strategies import labelled_trees, trees
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier._local import linear_fit as linear
@@ -286,6 +287,43 @@ def test_what_svc_refuses(params):
             fit(LinearSVC(**params), X, y)
         errors.append(str(caught.value))
     assert errors[0] == errors[1]
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csr_matrix])
+@pytest.mark.parametrize("params", [{}, {"dual": False}, {"loss": "hinge"}])
+def test_svc_is_fitted_without_its_checks(params, kind, monkeypatch):
+    """Fits of a node do not go through LinearSVC.fit, which checks anew what is checked."""
+    X, y = data()
+    base = LinearSVC(random_state=0, **params)
+    wanted = clone(base).fit(X, [TREE.path(label)[0] for label in y.tolist()])
+
+    def fit(*_, **__):
+        raise AssertionError("LinearSVC.fit was called")
+
+    monkeypatch.setattr(LinearSVC, "fit", fit)
+    found = HierarchicalClassifier(base, taxonomy=TREE).fit(kind(X), y)
+    assert_allclose(found.estimators_[TREE.nodes[0]].coef_, wanted.coef_, rtol=1e-6)
+
+
+def widened(X):
+    """Return a sparse X whose indices have 64 bits, as those of very large tables have."""
+    wide = X.copy()
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    return wide
+
+
+def test_indices_of_64_bits():
+    X, y = data()
+    base = LinearSVC(random_state=0)
+    found = HierarchicalClassifier(base, taxonomy=TREE).fit(widened(X), y)
+    wanted = HierarchicalClassifier(base, taxonomy=TREE).fit(X, y)
+    assert_array_equal(found.predict(widened(X)), wanted.predict(X))
+    X, y = data(n_features=30)  # all of which are used
+    widening = make_pipeline(FunctionTransformer(widened, accept_sparse=True), base)
+    with pytest.raises(ValueError, match="32-bit") as caught:
+        clone(widening).fit(X, y)
+    with pytest.raises(LocalFitError, match=re.escape(str(caught.value)[:60])):
+        HierarchicalClassifier(widening, taxonomy=TREE).fit(X, y)
 
 
 @pytest.mark.filterwarnings("default:.*failed to converge")

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import reference
 import sklearn
-from conftest import DIAMOND, TAXONOMIES
+from conftest import DIAMOND, SPARSE_TABLES, TAXONOMIES, with_explicit_zeros
+from generators import dags, label_sets, trees
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -26,7 +27,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from strategies import dags, label_sets, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy, metrics
 from sklhier._targets.paths import closed_indicator
@@ -640,6 +640,16 @@ def test_calibration_error_by_level_and_bin():
             hierarchical_calibration_error(["b", "B"], proba, taxonomy=tree, **kwargs)
 
 
+def test_bins_of_equal_weight_are_not_those_of_equal_width():
+    # All confidences are above .5, and the surer half is wrong.
+    proba = [[0.6, 0.4, 0.0], [0.7, 0.3, 0.0], [0.8, 0.2, 0.0], [0.9, 0.1, 0.0]]
+    for binning, wanted in (("uniform", 0.75 - 0.5), ("quantile", 0.5 * 0.35 + 0.5 * 0.85)):
+        found = hierarchical_calibration_error(
+            ["a", "a", "b", "c"], proba, taxonomy=TAXONOMIES["flat"], n_bins=2, binning=binning
+        )
+        assert_allclose(found, [wanted])
+
+
 @given(scored_probabilities())
 def test_violations_by_sets(case):
     taxonomy, rows, proba = case
@@ -886,6 +896,54 @@ def test_warning_and_values_of_undefined_scores():
     assert np.isnan(hierarchical_f1_score([None], [None], taxonomy=RAGGED, zero_division=np.nan))
 
 
+def test_one_undefined_ratio_of_several_is_enough_to_warn():
+    whole, partly = ["a", "b", "C"], ["a", None, "C"]
+    for score, y, name in (
+        (hierarchical_precision_score, (whole, partly), "Precision"),
+        (hierarchical_recall_score, (partly, whole), "Recall"),
+    ):
+        with pytest.warns(UndefinedMetricWarning, match=rf"{name} is .*\(1 of 3 values\)"):
+            found = score(*y, taxonomy=RAGGED, average="samples")
+        assert found == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+def test_support_is_the_weight_of_the_true_nodes(average):
+    true, predicted = [{"a", "C"}, {"B1"}, set(), {"A"}], [{"a"}, {"B"}, {"c"}, {"A"}]
+    weights, of_node = np.array([1.0, 2.0, 4.0, 8.0]), np.arange(10) / 4
+    found = hierarchical_precision_recall_fscore_support(
+        true, predicted, taxonomy=RAGGED, average=average, zero_division=0,
+        sample_weight=weights, node_weight=of_node,
+    )[3]  # fmt: skip
+    closed = {0: ("a", "A1", "A", "C"), 1: ("B1", "B"), 3: ("A",)}
+    of_nodes = np.zeros(10)
+    for row, names in closed.items():
+        of_nodes[RAGGED.ids(list(names)) - 1] += weights[row]
+    assert_allclose(found, of_nodes if average is None else of_nodes @ of_node)
+
+
+@pytest.mark.parametrize("container", SPARSE_TABLES)
+def test_given_indicators_are_not_written_to(container):
+    labels = [["a", "c"], ["B1"], [], ["C", "b"]], [["a"], ["B2"], ["C"], ["C"]]
+    tables, checks = zip(
+        *(with_explicit_zeros(RAGGED.binarize(y, closed=False), container) for y in labels),
+        strict=True,
+    )
+    rows = [[set(row) for row in y] for y in labels]
+    for score in (hierarchical_f1_score, h_loss, hmc_loss, mgia_score, icm_score):
+        assert score(*tables, taxonomy=RAGGED) == score(*rows, taxonomy=RAGGED)
+    for untouched in checks:
+        untouched()
+
+
+def test_gaps_in_lists_are_refused():
+    whole, gap = [["A", "A1", "a"], ["C"]], [["A", None, "A1"], ["C"]]
+    for score in (hierarchical_f1_score, tree_distance_loss, lca_f1_score, h_loss):
+        for y in ((whole, gap), (gap, whole)):
+            with pytest.raises(TargetError, match="gap in its path"):
+                score(*y, taxonomy=RAGGED)
+
+
 def test_node_weights():
     names = RAGGED.nodes[1:]
     weights = {name: 2.0 ** (1 - RAGGED.depth(name)) for name in names}
@@ -1115,6 +1173,27 @@ def test_report_says_what_the_metrics_say():
     frame = hierarchical_classification_report(true, predicted, output="frame", **kwargs)
     assert frame.loc["A1", "f1"] == report["nodes"]["A1"]["f1"]
     assert frame.loc["micro average", "recall"] == report["averages"]["micro"]["recall"]
+
+
+def test_report_on_dense_indicators_is_that_on_sets():
+    rows = [{"a", "C"}, {"B1"}, set()], [{"b"}, {"B1"}, {"C"}]
+    tables = [RAGGED.binarize([list(row) for row in y]).toarray() for y in rows]
+    reports = [
+        hierarchical_classification_report(*y, taxonomy=RAGGED, output="dict")
+        for y in (rows, tables, (rows[0], tables[1]), (tables[0], rows[1]))
+    ]
+    assert reports[0]["levels"] == []
+    assert reports[0]["tree_distance"] is None
+    assert all(report == reports[0] for report in reports[1:])
+
+
+def test_an_empty_path_is_no_label_in_a_report():
+    names = ["a", None, "B1"], ["b", "C", None]
+    paths = [[[] if n is None else list(RAGGED.path(n)) for n in y] for y in names]
+    report = hierarchical_classification_report(*paths, taxonomy=RAGGED, output="dict")
+    assert report == hierarchical_classification_report(*names, taxonomy=RAGGED, output="dict")
+    assert [level["support"] for level in report["levels"]] == [2, 2, 1]
+    assert report["tree_distance"] == pytest.approx((2 + 1 + 2) / 3)
 
 
 def test_report_on_sets_dags_and_few_levels():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import sklearn
 from conftest import DIAMOND, TAXONOMIES, shared_data
+from generators import labelled_trees
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -34,7 +35,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from strategies import labelled_trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier._utils.pipelines import classifier_within

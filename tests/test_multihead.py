@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from checks import JointOnSets, JointOnTree
 from conftest import DIAMOND, TAXONOMIES
-from hypothesis import given, settings
+from generators import dags, features, label_sets, labelled_trees, one_in, trees
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -22,7 +23,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from strategies import dags, features, label_sets, labelled_trees, trees
 
 from sklhier import (
     MultiHeadClassifier,
@@ -320,7 +320,7 @@ CONTAINERS = [np.asarray, sparse.csr_matrix, sparse.csr_array]
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("model", JOINT_MODELS.values(), ids=JOINT_MODELS)
-@settings(max_examples=20)
+@one_in(4)
 @given(labelled_trees(), st.sampled_from([np.float32, np.float64]), st.sampled_from(CONTAINERS))
 def test_order_and_repeats_do_not_change_a_bit(model, given_labels, dtype, container):
     tree, y, seed = given_labels
@@ -552,7 +552,7 @@ def test_a_hidden_layer_learns_what_a_linear_model_cannot():
 
 
 @given(labelled_trees(), st.sampled_from(["level", "hxe", "soft_labels"]))
-@settings(max_examples=25)
+@one_in(4)
 def test_marginals_are_coherent(case, loss):
     tree, y, seed = case
     data = features(y, seed)
@@ -823,12 +823,23 @@ def test_a_large_sparse_problem_takes_mini_batches():
     [
         MultiHeadClassifier(),
         JointOnTree(),
-        JointOnTree(hidden_layer_sizes=(8,), solver=LBFGS(), alpha=0.01, random_state=0),
         JointOnSets(decoder=SetThreshold(0.5), alpha=0.01),
-        JointOnSets(decoder=SetThreshold(0.5), loss="cross_entropy"),
     ]
 )
 def test_common_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # on noise
+@parametrize_with_checks(
+    [
+        JointOnTree(coupling="none"),
+        JointOnTree(hidden_layer_sizes=(8,), solver="lbfgs", alpha=0.01, random_state=0),
+        JointOnSets(decoder=SetThreshold(0.5), coupling="none"),
+    ]
+)
+def test_common_checks_of_other_configurations(estimator, check):
     check(estimator)
 
 

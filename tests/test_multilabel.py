@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from conftest import DIAMOND, TAXONOMIES
+from conftest import DIAMOND, SPARSE_TABLES, TAXONOMIES, with_explicit_zeros
+from generators import dags, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -26,7 +27,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from strategies import dags, trees
 
 from sklhier import HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier.decoders import (
@@ -266,6 +266,41 @@ def test_bases_of_several_outputs_are_asked_once(base):
     assert set(deep.estimators_) == {"R", "A", "B", "A1"} | (set() if "c" not in RAGGED else {"c"})
 
 
+# P and Q have children of their own, and two that they share.
+SHARED = Taxonomy.from_edges(
+    [
+        *[("R", parent) for parent in "PQ"],
+        *[("P", child) for child in ("p1", "p2", "z1", "z2")],
+        *[("Q", child) for child in ("q1", "q2", "z1", "z2")],
+    ]
+)
+
+
+def test_nodes_with_the_same_two_parents_have_a_model_beside_those_of_each_parent():
+    X, y = data(SHARED, 200)
+    closed = SHARED.binarize(y).toarray()
+    found = model(SHARED).fit(X, y).predict_node_proba(X)[:, 1:]
+    for parents, children in (("P", "p1 p2"), ("Q", "q1 q2"), ("PQ", "z1 z2")):
+        above, below = (SHARED.ids(names) - 1 for names in (list(parents), children.split()))
+        inside = closed[:, above].all(axis=1)
+        answers = clone(TREE).fit(X[inside], closed[inside][:, below]).predict_proba(X)
+        for node, answer in zip(below, answers, strict=True):
+            assert_allclose(found[:, node], found[:, above].min(axis=1) * answer[:, 1])
+    by_heart = model(SHARED, DecisionTreeClassifier(random_state=0)).fit(X, y)
+    assert_array_equal(SHARED.binarize(by_heart.predict(X)).toarray(), closed)
+
+
+@pytest.mark.parametrize("container", SPARSE_TABLES)
+def test_a_given_indicator_is_not_written_to(container):
+    X, y = data(n_rows=40)
+    table, untouched = with_explicit_zeros(RAGGED.binarize(y), container)
+    fitted = model().fit(X, table)
+    fitted.score(X, table)
+    untouched()
+    wanted = model().fit(X, RAGGED.binarize(y))
+    assert_array_equal(fitted.predict_node_proba(X), wanted.predict_node_proba(X))
+
+
 @pytest.mark.parametrize(
     "base",
     [
@@ -396,6 +431,7 @@ def test_pickles_and_clones():
     assert repr(clone(fitted).decoder) == repr(fitted.decoder) == "'threshold'"
 
 
+@pytest.mark.slow
 def test_the_hash_seed_does_not_matter():
     code = (
         "import numpy as np; from sklhier import *; from sklearn.tree import *;"
@@ -415,7 +451,66 @@ def test_the_hash_seed_does_not_matter():
     assert len(answers) == 1
 
 
+def test_classes_without_a_taxonomy():
+    X, y = data(Taxonomy.flat(["c", "a", "b"]), 60)
+    table = np.array([[name in row for name in "cab"] for row in y], dtype=int)
+    lists = HierarchicalMultiLabelClassifier(TREE, decoder=FIXED, classes=["c", "a", "b"])
+    tables = clone(lists).fit(X, table)
+    lists.fit(X, y)
+    for fitted in (lists, tables):
+        assert fitted.taxonomy_ == Taxonomy.flat(["a", "b", "c"])
+    assert_array_equal(tables.predict_node_proba(X), lists.predict_node_proba(X))
+    assert [set(row) for row in lists.predict(X)] == [
+        {name for name, bit in zip("cab", row, strict=True) if bit} for row in tables.predict(X)
+    ]
+
+
+@pytest.mark.parametrize("strategy", ["per_parent", "per_node", "flat"])
+@pytest.mark.parametrize(
+    "base",
+    [LinearSVC(fit_intercept=False, random_state=0), RidgeClassifier(fit_intercept=False)],
+    ids=["single", "joint"],
+)
+def test_a_score_of_0_is_for_no_label_as_in_scikit_learn(strategy, base):
+    X, y = data(n_rows=80)
+    table = np.array([[c in row for c in ("A", "B", "C")] for row in y], dtype=int)
+    fitted = HierarchicalMultiLabelClassifier(
+        base, strategy=strategy, decoder=SetThreshold(0.5)
+    ).fit(X, table)
+    nothing = np.zeros((1, X.shape[1]))  # which the weights multiply to exactly 0
+    assert_array_equal(fitted.predict(nothing), [[0, 0, 0]])
+    assert [clone(base).fit(X, column).predict(nothing)[0] for column in table.T] == [0, 0, 0]
+
+
+def test_one_number_that_is_no_probability_is_refused():
+    X, y = data(n_rows=40)
+    fitted = model().fit(X, y)
+    for bad in (np.nan, np.inf, -1e-9):
+        table = fitted.predict_node_proba(X[:3])
+        table[1, 4] = bad
+        with pytest.raises(ValueError, match="node_proba holds probabilities"):
+            fitted.decode(table)
+
+
 # -- decoders -----------------------------------------------------------------------------
+
+
+def test_maximum_closure_leaves_out_what_gains_nothing():
+    X, y = data(n_rows=40)
+    fitted = model(decoder=MaximumClosure(0.5)).fit(X, y)
+    proba = {"R": 1, "A": 0.9, "B": 0.5, "C": 0.1, "A1": 0.5, "A2": 0.5} | {"B1": 0.5, "B2": 0.1}
+    table = [[proba.get(name, 0.1) for name in RAGGED.nodes]]
+    assert fitted.decode(table) == [["A"]]
+
+
+def test_at_least_one_label_is_none_that_has_no_probability():
+    X, y = data(n_rows=40)
+    fitted = model(decoder=SetThreshold(0.5, at_least_one=True)).fit(X, y)
+    nothing, little = np.zeros((2, 1, RAGGED.n_nodes))
+    little[0, RAGGED.ids(["A", "A2"])] = 0.1, 1e-9
+    assert fitted.decode(nothing) == [[]]
+    assert fitted.decode(little) == [["A"]]
+    assert fitted.decode(little, SetThreshold(0.1)) == [[]]
 
 
 def out_of_fold(fitted, X, y, folds):

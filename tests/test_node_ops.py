@@ -3,9 +3,9 @@
 from itertools import pairwise
 
 import numpy as np
+from generators import trees
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import trees
 
 from sklhier.taxonomy import _graph as ops
 

@@ -54,10 +54,21 @@ BASES = [
 
 
 @parametrize_with_checks(
-    [HierarchicalClassifier()]
-    + [HierarchicalClassifier(base) for base in BASES]
+    [
+        HierarchicalClassifier(),
+        OnTree(GaussianNB()),
+        OnSets(GaussianNB(), decoder=SetThreshold(0.5)),
+    ]
+)
+def test_common_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [HierarchicalClassifier(base) for base in BASES]
     + [HierarchicalClassifier(base, strategy="flat") for base in BASES[:2]]
-    + [OnTree(base) for base in BASES]
+    + [OnTree(base) for base in BASES if not isinstance(base, GaussianNB)]
     + [
         OnTree(GaussianNB(), strategy=strategy)
         for strategy in ("flat", "per_node", "per_level", "ensemble")
@@ -70,10 +81,10 @@ BASES = [
         OnTree(GaussianNB(), routing="none"),
         OnSets(LogisticRegression(), decoder=SetThreshold(0.5), chain="proba"),
     ]
-    + [OnSets(base, decoder=SetThreshold(0.5)) for base in (LogisticRegression(), GaussianNB())]
+    + [OnSets(LogisticRegression(), decoder=SetThreshold(0.5))]
     + [OnSets(GaussianNB(), decoder=SetThreshold(0.5), strategy="flat")]
 )
-def test_common_checks(estimator, check):
+def test_common_checks_of_other_configurations(estimator, check):
     check(estimator)
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import sklearn
 from conftest import TAXONOMIES
+from generators import features, labelled_trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -19,7 +20,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from strategies import features, labelled_trees
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier.decoders import SetThreshold
@@ -251,6 +251,60 @@ def test_per_parent_equals_fitting_by_hand(case, see):
     assert_allclose(
         ours.predict_node_proba(X), by_hand.predict_node_proba(X), rtol=1e-7, atol=1e-9
     )
+
+
+def blocks(*labels):
+    """Return features, and 30 labels of each kind side by side: the test rows of KFold(3)."""
+    return noise(90)[0], np.concatenate([np.resize(kind, 30) for kind in labels])
+
+
+def test_what_a_fold_never_saw_is_shown_with_probability_0():
+    X, y = blocks(["a", "c", "d"], ["a", "c", "b"], ["e", "f"])
+    with pytest.warns(RareClassWarning, match="'B', 'B1'"):
+        fitted = model(Memory(), strategy="per_level", chain="proba", cv=KFold(3)).fit(X, y)
+    shown = fitted.estimators_["level:3"].X_[:, 3:]  # B; A1, A2, B1
+    middle = np.isin(y[:60], ["c", "d"])
+    Z = np.hstack([X, shown[:, :1]])
+    of_last = Memory().fit(Z[:60], middle.astype(int)).predict_proba(Z[60:])
+    assert_array_equal(shown[60:], np.column_stack([np.zeros(30), of_last, np.zeros(30)]))
+    assert shown[:60, [0, 3]].any(axis=0).all()
+
+
+class Margins(LogisticRegression):
+    """LogisticRegression that remembers what it was fitted to."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.X_ = X
+        return super().fit(X, y, sample_weight)
+
+
+def test_scores_of_what_a_fold_never_saw_are_the_lowest():
+    X, y = blocks(["a", "c", "e"], ["b", "d", "f"], ["g", "h"])
+    tree = Taxonomy.from_dict({"A": ["a", "b"], "B": ["c", "d"], "C": ["e", "f"], "D": ["g", "h"]})
+    chain = Chain("decision")
+    with pytest.warns(RareClassWarning, match="'D'"):
+        fitted = model(Margins(), tree, strategy="per_level", chain=chain, cv=KFold(3)).fit(X, y)
+    shown = fitted.estimators_["level:2"].X_[60:, 3:]
+    tops = np.resize(["A", "B", "C"], 60)
+    scores = LogisticRegression().fit(X[:60], tops).decision_function(X[60:])
+    wanted = np.column_stack([scores, scores.min(axis=1)])
+    unit = shown[0, 0] / wanted[0, 0]  # scores are shown on a scale of their own
+    assert_allclose(shown, unit * wanted)
+
+
+def test_what_a_fold_cannot_learn_is_shown_as_a_constant():
+    X, y = blocks(["a", "b"], ["c", "d"], ["e", "f"])
+    with pytest.warns(RareClassWarning, match="in one fold"):
+        fitted = model(Memory(), chain="proba", cv=KFold(3)).fit(X, y)
+    # Of A1 and A2 each of the first two folds knows the other alone.
+    assert_array_equal(fitted.estimators_["A1"].X_[:, 4], 1.0)
+    assert_array_equal(fitted.estimators_["A2"].X_[:, 4], 0.0)
+    X, y = blocks(["a", "b", "c", "d"], ["e", "f"], ["e", "f"])
+    with pytest.warns(RareClassWarning, match="in one fold"):
+        fitted = model(Memory(), chain="proba", cv=KFold(3)).fit(X, y)
+    # The first fold knows B alone, and nothing of what is below A.
+    for key in ("A1", "A2"):
+        assert_array_equal(np.unique(fitted.estimators_[key].X_[:, 3:], axis=0), [[1.0, 0.5]])
 
 
 def test_per_level_sees_held_out_outputs_of_all_levels_above():
@@ -502,6 +556,34 @@ def test_models_that_rule_everything_out_leave_an_answer():
     assert_array_equal(fitted.predict(X), y)
 
 
+@pytest.mark.parametrize("routing", ["none", "predicted"])
+def test_evidence_of_models_that_know_strangers_reaches_the_nodes_above(routing):
+    """Answers are in proportion to what all models on their paths say, however the top decides."""
+    X, y = data(seed=3)
+    fitted = model(Witness(), routing=routing).fit(X, y)
+    evidence, with_strangers = {}, 0
+    for key, base in fitted.estimators_.items():
+        children = [name for name in DEEP.nodes if name in DEEP.children(key)]
+        proba, codes = base.predict_proba(X), base.seen_[1]
+        if proba.shape[1] > len(children):  # the first outcome is "not here"
+            proba = proba[:, 1:] / np.mean(codes != 0)
+            with_strangers += 1
+        evidence.update(zip(children, proba.T, strict=True))
+    assert with_strangers > 1
+    products = {
+        leaf: np.prod([evidence.get(node, np.ones(len(X))) for node in DEEP.path(leaf)], axis=0)
+        for leaf in DEEP.leaves
+    }
+    total = sum(products.values())
+    found = fitted.predict_node_proba(X)
+    for name in DEEP.nodes[1:]:
+        below = {name, *DEEP.descendants(name)} & set(DEEP.leaves)
+        wanted = sum(products[leaf] for leaf in below) / total
+        assert_allclose(found[:, DEEP.id(name)], wanted, atol=1e-12)
+    top = fitted.estimators_[DEEP.nodes[0]].predict_proba(X)
+    assert np.abs(found[:, DEEP.ids(["A", "B"])] - top).max() > 0.1
+
+
 # -- folds --------------------------------------------------------------------------------
 
 
@@ -699,6 +781,36 @@ def test_label_sets_see_held_out_outputs_of_all_parents():
         columns.append(column)
     seen = fitted.estimators_["x"].seen_[0]
     assert_allclose(seen, np.column_stack([X, *columns]))
+
+
+class WitnessTree(DecisionTreeClassifier):
+    """A tree of several outputs that remembers what it was fitted to."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen_ = X
+        return super().fit(X, y, sample_weight)
+
+
+def test_what_a_fold_cannot_learn_of_several_outputs_is_shown_as_a_constant():
+    X, _ = noise(90)
+    below_a = [{"a", "c"}, {"b", "d"}, {"a"}, {"b"}, {"c"}, {"d"}] * 5
+    labels = [*below_a, *[{"e"}, {"f"}] * 15, *[{"B"}, set()] * 15]
+    estimator = HierarchicalMultiLabelClassifier(
+        WitnessTree(random_state=0),
+        taxonomy=DEEP,
+        decoder=SetThreshold(0.5),
+        chain="proba",
+        cv=KFold(3),
+    )
+    with pytest.warns(RareClassWarning, match="'B1'"):
+        fitted = estimator.fit(X, labels)
+    # The first fold knows no row of A, and so nothing of what is below it.
+    in_b = WitnessTree(random_state=0).fit(X[30:], [len(row) > 0 for row in labels[30:]])
+    at_b = in_b.predict_proba(X[:30])[:, 1]
+    for key, names in (("A1", "ab"), ("A2", "cd")):
+        rows = [i for i, row in enumerate(labels[:30]) if row & set(names)]
+        shown = np.column_stack([at_b, np.full(30, 0.5)])  # of two outcomes the second
+        assert_array_equal(fitted.estimators_[key].seen_, np.hstack([X[:30], shown])[rows])
 
 
 def test_label_sets_refuse_what_they_cannot_chain():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import sklearn
 from conftest import TAXONOMIES, shared_data
+from generators import features, labelled_trees, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -15,7 +16,6 @@ from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
-from strategies import features, labelled_trees, trees
 
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier.exceptions import (
@@ -525,6 +525,35 @@ def test_beta_with_weights_rare_classes_and_default_folds():
     assert dropped == clone(model).fit(X[:40], y[:40]).strategy_.beta
     three = clone(model).set_params(cv=3).fit(X, y).strategy_.beta
     assert three != once
+
+
+class Oracle(ClassifierMixin, BaseEstimator):
+    """Knows the outcome of each label from X, or takes the next one, and always says how sure."""
+
+    def __init__(self, confidence=0.6, is_right=True):
+        self.confidence = confidence
+        self.is_right = is_right
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.codes_ = dict(zip(X.argmax(axis=1).tolist(), y.tolist(), strict=True))
+        return self
+
+    def predict_proba(self, X):
+        k = len(self.classes_)
+        codes = [(self.codes_[x] + (not self.is_right)) % k for x in X.argmax(axis=1).tolist()]
+        rest = (1 - self.confidence) / (k - 1)
+        return np.where(np.eye(k)[codes] > 0, self.confidence, rest)
+
+
+@pytest.mark.parametrize(
+    ("base", "wanted"), [(Oracle(0.6), 8.0), (Oracle(0.9, is_right=False), 0.125)], ids=repr
+)
+def test_the_power_is_between_an_eighth_and_eight(base, wanted):
+    y = np.resize(LEAVES, 60)
+    X = (y[:, None] == LEAVES).astype(float)
+    model = HierarchicalClassifier(base, taxonomy=RAGGED, strategy=PerLevel("oof"), cv=KFold(3))
+    assert model.fit(X, y).strategy_.beta == wanted
 
 
 # -- ensembles ----------------------------------------------------------------------------

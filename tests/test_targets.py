@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import DIAMOND, TAXONOMIES
+from generators import trees
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
-from strategies import trees
 
 from sklhier import Taxonomy
 from sklhier._targets.paths import (

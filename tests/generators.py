@@ -1,11 +1,17 @@
-"""Hypothesis generators of taxonomies and targets."""
+"""Hypothesis generators of taxonomies and targets, and how many examples slow tests take."""
 
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from sklhier import Taxonomy
+
+
+def one_in(n):
+    """Settings of a slow test: it takes one of `n` examples that the profile allows, at least 4."""
+    return settings(max_examples=max(4, settings.default.max_examples // n))
 
 
 @st.composite
