@@ -6,7 +6,6 @@ from collections.abc import Hashable, Iterator
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
@@ -19,19 +18,12 @@ from sklhier._classifiers.joint_base import (
     used_rows,
 )
 from sklhier._classifiers.path_prediction import PathPredictor
-from sklhier._joint.model import JointModel, Training, checked_level_weights
-from sklhier._joint.path_loss import (
-    Heads,
-    Loss,
-    PathLoss,
-    log_marginals,
-    resolve_loss,
-    step_weights,
-)
+from sklhier._joint.model import Training
+from sklhier._joint.path_loss import Loss, resolve_loss
+from sklhier._joint.paths import JointPaths, PathColumns
 from sklhier._joint.solvers import Solver
-from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
+from sklhier._probabilities.marginals import Marginals
 from sklhier._targets.paths import TargetFormat, as_labels, read_targets, resolve_taxonomy
-from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds
 from sklhier._utils.validation import check_choice, required_target
@@ -40,8 +32,6 @@ from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["MultiHeadClassifier"]
-
-_TABLES = 6  # tables of all nodes of a block of rows that are in memory at the same time
 
 
 class MultiHeadClassifier(PathPredictor, JointEstimator):
@@ -166,10 +156,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
     array([['n2', 'n2.1']], dtype=object)
     """
 
-    _outcomes: Outcomes  # of the labels observed so far
-    _trained: Outcomes  # of all labels that have columns
-    _observed: NodeIds  # nodes that occurred as labels
-    _heads: Heads
+    _model: JointPaths
 
     def __init__(
         self,
@@ -240,29 +227,21 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         rows, weights = used_rows(sample_weight, len(nodes))
         X, nodes = take_rows(X, rows), nodes[rows]
         training, loss = self._training(), self._checked_loss()
-        previous = self._previous()
+        previous, random_state = self._previous(), check_random_state(self.random_state)
+        self._start(target_format)
         observed = target_format.class_ids[np.isin(target_format.class_ids, nodes)]
-        self._start(taxonomy, target_format, observed)
-        sizes = training.sizes(self.n_features_in_, self._heads.n_columns)
+        columns = PathColumns.of(taxonomy, observed)
+        sizes = training.sizes(self.n_features_in_, columns.n_columns)
         X, nodes, weights = training.rows_for(sizes, X, nodes, weights)
-        random_state = check_random_state(self.random_state)
         held_out, fraction = None, training.validation_fraction(sizes)
         if fraction is not None:
             names, closed = taxonomy.node_names[nodes], taxonomy.ancestor_closure[nodes]
             held_out = held_out_rows(names, closed, taxonomy, fraction, random_state)
-        if previous is None:
-            model = JointModel.drawn(sizes, self.activation, X.dtype, random_state)
-        else:
-            self._refuse_other_labels(taxonomy, *previous[1:])
-            model = previous[0].restarted(sizes, self.activation, X.dtype, random_state)
-        self._model = model.fit(
-            X,
-            self._shares(nodes, weights),
-            self._loss_of(loss, nodes, taxonomy, X.dtype),
-            training,
-            held_out,
-        )
-        self.taxonomy_ = taxonomy
+        joint = self._first_joint(training, columns, X.dtype, random_state, previous)
+        shares = self._shares(nodes, weights)
+        path_loss = columns.loss_of(loss, nodes, self.level_weights, X.dtype)
+        joint.fit(X, shares, path_loss, training, held_out)
+        self._store(JointPaths.of_all(columns, joint), taxonomy)
         return self
 
     @available_if(has_batches)
@@ -298,43 +277,39 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         is_first = not hasattr(self, "taxonomy_")
         X = self._features(X, reset=is_first)
         training, loss = self._training(), self._checked_loss()
-        taxonomy = self._start_batches(X, classes, training) if is_first else self.taxonomy_
-        X = X.astype(self._model.network.dtype, copy=False)
+        if is_first:
+            self._start_batches(X, classes, training)
+        model, taxonomy = self._model, self._model.columns.taxonomy
+        X = X.astype(model.joint.network.dtype, copy=False)
         nodes = self._read_known(y, taxonomy)
         check_consistent_length(X, nodes)
         rows, weights = used_rows(sample_weight, len(nodes))
         X, nodes = take_rows(X, rows), nodes[rows]
-        self._model.fit_batch(
-            X,
-            self._shares(nodes, weights),
-            self._loss_of(loss, nodes, taxonomy, X.dtype),
-            training,
-        )
-        self._observed = np.union1d(self._observed, nodes)
-        observed = self._trained.classes[np.isin(self._trained.classes, self._observed)]
-        self._outcomes = Outcomes.of(taxonomy, observed, stops=True)
-        self.taxonomy_ = taxonomy
+        path_loss = model.columns.loss_of(loss, nodes, self.level_weights, X.dtype)
+        model.joint.fit_batch(X, self._shares(nodes, weights), path_loss, training)
+        self._store(model.observing(nodes), taxonomy)
         return self
 
-    def _start_batches(self, X: Any, classes: Any, training: Training) -> Taxonomy:
-        """Start a model of all labels that may occur; return their taxonomy."""
+    def _start_batches(self, X: Any, classes: Any, training: Training) -> None:
+        """Start a model of all labels that may occur."""
         known = self._known_classes(classes)
         _, taxonomy, target_format = read_targets(known, self._given_taxonomy(), self.classes)
-        self._start(taxonomy, target_format, target_format.class_ids)
-        self._observed = np.zeros(0, dtype=np.int32)
-        sizes = training.sizes(self.n_features_in_, self._heads.n_columns)
+        self._start(target_format)
+        columns = PathColumns.of(taxonomy, target_format.class_ids)
         random_state = check_random_state(self.random_state)
-        self._model = JointModel.drawn(sizes, self.activation, X.dtype, random_state)
-        return taxonomy
+        joint = self._first_joint(training, columns, X.dtype, random_state)
+        no_labels = np.zeros(0, dtype=np.int32)
+        self._model = JointPaths(columns, joint, no_labels, columns.outcomes)
 
     def _read_known(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
         """Return the nodes of labels, all of which must have been named in the first call."""
+        known = self._model.columns.outcomes.classes
         nodes = self._format.read(required_target(self, y), taxonomy)
-        is_unknown = ~np.isin(nodes, self._trained.classes)
+        is_unknown = ~np.isin(nodes, known)
         if is_unknown.any():
             label = as_labels(y).tolist()[np.argmax(is_unknown)]
             raise TargetError(
-                f"{label!r} is none of the {len(self._trained.classes)} classes known since the "
+                f"{label!r} is none of the {len(known)} classes known since the "
                 "first call. Pass all labels that may occur as `classes` in the first call to "
                 "partial_fit."
             )
@@ -360,29 +335,18 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         resolve_decoder(self.decoder)  # refused before the model is fitted
         return resolve_loss(self.loss)
 
-    def _previous(self) -> tuple[JointModel, Taxonomy, NodeIds] | None:
-        """Return the last fit to go on from, with its taxonomy and answers, or None."""
-        if self.warm_start and hasattr(self, "taxonomy_"):
-            return self._model, self.taxonomy_, self._trained.answers
-        return None
-
-    def _start(self, taxonomy: Taxonomy, target_format: TargetFormat, observed: NodeIds) -> None:
-        """Forget what was fitted before; store the format and the columns of the labels."""
+    def _start(self, target_format: TargetFormat) -> None:
+        """Forget what was fitted before; store the format of the labels."""
         self.__dict__.pop(
             "taxonomy_", None
         )  # set last: an estimator whose fit fails is not fitted
         self.classes_ = target_format.classes
         self._format = target_format
-        self._trained = self._outcomes = Outcomes.of(taxonomy, observed, stops=True)
-        self._observed = observed
-        self._heads = Heads.of(taxonomy, self._trained)
 
-    def _refuse_other_labels(self, taxonomy: Taxonomy, known: Taxonomy, answers: NodeIds) -> None:
-        if taxonomy != known or not np.array_equal(answers, self._trained.answers):
-            raise ValueError(
-                "warm_start=True goes on from the last fit, which saw other labels. Fit with the "
-                "same labels, or set warm_start=False."
-            )
+    def _store(self, model: JointPaths, taxonomy: Taxonomy) -> None:
+        self._model = model
+        self._outcomes = model.outcomes
+        self.taxonomy_ = taxonomy
 
     def _shares(self, nodes: NodeIds, weights: Floats) -> Floats:
         """Return the share of each row in the loss, by its own weight and that of its class."""
@@ -403,39 +367,23 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             )
         return shares * factors[codes]
 
-    def _loss_of(self, loss: Loss, nodes: NodeIds, taxonomy: Taxonomy, dtype: Any) -> PathLoss:
-        """Return the loss of rows with these labels."""
-        answers = self._trained.answers
-        weights = checked_level_weights(self.level_weights, taxonomy)
-        table = step_weights(loss, self._heads, taxonomy, answers, weights)
-        codes = np.searchsorted(answers, nodes)
-        return PathLoss(table.astype(dtype), codes, self._heads.levels)
-
     # -- predicting -----------------------------------------------------------------------
 
     @property
     def columns_(self) -> tuple[Hashable, ...]:
         """Names of the columns of the last layer: a node, or ``("stop", node)``."""
         check_is_fitted(self, "taxonomy_")
-        names = [self.taxonomy_.nodes[node] for node in self._heads.nodes.tolist()]
+        heads = self._model.columns.heads
+        names = [self.taxonomy_.nodes[node] for node in heads.nodes.tolist()]
         return tuple(
             ("stop", name) if stop else name
-            for name, stop in zip(names, self._heads.stops.tolist(), strict=True)
+            for name, stop in zip(names, heads.stops.tolist(), strict=True)
         )
 
-    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:  # noqa: ARG002
+    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:
         """Yield the node probabilities of blocks of rows that fit in memory."""
         check_is_fitted(self, "taxonomy_")
-        X = self._features(X, reset=False)
-        outcomes = self._outcomes
-        position = np.searchsorted(self._trained.answers, outcomes.answers)
-        columns = self._heads.leaf_columns[position]
-        for block in row_blocks(X.shape[0], _TABLES * self.taxonomy_.n_nodes):
-            rows = take_rows(X, np.arange(block.start, block.stop))
-            logs = log_marginals(self._model.scores(rows), self._heads)[:, columns]
-            # Of the answers observed so far: they alone are possible, and sum to 1.
-            proba = softmax(logs, axis=1)
-            yield AnswerMarginals(self.taxonomy_, outcomes, outcomes.answers, proba)
+        yield from self._model.blocks(self._features(X, reset=False), all_nodes=all_nodes)
 
     def _fitted_decoder(self) -> Decoder:
         decoder = resolve_decoder(self.decoder)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -20,17 +20,17 @@ from sklhier._classifiers.joint_base import (
     held_out_rows,
     used_rows,
 )
-from sklhier._classifiers.set_prediction import TABLES, SetPredictor
+from sklhier._classifiers.set_prediction import SetPredictor
 from sklhier._folds.folds import folds_among
-from sklhier._joint.model import JointModel, Training, checked_level_weights
-from sklhier._joint.set_loss import Loss, SetLoss, resolve_set_loss
+from sklhier._joint.model import JointModel, Training
+from sklhier._joint.set_loss import Loss, resolve_set_loss
+from sklhier._joint.sets import JointSets, SetColumns
 from sklhier._joint.solvers import Solver
-from sklhier._probabilities.consistency import make_consistent
 from sklhier._targets.label_sets import LabelSetFormat, read_label_sets
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
-from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.validation import required_target
 from sklhier.decoders import HeldOutSets, SetDecoder, SetMarginals, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
@@ -149,7 +149,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
     [['bird', 'sea']]
     """
 
-    _columns: NodeIds  # the node of each column that is trained
+    _model: JointSets
 
     def __init__(
         self,
@@ -225,18 +225,18 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         rows, weights = used_rows(sample_weight, closed.shape[0])
         X, closed = take_rows(X, rows), closed[rows]
         folds = self._folds(closed, taxonomy, rows)
-        previous = self._previous()
-        self._start(taxonomy, label_format, np.unique(closed.indices).astype(np.int32))
-        self._live = self._columns
+        training, previous = self._training(), self._previous()
+        self._start(taxonomy, label_format)
+        columns = SetColumns(taxonomy, np.unique(closed.indices).astype(np.int32))
         random_state = check_random_state(self.random_state)
-        training = self._training()
-        model = self._first_model(training, X.dtype, random_state, taxonomy, previous)
-        self._model = self._fit_rows(model, training, X, closed, weights, taxonomy)
+        joint = self._first_joint(training, columns, X.dtype, random_state, previous)
+        self._fit_rows(joint, columns, training, X, closed, weights)
         if self.decoder_.needs_held_out:
+            models = partial(self._first_joint, training, columns, X.dtype, random_state)
             self.decoder_ = self.decoder_.learnt(
-                lambda: self._held_out_sets(folds, training, X, closed, weights, taxonomy)
+                lambda: self._held_out_sets(folds, models, columns, training, X, closed, weights)
             )
-        self.taxonomy_ = taxonomy
+        self._store(JointSets(columns, joint, columns.nodes))
         return self
 
     @available_if(has_batches)
@@ -274,39 +274,37 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         is_first = not hasattr(self, "taxonomy_")
         X = self._features(X, reset=is_first)
         training = self._training()
+        required_target(self, y)
         if is_first:
-            closed, taxonomy = self._start_batches(X, y, classes, training)
+            closed = self._start_batches(X, y, classes, training)
         else:
-            taxonomy = self.taxonomy_
-            closed = self._format.read(required_target(self, y), taxonomy)
+            closed = self._format.read(y, self.taxonomy_)
         self._refuse_thresholds_to_tune()
         check_consistent_length(X, closed)
+        model = self._model
         rows, weights = used_rows(sample_weight, closed.shape[0])
-        X = take_rows(X, rows).astype(self._model.network.dtype, copy=False)
+        X = take_rows(X, rows).astype(model.joint.network.dtype, copy=False)
         closed = closed[rows]
-        self._refuse_unknown(closed, taxonomy)
-        loss = self._loss_of(closed, taxonomy, X.dtype)
-        self._model.fit_batch(X, weights / weights.sum(), loss, training)
-        self._live = np.union1d(self._live, closed.indices).astype(np.int32)
-        self.taxonomy_ = taxonomy
+        self._refuse_unknown(closed)
+        loss = resolve_set_loss(self.loss)
+        set_loss = model.columns.loss_of(loss, closed, self.level_weights, X.dtype)
+        model.joint.fit_batch(X, weights / weights.sum(), set_loss, training)
+        self._store(model.observing(closed.indices))
         return self
 
-    def _start_batches(
-        self, X: Any, y: Any, classes: Any, training: Training
-    ) -> tuple[sparse.csr_array, Taxonomy]:
-        """Start a model of all nodes; return those of each row, and the taxonomy."""
+    def _start_batches(self, X: Any, y: Any, classes: Any, training: Training) -> sparse.csr_array:
+        """Start a model of all nodes; return the nodes of each row."""
         given = self.classes if classes is None else classes
-        closed, taxonomy, label_format = read_label_sets(
-            required_target(self, y), resolve_taxonomy(self.taxonomy), given
-        )
-        self._start(taxonomy, label_format, np.arange(1, taxonomy.n_nodes, dtype=np.int32))
-        self._live = np.zeros(0, dtype=np.int32)
+        closed, taxonomy, label_format = read_label_sets(y, resolve_taxonomy(self.taxonomy), given)
+        self._start(taxonomy, label_format)
+        columns = SetColumns(taxonomy, np.arange(1, taxonomy.n_nodes, dtype=np.int32))
         random_state = check_random_state(self.random_state)
-        self._model = self._first_model(training, X.dtype, random_state, taxonomy)
-        return closed, taxonomy
+        joint = self._first_joint(training, columns, X.dtype, random_state)
+        self._model = JointSets(columns, joint, np.zeros(0, dtype=np.int32))
+        return closed
 
-    def _start(self, taxonomy: Taxonomy, label_format: LabelSetFormat, columns: NodeIds) -> None:
-        """Forget what was fitted before; store the format and the columns of the labels."""
+    def _start(self, taxonomy: Taxonomy, label_format: LabelSetFormat) -> None:
+        """Forget what was fitted before; store the format of the labels and the decoder."""
         self.__dict__.pop(
             "taxonomy_", None
         )  # set last: an estimator whose fit fails is not fitted
@@ -316,33 +314,11 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         self.classes_ = names.astype(str) if one_kind else names
         self.decoder_ = clone(resolve_set_decoder(self.decoder))
         self.decoder_.check_taxonomy(taxonomy)
-        self._columns = columns
 
-    def _previous(self) -> tuple[JointModel, Taxonomy, NodeIds] | None:
-        """Return the last fit to go on from, with its taxonomy and columns, or None."""
-        if self.warm_start and hasattr(self, "taxonomy_"):
-            return self._model, self.taxonomy_, self._columns
-        return None
-
-    def _first_model(
-        self,
-        training: Training,
-        dtype: Any,
-        random_state: np.random.RandomState,
-        taxonomy: Taxonomy,
-        previous: tuple[JointModel, Taxonomy, NodeIds] | None = None,
-    ) -> JointModel:
-        """Return a model to be fitted, with the weights of the last fit or new ones."""
-        sizes = training.sizes(self.n_features_in_, len(self._columns))
-        if previous is None:
-            return JointModel.drawn(sizes, self.activation, dtype, random_state)
-        model, known, columns = previous
-        if taxonomy != known or not np.array_equal(columns, self._columns):
-            raise ValueError(
-                "warm_start=True goes on from the last fit, in which other nodes had samples. "
-                "Fit with the same labels, or set warm_start=False."
-            )
-        return model.restarted(sizes, self.activation, dtype, random_state)
+    def _store(self, model: JointSets) -> None:
+        self._model = model
+        self._live = model.observed
+        self.taxonomy_ = model.columns.taxonomy
 
     def _refuse_thresholds_to_tune(self) -> None:
         if self.decoder_.needs_held_out:
@@ -353,36 +329,33 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
                 "Use fit, or give the threshold as a number.",
             )
 
-    def _refuse_unknown(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> None:
-        unknown = np.setdiff1d(closed.indices, self._columns)
+    def _refuse_unknown(self, closed: sparse.csr_array) -> None:
+        columns = self._model.columns
+        unknown = np.setdiff1d(closed.indices, columns.nodes)
         if unknown.size:
             raise ValueError(
-                f"The node {taxonomy.nodes[unknown[0]]!r} had no sample when `fit` was called, and "
-                "has no column. Start with partial_fit, which gives every node one."
+                f"The node {columns.taxonomy.nodes[unknown[0]]!r} had no sample when `fit` was "
+                "called, and has no column. Start with partial_fit, which gives every node one."
             )
-
-    def _loss_of(self, closed: sparse.csr_array, taxonomy: Taxonomy, dtype: Any) -> SetLoss:
-        """Return the loss of rows with these nodes."""
-        weights = checked_level_weights(self.level_weights, taxonomy).astype(dtype)
-        return SetLoss.of(resolve_set_loss(self.loss), closed, self._columns, weights, taxonomy)
 
     def _fit_rows(
         self,
-        model: JointModel,
+        joint: JointModel,
+        columns: SetColumns,
         training: Training,
         X: Any,
         closed: sparse.csr_array,
         weights: Floats,
-        taxonomy: Taxonomy,
-    ) -> JointModel:
-        """Return the model, fitted to rows."""
-        sizes = model.network.sizes
+    ) -> None:
+        """Fit a model to rows."""
+        sizes, taxonomy = joint.network.sizes, columns.taxonomy
         X, closed, weights = training.rows_for(sizes, X, closed, weights)
-        loss = self._loss_of(closed, taxonomy, X.dtype)
+        loss = resolve_set_loss(self.loss)
+        set_loss = columns.loss_of(loss, closed, self.level_weights, X.dtype)
         held_out, fraction = None, training.validation_fraction(sizes)
         if fraction is not None:
-            held_out = held_out_rows(closed[:, 1:], closed, taxonomy, fraction, model.random_state)
-        return model.fit(X, weights / weights.sum(), loss, training, held_out)
+            held_out = held_out_rows(closed[:, 1:], closed, taxonomy, fraction, joint.random_state)
+        joint.fit(X, weights / weights.sum(), set_loss, training, held_out)
 
     def _folds(
         self, closed: sparse.csr_array, taxonomy: Taxonomy, rows: Rows
@@ -401,25 +374,24 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
     def _held_out_sets(
         self,
         folds: list[tuple[Rows, Rows]],
+        new_model: Callable[[], JointModel],
+        columns: SetColumns,
         training: Training,
         X: Any,
         closed: sparse.csr_array,
         weights: Floats,
-        taxonomy: Taxonomy,
     ) -> Iterator[HeldOutSets]:
         """Fit to the training part of each fold; yield blocks of held-out predictions."""
         for train, test in folds:
             inside, held_out = np.sort(train), np.sort(test)
-            live = np.unique(closed[inside].indices).astype(np.int32)
-            # One stream of random numbers for all folds, after those of the model itself.
-            random_state = self._model.random_state
-            model = self._first_model(training, X.dtype, random_state, taxonomy)
+            joint, of_fold = new_model(), closed[inside]
             self._fit_rows(
-                model, training, take_rows(X, inside), closed[inside], weights[inside], taxonomy
+                joint, columns, training, take_rows(X, inside), of_fold, weights[inside]
             )
-            for block in row_blocks(len(held_out), TABLES * taxonomy.n_nodes):
+            model = JointSets(columns, joint, np.unique(of_fold.indices).astype(np.int32))
+            for block in row_blocks(len(held_out), model.columns_per_row()):
                 rows = held_out[block]
-                marginals = self._marginals_of(take_rows(X, rows), model, live, taxonomy)
+                marginals = model.marginals(take_rows(X, rows))
                 yield HeldOutSets(marginals, sparse.csr_array(closed[rows]), weights[rows])
 
     # -- predicting -----------------------------------------------------------------------
@@ -428,18 +400,8 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
     def columns_(self) -> tuple[Hashable, ...]:
         """Names of the nodes that the columns of the last layer score."""
         check_is_fitted(self, "taxonomy_")
-        return tuple(self.taxonomy_.nodes[node] for node in self._columns.tolist())
+        nodes = self._model.columns.nodes.tolist()
+        return tuple(self.taxonomy_.nodes[node] for node in nodes)
 
     def _set_marginals(self, X: Any) -> SetMarginals:
-        return self._marginals_of(self._known_features(X), self._model, self._live, self.taxonomy_)
-
-    def _marginals_of(
-        self, X: Any, model: JointModel, live: NodeIds, taxonomy: Taxonomy
-    ) -> SetMarginals:
-        """Return the probabilities of the nodes observed so far; those of others are 0."""
-        raw = np.zeros((X.shape[0], taxonomy.n_nodes))
-        raw[:, 0] = 1.0
-        proba = expit(model.scores(X))
-        is_live = np.isin(self._columns, live)
-        raw[:, self._columns[is_live]] = proba[:, is_live]
-        return SetMarginals(taxonomy, raw, make_consistent(raw, taxonomy, "max"))
+        return self._model.marginals(self._known_features(X))
