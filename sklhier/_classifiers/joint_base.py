@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklhier._joint.model import JointModel, Training, takes_batches
 from sklhier._joint.paths import JointPaths
+from sklhier._joint.saved import upgraded
 from sklhier._joint.sets import JointSets
 from sklhier._utils.pickling import restored_state, with_versions
 from sklhier._utils.typing import Floats, Rows
@@ -117,7 +118,7 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
         return with_versions(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(restored_state(self, state))
+        super().__setstate__(upgraded(restored_state(self, state)))
 
     def _gives_probabilities(self) -> bool:
         return True
