@@ -2,6 +2,7 @@
 
 import pickle
 from collections import Counter
+from copy import copy, deepcopy
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,7 @@ from sklhier._joint.path_loss import (
     path_loss,
     soft_labels,
 )
+from sklhier._joint.saved import upgraded
 from sklhier._joint.set_loss import MaxConstraint, node_loss
 from sklhier._joint.solvers import Samples, objective
 from sklhier._probabilities.marginals import Outcomes
@@ -736,13 +738,91 @@ def test_pickle_and_clone(make):
     again = pickle.loads(pickle.dumps(model))
     assert_array_equal(again.predict_node_proba(X), model.predict_node_proba(X))
     again.partial_fit(X, y)
-    copy = clone(model)
-    assert repr(copy) == repr(model)
+    cloned = clone(model)
+    assert repr(cloned) == repr(model)
     with pytest.raises(NotFittedError):
-        copy.predict(X)
+        cloned.predict(X)
     with pytest.raises(NotFittedError):
-        _ = copy.coef_
-    assert_array_equal(copy.fit(X, y).coef_, model.coef_)
+        _ = cloned.coef_
+    assert_array_equal(cloned.fit(X, y).coef_, model.coef_)
+
+
+# Parameters of earlier versions, with their defaults.
+OLD_SETTINGS = {
+    "learning_rate": "adaptive",
+    "learning_rate_init": "auto",
+    "batch_size": "auto",
+    "max_iter": 200,
+    "tol": 1e-4,
+    "early_stopping": False,
+    "validation_fraction": 0.1,
+    "n_iter_no_change": 5,
+}
+
+
+def old_state(model, **params):
+    """Return what an earlier version kept of a model: settings and network as attributes."""
+    state = {**vars(model), **OLD_SETTINGS, "solver": "auto", **params}
+    fitted, history = state.pop("_model"), model._model.joint.history
+    if isinstance(model, MultiHeadClassifier):
+        state |= {"coupling": "additive", "init": "zeros", "soft_label_beta": 10.0}
+        state |= {"_trained": fitted.columns.outcomes, "_seen": fitted.observed}
+        state |= {"_heads": fitted.columns.heads, "_heads_of_levels": None}
+    else:
+        state |= {"_columns": fitted.columns.nodes}
+    return state | {
+        "_network": fitted.joint.network,
+        "_random_state": fitted.joint.random_state,
+        "n_iter_": history.n_iter,
+        "loss_curve_": history.losses,
+        "validation_loss_curve_": history.validation_losses,
+    }
+
+
+def test_earlier_versions_of_paths_are_read():
+    model = joint(loss=HierarchicalCrossEntropy(0.3), solver=LBFGS(max_iter=500)).fit(X, Y)
+    read = MultiHeadClassifier()
+    read.__setstate__(old_state(model, loss="hxe", hxe_alpha=0.3, max_iter=500))
+    assert repr(read) == repr(model)
+    assert_array_equal(read.predict_node_proba(X), model.predict_node_proba(X))
+    assert (read.columns_, read.n_iter_) == (model.columns_, model.n_iter_)
+    assert vars(read).keys() == vars(model).keys()
+    separate = old_state(model, loss="level", hxe_alpha=0.1) | {"coupling": "none"}
+    with pytest.raises(ValueError, match="coupling='none'"):
+        MultiHeadClassifier().__setstate__(separate)
+
+
+def test_earlier_versions_of_sets_are_read():
+    model = joint_sets(loss="cross_entropy", solver=Adam(batch_size=50), random_state=0)
+    model.partial_fit(X, SETS)
+    state = old_state(model, coupling="none", batch_size=50)
+    adam = copy(model._model.joint._adam)
+    adam._n_seen = adam.__dict__.pop("_n_counted")
+    read = MultiHeadMultiLabelClassifier()
+    read.__setstate__(deepcopy(state | {"_adam": adam}))
+    assert repr(read) == repr(model)
+    assert_array_equal(read.predict_node_proba(X), model.predict_node_proba(X))
+    for one in (read, model):
+        one.partial_fit(X, SETS)
+    assert_array_equal(read.coef_, model.coef_)
+
+
+@pytest.mark.parametrize(
+    ("old", "solver"),
+    [
+        ({}, "auto"),
+        ({"tol": 1e-3}, LBFGS(tol=1e-3)),
+        ({"early_stopping": True}, Adam(early_stopping=True)),
+        ({"hidden_layer_sizes": (3,), "tol": 1e-3}, Adam(tol=1e-3)),
+        ({"solver": "lbfgs", "max_iter": 9}, LBFGS(max_iter=9)),
+        ({"solver": "adam"}, Adam()),
+    ],
+)
+def test_earlier_settings_are_those_of_solvers(old, solver):
+    state = {"solver": "auto", "hidden_layer_sizes": (), "coupling": "max", **OLD_SETTINGS, **old}
+    assert repr(upgraded(state)["solver"]) == repr(solver)
+    now = {"solver": "auto", "loss": "level"}
+    assert upgraded(now) is now
 
 
 @pytest.mark.parametrize(

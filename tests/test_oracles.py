@@ -645,12 +645,13 @@ def test_a_product_of_levels_is_one_softmax_of_paths(cases):
     given, expected = case["input"], case["expected"]
     names = list(given["paths"])
     taxonomy, heads, position = heads_of(case, names)
-    scores = np.zeros((1, heads.n_columns))
+    logits = np.zeros((len(heads.levels), heads.n_columns))
     for i, name in enumerate(names):
         for level, step in enumerate(given["paths"][name]):
             column = heads.column_at_level[position[i], level]
-            scores[0, column] = given["head_logits"][str(level + 1)][step]
-    marginals = np.exp(log_marginals(scores, heads))[0]
+            logits[level, column] = given["head_logits"][str(level + 1)][step]
+    # A path that ends early has a logit of its leaf at each of the levels below.
+    marginals = np.exp(log_marginals(logits.sum(axis=0, keepdims=True), heads))[0]
     of_answers = marginals[heads.leaf_columns[position]]
     wanted = [expected["leaf_probs_beta1"][name] for name in names]
     np.testing.assert_allclose(of_answers, wanted, atol=case["tol"])

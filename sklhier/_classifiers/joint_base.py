@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._joint.model import JointModel, Training, takes_batches
+from sklhier._joint.paths import JointPaths
+from sklhier._joint.saved import upgraded
+from sklhier._joint.sets import JointSets
 from sklhier._utils.pickling import restored_state, with_versions
-from sklhier._utils.typing import Floats, Rows
-from sklhier._utils.validation import checked_weights
-from sklhier.model_selection import HierarchicalStratifiedKFold
+from sklhier._utils.typing import Rows
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["JointEstimator", "has_batches", "held_out_rows", "used_rows"]
+__all__ = ["JointEstimator", "has_batches", "held_out_rows"]
 
 _DTYPES = (np.float64, np.float32)
 
@@ -29,15 +31,6 @@ def has_batches(estimator: Any) -> bool:
             f"solver={estimator.solver!r}. Set solver='adam' or 'auto'."
         )
     return True
-
-
-def used_rows(sample_weight: Any, n_rows: int) -> tuple[Rows, Floats]:
-    """Return the rows with a weight above 0, and their weights, 1 each for None."""
-    weights = checked_weights(sample_weight, n_rows)
-    if weights is None:
-        return np.arange(n_rows), np.ones(n_rows)
-    rows = np.flatnonzero(weights)
-    return rows, weights[rows]
 
 
 def held_out_rows(
@@ -88,7 +81,7 @@ def held_out_rows(
 
 
 class JointEstimator(ClassifierMixin, BaseEstimator):
-    """An estimator that holds a :class:`~sklhier._joint.model.JointModel`.
+    """An estimator that holds a joint model.
 
     A subclass stores the parameters in its ``__init__``, and sets ``taxonomy_`` and ``_model``
     when it is fitted.
@@ -98,11 +91,13 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
     hidden_layer_sizes: Any
     activation: str
     solver: Any
+    warm_start: bool
     verbose: int
+    random_state: Any
 
     n_features_in_: int
     taxonomy_: Taxonomy
-    _model: JointModel
+    _model: JointPaths | JointSets
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -113,7 +108,7 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
         return with_versions(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(restored_state(self, state))
+        super().__setstate__(upgraded(restored_state(self, state)))
 
     def _gives_probabilities(self) -> bool:
         return True
@@ -121,10 +116,6 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
     def _features(self, X: Any, *, reset: bool) -> Any:
         """Return X checked, dense or CSR, of a floating dtype."""
         return validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", reset=reset)
-
-    def _known_features(self, X: Any) -> Any:
-        """Return rows whose number of features has been checked."""
-        return check_array(X, accept_sparse="csr", dtype=_DTYPES, order="C", estimator=self)
 
     def _training(self) -> Training:
         """Return the parameters of the model, checked."""
@@ -136,19 +127,46 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
             verbose=self.verbose,
         )
 
-    def _fitted_model(self) -> JointModel:
+    def _previous(self) -> Any:
+        """Return the last fit to go on from, or None."""
+        return self._model if self.warm_start and hasattr(self, "taxonomy_") else None
+
+    def _first_joint(
+        self, training: Training, columns: Any, dtype: Any, random_state: Any, previous: Any = None
+    ) -> JointModel:
+        """Return a model to be fitted, with new weights or those of the last fit.
+
+        Raises
+        ------
+        ValueError
+            If the last fit had other labels, features or hidden layers.
+        """
+        sizes = training.sizes(self.n_features_in_, columns.n_columns)
+        if previous is None:
+            return JointModel.drawn(sizes, training.activation, dtype, random_state)
+        if not columns.matches(previous.columns):
+            raise ValueError(
+                "warm_start=True goes on from the last fit, which saw other labels. Fit with the "
+                "same labels, or set warm_start=False."
+            )
+        joint: JointModel = previous.joint.restarted(
+            sizes, training.activation, dtype, random_state
+        )
+        return joint
+
+    def _fitted_joint(self) -> JointModel:
         check_is_fitted(self, "taxonomy_")
-        return self._model
+        return self._model.joint
 
     @property
     def coefs_(self) -> list[Any]:
         """The weights of each layer, of shape (n_inputs, n_outputs), from the features on."""
-        return self._fitted_model().network.weights
+        return self._fitted_joint().network.weights
 
     @property
     def intercepts_(self) -> list[Any]:
         """The intercepts of each layer, of shape (n_outputs,)."""
-        return self._fitted_model().network.intercepts
+        return self._fitted_joint().network.intercepts
 
     @property
     def coef_(self) -> Any:
@@ -163,17 +181,17 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
     @property
     def n_iter_(self) -> int:
         """Iterations, or passes through the samples, of the last fit and of partial_fit since."""
-        return self._fitted_model().history.n_iter
+        return self._fitted_joint().history.n_iter
 
     @property
     def loss_curve_(self) -> list[float]:
         """The objective after each of them; with Adam its mean during the pass."""
-        return self._fitted_model().history.losses
+        return self._fitted_joint().history.losses
 
     @property
     def validation_loss_curve_(self) -> list[float] | None:
         """The loss of the held-out samples after each pass; None without early stopping."""
-        return self._fitted_model().history.validation_losses
+        return self._fitted_joint().history.validation_losses
 
 
 def _only_layer(layers: list[Any]) -> Any:

@@ -6,42 +6,28 @@ from collections.abc import Hashable, Iterator
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklhier._classifiers.joint_base import (
-    JointEstimator,
-    has_batches,
-    held_out_rows,
-    used_rows,
-)
-from sklhier._classifiers.path_prediction import PathPredictor
-from sklhier._joint.model import JointModel, Training, checked_level_weights
-from sklhier._joint.path_loss import (
-    Heads,
-    Loss,
-    PathLoss,
-    log_marginals,
-    resolve_loss,
-    step_weights,
-)
-from sklhier._joint.solvers import Solver
-from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
-from sklhier._targets.paths import TargetFormat, as_labels, read_targets, resolve_taxonomy
-from sklhier._utils.memory_blocks import row_blocks
+from sklhier._classifiers.joint_base import JointEstimator, has_batches, held_out_rows
+from sklhier._classifiers.path_prediction import PathPredictor, PathTarget
+from sklhier._joint.model import JointModel, Training
+from sklhier._joint.path_loss import Loss, resolve_loss
+from sklhier._joint.paths import JointPaths, PathColumns
+from sklhier._probabilities.marginals import HeldOutPaths
+from sklhier._targets.paths import resolve_taxonomy
+from sklhier._training.trainer import HeldOutPass
+from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
-from sklhier._utils.typing import Floats, NodeIds
-from sklhier._utils.validation import check_choice, required_target
+from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.validation import check_choice, checked_weights, required_target, used_rows
 from sklhier.decoders import Decoder, resolve_decoder
-from sklhier.exceptions import TargetError
+from sklhier.objectives import Solver
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["MultiHeadClassifier"]
-
-_TABLES = 6  # tables of all nodes of a block of rows that are in memory at the same time
 
 
 class MultiHeadClassifier(PathPredictor, JointEstimator):
@@ -93,6 +79,10 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         Whether to start from the weights of the last fit; labels and features must be the same.
     decoder : str or Decoder, default="best_path"
         How node probabilities become answers, as in :class:`HierarchicalClassifier`.
+    cv : int, splitter or iterable, default=None
+        Folds for a decoder with a parameter that is tuned out-of-fold; the model is fitted once more
+        for each. A number, None for 5, means that many folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     classes : array-like, default=None
         What integer codes in `y` stand for, as in :class:`HierarchicalClassifier`.
     verbose : int, default=0
@@ -166,10 +156,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
     array([['n2', 'n2.1']], dtype=object)
     """
 
-    _outcomes: Outcomes  # of the labels observed so far
-    _trained: Outcomes  # of all labels that have columns
-    _observed: NodeIds  # nodes that occurred as labels
-    _heads: Heads
+    _model: JointPaths
 
     def __init__(
         self,
@@ -184,6 +171,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         class_weight: Any = None,
         warm_start: bool = False,
         decoder: str | Decoder = "best_path",
+        cv: Any = None,
         classes: Any = None,
         verbose: int = 0,
         random_state: Any = None,
@@ -198,6 +186,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.decoder = decoder
+        self.cv = cv
         self.classes = classes
         self.verbose = verbose
         self.random_state = random_state
@@ -232,37 +221,37 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             For a parameter out of its range, weights of levels that are not as many as levels, and
             with ``warm_start`` if labels or features are others than before.
         """
+        with unchanged_on_error(self):
+            return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         X = self._features(X, reset=True)
-        nodes, taxonomy, target_format = read_targets(
+        target, nodes = PathTarget.read(
             required_target(self, y), self._given_taxonomy(), self.classes
         )
         check_consistent_length(X, nodes)
-        rows, weights = used_rows(sample_weight, len(nodes))
+        weights = checked_weights(sample_weight, len(nodes))
+        rows = used_rows(weights, len(nodes))
+        weights = np.ones(len(rows)) if weights is None else weights[rows]
+        decoder, loss = resolve_decoder(self.decoder), resolve_loss(self.loss)
+        splits = target.splitter(self.cv, nodes, {})(rows) if decoder.needs_tuning else []
         X, nodes = take_rows(X, rows), nodes[rows]
-        training, loss = self._training(), self._checked_loss()
-        previous = self._previous()
-        observed = target_format.class_ids[np.isin(target_format.class_ids, nodes)]
-        self._start(taxonomy, target_format, observed)
-        sizes = training.sizes(self.n_features_in_, self._heads.n_columns)
-        X, nodes, weights = training.rows_for(sizes, X, nodes, weights)
-        random_state = check_random_state(self.random_state)
-        held_out, fraction = None, training.validation_fraction(sizes)
-        if fraction is not None:
-            names, closed = taxonomy.node_names[nodes], taxonomy.ancestor_closure[nodes]
-            held_out = held_out_rows(names, closed, taxonomy, fraction, random_state)
-        if previous is None:
-            model = JointModel.drawn(sizes, self.activation, X.dtype, random_state)
-        else:
-            self._refuse_other_labels(taxonomy, *previous[1:])
-            model = previous[0].restarted(sizes, self.activation, X.dtype, random_state)
-        self._model = model.fit(
-            X,
-            self._shares(nodes, weights),
-            self._loss_of(loss, nodes, taxonomy, X.dtype),
-            training,
-            held_out,
-        )
-        self.taxonomy_ = taxonomy
+        training, random_state = self._training(), check_random_state(self.random_state)
+        class_ids = target.format.class_ids
+
+        def train(member: int, inside: Rows, previous: Any = None) -> JointPaths:  # noqa: ARG001
+            columns = PathColumns.of(target.taxonomy, class_ids[np.isin(class_ids, nodes[inside])])
+            joint = self._first_joint(training, columns, X.dtype, random_state, previous)
+            own = take_rows(X, inside), nodes[inside], weights[inside]
+            return self._fit_rows(joint, columns, training, loss, *own, target)
+
+        everything = np.arange(len(rows))
+        fitted = train(0, everything, self._previous())
+        if decoder.needs_tuning:
+            held_out = HeldOutPass(train, everything, splits, keep=False)
+            decoder = decoder.tuned(lambda: _held_out_paths(held_out, X, nodes, weights))
+        self._tuned_decoder = decoder if decoder is not self.decoder else None
+        self._store(target, fitted)
         return self
 
     @available_if(has_batches)
@@ -295,50 +284,40 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         ValueError
             If features are sparse in one call and dense in another.
         """
+        with unchanged_on_error(self):
+            return self._partial_fit(X, y, classes, sample_weight)
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
-        X = self._features(X, reset=is_first)
-        training, loss = self._training(), self._checked_loss()
-        taxonomy = self._start_batches(X, classes, training) if is_first else self.taxonomy_
-        X = X.astype(self._model.network.dtype, copy=False)
-        nodes = self._read_known(y, taxonomy)
+        X, training = self._features(X, reset=is_first), self._training()
+        resolve_decoder(self.decoder)  # refused before the model is fitted
+        loss = resolve_loss(self.loss)
+        if is_first:
+            known = self._known_classes(classes)
+            target, _ = PathTarget.read(known, self._given_taxonomy(), self.classes)
+            model = self._unfitted(target, training, X.dtype)
+        else:
+            target, model = self._target, self._model
+        known = model.columns.outcomes.classes
+        nodes = target.read_batch(required_target(self, y), known)
         check_consistent_length(X, nodes)
-        rows, weights = used_rows(sample_weight, len(nodes))
-        X, nodes = take_rows(X, rows), nodes[rows]
-        self._model.fit_batch(
-            X,
-            self._shares(nodes, weights),
-            self._loss_of(loss, nodes, taxonomy, X.dtype),
-            training,
-        )
-        self._observed = np.union1d(self._observed, nodes)
-        observed = self._trained.classes[np.isin(self._trained.classes, self._observed)]
-        self._outcomes = Outcomes.of(taxonomy, observed, stops=True)
-        self.taxonomy_ = taxonomy
+        weights = checked_weights(sample_weight, len(nodes))
+        rows = used_rows(weights, len(nodes))
+        weights = np.ones(len(rows)) if weights is None else weights[rows]
+        X = take_rows(X, rows).astype(model.joint.network.dtype, copy=False)
+        nodes = nodes[rows]
+        path_loss = model.columns.loss_of(loss, nodes, self.level_weights, X.dtype)
+        model.joint.fit_batch(X, self._shares(nodes, weights, target), path_loss, training)
+        self._tuned_decoder = None
+        self._store(target, model.observing(nodes))
         return self
 
-    def _start_batches(self, X: Any, classes: Any, training: Training) -> Taxonomy:
-        """Start a model of all labels that may occur; return their taxonomy."""
-        known = self._known_classes(classes)
-        _, taxonomy, target_format = read_targets(known, self._given_taxonomy(), self.classes)
-        self._start(taxonomy, target_format, target_format.class_ids)
-        self._observed = np.zeros(0, dtype=np.int32)
-        sizes = training.sizes(self.n_features_in_, self._heads.n_columns)
+    def _unfitted(self, target: PathTarget, training: Training, dtype: Any) -> JointPaths:
+        """Return a model of all labels that may occur, which has seen no sample."""
+        columns = PathColumns.of(target.taxonomy, target.format.class_ids)
         random_state = check_random_state(self.random_state)
-        self._model = JointModel.drawn(sizes, self.activation, X.dtype, random_state)
-        return taxonomy
-
-    def _read_known(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
-        """Return the nodes of labels, all of which must have been named in the first call."""
-        nodes = self._format.read(required_target(self, y), taxonomy)
-        is_unknown = ~np.isin(nodes, self._trained.classes)
-        if is_unknown.any():
-            label = as_labels(y).tolist()[np.argmax(is_unknown)]
-            raise TargetError(
-                f"{label!r} is none of the {len(self._trained.classes)} classes known since the "
-                "first call. Pass all labels that may occur as `classes` in the first call to "
-                "partial_fit."
-            )
-        return nodes
+        joint = self._first_joint(training, columns, dtype, random_state)
+        return JointPaths(columns, joint, np.zeros(0, dtype=np.int32), columns.outcomes)
 
     def _given_taxonomy(self) -> Taxonomy | None:
         given = resolve_taxonomy(self.taxonomy)
@@ -356,40 +335,40 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return list(taxonomy.leaves)
 
-    def _checked_loss(self) -> Loss:
-        resolve_decoder(self.decoder)  # refused before the model is fitted
-        return resolve_loss(self.loss)
+    def _store(self, target: PathTarget, model: JointPaths) -> None:
+        self._target = target
+        self._model = model
+        self.classes_ = target.format.classes
+        self.taxonomy_ = target.taxonomy
 
-    def _previous(self) -> tuple[JointModel, Taxonomy, NodeIds] | None:
-        """Return the last fit to go on from, with its taxonomy and answers, or None."""
-        if self.warm_start and hasattr(self, "taxonomy_"):
-            return self._model, self.taxonomy_, self._trained.answers
-        return None
+    def _fit_rows(
+        self,
+        joint: JointModel,
+        columns: PathColumns,
+        training: Training,
+        loss: Loss,
+        X: Any,
+        nodes: NodeIds,
+        weights: Floats,
+        target: PathTarget,
+    ) -> JointPaths:
+        """Return a model fitted to rows."""
+        sizes, taxonomy = joint.network.sizes, columns.taxonomy
+        X, nodes, weights = training.rows_for(sizes, X, nodes, weights)
+        held_out, fraction = None, training.validation_fraction(sizes)
+        if fraction is not None:
+            names, closed = taxonomy.node_names[nodes], taxonomy.ancestor_closure[nodes]
+            held_out = held_out_rows(names, closed, taxonomy, fraction, joint.random_state)
+        path_loss = columns.loss_of(loss, nodes, self.level_weights, X.dtype)
+        joint.fit(X, self._shares(nodes, weights, target), path_loss, training, held_out)
+        return JointPaths.of_all(columns, joint)
 
-    def _start(self, taxonomy: Taxonomy, target_format: TargetFormat, observed: NodeIds) -> None:
-        """Forget what was fitted before; store the format and the columns of the labels."""
-        self.__dict__.pop(
-            "taxonomy_", None
-        )  # set last: an estimator whose fit fails is not fitted
-        self.classes_ = target_format.classes
-        self._format = target_format
-        self._trained = self._outcomes = Outcomes.of(taxonomy, observed, stops=True)
-        self._observed = observed
-        self._heads = Heads.of(taxonomy, self._trained)
-
-    def _refuse_other_labels(self, taxonomy: Taxonomy, known: Taxonomy, answers: NodeIds) -> None:
-        if taxonomy != known or not np.array_equal(answers, self._trained.answers):
-            raise ValueError(
-                "warm_start=True goes on from the last fit, which saw other labels. Fit with the "
-                "same labels, or set warm_start=False."
-            )
-
-    def _shares(self, nodes: NodeIds, weights: Floats) -> Floats:
+    def _shares(self, nodes: NodeIds, weights: Floats, target: PathTarget) -> Floats:
         """Return the share of each row in the loss, by its own weight and that of its class."""
         shares: Floats = weights / weights.sum()
         if self.class_weight is None:
             return shares
-        class_ids = self._format.class_ids
+        class_ids, classes = target.format.class_ids, target.format.classes
         codes = np.argsort(class_ids)[np.searchsorted(np.sort(class_ids), nodes)]
         if isinstance(self.class_weight, str):
             check_choice("class_weight", self.class_weight, ["balanced"])
@@ -398,18 +377,8 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             mean = weights.sum() / present.sum()
             factors = np.divide(mean, counts, out=np.ones(len(class_ids)), where=present)
         else:
-            factors = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=self.classes_[codes]
-            )
+            factors = compute_class_weight(self.class_weight, classes=classes, y=classes[codes])
         return shares * factors[codes]
-
-    def _loss_of(self, loss: Loss, nodes: NodeIds, taxonomy: Taxonomy, dtype: Any) -> PathLoss:
-        """Return the loss of rows with these labels."""
-        answers = self._trained.answers
-        weights = checked_level_weights(self.level_weights, taxonomy)
-        table = step_weights(loss, self._heads, taxonomy, answers, weights)
-        codes = np.searchsorted(answers, nodes)
-        return PathLoss(table.astype(dtype), codes, self._heads.levels)
 
     # -- predicting -----------------------------------------------------------------------
 
@@ -417,27 +386,24 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
     def columns_(self) -> tuple[Hashable, ...]:
         """Names of the columns of the last layer: a node, or ``("stop", node)``."""
         check_is_fitted(self, "taxonomy_")
-        names = [self.taxonomy_.nodes[node] for node in self._heads.nodes.tolist()]
+        heads = self._model.columns.heads
+        names = [self.taxonomy_.nodes[node] for node in heads.nodes.tolist()]
         return tuple(
             ("stop", name) if stop else name
-            for name, stop in zip(names, self._heads.stops.tolist(), strict=True)
+            for name, stop in zip(names, heads.stops.tolist(), strict=True)
         )
 
-    def _marginals(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:  # noqa: ARG002
-        """Yield the node probabilities of blocks of rows that fit in memory."""
-        check_is_fitted(self, "taxonomy_")
-        X = self._features(X, reset=False)
-        outcomes = self._outcomes
-        position = np.searchsorted(self._trained.answers, outcomes.answers)
-        columns = self._heads.leaf_columns[position]
-        for block in row_blocks(X.shape[0], _TABLES * self.taxonomy_.n_nodes):
-            rows = take_rows(X, np.arange(block.start, block.stop))
-            logs = log_marginals(self._model.scores(rows), self._heads)[:, columns]
-            # Of the answers observed so far: they alone are possible, and sum to 1.
-            proba = softmax(logs, axis=1)
-            yield AnswerMarginals(self.taxonomy_, outcomes, outcomes.answers, proba)
+    def _prepared(self, X: Any) -> Any:
+        return self._features(X, reset=False)
 
-    def _fitted_decoder(self) -> Decoder:
-        decoder = resolve_decoder(self.decoder)
-        check_is_fitted(self, "taxonomy_")
-        return decoder
+
+def _held_out_paths(
+    held_out: HeldOutPass[JointPaths], X: Any, nodes: NodeIds, weights: Floats
+) -> Iterator[HeldOutPaths]:
+    """Yield blocks of held-out samples with their marginals."""
+    for fold in held_out.folds():
+        start = 0
+        for marginals in fold.models(0).blocks(take_rows(X, fold.left_out)):
+            rows = fold.left_out[start : start + marginals.n_rows]
+            start += marginals.n_rows
+            yield HeldOutPaths(marginals, nodes[rows], weights[rows])

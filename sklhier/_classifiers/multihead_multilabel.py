@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -18,23 +15,25 @@ from sklhier._classifiers.joint_base import (
     JointEstimator,
     has_batches,
     held_out_rows,
-    used_rows,
 )
-from sklhier._classifiers.set_prediction import TABLES, SetPredictor
-from sklhier._folds.folds import folds_among
-from sklhier._joint.model import JointModel, Training, checked_level_weights
-from sklhier._joint.set_loss import Loss, SetLoss, resolve_set_loss
-from sklhier._joint.solvers import Solver
-from sklhier._probabilities.consistency import make_consistent
-from sklhier._targets.label_sets import LabelSetFormat, read_label_sets
-from sklhier._targets.paths import resolve_taxonomy
+from sklhier._classifiers.set_prediction import (
+    SetPredictor,
+    SetTarget,
+    fitted_decoder,
+    refuse_tuning,
+)
+from sklhier._joint.model import JointModel, Training
+from sklhier._joint.set_loss import Loss, resolve_set_loss
+from sklhier._joint.sets import JointSets, SetColumns
+from sklhier._training.marginals import observed_nodes
+from sklhier._training.trainer import HeldOutPass
 from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
-from sklhier._utils.typing import Floats, NodeIds, Rows
-from sklhier._utils.validation import required_target
-from sklhier.decoders import HeldOutSets, SetDecoder, SetMarginals, resolve_set_decoder
-from sklhier.exceptions import IncompatiblePartsError
-from sklhier.model_selection import HierarchicalStratifiedKFold
+from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.validation import checked_weights, required_target, used_rows
+from sklhier.decoders import HeldOutSets, SetDecoder
+from sklhier.objectives import Solver
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["MultiHeadMultiLabelClassifier"]
@@ -149,7 +148,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
     [['bird', 'sea']]
     """
 
-    _columns: NodeIds  # the node of each column that is trained
+    _model: JointSets
 
     def __init__(
         self,
@@ -217,26 +216,33 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
             For a parameter out of its range, weights of levels that are not as many as levels, and
             with ``warm_start`` if nodes or features are others than before.
         """
+        with unchanged_on_error(self):
+            return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         X = self._features(X, reset=True)
-        closed, taxonomy, label_format = read_label_sets(
-            required_target(self, y), resolve_taxonomy(self.taxonomy), self.classes
-        )
+        target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
         check_consistent_length(X, closed)
-        rows, weights = used_rows(sample_weight, closed.shape[0])
+        weights = checked_weights(sample_weight, closed.shape[0])
+        rows = used_rows(weights, closed.shape[0])
+        weights = np.ones(len(rows)) if weights is None else weights[rows]
+        decoder = fitted_decoder(self.decoder, target.taxonomy)
+        splits = target.splitter(self.cv, closed, {})(rows) if decoder.needs_tuning else []
         X, closed = take_rows(X, rows), closed[rows]
-        folds = self._folds(closed, taxonomy, rows)
-        previous = self._previous()
-        self._start(taxonomy, label_format, np.unique(closed.indices).astype(np.int32))
-        self._live = self._columns
-        random_state = check_random_state(self.random_state)
-        training = self._training()
-        model = self._first_model(training, X.dtype, random_state, taxonomy, previous)
-        self._model = self._fit_rows(model, training, X, closed, weights, taxonomy)
-        if self.decoder_.needs_tuning:
-            self.decoder_ = self.decoder_.tuned(
-                lambda: self._held_out_sets(folds, training, X, closed, weights, taxonomy)
-            )
-        self.taxonomy_ = taxonomy
+        training, random_state = self._training(), check_random_state(self.random_state)
+        columns = SetColumns(target.taxonomy, observed_nodes(closed))
+        joint = self._first_joint(training, columns, X.dtype, random_state, self._previous())
+        fitted = self._fit_rows(joint, columns, training, X, closed, weights)
+
+        def train(member: int, inside: Rows) -> JointSets:  # noqa: ARG001
+            first = self._first_joint(training, columns, X.dtype, random_state)
+            own = take_rows(X, inside)
+            return self._fit_rows(first, columns, training, own, closed[inside], weights[inside])
+
+        if decoder.needs_tuning:
+            held_out = HeldOutPass(train, np.arange(len(rows)), splits, keep=False)
+            decoder = decoder.tuned(lambda: _held_out_sets(held_out, X, closed, weights))
+        self._store(target, fitted, decoder)
         return self
 
     @available_if(has_batches)
@@ -271,156 +277,69 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         ValueError
             If features are sparse in one call and dense in another.
         """
+        with unchanged_on_error(self):
+            return self._partial_fit(X, y, classes, sample_weight)
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
-        X = self._features(X, reset=is_first)
-        training = self._training()
+        X, training = self._features(X, reset=is_first), self._training()
+        y = required_target(self, y)
         if is_first:
-            closed, taxonomy = self._start_batches(X, y, classes, training)
+            given = self.classes if classes is None else classes
+            target, closed = SetTarget.read(y, self.taxonomy, given)
+            model = self._unfitted(target.taxonomy, training, X.dtype)
+            decoder = fitted_decoder(self.decoder, target.taxonomy)
         else:
-            taxonomy = self.taxonomy_
-            closed = self._format.read(required_target(self, y), taxonomy)
-        self._refuse_thresholds_to_tune()
+            target, model, decoder = self._target, self._model, self.decoder_
+            closed = target.read_batch(y)
+        refuse_tuning(decoder)
         check_consistent_length(X, closed)
-        rows, weights = used_rows(sample_weight, closed.shape[0])
-        X = take_rows(X, rows).astype(self._model.network.dtype, copy=False)
+        weights = checked_weights(sample_weight, closed.shape[0])
+        rows = used_rows(weights, closed.shape[0])
+        weights = np.ones(len(rows)) if weights is None else weights[rows]
+        X = take_rows(X, rows).astype(model.joint.network.dtype, copy=False)
         closed = closed[rows]
-        self._refuse_unknown(closed, taxonomy)
-        loss = self._loss_of(closed, taxonomy, X.dtype)
-        self._model.fit_batch(X, weights / weights.sum(), loss, training)
-        self._live = np.union1d(self._live, closed.indices).astype(np.int32)
-        self.taxonomy_ = taxonomy
+        _refuse_unknown(closed, model.columns)
+        loss = resolve_set_loss(self.loss)
+        set_loss = model.columns.loss_of(loss, closed, self.level_weights, X.dtype)
+        model.joint.fit_batch(X, weights / weights.sum(), set_loss, training)
+        self._store(target, model.observing(closed.indices), decoder)
         return self
 
-    def _start_batches(
-        self, X: Any, y: Any, classes: Any, training: Training
-    ) -> tuple[sparse.csr_array, Taxonomy]:
-        """Start a model of all nodes; return those of each row, and the taxonomy."""
-        given = self.classes if classes is None else classes
-        closed, taxonomy, label_format = read_label_sets(
-            required_target(self, y), resolve_taxonomy(self.taxonomy), given
-        )
-        self._start(taxonomy, label_format, np.arange(1, taxonomy.n_nodes, dtype=np.int32))
-        self._live = np.zeros(0, dtype=np.int32)
+    def _unfitted(self, taxonomy: Taxonomy, training: Training, dtype: Any) -> JointSets:
+        """Return a model of all nodes that has seen no sample."""
+        columns = SetColumns(taxonomy, np.arange(1, taxonomy.n_nodes, dtype=np.int32))
         random_state = check_random_state(self.random_state)
-        self._model = self._first_model(training, X.dtype, random_state, taxonomy)
-        return closed, taxonomy
+        joint = self._first_joint(training, columns, dtype, random_state)
+        return JointSets(columns, joint, np.zeros(0, dtype=np.int32))
 
-    def _start(self, taxonomy: Taxonomy, label_format: LabelSetFormat, columns: NodeIds) -> None:
-        """Forget what was fitted before; store the format and the columns of the labels."""
-        self.__dict__.pop(
-            "taxonomy_", None
-        )  # set last: an estimator whose fit fails is not fitted
-        self._format = label_format
-        names = taxonomy.node_names[label_format.class_ids]
-        one_kind = all(isinstance(name, str) for name in names.tolist())
-        self.classes_ = names.astype(str) if one_kind else names
-        self.decoder_ = clone(resolve_set_decoder(self.decoder))
-        self.decoder_.check_taxonomy(taxonomy)
-        self._columns = columns
-
-    def _previous(self) -> tuple[JointModel, Taxonomy, NodeIds] | None:
-        """Return the last fit to go on from, with its taxonomy and columns, or None."""
-        if self.warm_start and hasattr(self, "taxonomy_"):
-            return self._model, self.taxonomy_, self._columns
-        return None
-
-    def _first_model(
-        self,
-        training: Training,
-        dtype: Any,
-        random_state: np.random.RandomState,
-        taxonomy: Taxonomy,
-        previous: tuple[JointModel, Taxonomy, NodeIds] | None = None,
-    ) -> JointModel:
-        """Return a model to be fitted, with the weights of the last fit or new ones."""
-        sizes = training.sizes(self.n_features_in_, len(self._columns))
-        if previous is None:
-            return JointModel.drawn(sizes, self.activation, dtype, random_state)
-        model, known, columns = previous
-        if taxonomy != known or not np.array_equal(columns, self._columns):
-            raise ValueError(
-                "warm_start=True goes on from the last fit, in which other nodes had samples. "
-                "Fit with the same labels, or set warm_start=False."
-            )
-        return model.restarted(sizes, self.activation, dtype, random_state)
-
-    def _refuse_thresholds_to_tune(self) -> None:
-        if self.decoder_.needs_tuning:
-            raise IncompatiblePartsError.needs(
-                self.decoder_,
-                "all samples at once, to learn from out-of-fold predictions",
-                "partial_fit sees them in batches",
-                "Use fit, or give the threshold as a number.",
-            )
-
-    def _refuse_unknown(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> None:
-        unknown = np.setdiff1d(closed.indices, self._columns)
-        if unknown.size:
-            raise ValueError(
-                f"The node {taxonomy.nodes[unknown[0]]!r} had no sample when `fit` was called, and "
-                "has no column. Start with partial_fit, which gives every node one."
-            )
-
-    def _loss_of(self, closed: sparse.csr_array, taxonomy: Taxonomy, dtype: Any) -> SetLoss:
-        """Return the loss of rows with these nodes."""
-        weights = checked_level_weights(self.level_weights, taxonomy).astype(dtype)
-        return SetLoss.of(resolve_set_loss(self.loss), closed, self._columns, weights, taxonomy)
+    def _store(self, target: SetTarget, model: JointSets, decoder: SetDecoder) -> None:
+        self._target = target
+        self._model = model
+        self.decoder_ = decoder
+        self.classes_ = target.classes
+        self.taxonomy_ = target.taxonomy
 
     def _fit_rows(
         self,
-        model: JointModel,
+        joint: JointModel,
+        columns: SetColumns,
         training: Training,
         X: Any,
         closed: sparse.csr_array,
         weights: Floats,
-        taxonomy: Taxonomy,
-    ) -> JointModel:
-        """Return the model, fitted to rows."""
-        sizes = model.network.sizes
+    ) -> JointSets:
+        """Return a model fitted to rows."""
+        observed, taxonomy = observed_nodes(closed), columns.taxonomy
+        sizes = joint.network.sizes
         X, closed, weights = training.rows_for(sizes, X, closed, weights)
-        loss = self._loss_of(closed, taxonomy, X.dtype)
+        loss = resolve_set_loss(self.loss)
+        set_loss = columns.loss_of(loss, closed, self.level_weights, X.dtype)
         held_out, fraction = None, training.validation_fraction(sizes)
         if fraction is not None:
-            held_out = held_out_rows(closed[:, 1:], closed, taxonomy, fraction, model.random_state)
-        return model.fit(X, weights / weights.sum(), loss, training, held_out)
-
-    def _folds(
-        self, closed: sparse.csr_array, taxonomy: Taxonomy, rows: Rows
-    ) -> list[tuple[Rows, Rows]]:
-        """Return the folds for thresholds, as positions within the used rows."""
-        if not resolve_set_decoder(self.decoder).needs_tuning:
-            return []
-        cv = 3 if self.cv is None else self.cv
-        samples = np.zeros((len(rows), 1))
-        if isinstance(cv, Integral):
-            splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=taxonomy)
-            return list(splitter.split(samples, closed[:, 1:]))
-        indicator = closed[:, 1:].astype(np.int8).toarray()
-        return folds_among(cv, rows, int(rows[-1]) + 1, indicator, {})
-
-    def _held_out_sets(
-        self,
-        folds: list[tuple[Rows, Rows]],
-        training: Training,
-        X: Any,
-        closed: sparse.csr_array,
-        weights: Floats,
-        taxonomy: Taxonomy,
-    ) -> Iterator[HeldOutSets]:
-        """Fit to the training part of each fold; yield blocks of held-out predictions."""
-        for train, test in folds:
-            inside, held_out = np.sort(train), np.sort(test)
-            live = np.unique(closed[inside].indices).astype(np.int32)
-            # One stream of random numbers for all folds, after those of the model itself.
-            random_state = self._model.random_state
-            model = self._first_model(training, X.dtype, random_state, taxonomy)
-            self._fit_rows(
-                model, training, take_rows(X, inside), closed[inside], weights[inside], taxonomy
-            )
-            for block in row_blocks(len(held_out), TABLES * taxonomy.n_nodes):
-                rows = held_out[block]
-                marginals = self._marginals_of(take_rows(X, rows), model, live, taxonomy)
-                yield HeldOutSets(marginals, sparse.csr_array(closed[rows]), weights[rows])
+            held_out = held_out_rows(closed[:, 1:], closed, taxonomy, fraction, joint.random_state)
+        joint.fit(X, weights / weights.sum(), set_loss, training, held_out)
+        return JointSets(columns, joint, observed)
 
     # -- predicting -----------------------------------------------------------------------
 
@@ -428,18 +347,29 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
     def columns_(self) -> tuple[Hashable, ...]:
         """Names of the nodes that the columns of the last layer score."""
         check_is_fitted(self, "taxonomy_")
-        return tuple(self.taxonomy_.nodes[node] for node in self._columns.tolist())
+        nodes = self._model.columns.nodes.tolist()
+        return tuple(self.taxonomy_.nodes[node] for node in nodes)
 
-    def _set_marginals(self, X: Any) -> SetMarginals:
-        return self._marginals_of(self._known_features(X), self._model, self._live, self.taxonomy_)
+    def _prepared(self, X: Any) -> Any:
+        return self._features(X, reset=False)
 
-    def _marginals_of(
-        self, X: Any, model: JointModel, live: NodeIds, taxonomy: Taxonomy
-    ) -> SetMarginals:
-        """Return the probabilities of the nodes observed so far; those of others are 0."""
-        raw = np.zeros((X.shape[0], taxonomy.n_nodes))
-        raw[:, 0] = 1.0
-        proba = expit(model.scores(X))
-        is_live = np.isin(self._columns, live)
-        raw[:, self._columns[is_live]] = proba[:, is_live]
-        return SetMarginals(taxonomy, raw, make_consistent(raw, taxonomy, "max"))
+
+def _refuse_unknown(closed: sparse.csr_array, columns: SetColumns) -> None:
+    unknown = np.setdiff1d(closed.indices, columns.nodes)
+    if unknown.size:
+        raise ValueError(
+            f"The node {columns.taxonomy.nodes[unknown[0]]!r} had no sample when `fit` was "
+            "called, and has no column. Start with partial_fit, which gives every node one."
+        )
+
+
+def _held_out_sets(
+    held_out: HeldOutPass[JointSets], X: Any, closed: sparse.csr_array, weights: Floats
+) -> Iterator[HeldOutSets]:
+    """Yield blocks of held-out samples with their probabilities."""
+    for fold in held_out.folds():
+        model = fold.models(0)
+        for block in row_blocks(len(fold.left_out), model.columns_per_row()):
+            rows = fold.left_out[block]
+            marginals = model.marginals(take_rows(X, rows))
+            yield HeldOutSets(marginals, sparse.csr_array(closed[rows]), weights[rows])

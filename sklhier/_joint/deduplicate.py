@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
 from sklhier._utils.typing import Floats, Rows
 
 __all__ = ["deduplicate_rows"]
-
-_TABLES = 4  # integer tables of a block that are in memory at the same time
 
 
 def deduplicate_rows(X: Any, labels: Any, weights: Floats) -> tuple[Any, Any, Floats]:
@@ -75,7 +73,7 @@ def _keys(table: Any, seed: np.uint64) -> Any:
     )
     if isinstance(table, np.ndarray):
         keys = np.empty(len(table), dtype=np.uint64)
-        for block in row_blocks(len(table), _TABLES * table.shape[1]):
+        for block in row_blocks(len(table), numbers_per_row("hashes", table.shape[1])):
             keys[block] = _mixed(column_hashes ^ _bits(table[block])).sum(axis=1, dtype=np.uint64)
         return keys
     hashes = _mixed(column_hashes[table.indices] ^ _bits(table.data))
@@ -101,7 +99,7 @@ def _same_rows(table: Any, some: Rows, others: Rows) -> bool:
     """Whether rows at two lists of positions are equal, pair by pair."""
     return all(
         np.array_equal(one, other)
-        for block in row_blocks(len(some), _TABLES * table.shape[1])
+        for block in row_blocks(len(some), numbers_per_row("hashes", table.shape[1]))
         for one, other in zip(
             _parts(table[some[block]]), _parts(table[others[block]]), strict=True
         )

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
 from sklhier._joint.network import Network
-from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.warning import warn_caller
@@ -34,7 +34,6 @@ __all__ = [
     "objective",
 ]
 
-_TABLES = 5  # score tables of a block of rows that are in memory at the same time
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 _BATCH = 128
 # A sparse feature takes a step only in batches that have it: fewer steps, and so larger ones.
@@ -79,7 +78,7 @@ class Samples:
     def value(self, network: Network) -> float:
         """Return the weighted sum of the losses."""
         total = 0.0
-        for block in row_blocks(self.n_rows, _TABLES * network.sizes[-1]):
+        for block in row_blocks(self.n_rows, numbers_per_row("gradients", network.sizes[-1])):
             rows = np.arange(block.start, block.stop)
             losses, _ = self.loss(network.scores(take_rows(self.X, rows)), rows)
             total += float(self.weights[rows] @ losses)
@@ -140,7 +139,7 @@ def objective(network: Network, samples: Samples, alpha: float) -> tuple[float, 
     arrays = [alpha * weights for weights in network.weights]
     total = network.with_arrays([*arrays, *map(np.zeros_like, network.intercepts)])
     value = alpha * half_square(network)
-    for block in row_blocks(samples.n_rows, _TABLES * network.sizes[-1]):
+    for block in row_blocks(samples.n_rows, numbers_per_row("gradients", network.sizes[-1])):
         rows = np.arange(block.start, block.stop)
         values = network.layers(take_rows(samples.X, rows))
         losses, slopes = samples.loss(values[-1], rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -31,7 +31,9 @@ from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier.strategies import HeldOut, Memberships, SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["FitReport", "HeldOutPass", "PathTrainer", "SetTrainer", "fit_models"]
+__all__ = ["FitReport", "Fold", "HeldOutPass", "PathTrainer", "SetTrainer", "fit_models"]
+
+T = TypeVar("T")  # what is fitted to a fold
 
 _REPORT_DTYPE = np.dtype(
     [
@@ -95,7 +97,7 @@ class FitReport:
         return records
 
 
-class HeldOutPass:
+class HeldOutPass(Generic[T]):
     """The models of all folds, fitted once whatever reads their held-out predictions.
 
     Parameters
@@ -111,20 +113,20 @@ class HeldOutPass:
     """
 
     def __init__(
-        self, train: Callable[[int, Rows], Models], rows: Rows, folds: Splits, *, keep: bool
+        self, train: Callable[[int, Rows], T], rows: Rows, folds: Splits, *, keep: bool
     ) -> None:
         self._train = train
         self._rows = rows
         self._folds = folds
-        self._kept: dict[tuple[int, int], Models] | None = {} if keep else None
+        self._kept: dict[tuple[int, int], T] | None = {} if keep else None
 
-    def folds(self) -> Iterator[_Fold]:
+    def folds(self) -> Iterator[Fold[T]]:
         """Yield the folds, whose models are fitted when they are asked for."""
         for number, (train, test) in enumerate(self._folds):
             inside, left_out = self._rows[np.sort(train)], self._rows[np.sort(test)]
-            yield _Fold(inside, left_out, partial(self._models, number, inside))
+            yield Fold(inside, left_out, partial(self._models, number, inside))
 
-    def _models(self, number: int, inside: Rows, member: int) -> Models:
+    def _models(self, number: int, inside: Rows, member: int) -> T:
         if self._kept is None:
             return self._train(member, inside)
         if (number, member) not in self._kept:
@@ -133,7 +135,7 @@ class HeldOutPass:
 
 
 @dataclass(frozen=True)
-class _Fold:
+class Fold(Generic[T]):
     """One fold of a pass.
 
     Attributes
@@ -146,7 +148,7 @@ class _Fold:
 
     inside: Rows
     left_out: Rows
-    models: Callable[[int], Models]
+    models: Callable[[int], T]
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,7 @@ class PathTrainer(_Trainer):
         return self._train(member, strategy.plan(taxonomy, outcomes, nodes), rows, router)
 
     def held_out_scores(
-        self, held_out: HeldOutPass, strategy: Strategy, member: int
+        self, held_out: HeldOutPass[Models], strategy: Strategy, member: int
     ) -> Iterator[HeldOut]:
         """Yield blocks of held-out samples with the scores of one part of the strategy."""
         for fold in held_out.folds():
@@ -285,7 +287,7 @@ class PathTrainer(_Trainer):
                 yield HeldOut(outcomes, scores, self.nodes[part], self._weights_of(part))
 
     def held_out_marginals(
-        self, held_out: HeldOutPass, strategy: Strategy
+        self, held_out: HeldOutPass[Models], strategy: Strategy
     ) -> Iterator[HeldOutPaths]:
         """Yield blocks of held-out samples with the marginals of the whole strategy."""
         for fold in held_out.folds():
@@ -318,7 +320,7 @@ class SetTrainer(_Trainer):
         return self._train(member, problems, rows)
 
     def held_out_marginals(
-        self, held_out: HeldOutPass, strategy: SetStrategy, consistency: str
+        self, held_out: HeldOutPass[Models], strategy: SetStrategy, consistency: str
     ) -> Iterator[HeldOutSets]:
         """Yield blocks of held-out samples with the probabilities of the whole strategy."""
         for fold in held_out.folds():
