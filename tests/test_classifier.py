@@ -690,7 +690,7 @@ def test_rows_of_weight_zero_are_left_out():
 def test_bad_parameters():
     X, y = data(12)
     for params, match in (
-        ({"strategy": "per_child"}, "`strategy` is"),
+        ({"strategy": "per_child"}, "`strategy` must be"),
         ({"decoder": "greedy"}, "`decoder` is"),
         ({"taxonomy": DIAMOND}, "needs a tree.*'Z' has the parents 'P', 'S'"),
         ({"taxonomy": {"a": "A"}}, "`taxonomy` is a Taxonomy"),
@@ -718,13 +718,21 @@ def test_features_that_changed_and_unfitted_use():
         model.predict(frame[:0])
 
 
-def test_what_fails_to_fit_is_not_fitted():
+def test_a_failing_call_changes_nothing():
     X, y = data()
-    model = HierarchicalClassifier(GaussianNB(), taxonomy=RAGGED).fit(X, y)
+    model = HierarchicalClassifier(Fails(), taxonomy=RAGGED)
     with pytest.raises(LocalFitError):
-        model.set_params(estimator=Fails()).fit(X, y)
+        model.fit(X, y)
     with pytest.raises(NotFittedError):
         model.predict(X)
+    model.set_params(estimator=GaussianNB()).fit(X, y)
+    before, state = model.predict_proba(X), dict(vars(model))
+    with pytest.raises(TargetError):
+        model.fit(X[:, :1], ["no label"] * len(y))
+    assert vars(model) == state
+    with pytest.raises(LocalFitError):
+        model.set_params(estimator=Fails()).fit(X[:, :2], y)
+    assert_array_equal(model.set_params(estimator=GaussianNB()).predict_proba(X), before)
 
 
 def test_parameters_of_the_default_estimator():
@@ -846,7 +854,7 @@ def test_one_number_that_is_no_probability_is_refused(bad, cell):
     table = model.predict_node_proba(X[:3])
     assert_array_equal(model.decode(table), model.predict(X[:3]))
     table[cell] = bad
-    with pytest.raises(ValueError, match="node_proba holds probabilities"):
+    with pytest.raises(ValueError, match="`node_proba` must hold probabilities"):
         model.decode(table)
 
 

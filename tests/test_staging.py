@@ -9,6 +9,7 @@ from generators import features, labelled_trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from private import local_models
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -30,7 +31,7 @@ from sklhier.exceptions import (
     RareClassWarning,
 )
 from sklhier.model_selection import leakage_report
-from sklhier.staging import Chain, resolve_chain
+from sklhier.staging import Chain, Routing
 from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
 
 RAGGED = TAXONOMIES["ragged"]
@@ -439,6 +440,13 @@ def held_out_top(X, y):
     return top, proba
 
 
+class Everywhere(Routing):
+    """All samples go to all nodes."""
+
+    def sends(self, proba):
+        return np.ones(proba.shape, dtype=bool)
+
+
 class Witness(GaussianNB):
     """GaussianNB that remembers what it was fitted to."""
 
@@ -481,7 +489,7 @@ def test_weights_are_held_out_probabilities():
 
 def test_no_routing_shows_all_rows():
     X, y = data()
-    fitted = model(Witness(), routing="none", chain="proba").fit(X, y)
+    fitted = model(Witness(), routing=Everywhere(), chain="proba").fit(X, y)
     for key in ("A", "A1", "B1"):
         seen, codes, _ = fitted.estimators_[key].seen_
         assert len(seen) == len(y)
@@ -491,7 +499,7 @@ def test_no_routing_shows_all_rows():
 
 def test_labels_that_stop_at_a_node_are_no_strangers_there():
     X, y = data(labels=np.array([*"abcdef", "A1", "A"]))
-    fitted = model(Witness(), routing="none").fit(X, y)
+    fitted = model(Witness(), routing=Everywhere()).fit(X, y)
     seen, codes, _ = fitted.estimators_["A1"].seen_
     rows = rows_of(X, seen)
     assert not (y[rows] == "A1").any()
@@ -503,7 +511,7 @@ def test_labels_that_stop_at_a_node_are_no_strangers_there():
     case=labelled_trees(),
     strategy=st.sampled_from([PerParent(), PerParent(stop="learn"), PerNode(), PerLevel()]),
     chain=st.sampled_from([None, "proba", "log_proba"]),
-    routing=st.sampled_from(["filter", "predicted", "weight", "none"]),
+    routing=st.sampled_from(["filter", "predicted", "weight", Everywhere()]),
 )
 def test_any_combination_is_coherent(case, strategy, chain, routing):
     taxonomy, y, seed = case
@@ -536,7 +544,7 @@ def test_any_combination_is_coherent(case, strategy, chain, routing):
 def test_routing_lets_lower_models_correct_upper_ones():
     X, y = data(600, seed=5)
     plain = model(DecisionTreeClassifier(max_depth=3, random_state=0)).fit(X[:400], y[:400])
-    routed = model(DecisionTreeClassifier(max_depth=3, random_state=0), routing="none").fit(
+    routed = model(DecisionTreeClassifier(max_depth=3, random_state=0), routing=Everywhere()).fit(
         X[:400], y[:400]
     )
     tops = DEEP.to_levels(y[400:].tolist())[:, 0]
@@ -545,18 +553,18 @@ def test_routing_lets_lower_models_correct_upper_ones():
         return np.mean(fitted.predict_levels(X[400:])[:, 0] == tops)
 
     assert first(routed) >= first(plain)
-    model_at_a = routed._models[DEEP.id("A")]
-    assert model_at_a.share_here == pytest.approx(4 / 6, abs=0.01)
+    model_at_a = local_models(routed)["A"]
+    assert model_at_a.positive_share == pytest.approx(4 / 6, abs=0.01)
 
 
 def test_models_that_rule_everything_out_leave_an_answer():
     X, y = noise(60)
-    fitted = model(Memory(), routing="none").fit(X, y)
+    fitted = model(Memory(), routing=Everywhere()).fit(X, y)
     assert np.isfinite(fitted.predict_proba(X + 0.3)).all()
     assert_array_equal(fitted.predict(X), y)
 
 
-@pytest.mark.parametrize("routing", ["none", "predicted"])
+@pytest.mark.parametrize("routing", [Everywhere(), "predicted"])
 def test_evidence_of_models_that_know_strangers_reaches_the_nodes_above(routing):
     """Answers are in proportion to what all models on their paths say, however the top decides."""
     X, y = data(seed=3)
@@ -615,7 +623,7 @@ def test_rows_of_weight_zero_are_in_no_fold():
 
 def test_only_partitions_are_folds():
     X, y = data()
-    with pytest.raises(ValueError, match="never or more than once"):
+    with pytest.raises(ValueError, match="in no test part or in several"):
         model(chain="proba", cv=ShuffleSplit(3, random_state=0)).fit(X, y)
 
 
@@ -646,11 +654,13 @@ def test_refusals():
             "models above each other",
         ),
         ({"chain": "probability"}, ValueError, "'proba', 'log_proba'"),
-        ({"chain": Chain(see="sibling")}, ValueError, "`see` is one of"),
+        ({"chain": Chain(see="sibling")}, ValueError, "`see` must be one of"),
         ({"chain": Chain(scale=0)}, ValueError, "`scale` must be a finite number above 0"),
-        ({"routing": "all"}, ValueError, "`routing` is one of"),
-        ({"routing": "none", "strategy": "per_level"}, IncompatiblePartsError, "routing='filter'"),
-        ({"routing": "none", "strategy": "ensemble"}, IncompatiblePartsError, "routing='filter'"),
+        ({"routing": "all"}, ValueError, "`routing` must be a Routing object or one of"),
+        *(
+            ({"routing": "weight", "strategy": name}, IncompatiblePartsError, "routing='filter'")
+            for name in ("per_level", "ensemble")
+        ),
         ({"chain": "decision"}, IncompatiblePartsError, "decision_function"),
         ({"chain": "proba", "estimator": LinearSVC()}, IncompatiblePartsError, "predict_proba"),
         (
@@ -661,7 +671,7 @@ def test_refusals():
     ]:
         with pytest.raises(error, match=match):
             model().set_params(**params).fit(X, y)
-    for params in ({"chain": "proba"}, {"routing": "none"}):
+    for params in ({"chain": "proba"}, {"routing": Everywhere()}):
         with pytest.raises(AttributeError) as found:
             model(**params).partial_fit(X, y)
         assert "Use fit" in str(found.value.__cause__)

@@ -283,7 +283,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         if not any(models):
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
-        self._trained = strategy.outcomes(target.taxonomy, trainer.observed(rows))
+        self._observed = trainer.observed(rows)
+        self._trained = strategy.outcomes(target.taxonomy, self._observed)
         self._model = PathModels(
             strategy,
             models,

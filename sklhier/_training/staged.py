@@ -369,8 +369,10 @@ class _FoldProblem:
         else:
             known, own = np.unique(codes, return_inverse=True)
             learnt = outcomes[known]
+            # Without any sample of the problem all outcomes are equally probable.
+            even = known if len(known) else np.arange(len(outcomes))
             constants = np.zeros(len(outcomes))
-            constants[known if len(known) else slice(None)] = 1 / max(len(known), 1)
+            constants[even] = 1 / len(even)
         if len(learnt) < 2:
             return cls(positions, None, known, constants, is_multi_output)
         weights = None if problem.weights is None else problem.weights[is_inside]
