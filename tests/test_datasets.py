@@ -445,7 +445,7 @@ def test_text_classes_can_be_learnt():
         ),
         ({"imbalance": -1}, r"`imbalance` must be a finite number at least 0, got -1"),
         ({"imbalance": np.nan}, r"`imbalance` must be a finite number at least 0, got nan"),
-        ({"inner_node_labels": 1.5}, r"inner_node_labels .* at least 0 and at most 1, got 1\.5"),
+        ({"inner_node_labels": 1.5}, r"inner_node_labels` .* at least 0 and at most 1, got 1\.5"),
         ({"random_state": "seed"}, r"'seed' cannot be used to seed"),
     ],
 )
@@ -487,7 +487,7 @@ def test_a_dag_is_refused(make):
             {"mean_length": 0.5},
             "must be a finite number at least 1, got 0.5",
         ),
-        (GENERATORS[1], {"topic_share": 2}, "topic_share .* at least 0 and at most 1, got 2"),
+        (GENERATORS[1], {"topic_share": 2}, "topic_share` .* at least 0 and at most 1, got 2"),
         (
             GENERATORS[1],
             {"output": "tfidf"},

@@ -434,7 +434,7 @@ def test_what_binarize_refuses():
         RAGGED.binarize([["a", "x"], ["y", "x"]])
     with pytest.raises(TargetError, match=r"10 nodes of taxonomy.nodes.*got 3 columns"):
         RAGGED.inverse_binarize(np.eye(3))
-    with pytest.raises(TargetError, match="nothing but 0 and 1; "):
+    with pytest.raises(TargetError, match="only 0 and 1, got "):
         RAGGED.inverse_binarize(np.full((1, 10), 0.5))
     with pytest.raises(TargetError, match=r"shape \(10,\)"):
         RAGGED.inverse_binarize(np.zeros(10))

@@ -233,7 +233,7 @@ def test_bad_taxonomies_name_the_culprit():
     raises("got 3", Taxonomy.from_paths, ["a", 3], error=TargetError)
     raises("gap in its path", Taxonomy.from_levels, [["a", None, "b"]], error=TargetError)
     raises("label of row 1 is missing", Taxonomy.from_levels, [["a"], [None]], error=TargetError)
-    raises("Row 0 is no path", Taxonomy.from_levels, ["ab"], error=TargetError)
+    raises("Row 0 must be a list of steps", Taxonomy.from_levels, ["ab"], error=TargetError)
 
 
 def test_a_cycle_below_the_root_is_shown_without_the_way_to_it():
