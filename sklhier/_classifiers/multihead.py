@@ -337,9 +337,8 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
 
     def _start(self, target_format: TargetFormat) -> None:
         """Forget what was fitted before; store the format of the labels."""
-        self.__dict__.pop(
-            "taxonomy_", None
-        )  # set last: an estimator whose fit fails is not fitted
+        # Set last: an estimator whose fit fails is not fitted.
+        self.__dict__.pop("taxonomy_", None)
         self.classes_ = target_format.classes
         self._format = target_format
 

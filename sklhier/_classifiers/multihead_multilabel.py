@@ -305,9 +305,8 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
 
     def _start(self, taxonomy: Taxonomy, label_format: LabelSetFormat) -> None:
         """Forget what was fitted before; store the format of the labels and the decoder."""
-        self.__dict__.pop(
-            "taxonomy_", None
-        )  # set last: an estimator whose fit fails is not fitted
+        # Set last: an estimator whose fit fails is not fitted.
+        self.__dict__.pop("taxonomy_", None)
         self._format = label_format
         names = taxonomy.node_names[label_format.class_ids]
         one_kind = all(isinstance(name, str) for name in names.tolist())
