@@ -22,7 +22,7 @@ from sklhier.objectives import Adam
 
 TEXTS = ("clinc150", "newsgroups20")
 TABLES = ("imclef07a",)
-_MOST_FEATURES = 100_000  # for hidden layers: a million words would take gigabytes
+_MOST_FEATURES = 100_000  # for hidden layers and L-BFGS: a million words would take gigabytes
 
 
 def _joint(taxonomy: Any, **params: Any) -> MultiHeadClassifier:
@@ -50,16 +50,14 @@ def _models(data: tables.Folds, kind: str) -> dict[str, Callable[[], Any]]:
     if kind == "text":
         tuned = {"alpha": 1e-6, "solver": Adam(early_stopping=True)}
     n_rows = len(data.splits[0][0])
-    joint: dict[str, Callable[[], Any]] = {
-        "joint": lambda: _joint(taxonomy, **tuned),
-        "separate heads": lambda: _separate_heads(taxonomy, tuned["alpha"], n_rows),
-    }
+    joint: dict[str, Callable[[], Any]] = {"joint": lambda: _joint(taxonomy, **tuned)}
     if data.X.shape[1] <= _MOST_FEATURES:
         hidden = {
             "hidden_layer_sizes": (200,),
             "solver": Adam(early_stopping=True),
             "alpha": 1e-6,
         }
+        joint["separate heads"] = lambda: _separate_heads(taxonomy, tuned["alpha"], n_rows)
         joint["joint, 200 hidden"] = lambda: _joint(taxonomy, **hidden)
     return local | joint
 

@@ -38,7 +38,7 @@ def upgraded(state: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        For separate heads of the levels, which the joint model has no more.
+        For separate heads of the levels, ``coupling="none"`` of one path, which this version lacks.
     """
     if "max_iter" not in state:
         return state

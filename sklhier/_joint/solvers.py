@@ -36,15 +36,14 @@ __all__ = [
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 _BATCH = 128
-# A sparse feature takes a step only in batches that have it: fewer steps, and so larger ones.
-_RATE_OF_SPARSE, _RATE_OF_DENSE = 0.03, 0.003
-_SLOWER = 5.0  # by what the adaptive learning rate is divided
+_RATE_OF_SPARSE, _RATE_OF_DENSE = 0.03, 0.003  # what "auto" stands for
+_SLOWER = 5.0  # divisor of the adaptive learning rate
 _SLOWEST = 0.03  # share of the first learning rate at which it stops
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What is learnt from.
+    """Training rows, their weights and their loss.
 
     Attributes
     ----------
@@ -217,6 +216,7 @@ class _Moments:
         self._clock += 1
         _mix(self._first, gradient, _BETA_1)
         _mix(self._second, gradient * gradient, _BETA_2)
+        # Both means start at 0; the clock says how much that still counts.
         scale = np.sqrt(self._second)
         scale /= np.sqrt(1 - _BETA_2**self._clock)
         scale += _EPSILON
@@ -226,7 +226,7 @@ class _Moments:
 
 
 class _RowMoments:
-    """The same for an array of which each gradient knows only some rows.
+    """Running means for an array of which each gradient has only some rows.
 
     Each row has a clock of its own, and the mean square is one for all rows of a column: a row that
     seldom occurs, and so has small gradients, takes small steps.
@@ -248,6 +248,7 @@ class _RowMoments:
         square = np.einsum("ij,ij->j", gradient, gradient) / len(rows)
         _mix(self._second, square, _BETA_2)
         scale = np.sqrt(self._second / (1 - _BETA_2**self._clock)) + _EPSILON
+        # The first mean of a row has seen as many gradients as the row has occurred.
         rates = rate / (1 - _BETA_1 ** self._clocks[rows])
         first *= rates.astype(first.dtype)[:, None]
         first /= scale
@@ -263,8 +264,8 @@ class AdamState:
     """Adam [1]_ between two mini-batches; it changes only weights of sparse features that occur.
 
     The weights of a sparse feature, a row of the first layer, take a step only in the batches in
-    which the feature occurs. What the penalty adds to their gradient is divided by how probable that
-    is, so that on average it is the whole penalty's. Running mean squares are kept for each column
+    which the feature occurs. The penalty's part of their gradient is divided by the probability of
+    that, so that on average it is the whole penalty's. Running mean squares are kept for each column
     of that layer rather than for each weight, as in [2]_: with one for each, a word that occurs
     once would move as far as a common one, which costs accuracy, and memory.
 
