@@ -9,6 +9,8 @@ from sklhier._classifiers.hierarchical import HierarchicalClassifier
 from sklhier._classifiers.multihead import MultiHeadClassifier
 from sklhier._classifiers.multihead_multilabel import MultiHeadMultiLabelClassifier
 from sklhier._classifiers.multilabel import HierarchicalMultiLabelClassifier
+from sklhier._utils.moved import remember_former_places
+from sklhier._utils.pickling import published
 from sklhier._version import __version__
 from sklhier.taxonomy import Taxonomy
 
@@ -20,3 +22,6 @@ __all__ = [
     "Taxonomy",
     "__version__",
 ]
+
+published(globals())
+remember_former_places()

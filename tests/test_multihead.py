@@ -30,6 +30,7 @@ from sklhier import (
     MultiHeadMultiLabelClassifier,
     Taxonomy,
 )
+from sklhier._classifiers.saved_joint import upgraded
 from sklhier._joint import deduplicate
 from sklhier._joint.deduplicate import deduplicate_rows
 from sklhier._joint.network import ACTIVATIONS, Network
@@ -42,7 +43,6 @@ from sklhier._joint.path_loss import (
     path_loss,
     soft_labels,
 )
-from sklhier._joint.saved import upgraded
 from sklhier._joint.set_loss import MaxConstraint, node_loss
 from sklhier._joint.solvers import Samples, objective
 from sklhier._probabilities.marginals import Outcomes

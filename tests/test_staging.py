@@ -31,7 +31,7 @@ from sklhier.exceptions import (
     RareClassWarning,
 )
 from sklhier.model_selection import leakage_report
-from sklhier.staging import Chain, Routing
+from sklhier.staging import Chain, Routing, resolve_chain
 from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
 
 RAGGED = TAXONOMIES["ragged"]

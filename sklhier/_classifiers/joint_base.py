@@ -9,10 +9,10 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklhier._classifiers.saved_joint import upgraded
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._joint.model import JointModel, Training, takes_batches
 from sklhier._joint.paths import JointPaths
-from sklhier._joint.saved import upgraded
 from sklhier._joint.sets import JointSets
 from sklhier._utils.pickling import restored_state, with_versions
 from sklhier._utils.typing import Rows

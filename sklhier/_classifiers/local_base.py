@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from sklhier._classifiers.saved import upgraded_local
+from sklhier._classifiers.saved_local import upgraded
 from sklhier._local import linear_fit
 from sklhier._local.base_estimators import (
     PREFIX,
@@ -343,7 +343,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return with_versions(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(upgraded_local(restored_state(self, state)))
+        super().__setstate__(upgraded(restored_state(self, state)))
 
     def _gives_probabilities(self) -> bool:
         return gives_probabilities(self)

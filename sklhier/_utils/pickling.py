@@ -12,9 +12,20 @@ from sklhier._utils.warning import warn_caller
 from sklhier._version import __version__
 from sklhier.exceptions import VersionWarning
 
-__all__ = ["restored_state", "unchanged_on_error", "with_versions"]
+__all__ = ["published", "restored_state", "unchanged_on_error", "with_versions"]
 
 _KEY = "_saved_with"  # no estimator has an attribute of this name
+
+
+def published(namespace: dict[str, Any]) -> None:
+    """Let the public classes of a package carry its name, and not that of a private module.
+
+    Saved files name the module of each class in them, and private modules move.
+    """
+    for name in namespace["__all__"]:
+        public = namespace[name]
+        if isinstance(public, type) and "._" in public.__module__:
+            public.__module__ = namespace["__name__"]
 
 
 def with_versions(state: dict[str, Any]) -> dict[str, Any]:

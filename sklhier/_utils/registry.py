@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Part", "Registry"]
+__all__ = ["Part", "Registry", "register_in"]
 
 
 class Part(Protocol):
@@ -31,7 +31,7 @@ class Registry(Generic[P]):
 
     def __init__(self, parameter: str, interface: type[P]) -> None:
         self._parameter = parameter
-        self._interface = interface
+        self.interface = interface
         self._by_name: dict[str, Callable[[], P]] = {}
 
     def names(self) -> list[str]:
@@ -51,7 +51,7 @@ class Registry(Generic[P]):
             known = self._by_name.get(name, part)
             if getattr(known, "__qualname__", None) != part.__qualname__:
                 raise ValueError(
-                    f"`name` must be a new name for a {self._interface.__name__}, got {name!r}, "
+                    f"`name` must be a new name for a {self.interface.__name__}, got {name!r}, "
                     f"which stands for {known!r}."
                 )
             self._by_name[name] = part
@@ -69,10 +69,24 @@ class Registry(Generic[P]):
         """
         if isinstance(part, str) and part in self._by_name:
             part = self._by_name[part]()
-        if not isinstance(part, self._interface):
+        if not isinstance(part, self.interface):
             raise ValueError(
-                f"`{self._parameter}` must be a {self._interface.__name__} object or one of "
+                f"`{self._parameter}` must be a {self.interface.__name__} object or one of "
                 f"{self.names()}, got {part!r}."
             )
         part.check()
         return part
+
+
+def register_in(
+    registries: Iterable[Registry[Any]], name: str
+) -> Callable[[type[Any]], type[Any]]:
+    """Return a class decorator that enters a class wherever it has the interface."""
+
+    def enter(part: type[Any]) -> type[Any]:
+        for registry in registries:
+            if issubclass(part, registry.interface):
+                registry.register(name)(part)
+        return part
+
+    return enter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Self
 
@@ -14,7 +15,7 @@ from sklhier._utils.typing import NodeIds
 __all__ = ["Decoder"]
 
 
-class Decoder(BaseEstimator):
+class Decoder(BaseEstimator, ABC):
     """A rule that turns node probabilities into one node for each row; it keeps no state.
 
     A subclass stores its parameters in ``__init__``, like every scikit-learn object, so that
@@ -37,6 +38,7 @@ class Decoder(BaseEstimator):
     needs_probabilities: ClassVar[bool] = False
     gives_sets: ClassVar[bool] = False
 
+    @abstractmethod
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the answers.
 
@@ -50,7 +52,6 @@ class Decoder(BaseEstimator):
         nodes : ndarray of int32, shape (n_rows,)
             Ids of nodes; 0, the root, stands for no answer.
         """
-        raise NotImplementedError
 
     def decode_sets(self, marginals: Marginals) -> sparse.csr_array:
         """Return the answers of a decoder that gives sets.

@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 from sklhier._probabilities.marginals import Marginals
 from sklhier._utils.typing import Floats, NodeIds
 from sklhier.decoders._base import Decoder
+from sklhier.decoders._registry import register
 from sklhier.decoders._search import Objective, beam_search, best_answers
 
 __all__ = ["Beam", "BestPath", "top_answers"]
@@ -52,6 +53,7 @@ def top_answers(marginals: Marginals, k: int) -> tuple[NodeIds, Floats]:
     return answers[order], np.take_along_axis(proba, order, axis=1)
 
 
+@register("best_path")
 class BestPath(Decoder):
     """The answer with the largest probability, by branch and bound from the top.
 
@@ -78,6 +80,7 @@ class BestPath(Decoder):
         return top_answers(marginals, 1)[0][:, 0]
 
 
+@register("beam")
 class Beam(Decoder):
     """The best of the answers that a beam search finds.
 

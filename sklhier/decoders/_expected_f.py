@@ -9,6 +9,7 @@ from scipy.special import gammaln
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.typing import Floats, Rows
+from sklhier.decoders._registry import register
 from sklhier.decoders._set_base import SetDecoder, closed_above
 
 __all__ = ["ExpectedF1"]
@@ -16,6 +17,7 @@ __all__ = ["ExpectedF1"]
 _MOST = 256  # nodes of a row that are treated exactly
 
 
+@register("expected_f1")
 class ExpectedF1(SetDecoder):
     """The set with the largest expected F1 of a sample, if its nodes were independent.
 

@@ -13,6 +13,7 @@ from sklhier._utils.typing import Floats, Integers, NodeIds, Rows
 from sklhier._utils.validation import check_choice, check_number
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._level_weighted import add_along_paths
+from sklhier.decoders._registry import register
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["HierarchicalF"]
@@ -20,6 +21,7 @@ __all__ = ["HierarchicalF"]
 ANSWERS = ("node", "leaf", "set")
 
 
+@register("hierarchical_f")
 class HierarchicalF(Decoder):
     r"""The answer with the largest expected hierarchical F of a sample.
 

@@ -9,6 +9,7 @@ import numpy as np
 from sklhier._probabilities.marginals import Marginals, Outcomes
 from sklhier._utils.typing import Floats, NodeIds, NodeWeight
 from sklhier.decoders._base import Decoder
+from sklhier.decoders._registry import register
 from sklhier.decoders._search import Objective, best_answers
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._node_weights import read_node_weight
@@ -16,6 +17,7 @@ from sklhier.taxonomy._node_weights import read_node_weight
 __all__ = ["LevelWeighted"]
 
 
+@register("level_weighted")
 class LevelWeighted(Decoder):
     r"""The answer with the largest expected weight of right nodes less wrong ones.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Self
 
@@ -16,7 +17,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["SetDecoder", "closed_above"]
 
 
-class SetDecoder(BaseEstimator):
+class SetDecoder(BaseEstimator, ABC):
     """A rule that turns node probabilities into a set of nodes for each row; it keeps no state.
 
     Attributes
@@ -45,6 +46,7 @@ class SetDecoder(BaseEstimator):
         """Whether :meth:`tuned` has to set a parameter from held-out samples."""
         return False
 
+    @abstractmethod
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the answers.
 
@@ -58,7 +60,6 @@ class SetDecoder(BaseEstimator):
         closed : csr_array of float64, shape (n_rows, n_nodes)
             1 for the nodes of each answer, which holds all their ancestors, the root left out.
         """
-        raise NotImplementedError
 
     def tuned(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:  # noqa: ARG002
         """Return the decoder with its parameters tuned on held-out samples.

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier._utils.typing import Floats, Integers, Rows
 from sklhier._utils.validation import check_choice, check_number, check_probability
+from sklhier.decoders._registry import register
 from sklhier.decoders._set_base import SetDecoder, closed_above
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._node_weights import read_node_values
@@ -25,6 +26,7 @@ _N_BINS = 500  # of probabilities, when a threshold is looked for
 SCOPES = ("global", "level", "node")
 
 
+@register("threshold")
 class SetThreshold(SetDecoder):
     """All nodes whose probability exceeds a threshold, with their ancestors.
 

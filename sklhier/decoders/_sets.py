@@ -11,12 +11,14 @@ from sklearn.utils import check_scalar
 
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._utils.validation import check_number, check_probability
+from sklhier.decoders._registry import register
 from sklhier.decoders._set_base import SetDecoder, closed_above
 from sklhier.taxonomy._max_closure import best_closed_sets
 
 __all__ = ["MaximumClosure", "TopLabels"]
 
 
+@register("maximum_closure")
 class MaximumClosure(SetDecoder):
     r"""The closed set of nodes with the largest sum of log-odds.
 
@@ -64,6 +66,7 @@ class MaximumClosure(SetDecoder):
         return best_closed_sets(gains, marginals.taxonomy)
 
 
+@register("top_labels")
 class TopLabels(SetDecoder):
     """The most probable leaves, a fixed number for each row, with their ancestors.
 

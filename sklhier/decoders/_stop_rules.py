@@ -9,6 +9,7 @@ from sklhier._utils.typing import Floats, NodeIds, NodeWeight
 from sklhier._utils.validation import check_number, check_probability
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import top_answers
+from sklhier.decoders._registry import register
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._node_weights import read_node_values
 
@@ -24,6 +25,7 @@ def _information(values: NodeWeight, taxonomy: Taxonomy, name: str) -> Floats:
     return np.concatenate([[0.0], read_node_values(values, taxonomy, name, levels=True)])
 
 
+@register("information_threshold")
 class InformationThreshold(Decoder):
     """The most informative node whose probability exceeds a threshold.
 
@@ -81,6 +83,7 @@ class InformationThreshold(Decoder):
         return np.argmax(best, axis=1).astype(np.int32)
 
 
+@register("darts")
 class Darts(Decoder):
     r"""The node with the best trade-off between information and probability.
 
@@ -137,6 +140,7 @@ class Darts(Decoder):
         return np.argmax(expected, axis=1).astype(np.int32)
 
 
+@register("climbing")
 class Climbing(Decoder):
     """The lowest node above the most probable answer whose probability exceeds a threshold.
 

@@ -8,10 +8,12 @@ from sklhier._probabilities.marginals import Marginals
 from sklhier._utils.typing import NodeIds
 from sklhier._utils.validation import check_probability
 from sklhier.decoders._base import Decoder
+from sklhier.decoders._registry import register
 
 __all__ = ["Threshold"]
 
 
+@register("threshold")
 class Threshold(Decoder):
     """The deepest node whose probability exceeds a threshold.
 

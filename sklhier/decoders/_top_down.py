@@ -7,11 +7,13 @@ import numpy as np
 from sklhier._probabilities.marginals import Marginals
 from sklhier._utils.typing import NodeIds
 from sklhier.decoders._base import Decoder
+from sklhier.decoders._registry import register
 from sklhier.taxonomy import _graph as ops
 
 __all__ = ["TopDown"]
 
 
+@register("top_down")
 class TopDown(Decoder):
     """The node at the end of a greedy descent along the most probable outcomes.
 

@@ -5,6 +5,7 @@ from sklhier._folds.stratified import (
     check_rare_classes,
     coarsen,
 )
+from sklhier._utils.pickling import published
 from sklhier.model_selection._compare import Comparison, compare, compare_with_flat
 from sklhier.model_selection._leakage import LeakageReport, leakage_report
 from sklhier.model_selection._tune import DecoderSearch, tune_decoder
@@ -21,3 +22,5 @@ __all__ = [
     "leakage_report",
     "tune_decoder",
 ]
+
+published(globals())

@@ -15,6 +15,7 @@ from sklhier._probabilities.marginals import (
     Outcomes,
 )
 from sklhier._probabilities.products import ProductMarginals
+from sklhier._utils.pickling import published
 from sklhier.strategies._base import (
     HeldOut,
     SetStrategy,
@@ -58,3 +59,5 @@ __all__ = [
     "resolve_strategy",
     "training_rows",
 ]
+
+published(globals())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
 
@@ -14,7 +14,7 @@ from sklhier._local.problem import LocalProblem
 from sklhier._local.scores import Scores
 from sklhier._probabilities.consistency import make_consistent
 from sklhier._probabilities.marginals import Marginals, Outcomes
-from sklhier._utils.registry import Registry
+from sklhier._utils.registry import Registry, register_in
 from sklhier._utils.typing import Floats, NodeIds
 from sklhier.strategies._memberships import Memberships
 from sklhier.taxonomy import Taxonomy
@@ -237,7 +237,7 @@ _PATHS = Registry("strategy", Strategy)  # type: ignore[type-abstract]
 _SETS = Registry("strategy", SetStrategy)  # type: ignore[type-abstract]
 
 
-def register(name: str) -> Callable[[type], type]:
+def register(name: str) -> Callable[[type[Any]], type[Any]]:
     """Return a class decorator that lets a strategy be chosen by a name, with default parameters.
 
     Parameters
@@ -259,14 +259,7 @@ def register(name: str) -> Callable[[type], type]:
     >>> resolve_strategy("doctest_flat")
     StillFlat()
     """
-
-    def enter(strategy: type) -> type:
-        for registry, interface in ((_PATHS, Strategy), (_SETS, SetStrategy)):
-            if issubclass(strategy, interface):
-                registry.register(name)(strategy)
-        return strategy
-
-    return enter
+    return register_in((_PATHS, _SETS), name)
 
 
 def resolve_strategy(strategy: str | Strategy) -> Strategy:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklhier._classifiers.path_prediction import PathTarget
+from sklhier._classifiers.saved_local import renamed_outcomes
+from sklhier._classifiers.set_prediction import SetTarget
 from sklhier._joint.model import JointModel
 from sklhier._joint.path_loss import Heads
 from sklhier._joint.paths import JointPaths, PathColumns
@@ -26,6 +29,7 @@ _ADAM = (
 _FITTED = (
     *("_network", "_adam", "_random_state", "_trained", "_seen", "_heads", "_heads_of_levels"),
     *("_columns", "n_iter_", "loss_curve_", "validation_loss_curve_"),
+    *("_format", "_outcomes", "_live"),
 )
 
 
@@ -50,6 +54,10 @@ def upgraded(state: dict[str, Any]) -> dict[str, Any]:
     state["solver"] = _solver_of(old)
     if "taxonomy_" in old:
         state["_model"] = _paths_of(old) if has_paths else _sets_of(old)
+        target = PathTarget if has_paths else SetTarget
+        state["_target"] = target(old["taxonomy_"], old["_format"])
+        if has_paths:
+            state |= {"_tuned_decoder": None, "cv": None}
     return state
 
 
@@ -94,9 +102,10 @@ def _joint_of(old: dict[str, Any]) -> JointModel:
 
 
 def _paths_of(old: dict[str, Any]) -> JointPaths:
-    taxonomy, outcomes = old["taxonomy_"], old["_trained"]
+    taxonomy, outcomes = old["taxonomy_"], renamed_outcomes(old["_trained"])
     columns = PathColumns(taxonomy, outcomes, Heads.of(taxonomy, outcomes))
-    return JointPaths(columns, _joint_of(old), old["_seen"], old["_outcomes"])
+    answers = renamed_outcomes(old["_outcomes"])
+    return JointPaths(columns, _joint_of(old), old["_seen"], answers)
 
 
 def _sets_of(old: dict[str, Any]) -> JointSets:

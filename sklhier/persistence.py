@@ -1,0 +1,112 @@
+"""Saved models: the types that a file holds, for formats that ask which ones to trust."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from sklhier._utils.moved import FORMER
+
+__all__ = ["trusted_types"]
+
+# What fitted models are made of, beside the public classes and what users bring themselves.
+_PRIVATE = (
+    "sklhier._classifiers.path_prediction.PathTarget",
+    "sklhier._classifiers.set_prediction.SetTarget",
+    "sklhier._joint.model.JointModel",
+    "sklhier._joint.network.Network",
+    "sklhier._joint.path_loss.Heads",
+    "sklhier._joint.paths.JointPaths",
+    "sklhier._joint.paths.PathColumns",
+    "sklhier._joint.sets.JointSets",
+    "sklhier._joint.sets.SetColumns",
+    "sklhier._joint.solvers.AdamState",
+    "sklhier._joint.solvers.History",
+    "sklhier._local.keys.Kind",
+    "sklhier._local.keys.ModelKey",
+    "sklhier._local.linear_fit.ColumnSubset",
+    "sklhier._local.model.LocalModel",
+    "sklhier._local.model.Upstream",
+    "sklhier._probabilities.marginals.Outcomes",
+    "sklhier._targets.label_sets.CollectionFormat",
+    "sklhier._targets.label_sets.FrameFormat",
+    "sklhier._targets.label_sets.IndicatorFormat",
+    "sklhier._targets.label_sets.PathSetFormat",
+    "sklhier._targets.paths.LabelFormat",
+    "sklhier._targets.paths.LevelFormat",
+    "sklhier._training.marginals.PathModels",
+    "sklhier._training.marginals.SetModels",
+    "sklhier._training.trainer.FitReport",
+    "sklhier.taxonomy._Root",
+)
+_ARRAYS = ("numpy.dtype", "scipy.sparse._csr.csr_array", "scipy.sparse._csr.csr_matrix")
+_PUBLIC = (
+    "sklhier",
+    "sklhier.decoders",
+    "sklhier.links",
+    "sklhier.model_selection",
+    "sklhier.objectives",
+    "sklhier.staging",
+    "sklhier.strategies",
+    "sklhier.taxonomy",
+)
+
+
+# Strategies and decoders were saved by the private modules that define them.
+_FORMER_PARTS = (
+    *(f"sklhier.strategies.{name}" for name in (
+        "_ensemble.Ensemble", "_flat.Flat", "_per_level.PerLevel", "_per_node.PerNode",
+        "_per_parent.PerParent",
+    )),
+    *(f"sklhier.decoders.{name}" for name in (
+        "_best_path.Beam", "_best_path.BestPath", "_cost_matrix.CostMatrix",
+        "_expected_f.ExpectedF1", "_hierarchical_f.HierarchicalF",
+        "_level_weighted.LevelWeighted", "_sets.MaximumClosure", "_sets.TopLabels",
+        "_stop_rules.Climbing", "_stop_rules.Darts", "_stop_rules.InformationThreshold",
+        "_threshold.Threshold", "_top_down.TopDown",
+    )),
+)  # fmt: skip
+
+
+def trusted_types(model: object = None) -> list[str]:
+    """Return the names of the types that ``skops.io.load`` has to trust to load a model.
+
+    Parameters
+    ----------
+    model : object, default=None
+        A fitted model, alone or within a Pipeline or a search. All types in it are returned that
+        skops does not trust by itself, those of base estimators included: do that for a model of
+        your own. None: the types of this package alone, by their names of today and before.
+
+    Returns
+    -------
+    types : list of str
+        Sorted; for the parameter ``trusted``.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        For a model, if skops is not installed.
+
+    Examples
+    --------
+    >>> from sklhier.persistence import trusted_types
+    >>> "sklhier.HierarchicalClassifier" in trusted_types()
+    True
+
+    A file is loaded by ``skops.io.load(path, trusted=trusted_types())``, with the types of your base
+    estimators added if skops does not know them: ``skops.io.get_untrusted_types`` names them.
+    """
+    if model is not None:
+        from skops import io
+
+        return sorted(io.get_untrusted_types(data=io.dumps(model)))
+    former = [f"{module}.{name}" for module, (_, names) in FORMER.items() for name in names]
+    return sorted({*_public_types(), *_PRIVATE, *_ARRAYS, *former, *_FORMER_PARTS})
+
+
+def _public_types() -> Iterator[str]:
+    for module in _PUBLIC:
+        for name, public in vars(import_module(module)).items():
+            if isinstance(public, type) and public.__module__ == module:
+                yield f"{module}.{name}"
