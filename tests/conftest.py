@@ -23,13 +23,13 @@ from sklhier import Taxonomy
 # SKLHIER_HYPOTHESIS=thorough searches longer. Slow tests take a part of this: generators.one_in.
 settings.register_profile(
     "default",
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.register_profile(
-    "thorough", parent=settings.get_profile("default"), max_examples=500, derandomize=False
+    "thorough", parent=settings.get_profile("default"), max_examples=300, derandomize=False
 )
 settings.load_profile(os.environ.get("SKLHIER_HYPOTHESIS", "default"))
 

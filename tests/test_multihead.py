@@ -249,7 +249,7 @@ def test_one_level_is_multinomial_logistic_regression(loss):
 
 
 @given(labelled_trees(max_rows=15))
-@one_in(8)
+@one_in(5)
 def test_heads_that_are_not_coupled_are_the_strategy_per_level(case):
     tree, y, seed = case
     data = features(y, seed)
@@ -264,7 +264,7 @@ def test_heads_that_are_not_coupled_are_the_strategy_per_level(case):
 
 
 @given(labelled_trees(max_rows=15))
-@one_in(8)
+@one_in(5)
 def test_fitted_models_of_levels_as_start_of_the_joint_model(case):
     tree, y, seed = case
     data = features(y, seed)
@@ -358,7 +358,7 @@ JOINT_MODELS = [
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("make", JOINT_MODELS)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array])
-@one_in(8)
+@one_in(5)
 @given(labelled_trees(), st.sampled_from([np.float32, np.float64]))
 def test_order_and_repeats_do_not_change_a_bit(make, container, given_labels, dtype):
     tree, y, seed = given_labels
@@ -588,7 +588,7 @@ def test_a_hidden_layer_learns_what_a_linear_model_cannot():
 
 
 @given(labelled_trees(), st.sampled_from(["level", "hxe", "soft_labels"]))
-@one_in(4)
+@one_in(3)
 def test_marginals_are_coherent(case, loss):
     tree, y, seed = case
     data = features(y, seed)
