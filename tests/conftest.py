@@ -15,7 +15,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from scipy import sparse
 
 from sklhier import Taxonomy
@@ -30,6 +30,13 @@ settings.register_profile(
 )
 settings.register_profile(
     "thorough", parent=settings.get_profile("default"), max_examples=300, derandomize=False
+)
+# For runs of which nobody reads the examples: stop at the first that fails.
+settings.register_profile(
+    "first_failure",
+    parent=settings.get_profile("default"),
+    phases=[Phase.explicit, Phase.generate],
+    database=None,
 )
 settings.load_profile(os.environ.get("SKLHIER_HYPOTHESIS", "default"))
 

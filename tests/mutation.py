@@ -2,6 +2,8 @@
 
 import argparse
 import ast
+import functools
+import os
 import random
 import subprocess
 import sys
@@ -38,9 +40,11 @@ def test():
     order += [name for name in names if name not in order and name not in LAST]
     files = [str(HERE / f"test_{name}.py") for name in dict.fromkeys(order)]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=line", "-p", "no:cacheprovider"]
-    return subprocess.run([*command, *files], check=False).returncode
+    environment = {**os.environ, "SKLHIER_HYPOTHESIS": "first_failure"}
+    return subprocess.run([*command, *files], env=environment, check=False).returncode
 
 
+@functools.cache
 def spans_of_types(path):
     """Return the places of annotations in a module, which do nothing when it runs."""
     spans = []
@@ -60,22 +64,21 @@ def draw(session, number, seed):
 
     with use_db(session, WorkDB.Mode.open) as database:
         places = {}
-        types = {}
         for item in database.work_items:
             change = item.mutations[0]
-            spans = types.setdefault(change.module_path, spans_of_types(change.module_path))
+            spans = spans_of_types(change.module_path)
             if not any(start <= tuple(change.start_pos) < stop for start, stop in spans):
                 place = (str(change.module_path), *change.start_pos, *change.end_pos)
                 places.setdefault(place, []).append(item)
         random.seed(seed)
-        ordered = [
-            sorted(places[place], key=lambda item: (item.mutations[0].operator_name, item.job_id))
-            for place in sorted(places)
+        chosen = random.sample(sorted(places), min(number, len(places)))
+        drawn = [
+            random.choice(sorted(places[place], key=lambda item: item.mutations[0].operator_name))
+            for place in chosen
         ]
-        chosen = random.sample(ordered, min(number, len(ordered)))
         database.clear()
-        database.add_work_items(random.choice(items) for items in chosen)
-        print(f"{len(chosen)} changes at {len(ordered)} places")
+        database.add_work_items(drawn)
+    print(f"{len(drawn)} changes, of {len(places)} places where one is possible")
 
 
 if __name__ == "__main__":
