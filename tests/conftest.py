@@ -15,7 +15,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from scipy import sparse
 
 from sklhier import Taxonomy
@@ -23,13 +23,20 @@ from sklhier import Taxonomy
 # SKLHIER_HYPOTHESIS=thorough searches longer. Slow tests take a part of this: generators.one_in.
 settings.register_profile(
     "default",
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.register_profile(
-    "thorough", parent=settings.get_profile("default"), max_examples=500, derandomize=False
+    "thorough", parent=settings.get_profile("default"), max_examples=300, derandomize=False
+)
+# For runs of which nobody reads the examples: stop at the first that fails.
+settings.register_profile(
+    "first_failure",
+    parent=settings.get_profile("default"),
+    phases=[Phase.explicit, Phase.generate],
+    database=None,
 )
 settings.load_profile(os.environ.get("SKLHIER_HYPOTHESIS", "default"))
 

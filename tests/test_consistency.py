@@ -110,7 +110,7 @@ def test_one_level_has_nothing_to_mend(method):
 
 @methods
 def test_a_long_chain(method):
-    n_nodes = 20_000
+    n_nodes = 5_000
     chain = Taxonomy(range(n_nodes), range(n_nodes - 1), range(1, n_nodes))
     scores = np.linspace(0, 1, 2 * n_nodes).reshape(2, n_nodes)
     found = make_consistent(scores, chain, method)

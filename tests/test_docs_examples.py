@@ -16,6 +16,8 @@ PAGES = sorted(
     for page in (ROOT / "docs").rglob("*.rst")
     if NOT_PAGES.isdisjoint(page.relative_to(ROOT).parts) and page.name != "sg_execution_times.rst"
 )
+# Pages that compare models take seconds.
+SLOW = {"model_selection", "staging", "multilabel", "joint", "getting_started"}
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -42,7 +44,13 @@ def test_reference_lists_everything_public(package):
     assert listed == set(module.__all__) - {"__version__"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=_name(page), marks=[pytest.mark.slow] * (page.stem in SLOW))
+        for page in PAGES
+    ],
+)
 def test_page(page):
     text = page.read_text(encoding="utf-8")
     for package in re.findall(r"^>>> import (pandas|matplotlib)\b", text, flags=re.MULTILINE):

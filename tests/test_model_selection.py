@@ -151,7 +151,7 @@ def test_coarsen_reads_every_format():
 
 
 def test_a_long_chain_is_merged():
-    n_nodes = 100_000
+    n_nodes = 20_000
     chain = Taxonomy(range(n_nodes), np.arange(n_nodes - 1), np.arange(1, n_nodes))
     assert coarsen([n_nodes - 1, 5, 5], chain, 3).tolist() == [5, 5, 5]
 
@@ -451,6 +451,7 @@ def test_each_fold_is_fitted_once(refit):
     assert (found.best_estimator_ is None) is not refit
 
 
+@pytest.mark.slow
 def test_tuning_is_deterministic_and_runs_in_processes():
     estimator = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)
     texts = [

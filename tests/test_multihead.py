@@ -265,7 +265,7 @@ def test_cross_entropy_of_sets_is_one_against_the_rest():
     ours = convex_sets(**EXACT).fit(X, SETS)
     closed = TREE.binarize(SETS) @ TREE.ancestor_closure[1:, 1:]
     closed = closed.toarray() > 0
-    raw = ours._set_marginals(X).raw[:, 1:]
+    raw = ours._model.marginals(X).raw[:, 1:]
     for node in range(TREE.n_nodes - 1):
         base = LogisticRegression(C=1 / (len(X) * 3e-2), tol=1e-8, max_iter=2000)
         wanted = base.fit(X, closed[:, node]).predict_proba(X)[:, 1]
@@ -554,7 +554,7 @@ def test_a_hidden_layer_learns_what_a_linear_model_cannot():
 
 
 @given(labelled_trees(), st.sampled_from(["level", "hxe", "soft_labels"]))
-@one_in(4)
+@one_in(3)
 def test_marginals_are_coherent(case, loss):
     tree, y, seed = case
     data = features(y, seed)

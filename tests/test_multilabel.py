@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import sklearn
 from conftest import DIAMOND, SPARSE_TABLES, TAXONOMIES, with_explicit_zeros
-from generators import dags, trees
+from generators import dags, one_in, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -95,6 +95,7 @@ def model(taxonomy=RAGGED, base=TREE, **params):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+@one_in(2)
 @given(case=labelled())
 def test_no_node_is_more_probable_than_a_parent(strategy, case):
     taxonomy, y, X = case
@@ -115,6 +116,7 @@ def test_no_node_is_more_probable_than_a_parent(strategy, case):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+@one_in(2)
 @given(case=labelled())
 def test_a_row_depends_on_itself_alone(strategy, case):
     taxonomy, y, X = case

@@ -175,6 +175,7 @@ def test_levels_of_a_class_that_one_fold_lacks_are_scored():
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.slow
 def test_multimetric_in_processes():
     search = GridSearchCV(
         make_pipeline(StandardScaler(), model()),

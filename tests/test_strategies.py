@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import sklearn
 from conftest import TAXONOMIES, shared_data
-from generators import features, labelled_trees, trees
+from generators import features, labelled_trees, one_in, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -64,6 +64,7 @@ def data(n_rows=90, labels=LEAVES, seed=0):
 
 
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
+@one_in(2)
 @given(case=labelled_trees())
 def test_probabilities_are_coherent(strategy, case):
     tree, y, seed = case
@@ -89,6 +90,7 @@ def test_probabilities_are_coherent(strategy, case):
 
 
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
+@one_in(2)
 @given(case=labelled_trees())
 def test_a_row_depends_on_itself_alone(strategy, case):
     tree, y, seed = case
@@ -103,6 +105,7 @@ def test_a_row_depends_on_itself_alone(strategy, case):
 
 
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
+@one_in(2)
 @given(case=labelled_trees())
 def test_renaming_nodes_renames_outputs(strategy, case):
     tree, y, seed = case

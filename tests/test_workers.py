@@ -25,7 +25,7 @@ from sklhier.exceptions import LocalFitError
 
 @dataclass(frozen=True)
 class Nap:
-    """A task that says where and when it was done."""
+    """A task that says where it was done."""
 
     number: int
     size: float = 1.0
@@ -45,7 +45,7 @@ def nap(tasks):
     assert all(task.is_ready for task in tasks)
     for task in tasks:
         time.sleep(task.seconds)
-    return [(t.number, os.getpid(), threading.get_ident(), time.perf_counter()) for t in tasks]
+    return [(task.number, os.getpid(), threading.get_ident()) for task in tasks]
 
 
 def do(tasks, n_jobs=2, least=1.0):
@@ -76,24 +76,44 @@ def test_processes_for_more(monkeypatch):
     assert [done[0] for done in found] == list(range(30))
 
 
-def test_how_much_work_there_is_is_seen_from_few_tasks():
+class Clock:
+    """Time that passes only while something is done."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+def test_how_much_work_there_is_is_seen_from_few_tasks(monkeypatch):
     sizes = np.arange(100.0, 0.0, -1.0)
-    done = []
+    done, clock = [], Clock()
+    monkeypatch.setattr(parallel, "time", clock)
 
     def run(i):
         done.append(i)
-        time.sleep(sizes[i] / 2000)
+        clock.now += sizes[i] / 2000
 
     expected = parallel._expected_seconds(list(range(100)), sizes, run)
     assert done == [99, 50, 10]
-    assert 2.2 < expected < 4.0  # sizes of 5050 - 140 in all
+    assert expected == pytest.approx((5050 - 1 - 50 - 90) / 2000, rel=0.02)
     assert parallel._expected_seconds([], sizes[:0], run) == 0.0
 
 
 def test_the_largest_come_first():
     sizes = [1, 5, 3, 9, 2]
-    found = do([Nap(i, size, 0.05, in_threads=True) for i, size in enumerate(sizes)])
-    assert set(np.argsort([done[3] for done in found])[:2]) == {1, 3}  # one for each thread
+    started, both = [], threading.Barrier(2)
+
+    def run(tasks):
+        for task in tasks:
+            started.append(task.number)
+            if task.number in (1, 3):  # one for each thread: neither goes on alone
+                both.wait(timeout=600)
+        return [task.number for task in tasks]
+
+    tasks = [Nap(i, size, in_threads=True) for i, size in enumerate(sizes)]
+    assert parallel.in_parallel(run, tasks, least=1.0, n_jobs=2, verbose=0) == list(range(5))
+    assert set(started[:2]) == {1, 3}
 
 
 def test_threads_of_this_process():
