@@ -15,8 +15,9 @@ from strategies import dags, label_sets, trees
 from test_model_selection import read_table
 
 from sklhier import Taxonomy
-from sklhier._targets.label_sets import gives_label_sets, read_label_sets
-from sklhier._targets.paths import closed_indicator
+from sklhier._targets.any_format import closed_indicator, holds_label_sets
+from sklhier._targets.formats import detect
+from sklhier._targets.label_sets import read_label_sets
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.model_selection import HierarchicalStratifiedKFold
 
@@ -160,7 +161,7 @@ def test_polars_frames():
     closed, _, form = read(y, RAGGED)
     assert as_sets(closed, RAGGED) == [{"A", "A1", "a"}, {"C"}]
     assert form.restore(closed, RAGGED).equals(y)
-    assert gives_label_sets(y, RAGGED)
+    assert holds_label_sets(y, RAGGED)
 
 
 def test_an_indicator_that_is_not_closed_comes_back_closed():
@@ -288,7 +289,7 @@ def test_names_may_be_tuples_or_sets():
     both = Taxonomy.from_edges([("R", frozenset("ab")), (frozenset("ab"), "a")])
     closed, _, _ = read([frozenset("ab"), "a"], both)
     assert closed.sum(axis=1).tolist() == [1, 2]
-    assert not gives_label_sets([frozenset("ab"), "a"], both)
+    assert not holds_label_sets([frozenset("ab"), "a"], both)
 
 
 def test_collections_of_every_kind_and_arrays_within():
@@ -458,17 +459,17 @@ def test_label_sets_are_told_from_labels_and_paths():
         [["a", "C"], ["b"]], [["a"], []], [["A", "A1"], []], [[("A",), ("B",)]], [[("A", "A1")]],
     ]  # fmt: skip
     for y in sets:
-        assert gives_label_sets(y, RAGGED), y
+        assert holds_label_sets(y, RAGGED), y
     others = [
         ["a", "b"], np.array(["a", "b"]), pd.Series(["a", None]), np.array([0, 1]),
         [["A", "A1"], ["B"]], [["A", "nowhere"]], RAGGED.to_levels(["a", "C"]),
         pd.DataFrame(RAGGED.to_levels(["a", "C"])), np.array([[0], [1]]), [],
     ]  # fmt: skip
     for y in others:
-        assert not gives_label_sets(y, RAGGED), y
-    assert gives_label_sets([[("A",), ("B",)], []], None)
-    assert not gives_label_sets([["A", "A1"], ["B"]], None)
-    assert not gives_label_sets([("A", "x")], TUPLES)
+        assert not holds_label_sets(y, RAGGED), y
+    assert holds_label_sets([[("A",), ("B",)], []], None)
+    assert not holds_label_sets([["A", "A1"], ["B"]], None)
+    assert not holds_label_sets([("A", "x")], TUPLES)
 
 
 # -- the splitter -------------------------------------------------------------------------

@@ -10,15 +10,15 @@ from scipy import sparse
 from strategies import trees
 
 from sklhier import Taxonomy
-from sklhier._targets.paths import (
+from sklhier._targets.any_format import (
     closed_indicator,
+    detect_all,
     holds_label_sets,
-    infer_taxonomy,
     nodes_or_indicator,
     nodes_or_root,
-    read_targets,
     with_paths,
 )
+from sklhier._targets.paths import read_targets
 from sklhier.exceptions import TargetError
 
 RAGGED = TAXONOMIES["ragged"]
@@ -270,7 +270,7 @@ def test_bad_sets():
 
 
 def test_a_taxonomy_is_inferred_from_paths_alone():
-    taxonomy = infer_taxonomy([["a", "x"], ["b"]], [["a", "y"], []])
+    _, taxonomy = detect_all([[["a", "x"], ["b"]], [["a", "y"], []]], None, "one")
     assert taxonomy.leaves == ("b", "a/x", "a/y")
     with pytest.raises(TargetError, match="pass `taxonomy=`"):
-        infer_taxonomy(["a"], ["b"])
+        detect_all([["a"], ["b"]], None, "any")

@@ -14,7 +14,9 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier._folds.iterative import iterative_folds
-from sklhier._targets.label_sets import gives_label_sets, read_label_sets
+from sklhier._targets.any_format import closure_of
+from sklhier._targets.formats import Format, detect
+from sklhier._targets.label_sets import read_label_sets
 from sklhier._targets.paths import LabelFormat, TargetFormat, read_targets, resolve_taxonomy
 from sklhier._utils.typing import Labels, NodeIds, Rows
 from sklhier.exceptions import RareClassWarning
@@ -274,8 +276,9 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
                 UserWarning,
                 stacklevel=2,
             )
-        if gives_label_sets(y, resolve_taxonomy(self.taxonomy)):
-            return self._split_label_sets(X, y)
+        form = detect(y, resolve_taxonomy(self.taxonomy), "any", self.classes)
+        if form.several or form.may_be_sets:
+            return self._split_label_sets(X, form)
         nodes, taxonomy, _ = _read(y, self.taxonomy, self.classes)
         self._check_length(X, nodes)
         merged = coarsened_nodes(nodes, taxonomy, self.n_splits)
@@ -290,9 +293,12 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
                 f"samples: n_samples={n_samples}."
             )
 
-    def _split_label_sets(self, X: Any, y: Any) -> Iterator[tuple[Rows, Rows]]:
-        known = resolve_taxonomy(self.taxonomy)
-        closed, taxonomy, _ = read_label_sets(y, known, self.classes)
+    def _split_label_sets(self, X: Any, form: Format) -> Iterator[tuple[Rows, Rows]]:
+        taxonomy = form.given.taxonomy
+        if form.several or taxonomy is None:
+            closed, taxonomy, _ = read_label_sets(form.given.y, taxonomy, self.classes)
+        else:
+            closed = closure_of(form, taxonomy)
         self._check_length(X, closed)
         order = np.arange(closed.shape[0])
         if self.shuffle:

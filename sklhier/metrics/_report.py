@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._targets.paths import holds_label_sets, nodes_or_root
+from sklhier._targets.any_format import holds_label_sets, nodes_or_root
 from sklhier._utils.typing import NodeIds
 from sklhier.metrics._input import read_closures
 from sklhier.metrics._levels import level_accuracy_scores, tree_distance_loss

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import make_scorer
 
-from sklhier._targets.paths import holds_levels, resolve_taxonomy, with_paths
+from sklhier._targets.any_format import spells_paths, with_paths
+from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.pipelines import ask, classifier_within, holds_classifier
 from sklhier._utils.typing import Floats
 from sklhier.exceptions import TargetError
@@ -206,9 +207,7 @@ class _HierarchicalScorer(BaseEstimator):
 
     def _is_spelled_out(self, estimator: Any, y: Any) -> bool:
         """Whether predicted and true paths are all that is known of the taxonomy."""
-        return (
-            self.method == "predict" and holds_levels(y, None) and not holds_classifier(estimator)
-        )
+        return self.method == "predict" and spells_paths(y) and not holds_classifier(estimator)
 
     def _answers(self, estimator: Any, X: Any, taxonomy: Taxonomy | None) -> Any:
         if self.method == "predict":

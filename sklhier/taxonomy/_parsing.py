@@ -16,6 +16,7 @@ from sklhier.taxonomy import _graph as ops
 __all__ = [
     "factorize_levels",
     "grouped",
+    "is_bit",
     "is_collection",
     "is_missing",
     "is_padding",
@@ -96,7 +97,8 @@ def grouped(values: list[Any], offsets: Any, kind: Callable[[list[Any]], Any] = 
     return [kind(values[start:stop]) for start, stop in pairwise(offsets.tolist())]
 
 
-def _is_bit(value: Any) -> bool:
+def is_bit(value: Any) -> bool:
+    """Whether `value` is the number 0 or 1, of any type."""
     return isinstance(value, int | float | np.number | np.bool_) and value in (0, 1)
 
 
@@ -104,7 +106,7 @@ def _refuse_other_than_bits(values: Any) -> None:
     if values.dtype.kind in "biuf":
         right = (values == 0) | (values == 1)
     else:
-        right = np.fromiter(map(_is_bit, values.tolist()), bool, values.size)
+        right = np.fromiter(map(is_bit, values.tolist()), bool, values.size)
     if not right.all():
         raise TargetError.no_bit(plain(values[np.argmin(right)]))
 
