@@ -265,7 +265,7 @@ def test_bad_sets():
         closed_indicator([{"a"}, "B1"], RAGGED)
     with pytest.raises(TargetError, match="'x'"):
         closed_indicator([{"a"}, {"x"}], RAGGED)
-    with pytest.raises(TargetError, match="3 columns were given"):
+    with pytest.raises(TargetError, match="got 3 columns"):
         closed_indicator(sparse.csr_array((2, 3)), RAGGED)
 
 

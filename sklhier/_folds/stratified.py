@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklhier._folds.iterative import iterative_folds
 from sklhier._targets.any_format import closure_of
-from sklhier._targets.formats import Format, detect
+from sklhier._targets.formats import Format, Paths, detect
 from sklhier._targets.label_sets import read_label_sets
 from sklhier._targets.paths import LabelFormat, TargetFormat, read_targets, resolve_taxonomy
 from sklhier._utils.typing import Labels, NodeIds, Rows
@@ -277,7 +277,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
                 stacklevel=2,
             )
         form = detect(y, resolve_taxonomy(self.taxonomy), "any", self.classes)
-        if form.several or form.may_be_sets:
+        if form.several or (isinstance(form, Paths) and form.may_be_sets):
             return self._split_label_sets(X, form)
         nodes, taxonomy, _ = _read(y, self.taxonomy, self.classes)
         self._check_length(X, nodes)

@@ -103,12 +103,11 @@ def infer_taxonomy(*forms: Format) -> Taxonomy:
     rows: list[Any] = []
     for form in forms:
         if not (form.has_steps or isinstance(form, PathSets)):
-            raise form.error(
-                TargetError(
+            with form.explained():
+                raise TargetError(
                     "1-D labels do not tell how nodes are related: pass `taxonomy=`. (Without it "
                     "only paths, one column for each level, can be scored.)"
                 )
-            )
         rows += form.paths[0] if isinstance(form, PathSets) else _rows_of(form)
     return Taxonomy.from_levels([row for row in rows if not all(map(is_padding, row))])[1]
 

@@ -14,7 +14,14 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import sparse
 
-from sklhier._targets.formats import Format, NamedIndicator, PathSets, Table, detect
+from sklhier._targets.formats import (
+    Format,
+    Indicator,
+    NamedIndicator,
+    PathSets,
+    SparseIndicator,
+    detect,
+)
 from sklhier._targets.paths import frame_type
 from sklhier._utils.typing import NodeIds, Objects
 from sklhier.taxonomy import Taxonomy
@@ -222,9 +229,9 @@ def read_label_sets(
     """
     form = detect(y, taxonomy, "sets", classes)
     taxonomy = form.infer(classes) if taxonomy is None else taxonomy
-    if isinstance(form, Table):
+    if isinstance(form, Indicator):
         columns = form.columns(taxonomy, classes)
-        closed = _closure(form.with_columns(columns, taxonomy), taxonomy)
+        closed = _closure(form.members(taxonomy, columns), taxonomy)
         return closed, taxonomy, _table_format(form, columns)
     given = form.members(taxonomy)
     closed = _closure(given, taxonomy)
@@ -234,9 +241,8 @@ def read_label_sets(
 def _read_like(y: Any, taxonomy: Taxonomy, columns: NodeIds | None) -> sparse.csr_array:
     """Return closed sets; a table with as many columns as `columns` has these."""
     form = detect(y, taxonomy, "sets")
-    named = isinstance(form, NamedIndicator)
-    if columns is not None and isinstance(form, Table) and not named and form.counts(columns):
-        return _closure(form.with_columns(columns, taxonomy), taxonomy)
+    if isinstance(form, Indicator):
+        return _closure(form.members(taxonomy, columns), taxonomy)
     return _closure(form.members(taxonomy), taxonomy)
 
 
@@ -247,15 +253,15 @@ def _closure(given: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
 # -- the way back of what was read --------------------------------------------------------
 
 
-def _table_format(form: Table, columns: NodeIds) -> IndicatorFormat | FrameFormat:
-    y, table = form.given.y, form.table
+def _table_format(form: Indicator, columns: NodeIds) -> IndicatorFormat | FrameFormat:
+    y = form.given.y
     if isinstance(form, NamedIndicator):
         dtypes = tuple(column.dtype for column in form.given.columns)
         return FrameFormat(columns, type(y).__module__.split(".")[0], tuple(y.columns), dtypes)
-    if not sparse.issparse(table):
-        return IndicatorFormat(columns, table.dtype, None)
-    container = sparse.csr_matrix if isinstance(y, sparse.spmatrix) else sparse.csr_array
-    return IndicatorFormat(columns, table.dtype, container)
+    container: Any = None
+    if isinstance(form, SparseIndicator):
+        container = sparse.csr_matrix if isinstance(y, sparse.spmatrix) else sparse.csr_array
+    return IndicatorFormat(columns, form.table.dtype, container)
 
 
 def _collection_format(

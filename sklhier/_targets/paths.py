@@ -10,6 +10,7 @@ from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
+from scipy import sparse
 
 from sklhier._targets.formats import Format, Given, SingleLabels, as_labels, detect
 from sklhier._utils.typing import Bools, Labels, NodeIds, Objects
@@ -233,12 +234,11 @@ def read_targets(
     """
     form = detect(y, taxonomy, "one")
     if form.several:
-        raise form.error(
-            TargetError(
+        with form.explained():
+            raise TargetError(
                 "y holds several labels for each sample, but HierarchicalClassifier predicts one "
                 "path: pass 1-D labels, or use HierarchicalMultiLabelClassifier."
             )
-        )
     if isinstance(form, SingleLabels):
         return _read_labels(form, taxonomy, classes)
     return _read_levels(form, taxonomy)
@@ -253,14 +253,15 @@ def _read_labels(
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise TargetError("y contains infinity, which cannot be a label.")
     taxonomy = form.infer(classes) if taxonomy is None else taxonomy
-    codes = None if classes is None else _codes_of(labels, as_labels(classes))
     if classes is not None:
-        known = SingleLabels(Given(classes, taxonomy, "one", None), "`classes` is 1-D")
+        known = SingleLabels(Given(classes, taxonomy, "one"))
         class_ids = known.nodes(taxonomy, empty_is_root=False)
-    if codes is None:
-        nodes = form.nodes(taxonomy)
-        return nodes, taxonomy, _label_format(labels, nodes)
-    return class_ids[codes], taxonomy, _label_format(labels, class_ids[codes], encoded=True)
+        codes = _codes_of(labels, known.labels)
+        if codes is not None:
+            nodes = class_ids[codes]
+            return nodes, taxonomy, _label_format(labels, nodes, encoded=True)
+    nodes = form.nodes(taxonomy)
+    return nodes, taxonomy, _label_format(labels, nodes)
 
 
 def _read_levels(form: Format, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, LevelFormat]:
@@ -279,19 +280,16 @@ def _read_levels(form: Format, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxo
         container, columns = type(y).__module__.split(".")[0], tuple(y.columns)
     else:
         container, columns = "array" if given.is_table else "lists", ()
-    return (
-        nodes,
-        taxonomy,
-        LevelFormat(
-            known.classes,
-            known.class_ids,
-            container=container,
-            columns=columns,
-            width=0 if container == "lists" else y.shape[1],
-            padding=_padding_of(y),
-            dtype=np.dtype(object) if array is None else array.dtype,
-        ),
+    way_back = LevelFormat(
+        known.classes,
+        known.class_ids,
+        container=container,
+        columns=columns,
+        width=0 if container == "lists" else y.shape[1],
+        padding=_padding_of(y),
+        dtype=np.dtype(object) if array is None else array.dtype,
     )
+    return nodes, taxonomy, way_back
 
 
 def _padding_of(y: Any) -> Any:
