@@ -9,10 +9,10 @@ import numpy as np
 from scipy import sparse
 
 from sklhier._targets.formats import Asked, Format, Paths, PathSets, detect
+from sklhier._targets.label_sets import closure
 from sklhier._utils.typing import NodeIds
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._parsing import is_padding
 
 __all__ = [
@@ -36,7 +36,7 @@ def closure_of(form: Format, taxonomy: Taxonomy) -> sparse.csr_array:
     given = labels_of(form, taxonomy)
     if isinstance(given, np.ndarray):
         return sparse.csr_array(taxonomy.ancestor_closure[given])
-    return ops.marked(sparse.csr_array(given @ taxonomy.ancestor_closure))
+    return closure(given, taxonomy)
 
 
 def labels_of(form: Format, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:

@@ -140,15 +140,17 @@ class Given:
     @cached_property
     def spells_paths(self) -> bool:
         """Whether every row is a path of the taxonomy, or empty."""
-        if not self.is_table and not all(isinstance(step, Hashable) for step in self.members):
+        kinds = set() if self.is_table else set(map(type, self.members))
+        if not all(issubclass(kind, Hashable) for kind in kinds):
             return False
         return self.taxonomy is None or bool((self.taxonomy.walk(*self.steps) >= 0).all())
 
     def is_name(self, label: Any) -> bool:
         """Whether a collection names a node."""
+        if self.taxonomy is None or not is_collection(label):
+            return False
         parts = label if isinstance(label, tuple) else ()
-        hashable = is_collection(label) and all(isinstance(part, Hashable) for part in parts)
-        return self.taxonomy is not None and hashable and label in self.taxonomy
+        return all(isinstance(part, Hashable) for part in parts) and label in self.taxonomy
 
     @cached_property
     def is_mere_bits(self) -> bool:
@@ -176,7 +178,7 @@ class Format(ABC):
     """Labels of one format: the test of fit, and the readers.
 
     `name`, `description` and `why` (a reason for the format) are words for errors and documents.
-    `several` tells that samples may have several labels, `steps` that each has a path.
+    `several` tells that samples may have several labels, `has_steps` that each has a path.
     """
 
     given: Given

@@ -34,6 +34,7 @@ __all__ = [
     "IndicatorFormat",
     "LabelSetFormat",
     "PathSetFormat",
+    "closure",
     "read_label_sets",
 ]
 
@@ -188,21 +189,11 @@ def read_label_sets(
     Parameters
     ----------
     y : array-like, sparse matrix, data frame, or collection
-        One of
-
-        - an indicator, dense or sparse, of 0 and 1, shape (n_samples, n_columns), or rows of one
-          width as lists, if neither 0 nor 1 names a node. Its columns
-          are `classes` if given; otherwise ``taxonomy.nodes[1:]`` or ``taxonomy.leaves``,
-          whichever has as many (in a tree of one level they are the same). A 2-D array is always an
-          indicator;
-        - a data frame of 0 and 1 whose columns are named by nodes, in any order, whatever
-          `classes` is;
-        - a list, or 1-D array of objects, of collections of labels. None and an empty
-          collection are the empty set;
-        - the same with paths in place of labels: tuples or lists of steps from the first level. They
-          are read as paths if all of them are tuples or lists and none is the name of a node;
-        - 1-D labels, one for each sample; None and NaN are the empty set. Tuples and sets count as
-          labels, not as collections, if all of them are names of nodes.
+        Labels of any format of ``FORMATS`` but paths, which are read as collections of labels. The
+        columns of an indicator are `classes` if given; otherwise ``taxonomy.nodes[1:]`` or
+        ``taxonomy.leaves``, whichever has as many (in a tree of one level they are the same). Those
+        of a data frame are named by nodes, whatever `classes` is. None, NaN and an empty collection
+        are the empty set.
     taxonomy : Taxonomy or None
         A tree or a DAG. None: inferred from paths; flat over `classes`, or over the columns of
         an indicator, which are numbered from 0 or named by a data frame.
@@ -231,10 +222,10 @@ def read_label_sets(
     taxonomy = form.infer(classes) if taxonomy is None else taxonomy
     if isinstance(form, Indicator):
         columns = form.columns(taxonomy, classes)
-        closed = _closure(form.members(taxonomy, columns), taxonomy)
+        closed = closure(form.members(taxonomy, columns), taxonomy)
         return closed, taxonomy, _table_format(form, columns)
     given = form.members(taxonomy)
-    closed = _closure(given, taxonomy)
+    closed = closure(given, taxonomy)
     return closed, taxonomy, _collection_format(form, given, closed, taxonomy)
 
 
@@ -242,15 +233,13 @@ def _read_like(y: Any, taxonomy: Taxonomy, columns: NodeIds | None) -> sparse.cs
     """Return closed sets; a table with as many columns as `columns` has these."""
     form = detect(y, taxonomy, "sets")
     if isinstance(form, Indicator):
-        return _closure(form.members(taxonomy, columns), taxonomy)
-    return _closure(form.members(taxonomy), taxonomy)
+        return closure(form.members(taxonomy, columns), taxonomy)
+    return closure(form.members(taxonomy), taxonomy)
 
 
-def _closure(given: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
+def closure(given: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
+    """Return sets of nodes with all ancestors, the root left out."""
     return ops.marked(sparse.csr_array(given @ taxonomy.ancestor_closure))
-
-
-# -- the way back of what was read --------------------------------------------------------
 
 
 def _table_format(form: Indicator, columns: NodeIds) -> IndicatorFormat | FrameFormat:
