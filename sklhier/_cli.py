@@ -21,15 +21,10 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from sklhier import metrics
-from sklhier._classifiers.hierarchical import HierarchicalClassifier
-from sklhier._utils.typing import Labels
-from sklhier._version import __version__
+from sklhier import HierarchicalClassifier, Taxonomy, __version__, metrics
 from sklhier.datasets import load_docstrings
 from sklhier.exceptions import nearest_names, quoted
-from sklhier.strategies import Flat, PerParent
-from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy._parsing import is_padding
+from sklhier.strategies import PerParent
 
 __all__ = ["main"]
 
@@ -53,7 +48,7 @@ class Corpus:
 
     name: str
     texts: list[str]
-    labels: Labels
+    labels: np.ndarray[Any, Any]
     taxonomy: Taxonomy
 
 
@@ -159,7 +154,7 @@ def _read(options: argparse.Namespace) -> Corpus:
     header, rows = _table(options)
     text, levels = (_positions(header, names) for names in (options.text, options.levels))
     paths = [[row[column].strip() for column in levels] for row in rows]
-    labelled = [not is_padding(path[0]) for path in paths]
+    labelled = [path[0] != "" for path in paths]
     lost = labelled.count(False)
     if lost:
         _say(
@@ -306,7 +301,7 @@ def _compare(corpus: Corpus, pipeline: Pipeline, test_size: float) -> None:
     _say(f"Words and pairs of words: {X_train.shape[1]:,} ({_seconds(started)})")
     columns: dict[str, dict[str, str]] = {}
     predictions = {}
-    for name, strategy in (("hierarchical", PerParent(stop="learn")), ("flat", Flat())):
+    for name, strategy in (("hierarchical", PerParent(stop="learn")), ("flat", "flat")):
         model = clone(classifier).set_params(strategy=strategy)
         started = time.perf_counter()
         model.fit(X_train, y_train)
@@ -327,7 +322,9 @@ def _compare(corpus: Corpus, pipeline: Pipeline, test_size: float) -> None:
     _say(f"\nThe hierarchical model in detail, first level:\n\n{report}")
 
 
-def _measures(taxonomy: Taxonomy, true: Labels, predicted: Labels) -> dict[str, str]:
+def _measures(
+    taxonomy: Taxonomy, true: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]
+) -> dict[str, str]:
     levels = metrics.level_accuracy_scores(true, predicted, taxonomy=taxonomy)
     accuracies = {f"accuracy at level {k}": value for k, value in enumerate(levels, start=1)}
     values = accuracies | {

@@ -15,8 +15,9 @@ from sklearn.model_selection import KFold
 from test_model_selection import read_table
 
 from sklhier import Taxonomy
-from sklhier._targets.label_sets import gives_label_sets, read_label_sets
-from sklhier._targets.paths import closed_indicator
+from sklhier._targets.any_format import closed_indicator, holds_label_sets
+from sklhier._targets.formats import detect
+from sklhier._targets.label_sets import read_label_sets
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.model_selection import HierarchicalStratifiedKFold
 
@@ -160,7 +161,7 @@ def test_polars_frames():
     closed, _, form = read(y, RAGGED)
     assert as_sets(closed, RAGGED) == [{"A", "A1", "a"}, {"C"}]
     assert form.restore(closed, RAGGED).equals(y)
-    assert gives_label_sets(y, RAGGED)
+    assert holds_label_sets(y, RAGGED)
 
 
 def test_an_indicator_that_is_not_closed_comes_back_closed():
@@ -288,7 +289,7 @@ def test_names_may_be_tuples_or_sets():
     both = Taxonomy.from_edges([("R", frozenset("ab")), (frozenset("ab"), "a")])
     closed, _, _ = read([frozenset("ab"), "a"], both)
     assert closed.sum(axis=1).tolist() == [1, 2]
-    assert not gives_label_sets([frozenset("ab"), "a"], both)
+    assert not holds_label_sets([frozenset("ab"), "a"], both)
 
 
 def test_collections_of_every_kind_and_arrays_within():
@@ -322,7 +323,7 @@ def test_a_table_is_read_with_the_columns_of_the_first():
     y = np.array([[1, 0], [0, 1]])
     _, _, form = read(y, RAGGED, ["C", "a"])
     assert as_sets(form.read(sparse.csr_matrix(y), RAGGED), RAGGED)[0] == {"C"}
-    with pytest.raises(TargetError, match="An indicator of 3 columns"):
+    with pytest.raises(TargetError, match="got 3 columns"):
         form.read(np.eye(3), RAGGED)
     _, _, form = read(pd.DataFrame(y, columns=["C", "a"]), RAGGED)
     assert as_sets(form.read(y, RAGGED), RAGGED)[0] == {"C"}
@@ -341,10 +342,14 @@ def frame_of(*names):
         (
             np.eye(3),
             None,
-            r"3 columns was given.* 10 nodes .* the 6 of taxonomy.leaves,.*`classes`",
+            r" 10 nodes .* the 6 of taxonomy.leaves, got 3 columns.*`classes`",
         ),
-        (sparse.csr_array(np.eye(4)), None, "indicator of 4 columns"),
-        (np.eye(3), ["a", "b"], "`classes` names 2 columns, but an indicator of 3 columns"),
+        (
+            sparse.csr_array(np.eye(4)),
+            None,
+            "got 4 columns.*'sparse indicator', because it is a sparse matrix",
+        ),
+        (np.eye(3), ["a", "b"], "each of the 2 labels of `classes` .*, got 3 columns"),
         (np.eye(2), ["a", "bb"], "not in the taxonomy: 'bb'. Nearest names: 'b'"),
         (np.eye(2), ["a", "a"], "'a' names more than one column"),
         (np.eye(2), ["a", "R"], "'R' names a column, but it is the root"),
@@ -363,13 +368,13 @@ def frame_of(*names):
         ([["a"], 3], None, r"Row 1 must be a collection of labels, got 3"),
         ([[], ["a", None]], None, "Row 1 holds None, which cannot be a label"),
         ([["a", "b"], ["b", ["a"]]], None, r"Row 1 holds \['a'\]"),
-        ([[0, 1], [1, 0]], None, "An indicator of 2 columns was given"),
+        ([[0, 1], [1, 0]], None, "got 2 columns.*'rows of bits', because"),
         ([[0, 1], [1]], None, "not in the taxonomy: 0, 1"),
         ([[("A", "A3")]], None, "no 'A3' under 'A'. Nearest names: 'A"),
         ([[], [("A",), ()]], None, "label of row 1 is missing"),
         ([[], [("A", None, "a")]], None, r"Row 1 has a gap in its path \('A', None, 'a'\)"),
-        ("a", None, "str was given"),
-        (3, None, "int was given"),
+        ("a", None, "got str"),
+        (3, None, "got int"),
         (np.zeros((2, 2, 2)), None, r"shape \(2, 2, 2\)"),
     ],
 )
@@ -455,20 +460,23 @@ def test_label_sets_are_told_from_labels_and_paths():
         indicator, indicator.toarray(), indicator.toarray().astype(bool),
         pd.DataFrame(indicator.toarray(), columns=list(RAGGED.nodes[1:])),
         [{"a"}, {"b"}], [{"a"}, None], objects([frozenset("a"), frozenset()]),
-        [["a", "C"], ["b"]], [["a"], []], [["A", "A1"], []], [[("A",), ("B",)]], [[("A", "A1")]],
+        [["a", "C"], ["b"]], [["a"], []], [[("A",), ("B",)]], [[("A", "A1")]],
     ]  # fmt: skip
     for y in sets:
-        assert gives_label_sets(y, RAGGED), y
+        assert holds_label_sets(y, RAGGED), y
+    with_an_empty_path = detect([["A", "A1"], []], RAGGED, "any")
+    assert not with_an_empty_path.several
+    assert with_an_empty_path.may_be_sets
     others = [
         ["a", "b"], np.array(["a", "b"]), pd.Series(["a", None]), np.array([0, 1]),
-        [["A", "A1"], ["B"]], [["A", "nowhere"]], RAGGED.to_levels(["a", "C"]),
+        [["A", "A1"], ["B"]], RAGGED.to_levels(["a", "C"]),
         pd.DataFrame(RAGGED.to_levels(["a", "C"])), np.array([[0], [1]]), [],
     ]  # fmt: skip
     for y in others:
-        assert not gives_label_sets(y, RAGGED), y
-    assert gives_label_sets([[("A",), ("B",)], []], None)
-    assert not gives_label_sets([["A", "A1"], ["B"]], None)
-    assert not gives_label_sets([("A", "x")], TUPLES)
+        assert not holds_label_sets(y, RAGGED), y
+    assert detect([[("A",), ("B",)], []], None, "any").several
+    assert not detect([["A", "A1"], ["B"]], None, "any").several
+    assert not holds_label_sets([("A", "x")], TUPLES)
 
 
 # -- the splitter -------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sklhier import HierarchicalClassifier, Taxonomy, metrics
-from sklhier._targets.paths import closed_indicator
+from sklhier._targets.any_format import closed_indicator
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.metrics import (

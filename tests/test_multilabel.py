@@ -42,7 +42,7 @@ from sklhier.decoders import (
 from sklhier.exceptions import IncompatiblePartsError, LocalFitError, TargetError
 from sklhier.metrics import hierarchical_f1_score, make_hierarchical_scorer, violation_rate
 from sklhier.strategies import Ensemble, Memberships, PerNode, Strategy
-from sklhier.strategies._per_node import POLICIES
+from sklhier.strategies._policies import POLICIES
 
 RAGGED = TAXONOMIES["ragged"]
 TREE = DecisionTreeClassifier(max_depth=2, random_state=0)

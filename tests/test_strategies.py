@@ -37,7 +37,7 @@ from sklhier.strategies import (
     resolve_strategy,
     training_rows,
 )
-from sklhier.strategies._per_node import POLICIES
+from sklhier.strategies._policies import POLICIES
 
 RAGGED = TAXONOMIES["ragged"]
 LEAVES = np.array(["a", "b", "c", "B1", "B2", "C"])

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sklhier import Taxonomy
-from sklhier._targets.paths import (
+from sklhier._targets.any_format import (
     closed_indicator,
+    detect_all,
     holds_label_sets,
-    infer_taxonomy,
     nodes_or_indicator,
     nodes_or_root,
-    read_targets,
     with_paths,
 )
+from sklhier._targets.paths import read_targets
 from sklhier.exceptions import TargetError
 
 RAGGED = TAXONOMIES["ragged"]
@@ -265,12 +265,12 @@ def test_bad_sets():
         closed_indicator([{"a"}, "B1"], RAGGED)
     with pytest.raises(TargetError, match="'x'"):
         closed_indicator([{"a"}, {"x"}], RAGGED)
-    with pytest.raises(TargetError, match="3 columns were given"):
+    with pytest.raises(TargetError, match="got 3 columns"):
         closed_indicator(sparse.csr_array((2, 3)), RAGGED)
 
 
 def test_a_taxonomy_is_inferred_from_paths_alone():
-    taxonomy = infer_taxonomy([["a", "x"], ["b"]], [["a", "y"], []])
+    _, taxonomy = detect_all([[["a", "x"], ["b"]], [["a", "y"], []]], None, "one")
     assert taxonomy.leaves == ("b", "a/x", "a/y")
     with pytest.raises(TargetError, match="pass `taxonomy=`"):
-        infer_taxonomy(["a"], ["b"])
+        detect_all([["a"], ["b"]], None, "any")

@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sklhier._classifiers.joint_base import JointEstimator, has_batches, held_out_rows
 from sklhier._classifiers.path_prediction import PathPredictor, PathTarget
 from sklhier._joint.model import JointModel, Training
-from sklhier._joint.path_loss import Loss, resolve_loss
 from sklhier._joint.paths import JointPaths, PathColumns
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._targets.paths import resolve_taxonomy
@@ -24,7 +23,7 @@ from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_choice, checked_weights, required_target, used_rows
 from sklhier.decoders import Decoder, resolve_decoder
-from sklhier.objectives import Solver
+from sklhier.objectives import PathLoss, Solver, resolve_loss
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["MultiHeadClassifier"]
@@ -162,7 +161,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         self,
         taxonomy: Any = None,
         *,
-        loss: str | Loss = "level",
+        loss: str | PathLoss = "level",
         solver: str | Solver = "auto",
         level_weights: Any = None,
         alpha: float = 1e-5,
@@ -346,7 +345,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         joint: JointModel,
         columns: PathColumns,
         training: Training,
-        loss: Loss,
+        loss: PathLoss,
         X: Any,
         nodes: NodeIds,
         weights: Floats,

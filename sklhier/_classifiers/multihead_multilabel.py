@@ -23,7 +23,6 @@ from sklhier._classifiers.set_prediction import (
     refuse_tuning,
 )
 from sklhier._joint.model import JointModel, Training
-from sklhier._joint.set_loss import Loss, resolve_set_loss
 from sklhier._joint.sets import JointSets, SetColumns
 from sklhier._training.marginals import observed_nodes
 from sklhier._training.trainer import HeldOutPass
@@ -33,7 +32,7 @@ from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.validation import checked_weights, required_target, used_rows
 from sklhier.decoders import HeldOutSets, SetDecoder
-from sklhier.objectives import Solver
+from sklhier.objectives import SetLoss, Solver, resolve_set_loss
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["MultiHeadMultiLabelClassifier"]
@@ -154,7 +153,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         self,
         taxonomy: Any = None,
         *,
-        loss: str | Loss = "max_constraint",
+        loss: str | SetLoss = "max_constraint",
         solver: str | Solver = "auto",
         level_weights: Any = None,
         alpha: float = 1e-5,

@@ -22,7 +22,13 @@ from sklhier._probabilities.marginals import (
     Outcomes,
     checked_node_proba,
 )
-from sklhier._targets.paths import TargetFormat, as_labels, label_sets, read_targets, same_rows
+from sklhier._targets.formats import as_labels
+from sklhier._targets.paths import (
+    TargetFormat,
+    label_sets,
+    read_targets,
+    same_rows,
+)
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
 from sklhier._utils.validation import required_target
 from sklhier.decoders import Decoder, resolve_decoder, top_answers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
@@ -15,7 +15,9 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier._folds.iterative import iterative_folds
-from sklhier._targets.label_sets import gives_label_sets, read_label_sets
+from sklhier._targets.any_format import closure_of
+from sklhier._targets.formats import Format, Paths, detect
+from sklhier._targets.label_sets import read_label_sets
 from sklhier._targets.paths import LabelFormat, TargetFormat, read_targets, resolve_taxonomy
 from sklhier._utils.typing import (
     Features,
@@ -28,17 +30,10 @@ from sklhier._utils.typing import (
     Target,
 )
 from sklhier._utils.warning import warn_caller
-from sklhier.exceptions import RareClassWarning
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
-__all__ = [
-    "HierarchicalStratifiedKFold",
-    "check_rare_classes",
-    "coarsen",
-    "coarsened_nodes",
-    "rare_class_warning",
-]
+__all__ = ["HierarchicalStratifiedKFold", "coarsen", "coarsened_nodes"]
 
 
 def _read(
@@ -292,8 +287,9 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         plain = StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
         if groups is not None:
             warn_caller(f"The groups parameter is ignored by {type(self).__name__}")
-        if gives_label_sets(y, resolve_taxonomy(self.taxonomy)):
-            return self._split_label_sets(X, y)
+        form = detect(y, resolve_taxonomy(self.taxonomy), "any", self.classes)
+        if form.several or (isinstance(form, Paths) and form.may_be_sets):
+            return self._split_label_sets(X, form)
         nodes, taxonomy, _ = _read(y, self.taxonomy, self.classes)
         self._check_length(X, nodes)
         merged = coarsened_nodes(nodes, taxonomy, self.n_splits)
@@ -308,9 +304,12 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
                 f"samples: n_samples={n_samples}."
             )
 
-    def _split_label_sets(self, X: Features | None, y: Target) -> Iterator[tuple[Rows, Rows]]:
-        known = resolve_taxonomy(self.taxonomy)
-        closed, taxonomy, _ = read_label_sets(y, known, self.classes)
+    def _split_label_sets(self, X: Features | None, form: Format) -> Iterator[tuple[Rows, Rows]]:
+        taxonomy = form.given.taxonomy
+        if form.several or taxonomy is None:
+            closed, taxonomy, _ = read_label_sets(form.given.y, taxonomy, self.classes)
+        else:
+            closed = closure_of(form, taxonomy)
         self._check_length(X, closed)
         order = np.arange(closed.shape[0])
         if self.shuffle:
@@ -320,68 +319,3 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         folds[order] = iterative_folds(closed[order], taxonomy, self.n_splits)
         own = [folds == fold for fold in range(self.n_splits)]
         return iter([(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in own])
-
-
-def check_rare_classes(
-    y: Target, taxonomy: TaxonomyLike | None = None, *, min_count: int = 5
-) -> dict[Hashable, int]:
-    """Warn if some labels have only a few rows, and return them.
-
-    Parameters
-    ----------
-    y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-        Labels.
-    taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. If given, the warning also names its leaves without any row.
-    min_count : int, default=5
-        A label with fewer rows is rare.
-
-    Returns
-    -------
-    rare : dict
-        Number of rows (int) of each rare label that occurs, by the name of its node; the rarest
-        first, of equals in the order of sorted labels. Empty, without a warning, if there is none.
-
-    Warns
-    -----
-    RareClassWarning
-        Names the rarest labels and what to try.
-
-    Raises
-    ------
-    TargetError
-        For labels that are missing or not in the taxonomy.
-
-    Examples
-    --------
-    >>> import warnings
-    >>> from sklhier.model_selection import check_rare_classes
-    >>> y = ["owl"] * 6 + ["wren"] * 2 + ["eel"]
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
-    ...     check_rare_classes(y)
-    {'eel': 1, 'wren': 2}
-    >>> print(caught[0].message)
-    2 of 3 labels have fewer than 5 rows: 'eel' (1), 'wren' (2). Merge them ...
-    """
-    rare, warning = rare_class_warning(y, taxonomy, min_count)
-    if warning is not None:
-        warn_caller(warning)
-    return rare
-
-
-def rare_class_warning(
-    y: Target, taxonomy: TaxonomyLike | None, min_count: int
-) -> tuple[dict[Hashable, int], RareClassWarning | None]:
-    """Return the result of :func:`check_rare_classes`, and its warning or None."""
-    check_scalar(min_count, "min_count", Integral, min_val=1)
-    nodes, tree, form = _read(y, taxonomy)
-    counts = np.bincount(nodes, minlength=tree.n_nodes)
-    of_class = counts[form.class_ids]
-    order = np.argsort(of_class, kind="stable")[: np.count_nonzero(of_class < min_count)]
-    rare = {tree.nodes[form.class_ids[i]]: int(of_class[i]) for i in order.tolist()}
-    if not rare:
-        return rare, None
-    occupied = counts.astype(bool) @ tree.ancestor_closure
-    empty = tree.node_names[tree.leaf_ids[occupied[tree.leaf_ids] == 0]]
-    return rare, RareClassWarning.of(rare, len(of_class), min_count, empty.tolist())

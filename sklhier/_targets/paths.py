@@ -1,54 +1,35 @@
-"""Labels to node ids and back: the only place where a container of labels is read.
+"""One label or path for each sample: to node ids and back.
 
 A format remembers how the labels of `fit` looked, and gives node ids back in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 
+from sklhier._targets.formats import Format, Given, SingleLabels, as_labels, detect
 from sklhier._utils.typing import Bools, Labels, NodeIds, Objects
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
-from sklhier.taxonomy._parsing import (
-    factorize_levels,
-    is_missing,
-    is_padding,
-    label_array,
-    path_of_row,
-    refuse_gaps,
-    sort_key,
-)
+from sklhier.taxonomy._parsing import is_padding, sort_key
 
 __all__ = [
     "LabelFormat",
     "LevelFormat",
     "TargetFormat",
-    "closed_indicator",
+    "as_labels",
     "frame_type",
-    "label_nodes",
     "label_sets",
     "read_targets",
-    "refuse_unknown_paths",
     "resolve_taxonomy",
     "same_rows",
 ]
-
-_ENCODED_HINT = (
-    " y holds integers, as it does when a tool such as CalibratedClassifierCV, StackingClassifier "
-    "or cross_val_predict(method='predict_proba') encodes the labels first: pass "
-    "classes=np.unique(y) to the classifier, so that it can decode them."
-)
 
 
 class TargetFormat(Protocol):
@@ -171,13 +152,8 @@ class LevelFormat:
 
 
 def _known_nodes(y: Any, taxonomy: Taxonomy) -> NodeIds:
-    """Return the nodes of labels or paths, -1 for what is not in the taxonomy."""
-    if not holds_levels(y, taxonomy):
-        return taxonomy.ids(as_labels(y).tolist())
-    columns, codes = factorize_levels(y)
-    nodes = np.maximum(taxonomy.walk(columns, codes), -1)
-    nodes[(codes < 0).all(axis=1)] = -1
-    return nodes
+    """Return the nodes of labels or paths, -1 for what is missing or not in the taxonomy."""
+    return np.maximum(detect(y, taxonomy, "one").ids(taxonomy), np.int32(-1))
 
 
 def frame_type(package: str) -> Any:
@@ -200,53 +176,6 @@ def resolve_taxonomy(taxonomy: Any) -> Taxonomy | None:
 
 
 # -- reading ------------------------------------------------------------------------------
-
-
-def _first(y: Any) -> Any:
-    return next(iter(y), None)
-
-
-def holds_levels(y: Any, taxonomy: Taxonomy | None) -> bool:
-    """Whether `y` spells out paths step by step, rather than naming nodes."""
-    shape = getattr(y, "shape", None)
-    if shape is not None and len(shape) == 2:
-        # One column of numbers is what scikit-learn calls a column vector: labels, with a warning.
-        return bool(shape[1] != 1) or getattr(y, "dtype", np.dtype(object)).kind in "OUT"
-    if shape is not None and getattr(y, "dtype", None) != np.dtype(object):
-        return False
-    first = _first(y)
-    if isinstance(first, tuple) and taxonomy is not None and first in taxonomy:
-        return False
-    return isinstance(first, list | tuple | np.ndarray)
-
-
-def as_labels(y: Any) -> Labels:
-    """Return 1-D labels of any container as an array of their own type."""
-    return column_or_1d(label_array(y), warn=True)
-
-
-def _refuse_missing(values: list[Any]) -> None:
-    for row, value in enumerate(values):
-        if is_missing(value):
-            raise TargetError.missing(row)
-
-
-def _refuse_unknown(nodes: NodeIds, values: list[Any], taxonomy: Taxonomy) -> None:
-    if (nodes >= 0).all():
-        return
-    _refuse_missing(values)
-    rows = np.flatnonzero(nodes < 0).tolist()
-    unknown = list(dict.fromkeys(values[row] for row in rows))
-    integers = isinstance(unknown[0], int) and not isinstance(taxonomy.nodes[-1], int)
-    hint = _ENCODED_HINT if integers else ""
-    raise TargetError.unknown(unknown, taxonomy.nodes[1:], hint)
-
-
-def label_nodes(values: list[Any], taxonomy: Taxonomy) -> NodeIds:
-    """Return the ids of labels; raise a TargetError for one that is missing or no node."""
-    nodes = taxonomy.ids(values)
-    _refuse_unknown(nodes, values, taxonomy)
-    return nodes
 
 
 def _class_order(labels: Labels, firsts: Any) -> Any:
@@ -303,58 +232,55 @@ def read_targets(
     format : TargetFormat
         The way back.
     """
-    if sparse.issparse(y):
-        raise TargetError(
-            "y is a sparse matrix. HierarchicalClassifier predicts one path for each sample: pass "
-            "1-D labels, or use HierarchicalMultiLabelClassifier."
-        )
-    if hasattr(y, "__array__") and not hasattr(y, "shape"):
-        y = np.asarray(y)
-    if holds_levels(y, taxonomy):
-        return _read_levels(y, taxonomy)
-    labels = as_labels(y)
-    values = labels.tolist()
-    if labels.dtype.kind in "Of" and any(map(is_missing, dict.fromkeys(values))):
-        _refuse_missing(values)
+    form = detect(y, taxonomy, "one")
+    if form.several:
+        with form.explained():
+            raise TargetError(
+                "y holds several labels for each sample, but HierarchicalClassifier predicts one "
+                "path: pass 1-D labels, or use HierarchicalMultiLabelClassifier."
+            )
+    if isinstance(form, SingleLabels):
+        return _read_labels(form, taxonomy, classes)
+    return _read_levels(form, taxonomy)
+
+
+def _read_labels(
+    form: SingleLabels, taxonomy: Taxonomy | None, classes: Any
+) -> tuple[NodeIds, Taxonomy, LabelFormat]:
+    labels = form.labels
+    if form.missing.any():
+        raise TargetError.missing(int(np.argmax(form.missing)))
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise TargetError("y contains infinity, which cannot be a label.")
+    taxonomy = form.infer(classes) if taxonomy is None else taxonomy
     if classes is not None:
-        known = as_labels(classes)
-        taxonomy = Taxonomy.flat(known) if taxonomy is None else taxonomy
-        class_ids = label_nodes(known.tolist(), taxonomy)
-        codes = _codes_of(labels, known)
+        known = SingleLabels(Given(classes, taxonomy, "one"))
+        class_ids = known.nodes(taxonomy, empty_is_root=False)
+        codes = _codes_of(labels, known.labels)
         if codes is not None:
             nodes = class_ids[codes]
             return nodes, taxonomy, _label_format(labels, nodes, encoded=True)
-    if taxonomy is None:
-        if labels.dtype.kind in "fc":
-            check_classification_targets(labels)
-        taxonomy = Taxonomy.flat(labels)
-    nodes = label_nodes(values, taxonomy)
+    nodes = form.nodes(taxonomy)
     return nodes, taxonomy, _label_format(labels, nodes)
 
 
-def _read_levels(y: Any, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, LevelFormat]:
+def _read_levels(form: Format, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, LevelFormat]:
+    y, given = form.given.y, form.given
     array = y if isinstance(y, np.ndarray) else None
-    if array is not None and array.dtype.kind in "biuf" and np.isin(array, (0, 1)).all():
+    if array is not None and given.is_numeric and given.holds_bits:
         raise TargetError.looks_like_indicator(array.shape)
     if taxonomy is None:
-        labels, taxonomy = Taxonomy.from_levels(y)
-        nodes = taxonomy.ids(labels.tolist())
-    else:
-        taxonomy.require_tree("A path of levels")
-        steps, codes = factorize_levels(y)
-        refuse_gaps(codes, steps)
-        nodes = taxonomy.walk(steps, codes)
-        refuse_unknown_paths(nodes, steps, codes, taxonomy)
+        taxonomy = form.infer()
+    taxonomy.require_tree("A path of levels")
+    nodes = form.nodes(taxonomy, empty_is_root=False)
     names = taxonomy.node_names[nodes]
     one_kind = all(isinstance(name, str) for name in taxonomy.nodes[1:])
     known = _label_format(names.astype(str) if one_kind else names, nodes)
-    if hasattr(y, "columns"):
+    if given.is_frame:
         container, columns = type(y).__module__.split(".")[0], tuple(y.columns)
     else:
-        container, columns = "lists" if array is None or array.ndim == 1 else "array", ()
-    form = LevelFormat(
+        container, columns = "array" if given.is_table else "lists", ()
+    way_back = LevelFormat(
         known.classes,
         known.class_ids,
         container=container,
@@ -363,20 +289,7 @@ def _read_levels(y: Any, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, 
         padding=_padding_of(y),
         dtype=np.dtype(object) if array is None else array.dtype,
     )
-    return nodes, taxonomy, form
-
-
-def refuse_unknown_paths(
-    nodes: NodeIds, columns: Sequence[Sequence[Hashable]], codes: Any, taxonomy: Taxonomy
-) -> None:
-    if (nodes >= 0).all():
-        return
-    row = int(np.argmax(nodes < 0))
-    path = path_of_row(columns, codes[row])
-    step = int(-2 - nodes[row])
-    reached = taxonomy.walk(columns, np.where(np.arange(len(columns)) < step, codes[[row]], -1))
-    below = taxonomy.children_of(int(reached[0]))
-    raise TargetError.unknown_path(path, step, taxonomy.step_names[below])
+    return nodes, taxonomy, way_back
 
 
 def _padding_of(y: Any) -> Any:
@@ -390,50 +303,7 @@ def _padding_of(y: Any) -> Any:
     return next(cells, None)
 
 
-# -- label sets, for metrics --------------------------------------------------------------
-
-
-def closed_indicator(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
-    """Return the closure of each row's labels: float64 0/1, shape (n_samples, n_nodes).
-
-    Every target format is read: 1-D labels, levels, paths, collections of labels, an indicator
-    over ``taxonomy.nodes[1:]``. None, and an empty collection, is the empty set; the root is left
-    out.
-    """
-    given = nodes_or_indicator(y, taxonomy)
-    if isinstance(given, np.ndarray):
-        return sparse.csr_array(taxonomy.ancestor_closure[given])
-    return ops.marked(sparse.csr_array(given @ taxonomy.ancestor_closure))
-
-
-def nodes_or_indicator(y: Any, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:
-    """Return labels as they were given, without their ancestors.
-
-    Rows with one label or path become an array of nodes, as :func:`nodes_or_root`; rows with label
-    sets an indicator, float64 0/1, shape (n_samples, n_nodes), the root left out.
-    """
-    if sparse.issparse(y) or _is_indicator(y, taxonomy):
-        return _read_indicator(sparse.csr_array(y), taxonomy)
-    if _holds_sets(y, taxonomy):
-        return taxonomy.members_of(y)
-    if hasattr(y, "shape") or not holds_levels(y, taxonomy):
-        return nodes_or_root(y, taxonomy)
-    columns, codes = factorize_levels(y)
-    nodes = taxonomy.walk(columns, codes)
-    if (nodes < 0).any():
-        return taxonomy.members_of(y)
-    refuse_gaps(codes[(codes >= 0).any(axis=1)], columns)
-    return nodes
-
-
-def holds_label_sets(y: Any, taxonomy: Taxonomy) -> bool:
-    """Whether `y` may give a sample several labels, rather than one label or path."""
-    if sparse.issparse(y) or _is_indicator(y, taxonomy) or _holds_sets(y, taxonomy):
-        return True
-    if hasattr(y, "shape") or not holds_levels(y, taxonomy):
-        return False
-    columns, codes = factorize_levels(y)
-    return bool((taxonomy.walk(columns, codes) < 0).any())
+# -- sets of nodes ------------------------------------------------------------------------
 
 
 def label_sets(closed: Any, taxonomy: Taxonomy) -> Objects:
@@ -453,102 +323,3 @@ def same_rows(first: Any, second: Any) -> Bools:
     different = sparse.csr_array(first - second)
     different.eliminate_zeros()
     return np.diff(different.indptr) == 0
-
-
-def _holds_sets(y: Any, taxonomy: Taxonomy) -> bool:
-    """Whether the rows of `y` are sets of labels; None is an empty one."""
-    if hasattr(y, "shape") and (len(y.shape) != 1 or y.dtype != np.dtype(object)):
-        return False
-    first = next((row for row in y if row is not None), None)
-    return isinstance(first, AbstractSet) and first not in taxonomy
-
-
-def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:
-    """Return the node of each label or path; None and an empty path stand for the root."""
-    if _holds_sets(y, taxonomy):
-        raise TargetError.one_label_each()
-    if holds_levels(y, taxonomy):
-        columns, codes = factorize_levels(y)
-        filled = (codes >= 0).any(axis=1)
-        refuse_gaps(codes[filled], columns)
-        nodes = taxonomy.walk(columns, codes)
-        refuse_unknown_paths(nodes, columns, codes, taxonomy)
-        return nodes
-    values = as_labels(y).tolist()
-    nodes = taxonomy.ids(values)
-    if (nodes < 0).any():
-        empty = np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
-        nodes[empty] = 0
-        _refuse_unknown(nodes, values, taxonomy)
-    return nodes
-
-
-def _is_indicator(y: Any, taxonomy: Taxonomy) -> bool:
-    if not (isinstance(y, np.ndarray) and y.ndim == 2 and y.dtype.kind in "biuf"):
-        return False
-    return y.shape[1] == taxonomy.n_nodes - 1 and bool(np.isin(y, (0, 1)).all())
-
-
-def _read_indicator(indicator: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
-    n_columns = indicator.shape[1]
-    if n_columns != taxonomy.n_nodes - 1:
-        raise TargetError(
-            f"An indicator has a column for each of the {taxonomy.n_nodes - 1} nodes of "
-            f"taxonomy.nodes[1:]; {n_columns} columns were given."
-        )
-    columns = np.arange(1, taxonomy.n_nodes, dtype=np.int32)
-    return ops.with_columns(indicator, columns, taxonomy.n_nodes)
-
-
-def infer_taxonomy(*targets: Any) -> Taxonomy:
-    """Return the taxonomy that sets of paths spell out together.
-
-    Raises
-    ------
-    TargetError
-        If they do not hold paths, but names of nodes: these say nothing of the taxonomy.
-    """
-    if not all(holds_levels(y, None) for y in targets):
-        raise TargetError(
-            "1-D labels do not tell how nodes are related: pass `taxonomy=`. (Without it only "
-            "paths, one column for each level, can be scored.)"
-        )
-    rows = [row for y in targets for row in _rows_of(y)]
-    return Taxonomy.from_levels([row for row in rows if not all(map(is_padding, row))])[1]
-
-
-def with_paths(taxonomy: Taxonomy, y: Any) -> Taxonomy:
-    """Return a tree with the paths in `y` added that it lacks; its nodes keep their names.
-
-    A DAG is returned as it is, and so is a tree if `y` holds no paths, but collections of labels.
-    """
-    if not holds_levels(y, taxonomy) or not taxonomy.is_tree:
-        return taxonomy
-    columns, codes = factorize_levels(y)
-    if (taxonomy.walk(columns, codes) >= 0).all():
-        return taxonomy
-    steps = [step for column in columns for step in column]
-    if not hasattr(y, "shape") and all(step in taxonomy for step in steps):
-        return taxonomy
-    own = taxonomy.levels_of(np.arange(1, taxonomy.n_nodes, dtype=np.int32)).tolist()
-    more = [row for row in _rows_of(y) if not all(map(is_padding, row))]
-    labels, larger = Taxonomy.from_levels([*own, *more])
-    names = larger.node_names.copy()
-    names[larger.ids(labels[: len(own)].tolist())] = taxonomy.node_names[1:]
-    names[0] = taxonomy.nodes[0]
-    return Taxonomy(
-        names.tolist(),
-        larger.edge_parents,
-        larger.edge_children,
-        steps=larger.step_names.tolist(),
-        root=0,
-    )
-
-
-def _rows_of(Y: Any) -> list[list[Any]]:
-    columns, codes = factorize_levels(Y)
-    cells = np.full(codes.shape, None, dtype=object)
-    for level, uniques in enumerate(columns):
-        filled = codes[:, level] >= 0
-        cells[filled, level] = np.array([*uniques, None], dtype=object)[codes[filled, level]]
-    return cells.tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from sklhier._targets.paths import nodes_or_indicator
+from sklhier._targets.any_format import nodes_or_indicator
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.typing import Bools, Floats, SampleWeight, Target
 from sklhier.exceptions import TargetError

@@ -8,13 +8,8 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
-from sklhier._targets.label_sets import closed_sets
-from sklhier._targets.paths import (
-    infer_taxonomy,
-    nodes_or_indicator,
-    nodes_or_root,
-    resolve_taxonomy,
-)
+from sklhier._targets.any_format import closed_indicator, closure_of, detect_all, labels_of
+from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.typing import Floats, NodeIds, SampleWeight, Target
 from sklhier._utils.validation import checked_weights
 from sklhier.exceptions import TargetError
@@ -35,11 +30,6 @@ __all__ = [
 
 # Probabilities that are sums of others may leave [0, 1] by rounding.
 _ROUNDING = 1e-6
-
-
-def _read_taxonomy(y_true: Target, y_pred: Target, taxonomy: TaxonomyLike | None) -> Taxonomy:
-    resolved = resolve_taxonomy(taxonomy)
-    return infer_taxonomy(y_true, y_pred) if resolved is None else resolved
 
 
 def require_taxonomy(taxonomy: TaxonomyLike | None) -> Taxonomy:
@@ -69,11 +59,10 @@ def read_closures(
 
     If `tree_for` names something that only a tree can answer, DAGs are refused.
     """
-    resolved = _read_taxonomy(y_true, y_pred, taxonomy)
+    forms, resolved = detect_all((y_true, y_pred), resolve_taxonomy(taxonomy), "any")
     if tree_for:
         resolved.require_tree(tree_for)
-    true = closed_sets(y_true, resolved)
-    predicted = closed_sets(y_pred, resolved)
+    true, predicted = (closure_of(form, resolved) for form in forms)
     check_consistent_length(true, predicted)
     _refuse_empty(true.shape[0])
     return true, predicted, read_weights(sample_weight, true.shape[0]), resolved
@@ -83,9 +72,8 @@ def read_labels(
     y_true: Target, y_pred: Target, taxonomy: TaxonomyLike | None, sample_weight: SampleWeight
 ) -> tuple[NodeIds | sparse.csr_array, NodeIds | sparse.csr_array, Floats, Taxonomy]:
     """Return the labels as given, without ancestors: a node for each row, or an indicator."""
-    resolved = _read_taxonomy(y_true, y_pred, taxonomy)
-    true = nodes_or_indicator(y_true, resolved)
-    predicted = nodes_or_indicator(y_pred, resolved)
+    forms, resolved = detect_all((y_true, y_pred), resolve_taxonomy(taxonomy), "any")
+    true, predicted = (labels_of(form, resolved) for form in forms)
     check_consistent_length(true, predicted)
     _refuse_empty(true.shape[0])
     return true, predicted, read_weights(sample_weight, true.shape[0]), resolved
@@ -99,10 +87,9 @@ def read_nodes(
     what: str,
 ) -> tuple[NodeIds, NodeIds, Floats, Taxonomy]:
     """Return the nodes of truth and prediction in a tree, weights, taxonomy."""
-    resolved = _read_taxonomy(y_true, y_pred, taxonomy)
+    forms, resolved = detect_all((y_true, y_pred), resolve_taxonomy(taxonomy), "one")
     resolved.require_tree(what)
-    true = nodes_or_root(y_true, resolved)
-    predicted = nodes_or_root(y_pred, resolved)
+    true, predicted = (form.nodes(resolved) for form in forms)
     check_consistent_length(true, predicted)
     _refuse_empty(len(true))
     return true, predicted, read_weights(sample_weight, len(true)), resolved
@@ -150,7 +137,7 @@ def read_scores(
 ) -> tuple[sparse.csr_array, Floats, Floats, Taxonomy]:
     """Return closures and scores, both without the root (n_samples, n_nodes - 1)."""
     resolved = require_taxonomy(taxonomy)
-    true = sparse.csr_array(closed_sets(y_true, resolved)[:, 1:])
+    true = sparse.csr_array(closed_indicator(y_true, resolved)[:, 1:])
     scores = read_table(y_score, resolved, name)
     check_consistent_length(true, scores)
     _refuse_empty(true.shape[0])

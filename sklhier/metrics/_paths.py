@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_consistent_length
 
-from sklhier._targets.paths import nodes_or_root
+from sklhier._targets.any_format import nodes_or_root
 from sklhier._utils.typing import Floats, NodeIds, SampleWeight, Target
 from sklhier.exceptions import TargetError
 from sklhier.metrics._distances import lowest_common_ancestors

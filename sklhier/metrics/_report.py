@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklhier._targets.paths import holds_label_sets, nodes_or_root
+from sklhier._targets.any_format import holds_label_sets, nodes_or_root
 from sklhier._utils.typing import Bools, Floats, NodeIds, SampleWeight, Target
 from sklhier._utils.validation import check_choice
 from sklhier.metrics._input import read_closures

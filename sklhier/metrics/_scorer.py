@@ -11,7 +11,8 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.metrics import make_scorer
 
-from sklhier._targets.paths import holds_levels, resolve_taxonomy, with_paths
+from sklhier._targets.any_format import spells_paths, with_paths
+from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.pipelines import call_classifier, classifier_within, holds_classifier
 from sklhier._utils.typing import Classifier, Features, Floats, SampleWeight, Target
 from sklhier.exceptions import TargetError
@@ -214,9 +215,7 @@ class _HierarchicalScorer(BaseEstimator):
 
     def _is_spelled_out(self, estimator: Classifier, y: Target) -> bool:
         """Whether the taxonomy follows from the predicted and true paths alone."""
-        return (
-            self.method == "predict" and holds_levels(y, None) and not holds_classifier(estimator)
-        )
+        return self.method == "predict" and spells_paths(y) and not holds_classifier(estimator)
 
     def _answers(self, estimator: Classifier, X: Features, taxonomy: Taxonomy | None) -> Any:
         if self.method == "predict":

@@ -1,13 +1,10 @@
 """Splitting, tuning and comparing where classes form a taxonomy."""
 
-from sklhier._folds.stratified import (
-    HierarchicalStratifiedKFold,
-    check_rare_classes,
-    coarsen,
-)
+from sklhier._folds.stratified import HierarchicalStratifiedKFold, coarsen
 from sklhier._utils.pickling import published
 from sklhier.model_selection._compare import Comparison, compare, compare_with_flat
 from sklhier.model_selection._leakage import LeakageReport, leakage_report
+from sklhier.model_selection._rare_classes import check_rare_classes
 from sklhier.model_selection._tune import DecoderSearch, tune_decoder
 
 __all__ = [

@@ -15,7 +15,8 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklhier._targets.paths import holds_levels, nodes_or_root, resolve_taxonomy
+from sklhier._targets.any_format import nodes_or_root, spells_paths
+from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.pipelines import Route, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
 from sklhier._utils.typing import (
@@ -454,7 +455,7 @@ def _read_taxonomy(
         raise ValueError(
             "The estimators have different taxonomies: pass the one to measure by as `taxonomy`."
         )
-    if not found and not holds_levels(y, None):
+    if not found and not spells_paths(y):
         raise TargetError(
             "1-D labels do not tell how nodes are related, and no estimator has a taxonomy: pass "
             "`taxonomy=`."

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklhier._targets.paths import nodes_or_root, resolve_taxonomy
+from sklhier._targets.any_format import nodes_or_root
+from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.pipelines import Route, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
 from sklhier._utils.typing import (

@@ -12,7 +12,6 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklhier._folds.stratified import rare_class_warning
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.pipelines import Route, call_classifier, classifier_within, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
@@ -31,6 +30,7 @@ from sklhier.exceptions import IncompatiblePartsError
 from sklhier.metrics import hierarchical_f1_score
 from sklhier.metrics._scorer import named_metric
 from sklhier.model_selection._folds import LabelledData, Samples, read_labelled_data, weight_params
+from sklhier.model_selection._rare_classes import rare_class_warning
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["DecoderSearch", "tune_decoder"]

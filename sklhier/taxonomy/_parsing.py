@@ -17,6 +17,7 @@ from sklhier.taxonomy import _graph as ops
 __all__ = [
     "factorize_levels",
     "grouped",
+    "is_bit",
     "is_collection",
     "is_missing",
     "is_padding",
@@ -99,7 +100,8 @@ def grouped(
     return [kind(values[start:stop]) for start, stop in pairwise(offsets.tolist())]
 
 
-def _is_bit(value: object) -> bool:
+def is_bit(value: object) -> bool:
+    """Whether `value` is the number 0 or 1, of any type."""
     return isinstance(value, int | float | np.number | np.bool_) and value in (0, 1)
 
 
@@ -107,7 +109,7 @@ def _refuse_other_than_bits(values: npt.NDArray[np.generic]) -> None:
     if values.dtype.kind in "biuf":
         right = (values == 0) | (values == 1)
     else:
-        right = np.fromiter(map(_is_bit, values.tolist()), bool, values.size)
+        right = np.fromiter(map(is_bit, values.tolist()), bool, values.size)
     if not right.all():
         raise TargetError.no_bit(plain(values[np.argmin(right)]))
 
