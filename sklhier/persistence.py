@@ -16,6 +16,7 @@ _PRIVATE = (
     "sklhier._joint.model.JointModel",
     "sklhier._joint.network.Network",
     "sklhier._joint.path_loss.Heads",
+    "sklhier._joint.path_loss.Level",
     "sklhier._joint.paths.JointPaths",
     "sklhier._joint.paths.PathColumns",
     "sklhier._joint.sets.JointSets",
@@ -37,7 +38,6 @@ _PRIVATE = (
     "sklhier._training.marginals.PathModels",
     "sklhier._training.marginals.SetModels",
     "sklhier._training.trainer.FitReport",
-    "sklhier.taxonomy._Root",
 )
 _ARRAYS = ("numpy.dtype", "scipy.sparse._csr.csr_array", "scipy.sparse._csr.csr_matrix")
 _PUBLIC = (

@@ -184,7 +184,8 @@ class PathPredictor:
             Names of nodes; or paths, if the estimator was fitted on paths. A decoder that answers
             with sets gives frozensets of names in an array of objects.
         """
-        labels = self._target.restore(self._answers(X))
+        answers = self._answers(X)
+        labels = self._target.restore(answers)
         if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
             return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
         return labels

@@ -53,6 +53,8 @@ def detect(y: Any, taxonomy: Taxonomy | None, asked: Asked, classes: Any = None)
     Without a taxonomy the labels themselves are to spell it out. `classes` are labels that the
     columns of an indicator may stand for.
     """
+    if hasattr(y, "__array__") and not hasattr(y, "shape"):
+        y = np.asarray(y)
     shape = getattr(y, "shape", (0,))
     if isinstance(y, str | bytes) or not (hasattr(y, "__iter__") or sparse.issparse(y)):
         raise TargetError(
