@@ -21,7 +21,7 @@ from sklhier._classifiers.local_base import (
     refuse_mismatch,
     splitter_params,
 )
-from sklhier._classifiers.path_prediction import PathPredictor, PathTarget
+from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
 from sklhier._folds.folds import Splits
 from sklhier._local.model import Models
 from sklhier._targets.paths import resolve_taxonomy
@@ -396,8 +396,9 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
 
     def _start_batches(self, classes: Any) -> None:
         """Store an empty model of all classes that may occur."""
-        known = self._known_classes(classes)
-        self._target, _ = PathTarget.read(known, self._given_taxonomy(), self.classes)
+        given = self._given_taxonomy()
+        known = labels_of_batches(classes, self.classes, taxonomy=given)
+        self._target, _ = PathTarget.read(known, given, self.classes)
         taxonomy, strategy = self._target.taxonomy, resolve_strategy(self.strategy)
         self._trained = strategy.outcomes(taxonomy, self._target.format.class_ids)
         no_models: list[Models] = [{} for _ in strategy.parts()]
@@ -411,16 +412,6 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         if given is not None and not resolve_strategy(self.strategy).takes_dags:
             given.require_tree(f"{type(self).__name__} with the strategy {self.strategy!r}")
         return given
-
-    def _known_classes(self, classes: Any) -> Any:
-        if classes is not None:
-            return classes
-        if self.classes is not None:
-            return self.classes
-        taxonomy = self._given_taxonomy()
-        if taxonomy is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        return list(taxonomy.leaves)
 
     def _staging(
         self, strategy: Strategy, split: Callable[[Rows], Splits], weights: Floats | None

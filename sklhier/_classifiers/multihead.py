@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklhier._classifiers.joint_base import JointEstimator, has_batches, held_out_rows
-from sklhier._classifiers.path_prediction import PathPredictor, PathTarget
+from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
 from sklhier._joint.model import JointModel, Training
 from sklhier._joint.paths import JointPaths, PathColumns
 from sklhier._probabilities.marginals import HeldOutPaths
@@ -21,7 +21,7 @@ from sklhier._training.trainer import HeldOutPass
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds, Rows
-from sklhier._utils.validation import check_choice, checked_weights, required_target, used_rows
+from sklhier._utils.validation import check_choice, required_target, weighted_rows
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.objectives import PathLoss, Solver, resolve_loss
 from sklhier.taxonomy import Taxonomy
@@ -229,9 +229,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             required_target(self, y), self._given_taxonomy(), self.classes
         )
         check_consistent_length(X, nodes)
-        weights = checked_weights(sample_weight, len(nodes))
-        rows = used_rows(weights, len(nodes))
-        weights = np.ones(len(rows)) if weights is None else weights[rows]
+        rows, weights = weighted_rows(sample_weight, len(nodes))
         decoder, loss = resolve_decoder(self.decoder), resolve_loss(self.loss)
         splits = target.splitter(self.cv, nodes, {})(rows) if decoder.needs_tuning else []
         X, nodes = take_rows(X, rows), nodes[rows]
@@ -292,17 +290,16 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         resolve_decoder(self.decoder)  # refused before the model is fitted
         loss = resolve_loss(self.loss)
         if is_first:
-            known = self._known_classes(classes)
-            target, _ = PathTarget.read(known, self._given_taxonomy(), self.classes)
+            given = self._given_taxonomy()
+            known = labels_of_batches(classes, self.classes, taxonomy=given)
+            target, _ = PathTarget.read(known, given, self.classes)
             model = self._unfitted(target, training, X.dtype)
         else:
             target, model = self._target, self._model
         known = model.columns.outcomes.classes
         nodes = target.read_batch(required_target(self, y), known)
         check_consistent_length(X, nodes)
-        weights = checked_weights(sample_weight, len(nodes))
-        rows = used_rows(weights, len(nodes))
-        weights = np.ones(len(rows)) if weights is None else weights[rows]
+        rows, weights = weighted_rows(sample_weight, len(nodes))
         X = take_rows(X, rows).astype(model.joint.network.dtype, copy=False)
         nodes = nodes[rows]
         path_loss = model.columns.loss_of(loss, nodes, self.level_weights, X.dtype)
@@ -323,16 +320,6 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         if given is not None:
             given.require_tree(type(self).__name__)
         return given
-
-    def _known_classes(self, classes: Any) -> Any:
-        if classes is not None:
-            return classes
-        if self.classes is not None:
-            return self.classes
-        taxonomy = self._given_taxonomy()
-        if taxonomy is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        return list(taxonomy.leaves)
 
     def _store(self, target: PathTarget, model: JointPaths) -> None:
         self._target = target

@@ -30,7 +30,7 @@ from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
-from sklhier._utils.validation import checked_weights, required_target, used_rows
+from sklhier._utils.validation import required_target, weighted_rows
 from sklhier.decoders import HeldOutSets, SetDecoder
 from sklhier.objectives import SetLoss, Solver, resolve_set_loss
 from sklhier.taxonomy import Taxonomy
@@ -222,9 +222,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         X = self._features(X, reset=True)
         target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
         check_consistent_length(X, closed)
-        weights = checked_weights(sample_weight, closed.shape[0])
-        rows = used_rows(weights, closed.shape[0])
-        weights = np.ones(len(rows)) if weights is None else weights[rows]
+        rows, weights = weighted_rows(sample_weight, closed.shape[0])
         decoder = fitted_decoder(self.decoder, target.taxonomy)
         splits = target.splitter(self.cv, closed, {})(rows) if decoder.needs_tuning else []
         X, closed = take_rows(X, rows), closed[rows]
@@ -293,9 +291,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
             closed = target.read_batch(y)
         refuse_tuning(decoder)
         check_consistent_length(X, closed)
-        weights = checked_weights(sample_weight, closed.shape[0])
-        rows = used_rows(weights, closed.shape[0])
-        weights = np.ones(len(rows)) if weights is None else weights[rows]
+        rows, weights = weighted_rows(sample_weight, closed.shape[0])
         X = take_rows(X, rows).astype(model.joint.network.dtype, copy=False)
         closed = closed[rows]
         _refuse_unknown(closed, model.columns)

@@ -35,7 +35,7 @@ from sklhier.decoders import Decoder, resolve_decoder, top_answers
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["PathModel", "PathPredictor", "PathTarget"]
+__all__ = ["PathModel", "PathPredictor", "PathTarget", "labels_of_batches"]
 
 
 class PathModel(Protocol):
@@ -112,6 +112,16 @@ class PathTarget:
             return right
         wanted = self.taxonomy.ancestor_closure[np.maximum(true, 0)]
         return (true >= 0) & same_rows(wanted, answers)
+
+
+def labels_of_batches(*known: Any, taxonomy: Taxonomy | None) -> Any:
+    """Return all labels that may occur in batches: the first that are known, or all leaves."""
+    for labels in known:
+        if labels is not None:
+            return labels
+    if taxonomy is None:
+        raise ValueError("classes must be passed on the first call to partial_fit.")
+    return list(taxonomy.leaves)
 
 
 class PathPredictor:

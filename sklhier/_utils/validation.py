@@ -22,6 +22,7 @@ __all__ = [
     "require_numeric_table",
     "required_target",
     "used_rows",
+    "weighted_rows",
 ]
 
 T = TypeVar("T")
@@ -140,6 +141,13 @@ def checked_weights(sample_weight: SampleWeight, n_samples: int) -> Floats | Non
 def used_rows(weights: Floats | None, n_samples: int) -> Rows:
     """Return the positions of the samples that have a weight."""
     return np.arange(n_samples) if weights is None else np.flatnonzero(weights)
+
+
+def weighted_rows(sample_weight: SampleWeight, n_samples: int) -> tuple[Rows, Floats]:
+    """Return the positions of the samples that have a weight, and their weights, 1 by default."""
+    weights = checked_weights(sample_weight, n_samples)
+    rows = used_rows(weights, n_samples)
+    return rows, np.ones(len(rows)) if weights is None else weights[rows]
 
 
 def check_probability(name: str, value: object) -> float:

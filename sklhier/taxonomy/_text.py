@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:  # the taxonomy itself draws with this module
-    from sklhier.taxonomy._taxonomy import Taxonomy
+from sklhier._utils.typing import NodeIds, Objects
 
 __all__ = ["draw_html", "draw_tree"]
 
 
-def draw_tree(taxonomy: Taxonomy, max_lines: int, max_children: int) -> str:
+class _Taxonomy(Protocol):
+    """The part of a taxonomy that is drawn."""
+
+    @property
+    def step_names(self) -> Objects: ...
+
+    def children_of(self, node: int) -> NodeIds: ...
+
+
+def draw_tree(taxonomy: _Taxonomy, max_lines: int, max_children: int) -> str:
     """Return a taxonomy as indented text."""
     return "\n".join(branch + text for branch, text in _outline(taxonomy, max_lines, max_children))
 
 
-def draw_html(taxonomy: Taxonomy) -> str:
+def draw_html(taxonomy: _Taxonomy) -> str:
     """Return a taxonomy as a foldable piece of HTML."""
     lines = "\n".join(branch + html.escape(text) for branch, text in _outline(taxonomy, 200, 30))
     return (
@@ -26,7 +34,7 @@ def draw_html(taxonomy: Taxonomy) -> str:
     )
 
 
-def _outline(taxonomy: Taxonomy, max_lines: int, max_children: int) -> Iterator[tuple[str, str]]:
+def _outline(taxonomy: _Taxonomy, max_lines: int, max_children: int) -> Iterator[tuple[str, str]]:
     """Yield ``(branch drawing, text)`` of an indented tree, cut when long.
 
     The upper levels matter most: levels are shown whole, as many as fit, with fewer children of
@@ -64,7 +72,7 @@ def _outline(taxonomy: Taxonomy, max_lines: int, max_children: int) -> Iterator[
         )
 
 
-def _levels_that_fit(taxonomy: Taxonomy, max_lines: int, max_children: int) -> int:
+def _levels_that_fit(taxonomy: _Taxonomy, max_lines: int, max_children: int) -> int:
     """Return how many levels fit, at least 1."""
     shown, lines, depth = [0], 1, 0
     while shown:
