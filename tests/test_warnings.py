@@ -9,6 +9,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
+from sklearn.model_selection import cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -141,6 +142,23 @@ def test_a_file_of_another_version_points_at_the_load(load, tmp_path, monkeypatc
     with path.open("rb") as file, pytest.warns(VersionWarning, match="sklhier 0.0.1") as caught:
         load(file)
     assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_skops_file_of_another_version_points_at_the_load(monkeypatch):
+    skops = pytest.importorskip("skops.io")
+    with monkeypatch.context() as patched:
+        patched.setattr(pickling, "__version__", "0.0.1")
+        dumped = skops.dumps(FITTED)
+    with pytest.warns(VersionWarning) as caught:
+        skops.loads(dumped, trusted=skops.get_untrusted_types(data=dumped))
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_warning_within_a_search_points_at_the_search():
+    leaking = classifier(chain=Chain(training="true"))
+    with pytest.warns(LeakageWarning) as caught:
+        cross_val_score(leaking, X, Y, cv=2)
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_a_copy_gives_no_warning():

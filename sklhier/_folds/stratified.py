@@ -81,8 +81,6 @@ def coarsen(y: Target, taxonomy: TaxonomyLike | None, min_count: int) -> Labels:
     Examples
     --------
     >>> import numpy as np
-    import numpy.typing as npt
-    from scipy import sparse
     >>> from sklhier import Taxonomy
     >>> from sklhier.model_selection import coarsen
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
@@ -209,8 +207,6 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     Examples
     --------
     >>> import numpy as np
-    import numpy.typing as npt
-    from scipy import sparse
     >>> from sklhier import Taxonomy
     >>> from sklhier.model_selection import HierarchicalStratifiedKFold
     >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})

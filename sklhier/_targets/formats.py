@@ -446,7 +446,9 @@ class NamedIndicator(Indicator):
             return given.is_frame and given.asked == "sets"
         known = () if given.taxonomy is None else given.taxonomy
         named = all(plain(name) in known for name in given.y.columns)
-        return (named and given.holds_bits) or given.is_mere_bits
+        if named and given.holds_bits:
+            return given.is_numeric or not given.spells_paths
+        return given.is_mere_bits
 
     @cached_property
     def bits(self) -> sparse.csr_array:

@@ -130,8 +130,7 @@ def checked_weights(sample_weight: SampleWeight, n_samples: int) -> Floats | Non
         )
     if (weights < 0).any():
         raise ValueError(
-            f"`sample_weight` must hold weights of 0 or more, got {weights.min():g}. Drop "
-            "these rows or use 0."
+            f"`sample_weight` must not be negative, got {weights.min():g}. Drop these rows or use 0."
         )
     if not weights.any():
         raise ValueError("All sample weights are zero: there is nothing to learn from.")

@@ -43,7 +43,6 @@ class CostMatrix(Decoder):
     Examples
     --------
     >>> import numpy as np
-    import numpy.typing as npt
     >>> from sklhier import HierarchicalClassifier, Taxonomy
     >>> from sklhier.decoders import CostMatrix
     >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "b"])
