@@ -27,7 +27,7 @@ from sklhier._local.model import Models
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._training.marginals import PathModels
 from sklhier._training.staged import Staging
-from sklhier._training.trainer import FitReport, HeldOutPass, PathTrainer, fit_models
+from sklhier._training.trainer import HeldOutPass, PathTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import (
@@ -266,20 +266,14 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         if weights is None and staging is not None and staging.routing.is_weighted:
             weights = np.ones(len(nodes))
         seed = drawn_seed(self.random_state)
+        leaves = strategy.leaves_decide
         jobs = jobs_of(
-            self,
-            "fit",
-            target.taxonomy,
-            weights,
-            fit_params,
-            seed=seed,
-            leaves_decide=strategy.leaves_decide,
+            self, "fit", target.taxonomy, weights, fit_params, seed, leaves_decide=leaves
         )
         trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
         rows = used_rows(weights, len(nodes))
-        strategy, decoder = _tuned(trainer, strategy, decoder, rows, split)
-        fits = [trainer.train(part, i, rows) for i, part in enumerate(strategy.parts())]
-        models = [of_part for of_part, _ in fits]
+        strategy, tuned = _tuned(trainer, strategy, decoder, rows, split)
+        models, self._reports = trainer.train_parts(strategy, rows)
         if not any(models):
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
@@ -293,8 +287,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
             is_staged=staging is not None,
             asks_all=staging is not None and staging.routing.needs_held_out,
         )
-        self._reports = [report for _, report in fits]
-        self._tuned_decoder = decoder if decoder is not self.decoder else None
+        self._tuned_decoder = (repr(decoder), tuned) if decoder.needs_tuning else None
         self._store(target, seed)
         return self
 
@@ -368,29 +361,20 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
                     "Use fit, or give the parameter as a number.",
                 )
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
+        leaves, taxonomy = strategy.leaves_decide, target.taxonomy
         jobs = jobs_of(
-            self,
-            "partial_fit",
-            target.taxonomy,
-            weights,
-            fit_params,
-            seed=self._seed,
-            leaves_decide=strategy.leaves_decide,
+            self, "partial_fit", taxonomy, weights, fit_params, self._seed, leaves_decide=leaves
         )
-        fits: list[tuple[Models, FitReport]] = []
-        for part, known in zip(strategy.parts(), self._model.models, strict=True):
-            outcomes = part.outcomes(target.taxonomy, self._trained.classes)
-            problems = part.plan(target.taxonomy, outcomes, nodes[rows])
-            of_part = replace(jobs, context=jobs.context.of_member(len(fits)))
-            fits.append(fit_models(of_part, X, problems, rows, method="partial_fit", known=known))
+        plans = (
+            part.plan(taxonomy, part.outcomes(taxonomy, self._trained.classes), nodes[rows])
+            for part in strategy.parts()
+        )
+        parts = zip(plans, self._model.models, strict=True)
+        models, self._reports = fit_batch(jobs, X, rows, parts)
         self._observed = np.union1d(self._observed, nodes[rows])
         observed = self._trained.classes[np.isin(self._trained.classes, self._observed)]
-        self._model = replace(
-            self._model,
-            models=[models for models, _ in fits],
-            outcomes=strategy.outcomes(target.taxonomy, observed),
-        )
-        self._reports = [report for _, report in fits]
+        outcomes = strategy.outcomes(taxonomy, observed)
+        self._model = replace(self._model, models=models, outcomes=outcomes)
         self._store(target, self._seed)
         return self
 

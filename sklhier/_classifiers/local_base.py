@@ -108,8 +108,8 @@ def jobs_of(
     taxonomy: Taxonomy,
     weights: Floats | None,
     fit_params: dict[str, Any],
-    *,
     seed: int | None,
+    *,
     leaves_decide: bool,
 ) -> Jobs:
     """Return what makes jobs of local problems, the parts of a classifier checked.

@@ -244,10 +244,11 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
 
         everything = np.arange(len(rows))
         fitted = train(0, everything, self._previous())
+        self._tuned_decoder = None
         if decoder.needs_tuning:
             held_out = HeldOutPass(train, everything, splits, keep=False)
-            decoder = decoder.tuned(lambda: _held_out_paths(held_out, X, nodes, weights))
-        self._tuned_decoder = decoder if decoder is not self.decoder else None
+            tuned = decoder.tuned(lambda: _held_out_paths(held_out, X, nodes, weights))
+            self._tuned_decoder = repr(decoder), tuned
         self._store(target, fitted)
         return self
 

@@ -32,7 +32,7 @@ from sklhier._local.model import Models
 from sklhier._probabilities.consistency import METHODS
 from sklhier._training.marginals import SetModels, observed_nodes
 from sklhier._training.staged import Staging
-from sklhier._training.trainer import FitReport, HeldOutPass, SetTrainer, fit_models
+from sklhier._training.trainer import HeldOutPass, SetTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.typing import Rows
 from sklhier._utils.validation import (
@@ -259,12 +259,11 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             refuse_chain(chain, strategy, self)
         staging = None if chain is None else Staging(chain, Filter(), split, weights)
         seed = drawn_seed(self.random_state)
-        jobs = jobs_of(self, "fit", taxonomy, weights, fit_params, seed=seed, leaves_decide=True)
+        jobs = jobs_of(self, "fit", taxonomy, weights, fit_params, seed, leaves_decide=True)
         trainer = SetTrainer(jobs, X, weights, staging, closed)
         rows = used_rows(weights, closed.shape[0])
         parts = strategy.set_parts()
-        fits = [trainer.train(part, i, rows) for i, part in enumerate(parts)]
-        models = [of_part for of_part, _ in fits]
+        models, self._reports = trainer.train_parts(strategy, rows)
         if not any(models):
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
@@ -279,7 +278,6 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             )
         observed = observed_nodes(closed[rows])
         self._model = SetModels(strategy, models, taxonomy, observed, self.consistency)
-        self._reports = [report for _, report in fits]
         self._store(target, decoder, seed)
         return self
 
@@ -361,23 +359,14 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         weights = checked_weights(sample_weight, closed.shape[0])
         rows = used_rows(weights, closed.shape[0])
         jobs = jobs_of(
-            self,
-            "partial_fit",
-            target.taxonomy,
-            weights,
-            fit_params,
-            seed=seed,
-            leaves_decide=True,
+            self, "partial_fit", target.taxonomy, weights, fit_params, seed, leaves_decide=True
         )
         members = Memberships(closed[rows], target.taxonomy, incremental=True)
-        fits: list[tuple[Models, FitReport]] = []
-        for part, known in zip(strategy.set_parts(), model.models, strict=True):
-            problems = part.plan_sets(members, _one_by_one)
-            of_part = replace(jobs, context=jobs.context.of_member(len(fits)))
-            fits.append(fit_models(of_part, X, problems, rows, method="partial_fit", known=known))
+        plans = (part.plan_sets(members, _one_by_one) for part in strategy.set_parts())
+        parts = zip(plans, model.models, strict=True)
+        models, self._reports = fit_batch(jobs, X, rows, parts)
         observed = np.union1d(model.observed, observed_nodes(closed[rows])).astype(np.int32)
-        self._model = replace(model, models=[models for models, _ in fits], observed=observed)
-        self._reports = [report for _, report in fits]
+        self._model = replace(model, models=models, observed=observed)
         self._store(target, decoder, seed)
         return self
 

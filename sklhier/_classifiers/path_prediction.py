@@ -135,7 +135,7 @@ class PathPredictor:
     classes_: Labels
     _target: PathTarget
     _model: PathModel
-    _tuned_decoder: Decoder | None
+    _tuned_decoder: tuple[str, Decoder] | None  # as it prints before it is tuned, and tuned
 
     def _prepared(self, X: Any) -> Any:
         """Return samples as the model takes them, checked."""
@@ -158,14 +158,14 @@ class PathPredictor:
         self._check_decoder(decoder)
         if not decoder.needs_tuning:
             return decoder
-        if self._tuned_decoder is None:
+        if self._tuned_decoder is None or self._tuned_decoder[0] != repr(decoder):
             raise IncompatiblePartsError.needs(
                 decoder,
                 "training samples to tune a parameter on",
-                "it was not there when the classifier was fitted",
+                "the classifier was fitted with another decoder",
                 "Fit again, or give the parameter as a number.",
             )
-        return self._tuned_decoder
+        return self._tuned_decoder[1]
 
     def _by_block(
         self, X: Any, read: Callable[[Marginals], Any], *, all_nodes: bool = True

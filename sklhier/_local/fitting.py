@@ -190,6 +190,10 @@ class Jobs:
             estimator = known.full_width
         return Job(estimator, problem, self.params[name], extra)
 
+    def of_member(self, member: int) -> Self:
+        """Return the jobs of one strategy of several, with seeds of their own."""
+        return replace(self, context=self.context.of_member(member))
+
     def learns_jointly(self, key: ModelKey) -> bool:
         """Whether the base estimator of a model learns several outputs in one call."""
         tags = get_tags(self.bases.at(key)[1]).classifier_tags

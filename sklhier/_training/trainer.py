@@ -31,7 +31,7 @@ from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier.strategies import HeldOut, Memberships, SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["FitReport", "Fold", "HeldOutPass", "PathTrainer", "SetTrainer", "fit_models"]
+__all__ = ["FitReport", "Fold", "HeldOutPass", "PathTrainer", "SetTrainer", "fit_batch"]
 
 T = TypeVar("T")  # what is fitted to a fold
 
@@ -176,9 +176,6 @@ class _Trainer:
     def taxonomy(self) -> Taxonomy:
         return self.jobs.context.taxonomy
 
-    def _of_member(self, member: int) -> Jobs:
-        return replace(self.jobs, context=self.jobs.context.of_member(member))
-
     def _train(
         self,
         member: int,
@@ -187,7 +184,7 @@ class _Trainer:
         router: Router | None = None,
     ) -> tuple[Models, FitReport]:
         """Fit the models of one strategy; rows of the problems are positions in `rows`."""
-        jobs = self._of_member(member)
+        jobs = self.jobs.of_member(member)
         if self.staging is None:
             return fit_models(jobs, self.X, problems, rows)
         folds = None
@@ -245,6 +242,25 @@ def fit_models(
     return models, FitReport.of(sizes, models, {model.key: took for model, took in fitted})
 
 
+def fit_batch(
+    jobs: Jobs, X: Any, rows: Rows, parts: Iterable[tuple[Iterable[LocalProblem], Models]]
+) -> tuple[list[Models], list[FitReport]]:
+    """Fit the models of all parts of a strategy to one more batch.
+
+    Parameters
+    ----------
+    jobs, X, rows
+        As in :func:`fit_models`.
+    parts : iterable of (problems, models)
+        The problems of each part, and its models so far.
+    """
+    fits = [
+        fit_models(jobs.of_member(i), X, problems, rows, method="partial_fit", known=known)
+        for i, (problems, known) in enumerate(parts)
+    ]
+    return [models for models, _ in fits], [report for _, report in fits]
+
+
 @dataclass(frozen=True)
 class PathTrainer(_Trainer):
     """Training where a sample has one path.
@@ -272,6 +288,11 @@ class PathTrainer(_Trainer):
         if self.staging is not None and self.staging.routing.needs_held_out:
             router = Router(self.staging.routing, strategy, taxonomy, outcomes, nodes)
         return self._train(member, strategy.plan(taxonomy, outcomes, nodes), rows, router)
+
+    def train_parts(self, strategy: Strategy, rows: Rows) -> tuple[list[Models], list[FitReport]]:
+        """Fit the models of all parts of the strategy to some samples."""
+        fits = [self.train(part, i, rows) for i, part in enumerate(strategy.parts())]
+        return [models for models, _ in fits], [report for _, report in fits]
 
     def held_out_scores(
         self, held_out: HeldOutPass[Models], strategy: Strategy, member: int
@@ -316,8 +337,15 @@ class SetTrainer(_Trainer):
     def train(self, strategy: SetStrategy, member: int, rows: Rows) -> tuple[Models, FitReport]:
         """Fit the models of a part of the strategy to some samples."""
         members = Memberships(self.closed[rows], self.taxonomy)
-        problems = strategy.plan_sets(members, self._of_member(member).learns_jointly)
+        problems = strategy.plan_sets(members, self.jobs.learns_jointly)
         return self._train(member, problems, rows)
+
+    def train_parts(
+        self, strategy: SetStrategy, rows: Rows
+    ) -> tuple[list[Models], list[FitReport]]:
+        """Fit the models of all parts of the strategy to some samples."""
+        fits = [self.train(part, i, rows) for i, part in enumerate(strategy.set_parts())]
+        return [models for models, _ in fits], [report for _, report in fits]
 
     def held_out_marginals(
         self, held_out: HeldOutPass[Models], strategy: SetStrategy, consistency: str
