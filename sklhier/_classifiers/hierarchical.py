@@ -263,6 +263,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
         split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
         staging = self._staging(strategy, split, weights)
+        # Weights of the routing are multiplied by those of samples, so there must be some: base
+        # estimators that take none are refused by the same check.
         if weights is None and staging is not None and staging.routing.is_weighted:
             weights = np.ones(len(nodes))
         seed = drawn_seed(self.random_state)
@@ -274,7 +276,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         rows = used_rows(weights, len(nodes))
         strategy, tuned = _tuned(trainer, strategy, decoder, rows, split)
         models, self._reports = trainer.train_parts(strategy, rows)
-        if not any(models):
+        if not any(models):  # no base estimator has looked at X
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
         self._observed = trainer.observed(rows)
@@ -371,6 +373,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         )
         parts = zip(plans, self._model.models, strict=True)
         models, self._reports = fit_batch(jobs, X, rows, parts)
+        # Models decide among all classes from the start; what has no sample yet is no answer.
         self._observed = np.union1d(self._observed, nodes[rows])
         observed = self._trained.classes[np.isin(self._trained.classes, self._observed)]
         outcomes = strategy.outcomes(taxonomy, observed)
@@ -393,6 +396,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
 
     def _given_taxonomy(self) -> Taxonomy | None:
         given = resolve_taxonomy(self.taxonomy)
+        # Refused before labels are read: paths in a DAG would be ambiguous.
         if given is not None and not resolve_strategy(self.strategy).takes_dags:
             given.require_tree(f"{type(self).__name__} with the strategy {self.strategy!r}")
         return given

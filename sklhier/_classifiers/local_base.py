@@ -73,7 +73,7 @@ def _bases_of(model: LocalClassifier) -> dict[str, Any]:
 
 def _require_method(model: LocalClassifier, method: str) -> bool:
     for base in _bases_of(model).values():
-        getattr(base, method)  # its AttributeError says best what is missing
+        getattr(base, method)  # an AttributeError of its own names what is missing
     return True
 
 
@@ -165,6 +165,7 @@ def _routed_params(
     """Return the parameters with which each base estimator is fitted."""
     bases = _bases_of(model)
     given = {} if weights is None else {"sample_weight": weights}
+    # With routing the users say who gets weights; without it all base estimators must take them.
     if get_config()["enable_metadata_routing"]:
         routed = process_routing(model, method, **given, **fit_params)
         return {name: dict(routed[name][method]) for name in bases}
@@ -297,6 +298,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def set_params(self, **params: Any) -> Self:
         """Set parameters, those of the estimators within as ``<name>__<parameter>``."""
         nested = {key: value for key, value in params.items() if key.startswith(PREFIX)}
+        # scikit-learn would set them on None, and say that None has no set_params.
         within = [key for key in params if key.startswith("estimator__")]
         if within and params.get("estimator", self.estimator) is None:
             raise ValueError(
@@ -326,7 +328,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         base = get_tags(_bases_of(self)["estimator"])
-        tags.input_tags = base.input_tags
+        tags.input_tags = base.input_tags  # X goes to the base estimators as it is
         tags.non_deterministic = base.non_deterministic
         if base.classifier_tags is not None:
             tags.classifier_tags.poor_score = base.classifier_tags.poor_score
@@ -406,11 +408,11 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "taxonomy_")
         if dtype not in (None, "float32", np.float32):
             raise ValueError(
-                f"dtype is 'float32', or None to leave weights as they are; {dtype!r} was given."
+                f"`dtype` must be 'float32', or None to leave weights as they are, got {dtype!r}."
             )
         if not (isinstance(min_weight, Real) and 0 <= min_weight < np.inf):
             raise ValueError(
-                f"`min_weight` is a finite number, 0 or more; {min_weight!r} was given."
+                f"`min_weight` must be a finite number of 0 or more, got {min_weight!r}."
             )
         models = list(_named_models(self._model))
         able = [linear_fit.is_linear(model.estimator) for _, model in models]

@@ -301,6 +301,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         nodes = target.read_batch(required_target(self, y), known)
         check_consistent_length(X, nodes)
         rows, weights = weighted_rows(sample_weight, len(nodes))
+        # The first batch decides the precision of the weights.
         X = take_rows(X, rows).astype(model.joint.network.dtype, copy=False)
         nodes = nodes[rows]
         path_loss = model.columns.loss_of(loss, nodes, self.level_weights, X.dtype)

@@ -232,6 +232,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         fitted = self._fit_rows(joint, columns, training, X, closed, weights)
 
         def train(member: int, inside: Rows) -> JointSets:  # noqa: ARG001
+            # One stream of random numbers for all folds, after those of the model itself.
             first = self._first_joint(training, columns, X.dtype, random_state)
             own = take_rows(X, inside)
             return self._fit_rows(first, columns, training, own, closed[inside], weights[inside])
@@ -292,6 +293,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         refuse_tuning(decoder)
         check_consistent_length(X, closed)
         rows, weights = weighted_rows(sample_weight, closed.shape[0])
+        # The first batch decides the precision of the weights.
         X = take_rows(X, rows).astype(model.joint.network.dtype, copy=False)
         closed = closed[rows]
         _refuse_unknown(closed, model.columns)

@@ -264,7 +264,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         rows = used_rows(weights, closed.shape[0])
         parts = strategy.set_parts()
         models, self._reports = trainer.train_parts(strategy, rows)
-        if not any(models):
+        if not any(models):  # no base estimator has looked at X
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
 
@@ -272,6 +272,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             return trainer.train(parts[member], member, inside)[0]
 
         if decoder.needs_tuning:
+            # One reader: the models of a fold go when the next one is fitted.
             held_out = HeldOutPass(train, rows, split(rows), keep=False)
             decoder = decoder.tuned(
                 partial(trainer.held_out_marginals, held_out, strategy, self.consistency)

@@ -94,7 +94,7 @@ class PathTarget:
         cv = 5 if cv is None else cv
         if isinstance(cv, Integral):
             cv = HierarchicalStratifiedKFold(int(cv), taxonomy=self.taxonomy)
-        names = self.taxonomy.node_names[nodes]
+        names = self.taxonomy.node_names[nodes]  # labels in any format are names to a splitter
         return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
 
     def restore(self, answers: Any) -> Any:
@@ -110,6 +110,7 @@ class PathTarget:
         if not sparse.issparse(answers):
             right: Bools = true == answers
             return right
+        # Labels that are no nodes have -1, and are wrong whatever the answer is.
         wanted = self.taxonomy.ancestor_closure[np.maximum(true, 0)]
         return (true >= 0) & same_rows(wanted, answers)
 
@@ -158,6 +159,7 @@ class PathPredictor:
         self._check_decoder(decoder)
         if not decoder.needs_tuning:
             return decoder
+        # set_params may have brought another decoder since: then nothing was tuned for it.
         if self._tuned_decoder is None or self._tuned_decoder[0] != repr(decoder):
             raise IncompatiblePartsError.needs(
                 decoder,
@@ -250,7 +252,9 @@ class PathPredictor:
         check_is_fitted(self, "taxonomy_")
         most = len(self._model.outcomes.answers)
         if not (isinstance(k, Integral) and 1 <= k <= most):
-            raise ValueError(f"`k` is from 1 to {most}, the number of answers; {k!r} was given.")
+            raise ValueError(
+                f"`k` must be in [1, {most}], at most the number of answers, got {k!r}."
+            )
         read = partial(top_answers, k=int(k))
         parts = self._by_block(X, read, all_nodes=False)
         nodes, proba = map(np.concatenate, zip(*parts, strict=True))

@@ -25,20 +25,20 @@ def _new_table(n_rows: int, n_columns: int, dtype: Any, out: Any) -> Floats:
     if out is None:
         wanted = np.dtype(np.float64 if dtype is None else dtype)
         if wanted not in (np.float32, np.float64):
-            raise ValueError(f"`dtype` is float32 or float64; {dtype!r} was given.")
+            raise ValueError(f"`dtype` must be float32 or float64, got {dtype!r}.")
         return np.empty((n_rows, n_columns), dtype=wanted)
     if not isinstance(out, np.ndarray) or out.dtype not in (np.float32, np.float64):
         kind = f"an array of {out.dtype}" if hasattr(out, "dtype") else f"a {type(out).__name__}"
-        raise TypeError(f"`out` is an array of float32 or float64; {kind} was given.")
+        raise TypeError(f"`out` must be an array of float32 or float64, got {kind}.")
     if out.shape != (n_rows, n_columns) or not out.flags.writeable:
-        lock = "" if out.flags.writeable else ", read-only,"
+        lock = "" if out.flags.writeable else ", read-only"
         raise ValueError(
-            f"`out` has a row for each sample and a column for each node, here "
-            f"{(n_rows, n_columns)}, and can be written to; one of shape {out.shape}{lock} was given."
+            f"`out` must have the shape {(n_rows, n_columns)}, a row for each sample and a column "
+            f"for each node, and be writeable, got shape {out.shape}{lock}."
         )
     if dtype is not None and out.dtype != dtype:
         raise ValueError(
-            f"`out` is of {out.dtype}, `dtype` says {np.dtype(dtype)}. Give one of them."
+            f"`dtype` must be that of `out`, {out.dtype}, got {np.dtype(dtype)}. Give one of them."
         )
     return out
 

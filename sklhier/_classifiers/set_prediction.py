@@ -84,7 +84,7 @@ class SetTarget:
         n_samples = int(closed.shape[0])
 
         def split(rows: Rows) -> Splits:
-            indicator = closed[rows][:, 1:]
+            indicator = closed[rows][:, 1:]  # the root tells samples not apart
             if isinstance(cv, Integral):
                 splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=self.taxonomy)
                 return list(splitter.split(np.zeros((len(rows), 1)), indicator))

@@ -63,7 +63,7 @@ def checked_level_weights(level_weights: Any, taxonomy: Taxonomy) -> Floats:
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is made and fitted: parameters of an estimator, checked.
+    """Parameters of an estimator by which a network is made and fitted, checked.
 
     Attributes
     ----------

@@ -86,7 +86,7 @@ class Samples:
 
 @dataclass
 class History:
-    """What happened.
+    """The iterations of a solver.
 
     Attributes
     ----------

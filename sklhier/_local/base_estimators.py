@@ -1,4 +1,4 @@
-"""Which base estimator is used at which node."""
+"""Base estimators by node or level."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class BaseEstimators:
                 self._check(key)
         elif overrides is not None and not callable(overrides):
             raise TypeError(
-                "`node_estimators` is a mapping, a callable (name, taxonomy) -> estimator, or None; "
-                f"{overrides!r} was given."
+                "`node_estimators` must be a mapping, a callable (name, taxonomy) -> estimator, or "
+                f"None, got {overrides!r}."
             )
 
     def _check(self, key: Hashable) -> None:

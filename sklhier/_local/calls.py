@@ -72,6 +72,7 @@ class ModelCalls:
         -------
         outputs : ndarray of float64, shape (n, n_outcomes)
         """
+        # Only what several models read is kept: a table for every model would not fit in memory.
         if key not in self._sources:
             return self._call(key, method, rows)
         if (key, method) not in self._memo:
@@ -79,7 +80,7 @@ class ModelCalls:
             self._memo[key, method] = np.zeros(shape), np.zeros(self.n_rows, dtype=bool)
         table, is_known = self._memo[key, method]
         queried = np.arange(self.n_rows) if rows is None else rows
-        missing = queried[~is_known[queried]]
+        missing = queried[~is_known[queried]]  # decoders come back with other rows
         if missing.size:
             table[missing] = self._call(key, method, missing)
             is_known[missing] = True

@@ -16,7 +16,7 @@ __all__ = ["Kind", "ModelKey", "Seeds", "described", "level_of", "name_of"]
 
 
 class Kind(IntEnum):
-    """What a local model decides."""
+    """The kinds of decision of a local model."""
 
     PARENT = 0  # which of the outcomes below a node
     NODE = 1  # whether a sample belongs to a node

@@ -48,7 +48,7 @@ _COEFFICIENTS = ("coef_", "_standard_coef", "_average_coef")
 
 @dataclass(frozen=True)
 class ColumnSubset:
-    """How a fitted linear estimator is stored: what :func:`full_width` undoes.
+    """The columns of a fitted linear estimator; :func:`full_width` brings the others back.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What packed linear models say of sparse rows: products of matrices, and what is made of them."""
+"""Predictions of linear models for sparse rows: products of matrices, and functions of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # products are taken in 
 
 
 def predict(estimator: Any, subset: ColumnSubset, method: str, X: Any) -> Any:
-    """Return what a method of a packed estimator says of X."""
+    """Return what a method of an estimator on a column subset returns for X."""
     if type(estimator) is Pipeline:
         if len(estimator.steps) > 1:
             X = estimator[:-1].transform(X)
@@ -44,7 +44,7 @@ def predict(estimator: Any, subset: ColumnSubset, method: str, X: Any) -> Any:
 
 
 def supports(estimator: Any, subset: ColumnSubset, rows: SparseRows) -> bool:
-    """Whether :func:`predict_rows` knows what a fitted estimator says of sparse rows."""
+    """Whether :func:`predict_rows` can stand for the methods of an estimator on sparse rows."""
     return type(estimator) is not Pipeline and rows.n_columns == subset.n_features
 
 
@@ -55,7 +55,7 @@ def predict_rows(
     rows: SparseRows,
     scores: Floats | None = None,
 ) -> Any:
-    """Return what a method of a packed estimator that is no Pipeline says of sparse rows.
+    """Return what a method of an estimator that is no Pipeline returns for sparse rows.
 
     The same numbers as from the method itself, which checks its input again for each node. Its
     decision scores may be known.
@@ -66,7 +66,8 @@ def predict_rows(
         if scores is None:
             scores = scores_of([(estimator, subset)], rows, [0, n_rows])
         found = link(scores)
-        if np.isfinite(found).all():  # if not, versions of scikit-learn differ
+        # For other numbers versions of scikit-learn differ: the method itself decides.
+        if np.isfinite(found).all():
             return found
     data, indices, indptr = rows.among([subset.columns], [0, n_rows])
     n_columns = rows.n_columns if subset.columns is None else len(subset.columns)
@@ -82,16 +83,16 @@ def n_scores_of(estimator: Any) -> int:
 def scores_of(
     models: Sequence[tuple[Any, ColumnSubset]], rows: SparseRows, bounds: Sequence[int]
 ) -> Floats:
-    """Return the decision scores of packed estimators that have equally many of them.
+    """Return the decision scores of estimators that have equally many of them.
 
     Parameters
     ----------
     models : sequence of (estimator, ColumnSubset)
-        With links, as :func:`inverse_link` finds them; all with weights of the same dtype.
+        Those for which :func:`inverse_link` finds a function, with weights of the same dtype.
     rows : SparseRows
         Samples.
     bounds : sequence of int
-        ``models[i]`` is asked about the rows ``[bounds[i], bounds[i + 1])``.
+        The rows ``[bounds[i], bounds[i + 1])`` are those of ``models[i]``.
 
     Returns
     -------

@@ -172,7 +172,7 @@ class LocalScores:
 
     def proba(self, key: ModelKey, outcomes: NodeIds, rows: Rows | None = None) -> Floats:
         """Return the probability of each outcome; see :meth:`Scores.proba`."""
-        if len(outcomes) == 1:
+        if len(outcomes) == 1:  # an only child: no model was fitted
             return np.ones((self._calls.n_queried(rows), 1))
         scores = self._read(key, rows, _proba)
         proba = conditional(scores, self._models[key].outcomes, outcomes)
@@ -189,13 +189,13 @@ class LocalScores:
         """
         counts = outcomes.counts[nodes]
         starts = ops.run_starts(nodes)
-        if len(starts) == 1:
+        if len(starts) == 1:  # the first step of a descent: all rows are at the root
             return self._proba_of_one(int(nodes[0]), outcomes, rows).ravel()
         offsets = ops.offsets_of(counts)
         proba = np.ones(offsets[-1])
         groups: dict[Group, list[Segment]] = {}
         for start, stop in pairwise([*starts.tolist(), len(nodes)]):
-            if counts[start] < 2:
+            if counts[start] < 2:  # `proba` has 1 there
                 continue
             key = ModelKey(Kind.PARENT, int(nodes[start]))
             group = self._group_of(key, int(counts[start]))
@@ -216,6 +216,7 @@ class LocalScores:
         return proba
 
     def _group_of(self, key: ModelKey, n_outcomes: int) -> Group | None:
+        # The outputs of sources are kept for the models that see them, so they go by `outputs`.
         if self._batched is None or self._calls.is_source(key):
             return None
         return self._batched.group_of(self._models[key], n_outcomes)
@@ -247,6 +248,7 @@ class LocalScores:
             return np.zeros((self.n_rows, len(outcomes)))
         proba = conditional(self._read(key, None, _proba), model.outcomes, model.outcomes)
         own = proba[:, np.isin(model.outcomes, outcomes)] / model.positive_share
+        # Models below may still speak for what a single one rules out.
         return np.log(np.maximum(own, np.finfo(np.float64).tiny))
 
     def log_weight(self, key: ModelKey, rows: Rows | None = None) -> Floats:
@@ -261,7 +263,7 @@ class LocalScores:
     def node_proba(self, nodes: NodeIds) -> Floats:
         """Return the probability of each node; see :meth:`Scores.node_proba`."""
         table = np.zeros((self.n_rows, self._taxonomy.n_nodes))
-        table[:, nodes] = 1.0
+        table[:, nodes] = 1.0  # constants have no model: all training samples belonged there
         table[:, 0] = 1.0
         is_queried = np.zeros(self._taxonomy.n_nodes, dtype=bool)
         is_queried[nodes] = True

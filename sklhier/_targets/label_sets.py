@@ -40,7 +40,7 @@ __all__ = [
 
 
 class LabelSetFormat(Protocol):
-    """How label sets looked, and the way back.
+    """The format of label sets in `fit`, and the way back.
 
     Attributes
     ----------

@@ -33,7 +33,7 @@ __all__ = [
 
 
 class TargetFormat(Protocol):
-    """How labels looked, and the way back."""
+    """The format of labels in `fit`, and the way back."""
 
     @property
     def classes(self) -> Labels:
@@ -169,9 +169,9 @@ def resolve_taxonomy(taxonomy: Any) -> Taxonomy | None:
     if hasattr(taxonomy, "is_directed"):
         return Taxonomy.from_networkx(taxonomy)
     raise TargetError(
-        "`taxonomy` is a Taxonomy, a networkx.DiGraph or None; "
-        f"{type(taxonomy).__name__} was given. Build one with Taxonomy.from_edges, from_parents, "
-        "from_dict, from_paths or from_levels."
+        "`taxonomy` must be a Taxonomy, a networkx.DiGraph or None, got "
+        f"{type(taxonomy).__name__}. Build one with Taxonomy.from_edges, from_parents, from_dict, "
+        "from_paths or from_levels."
     )
 
 

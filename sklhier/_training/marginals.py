@@ -76,7 +76,7 @@ class PathModels:
 
     def columns_per_row(self, *, all_nodes: bool) -> int:
         """Return about how many numbers are held for each row."""
-        all_nodes = all_nodes or self.asks_all
+        all_nodes = all_nodes or self.asks_all  # lazy marginals are computed in full then
         return self.strategy.columns_per_row(self.taxonomy, self.outcomes, all_nodes=all_nodes)
 
     def _outcomes_of(self, part: Strategy) -> Outcomes:
@@ -89,6 +89,7 @@ class PathModels:
 
     def marginals(self, X: Any) -> Marginals:
         """Return the node probabilities of some samples."""
+        # A generator: an ensemble holds the table of one member at a time.
         parts = self.strategy.parts()
         marginals = (
             part.marginals(

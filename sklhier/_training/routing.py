@@ -65,6 +65,7 @@ class HeldOutScores:
             return np.ones((self.n_rows if rows is None else len(rows), 1))
         scores = self._read(key, rows, lambda model, outputs: model.link.proba(outputs))
         proba = conditional(scores, self._models[key].outcomes, outcomes)
+        # NaN where the fold that held a sample out knew none of the outcomes.
         return np.nan_to_num(proba, nan=1 / len(outcomes))
 
     def proba_pairs(self, nodes: NodeIds, rows: Rows, outcomes: Outcomes) -> Floats:
@@ -144,17 +145,18 @@ class Router:
         """Return a problem with the samples that were sent there although they belong elsewhere."""
         parent = self._parent(problem)
         rows, proba = self._at(parent)
+        # The node's own samples stay, also those that were not sent there.
         is_extra = ~self._is_below(rows, parent)
         own = np.zeros(len(self._positions))
         own[rows] = proba
         extra = rows[is_extra]
         joined = np.concatenate([problem.rows, extra])
-        order = np.argsort(joined, kind="stable")
+        order = np.argsort(joined, kind="stable")  # some base estimators mind the order of rows
         weights = self._routing.weights(own[joined])
         outcomes, codes = problem.outcomes, problem.codes
         if extra.size and not problem.has_rest:
             outcomes = np.concatenate([[REST], outcomes]).astype(np.int32)
-            codes = codes + 1
+            codes = codes + 1  # the rest class is code 0
         return LocalProblem(
             problem.key,
             outcomes,

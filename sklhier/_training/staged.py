@@ -33,7 +33,7 @@ __all__ = ["Stages", "Staging"]
 
 @dataclass(frozen=True)
 class Staging:
-    """How stages depend on those above.
+    """The dependence of stages on those above.
 
     Attributes
     ----------
@@ -64,6 +64,7 @@ def _upstream_keys(
     problems: list[LocalProblem], taxonomy: Taxonomy, see: str
 ) -> dict[ModelKey, list[ModelKey]]:
     """Return the keys of the models above each problem, from the top."""
+    # Keys of levels sort by level. Models of levels see levels, all others see those of nodes.
     levels = sorted(problem.key for problem in problems if problem.key.kind == Kind.LEVEL)
     decides = _deciders(problems, taxonomy)
     upstream = {}
@@ -76,7 +77,7 @@ def _upstream_keys(
         nodes = (
             taxonomy.parents_of(key.number) if key.kind == Kind.NODE else np.array([key.number])
         )
-        if see == "all":
+        if see == "all":  # sorted ids are in the order of levels, from the top
             nodes = np.unique(taxonomy.ancestor_closure[nodes].indices)
         found = [decides[node] for node in nodes.tolist() if node in decides]
         upstream[key] = list(dict.fromkeys(found))
@@ -97,7 +98,7 @@ def _deciders(problems: list[LocalProblem], taxonomy: Taxonomy) -> dict[int, Mod
         elif key.kind == Kind.STOP:
             continue
         elif key.kind == Kind.PARENT:
-            outcomes = outcomes[outcomes != key.number]
+            outcomes = outcomes[outcomes != key.number]  # to stop there is no other node
         decides |= dict.fromkeys(outcomes[outcomes != REST].tolist(), key)
     return decides
 
@@ -105,7 +106,7 @@ def _deciders(problems: list[LocalProblem], taxonomy: Taxonomy) -> dict[int, Mod
 def _true_outputs(problem: LocalProblem, rows: Rows) -> Floats:
     """Return 1 for the true outcome of each sample, the rest class for samples of other problems."""
     table = np.zeros((len(rows), len(problem.outcomes)))
-    own = np.searchsorted(rows, problem.rows)
+    own = np.searchsorted(rows, problem.rows)  # all rows of the problem are among those queried
     if problem.codes.ndim == 2:
         table[own] = problem.codes
         return table
@@ -191,6 +192,7 @@ class Stages:
 
     def train(self) -> Self:
         """Fit the models of all stages."""
+        # A model sees those of higher levels alone, so that a level can be fitted in parallel.
         by_level: dict[int, list[LocalProblem]] = {}
         for problem in self._problems:
             by_level.setdefault(level_of(problem.key, self._taxonomy), []).append(problem)
@@ -206,7 +208,7 @@ class Stages:
         self.sizes += [(p.key, len(p.rows), len(p.outcomes)) for p in stage]
         open_ = [problem for problem in stage if not problem.is_trivial]
         self._fit(open_)
-        sends = self._router is not None and not is_last
+        sends = self._router is not None and not is_last  # below the last level nobody arrives
         self._store_outputs(open_, sends=sends)
         if self._router is not None and sends:
             scores = HeldOutScores(len(self._rows), self.models, self._sent_by)
@@ -232,6 +234,8 @@ class Stages:
         for problem, (model, seconds) in zip(problems, fitted, strict=True):
             sources = self._sources(problem)
             upstream = Upstream(sources, self._chain) if self._chain and sources else None
+            # Routing changes how frequent a node's own samples are in training, which evidence
+            # for the node has to be corrected for.
             share = _positive_share(problem, self._weights) if self._router else 1.0
             self.models[model.key] = replace(model, upstream=upstream, positive_share=share)
             self.seconds[model.key] = seconds
@@ -248,6 +252,7 @@ class Stages:
     def _store_outputs(self, problems: list[LocalProblem], *, sends: bool) -> None:
         """Store the outputs of a stage that those below see, or by which samples are sent down."""
         chain, queries = self._chain, []
+        # A chain may show one method and routing read another: both come from the same fits.
         shows_held_out = chain is not None and chain.training == "out_of_fold"
         for problem in problems:
             is_shown = problem.key in self._downstream
@@ -281,6 +286,7 @@ class Stages:
             X = take_rows(self._X, self._rows[rows])
             table = outputs_of(self.models[key], X, self._extra(problem, rows), chain.method)
         self._shown[key] = HeldOutOutputs(rows, table)
+        # Of training outputs, and kept: prediction must divide by the same number.
         unit = chain.unit_of(chain.shown(table), self._weights[rows])
         self.models[key] = replace(self.models[key], unit=unit)
 
@@ -302,6 +308,7 @@ class Stages:
                 own = None if extra is None else extra.at(part.positions)
                 query = Query(self._rows[rows[part.positions]], own, methods)
                 fits.append((part, self._job(part.problem), query))
+        # The folds of all models of a stage are one batch of parallel work.
         jobs = ((job, query) for _, job, query in fits)
         outputs = hold_out_problems(self._X, jobs, self._jobs.context)
         for (part, job, query), (of_query, seconds) in zip(fits, outputs, strict=True):
@@ -321,6 +328,7 @@ class Stages:
             if not positions.size:
                 continue
             part = _FoldProblem.of(problem, trains[problem.rows], positions)
+            # Outcomes that occur in this fold alone are never known when they are held out.
             if problem.codes.ndim == 1:
                 lost = np.setdiff1d(problem.codes[own == number], part.known)
                 self._rare += [

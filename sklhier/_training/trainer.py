@@ -84,7 +84,7 @@ class FitReport:
         ]
         keys = [key for key, _, _ in sizes]
         n_rows, n_outcomes = np.array([s[1:] for s in sizes], dtype=np.int64).reshape(-1, 2).T
-        times = np.array([seconds.get(key, 0.0) for key in keys])
+        times = np.array([seconds.get(key, 0.0) for key in keys])  # 0 where nothing was fitted
         return cls(keys, n_rows, n_outcomes, times, np.array(fitted, dtype=np.str_))
 
     def records(self, names: list[Hashable], taxonomy: Taxonomy) -> np.ndarray[Any, Any]:
@@ -123,6 +123,7 @@ class HeldOutPass(Generic[T]):
     def folds(self) -> Iterator[Fold[T]]:
         """Yield the folds, whose models are fitted when they are asked for."""
         for number, (train, test) in enumerate(self._folds):
+            # Sorted: some base estimators mind the order of rows, and splitters may shuffle.
             inside, left_out = self._rows[np.sort(train)], self._rows[np.sort(test)]
             yield Fold(inside, left_out, partial(self._models, number, inside))
 
@@ -232,7 +233,7 @@ def fit_models(
             if problem.is_trivial:
                 continue
             job = jobs.job(problem.among(rows), known=known.get(problem.key))
-            if method == "partial_fit":
+            if method == "partial_fit":  # a batch need not hold all of them
                 classes = {"classes": np.arange(len(problem.outcomes))}
                 job = replace(job, params=job.params | classes)
             yield job
@@ -299,6 +300,7 @@ class PathTrainer(_Trainer):
     ) -> Iterator[HeldOut]:
         """Yield blocks of held-out samples with the scores of one part of the strategy."""
         for fold in held_out.folds():
+            # The outcomes of the fold: what its training part lacks its models do not know.
             models = fold.models(member)
             outcomes = strategy.outcomes(self.taxonomy, self.observed(fold.inside))
             columns = strategy.columns_per_row(self.taxonomy, outcomes, all_nodes=True)
