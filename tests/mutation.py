@@ -5,43 +5,62 @@ import ast
 import functools
 import os
 import random
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
-HERE = Path(__file__).parent
+TRACE, TIMES = Path("mutation.coverage"), Path("mutation.times.xml")
 
-# The tests most likely to notice a change in a package run first.
-FIRST = {
-    "_folds": ["model_selection", "label_sets", "staging"],
-    "_joint": ["multihead"],
-    "_local": ["linear", "classifier", "strategies", "multilabel"],
-    "_probabilities": ["node_proba", "consistency", "decoders", "classifier", "multilabel"],
-    "_targets": ["targets", "label_sets", "metrics"],
-    "_training": ["staging", "classifier", "multilabel"],
-    "decoders": ["decoders", "multilabel"],
-    "metrics": ["metrics"],
-    "model_selection": ["model_selection", "staging"],
-    "strategies": ["strategies", "multilabel", "staging"],
-    "taxonomy": ["taxonomy", "node_ops", "label_sets", "closed_sets", "metrics"],
-}
-# These read the code or the documentation, or run far more than one part of it.
-LAST = {"benchmarks", "cli", "datasets", "docs_examples", "layers", "readme", "real_data"}
+
+def trace():
+    """Record which tests run each line, and how long each test takes."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider"]
+    command += ["--cov=sklhier", "--cov-context=test", "--cov-report=", f"--junitxml={TIMES}"]
+    environment = {**os.environ, "COVERAGE_FILE": str(TRACE)}
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def changed_lines():
+    """Return the file that differs from the last commit, and the numbers of its old lines."""
+    diff = subprocess.run(
+        ["git", "diff", "-U0", "--", "sklhier"], capture_output=True, text=True, check=True
+    ).stdout
+    path = re.search(r"^--- a/(.*)$", diff, re.MULTILINE).group(1)
+    lines = set()
+    for start, count in re.findall(r"^@@ -(\d+)(?:,(\d+))? ", diff, re.MULTILINE):
+        lines |= set(range(int(start), int(start) + int(count or 1)))
+    return path, lines
+
+
+def seconds_by_test():
+    """Return the time of each test by its id."""
+    times = {}
+    for case in ET.parse(TIMES).iter("testcase"):
+        file = case.get("classname").replace(".", "/") + ".py"
+        times[f"{file}::{case.get('name')}"] = float(case.get("time"))
+    return times
 
 
 def test():
-    """Run the tests of the package that differs from the last commit, then the others."""
-    changed = subprocess.run(
-        ["git", "diff", "--name-only", "--", "sklhier"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    names = [path.stem.removeprefix("test_") for path in sorted(HERE.glob("test_*.py"))]
-    first = [name for path in changed for name in FIRST.get(Path(path).parts[1], ())]
-    order = [name for name in first if name in names]
-    order += [name for name in names if name not in order and name not in LAST]
-    files = [str(HERE / f"test_{name}.py") for name in dict.fromkeys(order)]
+    """Run the tests that run the changed lines, the fastest first, until one fails."""
+    import coverage
+
+    path, lines = changed_lines()
+    data = coverage.CoverageData(str(TRACE))
+    data.read()
+    contexts = data.contexts_by_lineno(str(Path(path).resolve()))
+    ids = {context.partition("|")[0] for line in lines for context in contexts.get(line, ())}
+    times = seconds_by_test()
+    # What runs when a module is imported belongs to no test: then all of them have run it.
+    chosen = sorted((ids - {""}) or times, key=lambda test: times.get(test, 0.0))
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
+        file.write("\n".join(chosen))
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=line", "-p", "no:cacheprovider"]
     environment = {**os.environ, "SKLHIER_HYPOTHESIS": "first_failure"}
-    return subprocess.run([*command, *files], env=environment, check=False).returncode
+    return subprocess.run([*command, f"@{file.name}"], env=environment, check=False).returncode
 
 
 @functools.cache
@@ -84,10 +103,14 @@ def draw(session, number, seed):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("trace")
     commands.add_parser("test")
     drawing = commands.add_parser("draw")
     drawing.add_argument("session")
     drawing.add_argument("--number", type=int, default=400)
     drawing.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    sys.exit(test() if given.command == "test" else draw(given.session, given.number, given.seed))
+    if given.command == "draw":
+        draw(given.session, given.number, given.seed)
+    else:
+        sys.exit({"trace": trace, "test": test}[given.command]())

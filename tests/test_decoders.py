@@ -22,6 +22,7 @@ from sklhier.decoders import (
     HierarchicalF,
     InformationThreshold,
     LevelWeighted,
+    SetDecoder,
     Threshold,
     TopDown,
     resolve_decoder,
@@ -412,9 +413,11 @@ def test_decoders_by_name_and_their_errors():
     ):
         with pytest.raises(ValueError, match=match):
             resolve_decoder(decoder)
-    for method in (Decoder().decode, Decoder().decode_sets):
-        with pytest.raises(NotImplementedError):
-            method(None)
+    for interface in (Decoder, SetDecoder):
+        with pytest.raises(TypeError, match="abstract"):
+            interface()
+    with pytest.raises(NotImplementedError):
+        BestPath().decode_sets(None)
 
 
 def test_errors_that_need_the_taxonomy():

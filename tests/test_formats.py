@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import TAXONOMIES
+from generators import label_sets, trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse
-from strategies import label_sets, trees
 
 from sklhier import Taxonomy, metrics
 from sklhier._targets.any_format import closed_indicator, nodes_or_indicator, nodes_or_root
@@ -192,6 +192,8 @@ def test_tables_of_bits_are_paths_where_the_taxonomy_is_of_bits():
     assert detect(Y, None, "any").name == "indicator"
     assert metrics.hierarchical_f1_score(Y, Y[[0, 1, 0]]) == pytest.approx(2 / 3)
     assert detect(np.eye(2, dtype=int), RAGGED, "any").name == "indicator"
+    numbered = pd.DataFrame(np.array([[0], [1]], dtype=object))
+    assert detect(numbered, Taxonomy.flat([0, 1, 2]), "any").name == "level columns"
 
 
 # -- errors say how labels were read ------------------------------------------------------
@@ -204,9 +206,9 @@ def test_tables_of_bits_are_paths_where_the_taxonomy_is_of_bits():
         ([["A", "nowhere"]], "one", "no 'nowhere' under 'A'.*y was read as 'paths', because"),
         (np.eye(10, dtype=int), "one", "no 1 at.*'level columns', because it has 2 dimensions"),
         (np.array([["A", "Q"]]), "any", "no 'Q'.*'level columns', because it has 2 dimensions"),
-        (np.array([["A", "A1"]]), "sets", "'A' was given.*'indicator', because it is an array"),
+        (np.array([["A", "A1"]]), "sets", "got 'A'.*'indicator', because it is an array"),
         (np.eye(3, dtype=int), "any", "got 3 columns.*'indicator', because it is an array"),
-        ([{"a"}], "one", "Sets of labels.*'label sets', because its rows are sets"),
+        ([{"a"}], "one", "got sets of labels.*'label sets', because its rows are sets"),
     ],
 )
 def test_errors_say_how_labels_were_read(y, asked, match):

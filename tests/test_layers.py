@@ -1,6 +1,13 @@
-"""The layers of the package: a module imports only from layers above its own."""
+"""The layers of the package, and the pages that show them.
+
+A module imports only from layers above its own. ``python tests/test_layers.py`` writes the table of
+CONTRIBUTING and the list of modules in the documentation again.
+"""
 
 import ast
+import re
+import runpy
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -8,20 +15,23 @@ import pytest
 import sklhier
 
 PACKAGE = Path(sklhier.__file__).parent
+ROOT = Path(__file__).parents[1]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+TOUR = ROOT / "docs" / "user_guide" / "tour.rst"
+MODULES = TOUR.with_name("_tour_modules.inc")
 
-# From the top: a part may import what stands in an earlier line, and what is its own. CONTRIBUTING
-# shows this list; ``python tests/test_layers.py`` writes its table again.
+# From the top: a part may import what stands in an earlier line, and what is its own.
 LAYERS = [
     ["_version", "exceptions"],
     ["_utils"],
-    ["taxonomy", "staging", "objectives"],
+    ["taxonomy", "links", "staging", "objectives"],
     ["_targets", "_probabilities", "datasets"],
     ["_folds", "_local", "_joint", "decoders", "metrics"],
     ["strategies", "model_selection"],
     ["_training"],
     ["_classifiers"],
     ["__init__"],
-    ["_cli"],
+    ["persistence", "_cli"],
     ["__main__"],
 ]
 # Stricter than the order: decoders, metrics and searches know no model.
@@ -83,3 +93,90 @@ def test_the_house_stays_small():
 
 def test_layers_name_what_exists():
     assert parts() == {name for names in LAYERS for name in names}
+
+
+# -- pages that show the layers and modules -----------------------------------------------
+
+
+def first_line(path):
+    """Return the first line of the docstring of a module, or of a package by its folder."""
+    path = path / "__init__.py" if path.is_dir() else path
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).partition("\n")[0]
+
+
+def path_of(part):
+    return PACKAGE / part if (PACKAGE / part).is_dir() else PACKAGE / f"{part}.py"
+
+
+def shown(path):
+    return f"{path.name}/" if path.is_dir() else path.name
+
+
+def layer_table():
+    """Return the table of layers in Markdown."""
+    rows = ["| Layer | Part | Content |", "| --- | --- | --- |"]
+    for number, names in enumerate(LAYERS, start=1):
+        paths = map(path_of, names)
+        rows += [f"| {number} | `{shown(path)}` | {first_line(path)} |" for path in paths]
+    return "\n".join(rows)
+
+
+def with_layer_table(text):
+    """Return the text of CONTRIBUTING with the table between its two marks written again."""
+    before, start, rest = text.partition("<!-- layers -->\n")
+    _, end, after = rest.partition("<!-- end of layers -->")
+    assert start, "the mark before the table is missing"
+    assert end, "the mark after the table is missing"
+    return f"{before}{start}{layer_table()}\n{end}{after}"
+
+
+def module_list():
+    """Return all modules with their first lines in reStructuredText, folder by folder."""
+    paths = list(map(path_of, chain.from_iterable(LAYERS)))
+    lines = [".. Written by tests/test_layers.py from the docstrings.", ""]
+    lines += ["**sklhier/**: modules outside of all folders", ""]
+    lines += module_rows(path for path in paths if not path.is_dir())
+    for folder in filter(Path.is_dir, paths):
+        lines += [f"**{folder.name}/**: {first_line(folder)}", ""]
+        lines += module_rows(p for p in sorted(folder.glob("*.py")) if p.stem != "__init__")
+    return "\n".join(lines)
+
+
+def module_rows(paths):
+    rows = [".. list-table::", "   :widths: 24 76", ""]
+    for path in paths:
+        rows += [f"   * - ``{path.name}``", f"     - {first_line(path)}"]
+    return [*rows, ""]
+
+
+def test_contributing_shows_the_layers():
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    assert with_layer_table(text) == text, "run `python tests/test_layers.py`"
+
+
+def test_the_tour_names_every_module():
+    listed = MODULES.read_text(encoding="utf-8")
+    assert listed == module_list(), "run `python tests/test_layers.py`"
+    assert f".. include:: {MODULES.name}" in TOUR.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_tour_goes_the_way_that_calls_go(number):
+    tables = TOUR.read_text(encoding="utf-8").split(".. list-table:: The way of ")[1:]
+    section = tables[number].partition("\n.. _")[0]
+    steps = re.findall(r"^   \* - ``([\w.]+)``\n     - ``([\w.]+)``$", section, flags=re.MULTILINE)
+    assert len(steps) > 9
+    walk = runpy.run_path(str(ROOT / "benchmarks" / "walk.py"))
+    calls = walk["called"](list(walk["walks"]())[number][1])
+    rest = iter(calls)
+    lost = [step for step in steps if step not in rest]
+    assert not lost, f"{lost[0]} is not called, or not after the step before"
+    entered = {module for module, _ in calls}
+    assert entered <= set(re.findall(r"``([\w.]+)``", section))
+
+
+if __name__ == "__main__":
+    CONTRIBUTING.write_text(
+        with_layer_table(CONTRIBUTING.read_text(encoding="utf-8")), encoding="utf-8"
+    )
+    MODULES.write_text(module_list(), encoding="utf-8")

@@ -5,6 +5,7 @@ import re
 import warnings
 from copy import copy, deepcopy
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from generators import labelled_trees, one_in, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from private import local_models
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -28,12 +30,11 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, Normalizer,
 from sklearn.svm import LinearSVC
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
-from sklhier._local import linear_fit as linear
-from sklhier._local import linear_predict as answers
+from sklhier._local import linear_fit, linear_predict
 from sklhier._local.sparse_rows import SparseRows
 from sklhier._utils import compat
 from sklhier._utils.rows import take_rows
-from sklhier.decoders import SetThreshold
+from sklhier.decoders import Decoder, SetDecoder, SetThreshold
 from sklhier.exceptions import IncompatiblePartsError, LocalFitError, LocalPredictError
 from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
 
@@ -129,9 +130,10 @@ def problem(name, n_classes, seed=0):
     return X, rng.permutation(y)
 
 
-def packed(estimator, X, y, **params):
+def on_used_columns(estimator, X, y, **params):
+    """Return a fitted estimator, and how it is stored."""
     fitted = clone(estimator)
-    return fitted, linear.fit_packed(fitted, X, y, params)
+    return fitted, linear_fit.fit_on_used_columns(fitted, X, y, params)
 
 
 def same_state(one, other, rtol):
@@ -153,14 +155,14 @@ def same_state(one, other, rtol):
 def test_own_columns_give_the_same_model(name, n_classes):
     X, y = problem(name, n_classes)
     plain = clone(EXACT[name]).fit(X, y)
-    fitted, packing = packed(EXACT[name], X, y)
-    assert_array_equal(packing.columns, np.flatnonzero(X.getnnz(axis=0)))
-    assert fitted.coef_.shape == (*plain.coef_.shape[:-1], len(packing.columns))
+    fitted, subset = on_used_columns(EXACT[name], X, y)
+    assert_array_equal(subset.columns, np.flatnonzero(X.getnnz(axis=0)))
+    assert fitted.coef_.shape == (*plain.coef_.shape[:-1], len(subset.columns))
     assert fitted.coef_.T.flags.c_contiguous
-    whole = linear.whole(fitted, packing)
-    same_state(plain, whole, rtol=1e-9)
-    assert whole.coef_.flags.c_contiguous
-    assert (whole.coef_[..., X.getnnz(axis=0) == 0] == 0).all()
+    full = linear_fit.full_width(fitted, subset)
+    same_state(plain, full, rtol=1e-9)
+    assert full.coef_.flags.c_contiguous
+    assert (full.coef_[..., X.getnnz(axis=0) == 0] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -170,9 +172,9 @@ def test_weights_of_samples(name):
     X, y = problem(name, 3)
     weights = np.random.default_rng(1).random(len(y))
     plain = clone(EXACT[name]).fit(X, y, sample_weight=weights)
-    fitted, packing = packed(EXACT[name], X, y, sample_weight=weights)
-    assert packing.columns is not None
-    same_state(plain, linear.whole(fitted, packing), rtol=1e-9)
+    fitted, subset = on_used_columns(EXACT[name], X, y, sample_weight=weights)
+    assert subset.columns is not None
+    same_state(plain, linear_fit.full_width(fitted, subset), rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", NOT_EXACT)
@@ -181,12 +183,12 @@ def test_no_promise_no_restriction(name):
     X = abs(X)
     y[:3] = [0, 1, 0]
     plain = clone(NOT_EXACT[name]).fit(X, y)
-    fitted, packing = packed(NOT_EXACT[name], X, y)
-    assert packing is None or packing.columns is None
-    whole = linear.whole(fitted, packing)
-    assert_allclose(plain.predict(X), whole.predict(X))
+    fitted, subset = on_used_columns(NOT_EXACT[name], X, y)
+    assert subset is None or subset.columns is None
+    full = linear_fit.full_width(fitted, subset)
+    assert_allclose(plain.predict(X), full.predict(X))
     if hasattr(plain, "coef_"):
-        same_state(plain, whole, rtol=1e-9)
+        same_state(plain, full, rtol=1e-9)
 
 
 @pytest.mark.parametrize("loss", ["squared_hinge", "hinge"])
@@ -195,20 +197,22 @@ def test_svc_chooses_its_problem_by_all_columns(n_rows, loss):
     """It goes by whether there are more rows (30, 90 or 250) than columns: all 200 or the 60 used."""
     X, y = sparse_rows(n_rows, 200, 0, n_used=60), np.resize([0, 1, 2], n_rows)
     base = LinearSVC(loss=loss, random_state=0, max_iter=100_000)  # far from its optimum
-    fitted, packing = packed(base, X, y)
-    whole = linear.whole(fitted, packing)
-    assert packing.columns is not None
-    assert whole.dual == "auto"
-    assert_allclose(clone(base).fit(X, y).coef_, whole.coef_, rtol=1e-12, atol=1e-12)
+    fitted, subset = on_used_columns(base, X, y)
+    full = linear_fit.full_width(fitted, subset)
+    assert subset.columns is not None
+    assert full.dual == "auto"
+    assert_allclose(clone(base).fit(X, y).coef_, full.coef_, rtol=1e-12, atol=1e-12)
 
 
 def test_ridge_goes_by_rows_or_not_at_all():
     for n_rows, narrow in ((40, True), (90, False), (250, False)):
         X, y = sparse_rows(n_rows, 200, 0, n_used=60), np.resize([0, 1, 2], n_rows)
-        fitted, packing = packed(RidgeClassifier(), X, y)
-        assert (packing.columns is not None) == narrow
+        fitted, subset = on_used_columns(RidgeClassifier(), X, y)
+        assert (subset.columns is not None) == narrow
         assert_allclose(
-            RidgeClassifier().fit(X, y).coef_, linear.whole(fitted, packing).coef_, rtol=1e-9
+            RidgeClassifier().fit(X, y).coef_,
+            linear_fit.full_width(fitted, subset).coef_,
+            rtol=1e-9,
         )
 
 
@@ -227,9 +231,9 @@ def test_what_is_left_as_it_is(kind):
     else:
         params = {"coef_init": np.ones((3, X.shape[1]))}
     plain = clone(EXACT["SGD"]).fit(X, y, **deepcopy(params))  # which overwrites them
-    fitted, packing = packed(EXACT["SGD"], X, y, **params)
-    assert packing is None or packing.columns is None
-    same_state(plain, linear.whole(fitted, packing), rtol=0)
+    fitted, subset = on_used_columns(EXACT["SGD"], X, y, **params)
+    assert subset is None or subset.columns is None
+    same_state(plain, linear_fit.full_width(fitted, subset), rtol=0)
 
 
 def test_entries_out_of_order():
@@ -238,12 +242,14 @@ def test_entries_out_of_order():
     X = sparse.csr_matrix(arrays, X.shape)
     before = X.toarray()
     assert not X.has_sorted_indices
-    fitted, packing = packed(EXACT["LinearSVC"], X, y)
-    assert packing.columns is not None
+    fitted, subset = on_used_columns(EXACT["LinearSVC"], X, y)
+    assert subset.columns is not None
     assert_array_equal(X.toarray(), before)
     plain = clone(EXACT["LinearSVC"]).fit(X, y)
-    assert_allclose(linear.whole(fitted, packing).coef_, plain.coef_, rtol=1e-9, atol=1e-12)
-    found = answers.answer(fitted, packing, "decision_function", X)
+    assert_allclose(
+        linear_fit.full_width(fitted, subset).coef_, plain.coef_, rtol=1e-9, atol=1e-12
+    )
+    found = linear_predict.predict(fitted, subset, "decision_function", X)
     assert_allclose(found, plain.decision_function(X), rtol=1e-9)
 
 
@@ -275,7 +281,7 @@ def test_svc_without_its_checks_is_the_same(
     weight = {"sample_weight": np.linspace(0, 2, 40)} if weighted else {}
     base = LinearSVC(**{"random_state": 0} | params)
     plain, fitted = deepcopy(base).fit(X, y, **weight), deepcopy(base)
-    linear.fit_packed(fitted, X, y, weight)
+    linear_fit.fit_on_used_columns(fitted, X, y, weight)
     same_state(plain, fitted, rtol=0)
 
 
@@ -285,7 +291,7 @@ def test_svc_without_its_checks_is_the_same(
 def test_what_svc_refuses(params):
     X, y = sparse_rows(40, 30, 1), np.resize(np.arange(3), 40)
     errors = []
-    for fit in (LinearSVC.fit, lambda svc, X, y: linear.fit_packed(svc, X, y, {})):
+    for fit in (LinearSVC.fit, lambda svc, X, y: linear_fit.fit_on_used_columns(svc, X, y, {})):
         with pytest.raises(ValueError) as caught:  # noqa: PT011
             fit(LinearSVC(**params), X, y)
         errors.append(str(caught.value))
@@ -333,7 +339,7 @@ def test_indices_of_64_bits():
 def test_svc_tells_when_it_does_not_converge():
     X, y = problem("LinearSVC", 3)
     with pytest.warns(ConvergenceWarning, match="increase the number of iterations"):
-        linear.fit_packed(LinearSVC(max_iter=1, random_state=0), X, y, {})
+        linear_fit.fit_on_used_columns(LinearSVC(max_iter=1, random_state=0), X, y, {})
 
 
 @pytest.mark.parametrize("rows", [[], [4], [3, 4, 5], [0, 2, 39], list(range(40))])
@@ -367,7 +373,7 @@ def test_parameters_are_refused_by_scikit_learn(base):
 
 def test_few_entries_among_many_columns():
     X = sparse.csr_array(([1.0, 2.0, 3.0], ([0, 1, 2], [7, 70_000, 7])), shape=(3, 100_000))
-    used, positions = linear._used_columns(X.indices, X.shape[1])
+    used, positions = linear_fit._used_columns(X.indices, X.shape[1])
     assert_array_equal(used, [7, 70_000])
     assert_array_equal(positions, [0, 1, 0])
     assert used.dtype == positions.dtype == X.indices.dtype
@@ -386,25 +392,25 @@ def test_answers_are_those_of_scikit_learn(name, n_classes, n_used):
     X = sparse_rows(40, 200, 0, n_used=n_used)
     asked = sparse_rows(30, 200, 5)  # columns that training has not seen
     asked.data[:4] *= 1e3  # probabilities that round to 0 and 1
-    fitted, packing = packed(EXACT[name], X, y)
-    whole = linear.whole(fitted, packing)
+    fitted, subset = on_used_columns(EXACT[name], X, y)
+    full = linear_fit.full_width(fitted, subset)
     for method in METHODS:
-        if not hasattr(whole, method):
+        if not hasattr(full, method):
             continue
-        expected = getattr(whole, method)(asked)
-        found = answers.answer(fitted, packing, method, asked)
+        expected = getattr(full, method)(asked)
+        found = linear_predict.predict(fitted, subset, method, asked)
         assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
-        alone = [answers.answer(fitted, packing, method, row) for row in asked]
+        alone = [linear_predict.predict(fitted, subset, method, row) for row in asked]
         assert_array_equal(np.concatenate(alone), found)
 
 
 def test_all_scores_so_low_that_nothing_is_left():
     X, y = problem("SGD log_loss", 3)
-    fitted, packing = packed(EXACT["SGD log_loss"], X, y)
+    fitted, subset = on_used_columns(EXACT["SGD log_loss"], X, y)
     fitted.intercept_ -= 1e4
     with np.errstate(invalid="ignore"):  # scikit-learn 1.6 has NaN
-        expected = linear.whole(fitted, packing).predict_proba(X)
-        assert_array_equal(answers.answer(fitted, packing, "predict_proba", X), expected)
+        expected = linear_fit.full_width(fitted, subset).predict_proba(X)
+        assert_array_equal(linear_predict.predict(fitted, subset, "predict_proba", X), expected)
 
 
 @pytest.mark.parametrize("kind", ["float32", "int", "dense", "csc"])
@@ -418,21 +424,22 @@ def test_other_kinds_of_samples(name, kind):
         asked = (3 * asked).astype(np.int64)
     else:
         asked = asked.toarray() if kind == "dense" else asked.tocsc()
-    fitted, packing = packed(clone(EXACT[name]).set_params(tol=1e-4), X, y)
-    expected = linear.whole(fitted, packing).decision_function(asked)
-    found = answers.answer(fitted, packing, "decision_function", asked)
+    fitted, subset = on_used_columns(clone(EXACT[name]).set_params(tol=1e-4), X, y)
+    expected = linear_fit.full_width(fitted, subset).decision_function(asked)
+    found = linear_predict.predict(fitted, subset, "decision_function", asked)
     assert found.dtype == expected.dtype
     assert_allclose(found, expected, rtol=1e-5 if kind == "float32" else 1e-12)
 
 
 def test_products_without_private_names(monkeypatch):
     X, y = problem("LinearSVC", 3)
-    fitted, packing = packed(EXACT["LinearSVC"], X, y)
+    fitted, subset = on_used_columns(EXACT["LinearSVC"], X, y)
     asked = [X, X[:1], X[5:7]]  # many entries are read column by column
-    found = [answers.answer(fitted, packing, "decision_function", rows) for rows in asked]
+    found = [linear_predict.predict(fitted, subset, "decision_function", rows) for rows in asked]
     monkeypatch.setattr(compat, "_sparsetools", None)
     for rows, expected in zip(asked, found, strict=True):
-        assert_array_equal(answers.answer(fitted, packing, "decision_function", rows), expected)
+        again = linear_predict.predict(fitted, subset, "decision_function", rows)
+        assert_array_equal(again, expected)
 
 
 @pytest.mark.parametrize("rows", [[0], [3, 4, 5], [1, 7, 30], list(range(40))])
@@ -461,16 +468,16 @@ def test_the_last_step_of_a_pipeline(name):
     X, y = problem(name, 3)
     X, asked = abs(X), abs(sparse_rows(30, 200, 5))
     plain = clone(base).fit(X, y)
-    fitted, packing = packed(base, X, y)
+    fitted, subset = on_used_columns(base, X, y)
     assert type(fitted.steps[-1][1]) is type(plain.steps[-1][1])
-    assert packing.columns is not None
-    whole = linear.whole(fitted, packing)
-    for (_, one), (_, other) in zip(plain.steps, whole.steps, strict=True):
+    assert subset.columns is not None
+    full = linear_fit.full_width(fitted, subset)
+    for (_, one), (_, other) in zip(plain.steps, full.steps, strict=True):
         if one != "passthrough":
             same_state(one, other, rtol=1e-9)
     expected = plain.decision_function(asked)
-    assert_allclose(whole.decision_function(asked), expected, rtol=1e-9)
-    found = answers.answer(fitted, packing, "decision_function", asked)
+    assert_allclose(full.decision_function(asked), expected, rtol=1e-9)
+    found = linear_predict.predict(fitted, subset, "decision_function", asked)
     assert_allclose(found, expected, rtol=1e-9)
 
 
@@ -500,12 +507,63 @@ def data(n_rows=60, n_features=300, seed=0):
     return sparse.csr_matrix(dense), y
 
 
+class Reader(Decoder):
+    """A decoder that keeps what it reads of the probabilities."""
+
+    def __init__(self, read):
+        self.read = read
+
+    def decode(self, marginals):
+        self.found_ = self.read(marginals)
+        return np.zeros(marginals.n_rows, dtype=np.int32)
+
+
+def read_of(model, X, read):
+    """Return what is read of the probabilities, or weights, that a fitted classifier has for X."""
+    reader = Reader(read)
+    copy(model).set_params(decoder=reader).predict(X)
+    return reader.found_
+
+
+def node_weights(model, X):
+    """Return the probabilities of all nodes, or weights where there are decision scores alone."""
+    return read_of(model, X, lambda marginals: marginals.dense().node_proba)
+
+
+class SetReader(SetDecoder):
+    """A decoder of label sets that keeps the table that it was given."""
+
+    def decode(self, marginals):
+        self.table_ = marginals.node_proba
+        return sparse.csr_array(marginals.node_proba.shape)
+
+
+def last_step(estimator):
+    """Return an estimator, or the last step of a Pipeline."""
+    return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+
+
+def subsets(model):
+    """Return how each local model is stored; None: as scikit-learn does."""
+    return [local.subset for of_part in model._model.models for local in of_part.values()]
+
+
+def with_models(model, change):
+    """Return a copy of a fitted classifier with other local models."""
+    changed = copy(model)
+    models = [
+        {key: change(local) for key, local in of_part.items()} for of_part in model._model.models
+    ]
+    changed._model = replace(model._model, models=models)
+    return changed
+
+
 def plainly(monkeypatch, model, X, y):
     """Return a model fitted without any of this."""
     with monkeypatch.context() as context:
-        context.setattr(linear, "_EXACT", {})
+        context.setattr(linear_fit, "_EXACT", {})
         fitted = clone(model).fit(X, y)
-    assert all(m.packing is None for m in fitted._models.values())
+    assert not any(subsets(fitted))
     return fitted
 
 
@@ -516,7 +574,7 @@ def test_classifiers_are_the_same(base, strategy, monkeypatch):
     asked, _ = data(40, seed=1)
     model = HierarchicalClassifier(BASES[base], taxonomy=TREE, strategy=strategy, random_state=0)
     fitted, plain = clone(model).fit(X, y), plainly(monkeypatch, model, X, y)
-    assert all(m.packing is not None for m in fitted._models.values())
+    assert all(subsets(fitted))
     for decoder in ("best_path", "top_down"):
         fitted.set_params(decoder=decoder)
         plain.set_params(decoder=decoder)
@@ -527,8 +585,7 @@ def test_classifiers_are_the_same(base, strategy, monkeypatch):
         expected = plain.predict_node_proba(asked)
         assert_allclose(fitted.predict_node_proba(asked), expected, rtol=1e-9, atol=1e-12)
     for name, local in plain.estimators_.items():
-        mine = getattr(fitted.estimators_[name], "steps", [[0, fitted.estimators_[name]]])[-1][1]
-        local = getattr(local, "steps", [[0, local]])[-1][1]
+        mine, local = last_step(fitted.estimators_[name]), last_step(local)
         assert mine.n_features_in_ == local.n_features_in_ == X.shape[1]
         assert_allclose(mine.coef_, local.coef_, rtol=1e-9, atol=1e-10)
 
@@ -547,19 +604,18 @@ def test_random_problems(problem, base, strategy, most_used):
         BASES[base], taxonomy=taxonomy, strategy=strategy, random_state=0
     )
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(linear, "_MOST_USED", most_used)
+        monkeypatch.setattr(linear_fit, "_MOST_USED", most_used)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fitted, plain = clone(model).fit(X, y), plainly(monkeypatch, model, X, y)
-    top = [(m._models.keys(), m._outcomes.answers.tolist()) for m in (fitted, plain)]
-    assert top[0] == top[1]
-    tables = [
-        next(m._marginals(asked, all_nodes=True)).dense().node_proba for m in (fitted, plain)
-    ]
+    assert list(fitted.estimators_) == list(plain.estimators_)
+    outcomes = [read_of(m, asked, lambda marginals: marginals.outcomes) for m in (fitted, plain)]
+    assert_array_equal(outcomes[0].answers, outcomes[1].answers)
+    tables = [node_weights(m, asked) for m in (fitted, plain)]
     assert_allclose(tables[0], tables[1], rtol=1e-7, atol=1e-10)
-    alone = [next(fitted._marginals(row, all_nodes=True)).dense().node_proba for row in asked]
+    alone = [node_weights(fitted, row) for row in asked]
     assert_allclose(np.vstack(alone), tables[0], rtol=1e-12, atol=1e-300)
-    inner = fitted._outcomes.inner
+    inner = outcomes[0].inner
     if inner.size:
         rows, nodes = np.repeat(np.arange(8), len(inner)), np.tile(inner, 8)
         all_pairs = expanded(fitted, asked, rows, nodes)
@@ -570,7 +626,7 @@ def test_random_problems(problem, base, strategy, most_used):
 
 def expanded(model, X, rows, nodes):
     """Return the probabilities of the outcomes of some pairs, in the order of the pairs."""
-    found = next(model._marginals(X, all_nodes=False)).expand(rows, nodes, np.ones(len(rows)))
+    found = read_of(model, X, lambda marginals: marginals.expand(rows, nodes, np.ones(len(rows))))
     pairs = np.repeat(found.order, np.diff(found.offsets))
     return found.proba[np.argsort(pairs, kind="stable")]
 
@@ -586,7 +642,7 @@ def test_label_sets(taxonomy, seed):
     )
     fitted = clone(model).fit(X, y)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(linear, "_EXACT", {})
+        monkeypatch.setattr(linear_fit, "_EXACT", {})
         plain = clone(model).fit(X, y)
     expected = plain.predict_node_proba(asked)
     assert_allclose(fitted.predict_node_proba(asked), expected, rtol=1e-6, atol=1e-9)
@@ -609,19 +665,24 @@ def test_siblings_asked_side_by_side_are_the_same(base, strategy, used, monkeypa
     rng = np.random.default_rng(0)
     y = [list(rng.choice(taxonomy.nodes[1:], 2)) for _ in range(50)]
     model = HierarchicalMultiLabelClassifier(
-        base, taxonomy=taxonomy, strategy=strategy, decoder=SetThreshold(0.5)
+        base, taxonomy=taxonomy, strategy=strategy, decoder=SetReader()
     ).fit(X, y)
+
+    def table(rows):
+        model.predict(rows)
+        return model.decoder_.table_
+
     sizes = []
-    side_by_side = answers.scores_side_by_side
+    side_by_side = linear_predict.scores_side_by_side
     monkeypatch.setattr(
-        answers,
+        linear_predict,
         "scores_side_by_side",
         lambda models, rows: sizes.append(len(models)) or side_by_side(models, rows),
     )
-    together = next(iter(model._blocks(asked))).node_proba
+    together = table(asked)
     assert max(sizes) >= 2
     sizes.clear()
-    alone = [next(iter(model._blocks(asked[i]))).node_proba for i in range(12)]
+    alone = [table(asked[i]) for i in range(12)]
     assert not sizes  # it does not pay for single rows
     assert_array_equal(together, np.vstack(alone))
 
@@ -633,7 +694,7 @@ def test_several_outputs_at_once(monkeypatch):
     plain = plainly(monkeypatch, model, X, y)
     fitted = clone(model).fit(X, y)
     asked, _ = data(40, seed=1)
-    assert any(m.packing for m in fitted._models.values())
+    assert any(subsets(fitted))
     assert fitted.predict(asked) == plain.predict(asked)
 
 
@@ -643,8 +704,9 @@ def test_chains_see_their_columns(monkeypatch):
         SGDClassifier(loss="log_loss", random_state=0), taxonomy=TREE, chain="proba", cv=3
     )
     fitted, plain = clone(model).fit(X, y), plainly(monkeypatch, model, X, y)
-    assert {m.packing is None for m in fitted._models.values() if m.view} == {True}
-    assert fitted._models[0].packing is not None
+    models = local_models(fitted).values()
+    assert {m.subset is None for m in models if m.upstream} == {True}
+    assert {m.subset is None for m in models if not m.upstream} == {False}
     asked, _ = data(40, seed=1)
     assert_allclose(
         fitted.predict_node_proba(asked), plain.predict_node_proba(asked), rtol=1e-9, atol=1e-12
@@ -664,7 +726,7 @@ def test_local_estimators_are_a_mapping():
     with pytest.raises(TypeError):
         mapping["A"] = None
     assert "'A': 'LinearSVC'" in repr(mapping)
-    by_hand = clone(fitted._models[TREE.id("A")].whole).fit(
+    by_hand = clone(fitted.estimators_["A"]).fit(
         X[np.isin(y, ["a1", "a2", "a3"])], np.resize([0, 1, 2], 30)
     )
     assert_array_equal(mapping["A"].coef_, by_hand.coef_)
@@ -675,10 +737,10 @@ def test_local_estimators_are_a_mapping():
 def test_less_is_kept():
     X, y = data(n_features=3000)
     fitted = HierarchicalClassifier(BASES["svc"], taxonomy=TREE).fit(X, y)
-    whole = sum(local.coef_.nbytes for local in fitted.estimators_.values())
-    assert len(pickle.dumps(fitted)) < whole / 2
+    full = sum(local.coef_.nbytes for local in fitted.estimators_.values())
+    assert len(pickle.dumps(fitted)) < full / 2
     again = pickle.loads(pickle.dumps(fitted))
-    assert all(m.estimator.coef_.T.flags.c_contiguous for m in again._models.values())
+    assert all(m.estimator.coef_.T.flags.c_contiguous for m in local_models(again).values())
     assert_array_equal(again.predict(X), fitted.predict(X))
 
 
@@ -693,7 +755,7 @@ def test_more_to_learn_later():
     by_hand.partial_fit(more[rows], (labels[rows] == "b2").astype(int))
     assert_array_equal(model.estimators_["B1"].coef_, by_hand.coef_)
     first = HierarchicalClassifier(BASES["sgd"], taxonomy=TREE).partial_fit(X, y)
-    assert all(m.packing is None for m in first._models.values())
+    assert not any(subsets(first))
     first.partial_fit(more, labels)
 
 
@@ -732,7 +794,8 @@ def test_dense_samples_for_a_model_of_sparse_ones():
 
 
 def n_bytes(model):
-    return sum(linear.n_bytes_of(m.estimator, m.packing) for m in model._models.values())
+    models = local_models(model).values()
+    return sum(linear_fit.n_bytes_of(m.estimator, m.subset) for m in models)
 
 
 @pytest.mark.parametrize(
@@ -751,9 +814,8 @@ def test_compressed_models_say_the_same(base, strategy, container):
     model.fit(X, y)
     small = copy(model)
     assert small.compress() is small
-    assert {m.estimator.coef_.dtype for m in map(last_step, small._models.values())} == {
-        np.dtype(np.float32)
-    }
+    stored = [last_step(local.estimator) for local in local_models(small).values()]
+    assert {step.coef_.dtype for step in stored} == {np.dtype(np.float32)}
     assert n_bytes(small) < 0.7 * n_bytes(model)
     for decoder in ("best_path", "top_down"):
         model.set_params(decoder=decoder)
@@ -767,8 +829,7 @@ def test_compressed_models_say_the_same(base, strategy, container):
             expected = model.predict_node_proba(rows)
             assert_allclose(small.predict_node_proba(rows), expected, atol=1e-5)
     for name, local in model.estimators_.items():
-        mine = getattr(small.estimators_[name], "steps", [[0, small.estimators_[name]]])[-1][1]
-        local = getattr(local, "steps", [[0, local]])[-1][1]
+        mine, local = last_step(small.estimators_[name]), last_step(local)
         assert mine.n_features_in_ == X.shape[1]
         assert mine.coef_.dtype == np.float32
         assert local.coef_.dtype == np.float64
@@ -778,11 +839,6 @@ def test_compressed_models_say_the_same(base, strategy, container):
     assert_array_equal(again.compression_report_, small.compression_report_)
     with pytest.raises(NotFittedError):
         clone(small).predict(asked)
-
-
-def last_step(model):
-    """Return a local model with the last step of a Pipeline in its place."""
-    return replace(model, estimator=linear._last_step(model.estimator))
 
 
 @given(
@@ -798,17 +854,17 @@ def test_low_weights_are_dropped(problem, base, min_weight, dtype):
         warnings.simplefilter("ignore")
         model = HierarchicalClassifier(BASES[base], taxonomy=taxonomy, random_state=0).fit(X, y)
     small = copy(model).compress(min_weight=min_weight, dtype=dtype)
-    expected = copy(model)
-    expected._models = {
-        owner: replace(m, estimator=deepcopy(m.whole), packing=None)
-        for owner, m in model._models.items()
-    }
-    for m in expected._models.values():
-        m.estimator.coef_ = m.estimator.coef_.astype(dtype or np.float64)
-        m.estimator.coef_[np.abs(m.estimator.coef_) < min_weight] = 0
+
+    def rounded(local):
+        estimator = deepcopy(local.full_width)
+        estimator.coef_ = estimator.coef_.astype(dtype or np.float64)
+        estimator.coef_[np.abs(estimator.coef_) < min_weight] = 0
+        return replace(local, estimator=estimator, subset=None)
+
+    expected = with_models(model, rounded)
     assert_allclose(
-        next(small._marginals(asked, all_nodes=True)).dense().node_proba,
-        next(expected._marginals(asked, all_nodes=True)).dense().node_proba,
+        node_weights(small, asked),
+        node_weights(expected, asked),
         atol=1e-12 if dtype is None else 1e-5,
     )
     for name, local in small.estimators_.items():
@@ -864,10 +920,10 @@ def test_compressed_chains_keep_their_columns():
         SGDClassifier(loss="log_loss", random_state=0), taxonomy=TREE, chain="proba", cv=3
     ).fit(X, y)
     small = copy(model).compress(min_weight=0.01)
-    for owner, local in small._models.items():
+    for name, local in local_models(small).items():
         assert local.estimator.coef_.dtype == np.float32
-        if local.view:
-            before = model._models[owner].estimator.coef_
+        if local.upstream:
+            before = model.estimators_[name].coef_
             assert_array_equal(local.estimator.coef_, before.astype(np.float32))
     small = copy(model).compress()
     assert_allclose(small.predict_node_proba(X), model.predict_node_proba(X), atol=1e-5)
@@ -879,16 +935,12 @@ def test_compressed_models_are_asked_as_arrays(base, of_rows, monkeypatch):
     X, y = data()
     model = HierarchicalClassifier(BASES[base], taxonomy=TREE).fit(X, y).compress()
     X = X.astype(of_rows)
-
-    def tables_of(X):
-        return next(model._marginals(X, all_nodes=True)).dense().node_proba
-
-    expected = tables_of(X)
+    expected = node_weights(model, X)
     for method in METHODS:
         if hasattr(BASES[base], method):
             monkeypatch.setattr(type(BASES[base]), method, None)
-    assert_array_equal(tables_of(X), expected)
-    assert_array_equal(np.vstack([tables_of(row) for row in X]), expected)
+    assert_array_equal(node_weights(model, X), expected)
+    assert_array_equal(np.vstack([node_weights(model, row) for row in X]), expected)
 
 
 def test_weights_of_several_precisions():
@@ -896,11 +948,11 @@ def test_weights_of_several_precisions():
     X, y = data()
     asked, _ = data(40, seed=1)
     model = HierarchicalClassifier(BASES["sgd"], taxonomy=TREE).fit(X, y)
-    mixed = copy(model)
-    small = copy(model).compress()
-    mixed._models = {
-        owner: (small if i % 2 else model)._models[owner] for i, owner in enumerate(model._models)
-    }
+    small = {local.key: local for local in local_models(copy(model).compress()).values()}
+    of_both = cycle([small.get, lambda key: None])
+    mixed = with_models(model, lambda local: next(of_both)(local.key) or local)
+    precisions = {local.estimator.coef_.dtype for local in local_models(mixed).values()}
+    assert precisions == {np.dtype(np.float32), np.dtype(np.float64)}
     assert_allclose(mixed.predict_proba(asked), model.predict_proba(asked), atol=1e-5)
     assert_array_equal(mixed.predict(asked), model.predict(asked))
 
@@ -910,7 +962,7 @@ def test_what_is_not_linear_is_left():
     model = HierarchicalClassifier(
         BASES["svc"], taxonomy=TREE, node_estimators={"A": MultinomialNB()}
     ).fit(X, y)
-    left = model._models[TREE.id("A")]
+    left = model.estimators_["A"]
     report = model.compress().compression_report_
     assert [str(name) for name in report["node"]] == ["<root>", "A", "B", "B1"]
     assert report["fitted"].tolist() == [
@@ -919,7 +971,7 @@ def test_what_is_not_linear_is_left():
         "LinearSVC",
         "LinearSVC",
     ]
-    assert model._models[TREE.id("A")] is left
+    assert model.estimators_["A"] is left
     nothing = HierarchicalClassifier(MultinomialNB(), taxonomy=TREE).fit(X, y)
     with pytest.raises(IncompatiblePartsError, match="type 'MultinomialNB'"):
         nothing.compress()
@@ -931,9 +983,9 @@ def test_what_is_not_linear_is_left():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"dtype": "float16"}, "'float32', or None.*'float16' was given"),
+        ({"dtype": "float16"}, "`dtype` must be 'float32', or None.*, got 'float16'"),
         ({"dtype": "float64"}, "or None"),
-        ({"min_weight": -1}, "min_weight.*-1 was given"),
+        ({"min_weight": -1}, "`min_weight` must be .*, got -1"),
         ({"min_weight": np.nan}, "min_weight"),
         ({"min_weight": "low"}, "min_weight"),
     ],

@@ -3,6 +3,7 @@
 import pickle
 from collections import Counter
 from copy import copy, deepcopy
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import approx_fprime
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -45,7 +47,6 @@ from sklhier._joint.path_loss import (
 )
 from sklhier._joint.set_loss import MaxConstraint, node_loss
 from sklhier._joint.solvers import Samples, objective
-from sklhier._probabilities.marginals import Outcomes
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.decoders import SetThreshold, Threshold
 from sklhier.exceptions import IncompatiblePartsError, TargetError, TaxonomyError
@@ -58,6 +59,7 @@ from sklhier.objectives import (
     MaxConstraintLoss,
     SoftLabels,
 )
+from sklhier.strategies import Outcomes
 
 X, Y, TREE = make_hierarchical_classification(
     180, 6, branching=(2, 3), class_sep=2.0, random_state=0
@@ -265,7 +267,7 @@ def test_cross_entropy_of_sets_is_one_against_the_rest():
     ours = convex_sets(**EXACT).fit(X, SETS)
     closed = TREE.binarize(SETS) @ TREE.ancestor_closure[1:, 1:]
     closed = closed.toarray() > 0
-    raw = ours._model.marginals(X).raw[:, 1:]
+    raw = expit(X @ ours.coef_ + ours.intercept_)
     for node in range(TREE.n_nodes - 1):
         base = LogisticRegression(C=1 / (len(X) * 3e-2), tol=1e-8, max_iter=2000)
         wanted = base.fit(X, closed[:, node]).predict_proba(X)[:, 1]
@@ -560,14 +562,14 @@ def test_marginals_are_coherent(case, loss):
     data = features(y, seed)
     model = MultiHeadClassifier(tree, loss=loss, alpha=1e-2).fit(data, y)
     proba, nodes = model.predict_proba(data), model.predict_node_proba(data)
+    class_ids = tree.ids(model.classes_.tolist())
+    outcomes = Outcomes.of(tree, np.sort(class_ids), stops=True)
     assert_allclose(proba.sum(axis=1), 1)
     assert_allclose(nodes[:, 0], 1)
     sums = np.zeros_like(nodes)
     np.add.at(sums, (slice(None), tree.parent_ids[1:]), nodes[:, 1:])
-    sums[:, tree.ids(model.classes_.tolist())] += proba * np.isin(
-        tree.ids(model.classes_.tolist()), np.append(model._outcomes.stops, tree.leaf_ids)
-    )
-    open_ends = (model._outcomes.counts == 0) & model._outcomes.observed
+    sums[:, class_ids] += proba * np.isin(class_ids, np.append(outcomes.stops, tree.leaf_ids))
+    open_ends = (outcomes.counts == 0) & outcomes.observed
     sums[:, open_ends] = nodes[:, open_ends]
     assert_allclose(sums, nodes, atol=1e-12)
     one_by_one = np.concatenate([model.predict_proba(row[None]) for row in data])
@@ -764,12 +766,18 @@ def old_state(model, **params):
     """Return what an earlier version kept of a model: settings and network as attributes."""
     state = {**vars(model), **OLD_SETTINGS, "solver": "auto", **params}
     fitted, history = state.pop("_model"), model._model.joint.history
+    state["_format"] = state.pop("_target").format
     if isinstance(model, MultiHeadClassifier):
+        del state["_tuned_decoder"], state["cv"]
+        answers = vars(fitted.outcomes)
+        answers = SimpleNamespace(
+            **{"live" if k == "observed" else k: answers[k] for k in answers}
+        )
         state |= {"coupling": "additive", "init": "zeros", "soft_label_beta": 10.0}
-        state |= {"_trained": fitted.columns.outcomes, "_seen": fitted.observed}
+        state |= {"_trained": answers, "_outcomes": answers, "_seen": fitted.observed}
         state |= {"_heads": fitted.columns.heads, "_heads_of_levels": None}
     else:
-        state |= {"_columns": fitted.columns.nodes}
+        state |= {"_columns": fitted.columns.nodes, "_live": fitted.observed}
     return state | {
         "_network": fitted.joint.network,
         "_random_state": fitted.joint.random_state,
@@ -914,9 +922,9 @@ def test_common_checks(estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # on noise
 @parametrize_with_checks(
     [
-        JointOnTree(coupling="none"),
+        JointOnTree(loss="hxe"),
         JointOnTree(hidden_layer_sizes=(8,), solver="lbfgs", alpha=0.01, random_state=0),
-        JointOnSets(decoder=SetThreshold(0.5), coupling="none"),
+        JointOnSets(decoder=SetThreshold(0.5), loss="cross_entropy"),
     ]
 )
 def test_common_checks_of_other_configurations(estimator, check):

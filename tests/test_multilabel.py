@@ -213,8 +213,6 @@ def test_models_about_all_samples_are_made_consistent(strategy, consistency, cas
 @pytest.mark.parametrize("policy", POLICIES)
 @given(case=labelled())
 def test_policies_by_sets(policy, case):
-    from sklhier.strategies._per_node import _set_examples
-
     taxonomy, y, _ = case
     members = Memberships(
         sparse.csr_array(taxonomy.members_of(y) @ taxonomy.ancestor_closure), taxonomy
@@ -227,7 +225,7 @@ def test_policies_by_sets(policy, case):
         }
         for name in taxonomy.nodes
     }
-    for node in members.live.tolist():
+    for node in members.observed.tolist():
         name = taxonomy.nodes[node]
         below = {r for r in rows if name in closed[r]}
         near = {s for p in taxonomy.parents_of(node) for s in taxonomy.children_of(p)} - {node}
@@ -241,7 +239,9 @@ def test_policies_by_sets(policy, case):
             "siblings": (below, {r for r in rows if closed[r] & set(near)} - below),
             "exclusive_siblings": (exact[name], set().union(*(exact[s] for s in near)) - below),
         }[policy]
-        assert tuple(set(part.tolist()) for part in _set_examples(policy, members, node)) == wanted
+        chosen = POLICIES[policy]
+        found = (chosen.positive_rows(members, node), chosen.negative_rows(members, node))
+        assert tuple(set(part.tolist()) for part in found) == wanted
 
 
 JOINT = [
@@ -490,7 +490,7 @@ def test_one_number_that_is_no_probability_is_refused():
     for bad in (np.nan, np.inf, -1e-9):
         table = fitted.predict_node_proba(X[:3])
         table[1, 4] = bad
-        with pytest.raises(ValueError, match="node_proba holds probabilities"):
+        with pytest.raises(ValueError, match="`node_proba` must hold probabilities"):
             fitted.decode(table)
 
 
@@ -703,12 +703,12 @@ def test_bad_decoders():
     for tau, match in (
         ([1.5, 0.2, 0.1], r"in \[0, 1\), got 1.5"),
         ([0.1, 0.2], "for each of the 3 levels"),
-        ({"A": 0.1}, "tau has no number for the node 'B'"),
+        ({"A": 0.1}, "`tau` must have a number for each node, got none for 'B'"),
     ):
         with pytest.raises(ValueError, match=match):
             model(decoder=SetThreshold(tau)).fit(X, y)
-    with pytest.raises(NotImplementedError):
-        SetDecoder().decode(None)
+    with pytest.raises(TypeError, match="abstract method"):
+        SetDecoder()
     with pytest.raises(ValueError, match="no held-out sample"):
         SetThreshold().tuned(lambda: iter(()))
     assert FIXED.tuned(None) is FIXED
@@ -814,17 +814,17 @@ def test_node_estimators_errors_and_reports():
         model().fit(X, None)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         model().fit(X, y[:-1])
-    with pytest.raises(ValueError, match="`consistency` is one of"):
+    with pytest.raises(ValueError, match=r"`consistency` must be one of .* got 'mean'"):
         model(consistency="mean").fit(X, y)
     with pytest.raises(NotFittedError):
         model().predict(X)
     with pytest.raises(IncompatiblePartsError, match="sample_weight"):
         model(base=KNeighborsClassifier()).fit(X, y, sample_weight=np.ones(60))
 
-    class Own(Strategy):
-        pass
+    class OfPaths(Strategy):
+        outcomes = plan = marginals = columns_per_row = None
 
-    with pytest.raises(IncompatiblePartsError, match="Define plan_sets"):
-        model(strategy=Own()).fit(X, y)
+    with pytest.raises(ValueError, match=r"`strategy` must be a SetStrategy .* got OfPaths\(\)"):
+        model(strategy=OfPaths()).fit(X, y)
     with pytest.raises(IncompatiblePartsError, match="no most specific label of any"):
         model(strategy=PerNode("exclusive")).fit(X[:2], [["a"], []])

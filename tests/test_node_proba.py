@@ -61,11 +61,11 @@ def locked():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"dtype": "float16"}, r"float32 or float64; 'float16'"),
-        ({"dtype": int}, r"float32 or float64"),
-        ({"out": [[0.0]]}, r"array of float32 or float64; a list"),
-        ({"out": np.empty((90, TAXONOMY.n_nodes), dtype=int)}, r"an array of int64 was given"),
-        ({"out": np.empty((90, 2))}, r"here \(90, 10\).* shape \(90, 2\)"),
+        ({"dtype": "float16"}, r"`dtype` must be float32 or float64, got 'float16'"),
+        ({"dtype": int}, r"`dtype` must be float32 or float64, got <class 'int'>"),
+        ({"out": [[0.0]]}, r"`out` must be an array of float32 or float64, got a list"),
+        ({"out": np.empty((90, TAXONOMY.n_nodes), dtype=int)}, r"got an array of int64"),
+        ({"out": np.empty((90, 2))}, r"must have the shape \(90, 10\).*, got shape \(90, 2\)"),
         ({"out": locked()}, r"read-only"),
         ({"out": np.empty((90, TAXONOMY.n_nodes)), "dtype": np.float32}, r"Give one of them"),
     ],

@@ -43,6 +43,7 @@ from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Ta
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import SetThreshold, Threshold, TopDown
 from sklhier.metrics import hierarchical_f1_score, make_hierarchical_scorer
+from sklhier.staging import Routing
 
 BASES = [
     LogisticRegression(),
@@ -51,6 +52,13 @@ BASES = [
     GaussianNB(),
     MultinomialNB(),
 ]
+
+
+class Everywhere(Routing):
+    """All samples go to all nodes."""
+
+    def sends(self, proba):
+        return np.ones(proba.shape, dtype=bool)
 
 
 @parametrize_with_checks(
@@ -78,7 +86,7 @@ def test_common_checks(estimator, check):
         OnTree(LogisticRegression(), chain="proba"),
         OnTree(GaussianNB(), routing="predicted"),
         OnTree(LogisticRegression(), routing="weight", chain="decision"),
-        OnTree(GaussianNB(), routing="none"),
+        OnTree(GaussianNB(), routing=Everywhere()),
         OnSets(LogisticRegression(), decoder=SetThreshold(0.5), chain="proba"),
     ]
     + [OnSets(LogisticRegression(), decoder=SetThreshold(0.5))]

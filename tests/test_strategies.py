@@ -1,11 +1,17 @@
 """All strategies: coherent, independent of what they should not depend on, and as defined."""
 
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
 from conftest import TAXONOMIES, shared_data
-from generators import features, labelled_trees, one_in, trees
+from generators import features, labelled_trees, one_in
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -17,23 +23,25 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
+from sklhier.decoders import SetThreshold
 from sklhier.exceptions import (
     IncompatiblePartsError,
     LocalFitError,
     LocalPredictError,
     TaxonomyError,
 )
+from sklhier.persistence import trusted_types
 from sklhier.strategies import (
     Ensemble,
     Flat,
     HeldOut,
     Kind,
     LocalScores,
+    ModelKey,
     PerLevel,
     PerNode,
     PerParent,
-    owner_of,
     resolve_strategy,
     training_rows,
 )
@@ -338,11 +346,12 @@ def test_siblings_that_are_all_ruled_out_are_equally_probable():
     for policy, wanted in (("siblings", 1 / 3), ("exclusive", 0.5)):
         model = HierarchicalClassifier(Never(), taxonomy=RAGGED, strategy=PerNode(policy))
         model.fit(X, y)
-        marginals = next(iter(model._marginals(X, all_nodes=True)))
-        assert_allclose(marginals.dense().node_proba[:, RAGGED.id("A")], wanted)
+        leaves, weights = model.predict_top_k(X, len(LEAVES))
+        below = np.isin(leaves, list(RAGGED.descendants("A")))
+        assert_allclose((weights * below).sum(axis=1), wanted)
 
 
-def test_names_of_places_in_errors_reports_and_estimators():
+def test_names_of_models_in_errors_reports_and_estimators():
     X, y = data(90, np.array([*LEAVES, "A"]))
     node = HierarchicalClassifier(
         GaussianNB(), taxonomy=RAGGED, strategy=PerNode(stop="learn")
@@ -624,8 +633,8 @@ def test_inner_labels_are_learnt_predicted_and_scored(strategy):
         (PerLevel(beta="cv"), "`beta` must be a finite number above 0, got 'cv'"),
         (Ensemble([]), "at least one strategy"),
         (Ensemble("flat"), "at least one strategy"),
-        (Ensemble(["best"]), "`strategy` is a Strategy object or one of"),
-        ("per_child", r"one of \['ensemble', 'flat', 'per_level', 'per_node', 'per_parent'\]"),
+        (Ensemble(["best"]), "`strategy` must be a Strategy object or one of"),
+        ("per_child", r"`strategy` must be a Strategy object or one of \['ensemble', 'flat'"),
     ],
     ids=repr,
 )
@@ -635,19 +644,161 @@ def test_bad_parameters(strategy, match):
         HierarchicalClassifier(taxonomy=RAGGED, strategy=strategy).fit(X, y)
 
 
-@given(trees(), st.sampled_from(list(Kind)), st.integers(0, 3))
-def test_places_have_numbers_of_their_own(tree, kind, member):
-    from sklhier._local.keys import member_offset, place_of
-
-    index = tree.n_levels if kind is Kind.LEVEL else tree.n_nodes - 1
-    number = owner_of(kind, index, tree) + member_offset(member, tree)
-    place = place_of(number, tree)
-    assert (place.member, place.kind, place.index) == (member, kind, index)
-
-
-def test_strategies_that_learn_nothing_are_themselves():
+def test_strategies_without_a_parameter_to_tune_are_themselves():
     for strategy in SINGLE:
-        assert not strategy.needs_held_out
-        assert strategy.learnt(RAGGED, None) is strategy
+        assert not strategy.needs_tuning
+        assert strategy.tuned(RAGGED, None) is strategy
+        assert strategy.parts() == [strategy]
     assert resolve_strategy("per_node").policy == "siblings"
     assert HeldOut(None, LocalScores({}, [[0]], RAGGED), None, None).scores.n_rows == 1
+
+
+# -- keys of models, and their seeds ------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Kind)), st.integers(0, 50))))
+def test_keys_are_as_good_as_plain_tuples(pairs):
+    keys = [ModelKey(*pair) for pair in pairs]
+    plain = [(int(kind), number) for kind, number in pairs]
+    assert sorted(keys) == sorted(plain)
+    assert list(map(hash, keys)) == list(map(hash, plain))
+    assert dict.fromkeys(keys).keys() == set(plain)
+    again = pickle.loads(pickle.dumps(keys))
+    assert again == keys
+    assert all(type(key) is ModelKey and type(key.kind) is Kind for key in again)
+
+
+def test_keys_are_saved_by_skops():
+    skops = pytest.importorskip("skops.io")
+    keys = [ModelKey(kind, number) for kind in Kind for number in (0, 7)]
+    again = skops.loads(skops.dumps(keys), trusted=trusted_types())
+    assert again == keys
+    assert [type(key) for key in again] == [ModelKey] * len(keys)
+    assert list(map(hash, again)) == list(map(hash, keys))
+
+
+SEEDED = SGDClassifier(max_iter=1, tol=None)
+EVERY_KIND = Ensemble([PerParent(stop="learn"), PerNode(stop="learn"), PerLevel(), Flat()])
+LABELS = np.array([*LEAVES, "A", "A1"])
+
+
+def seeds(model):
+    return {name: local.random_state for name, local in model.estimators_.items()}
+
+
+def seeds_of_sets(edges, strategy=None):
+    """Return the seed of each node's model where samples have sets of labels."""
+    taxonomy = Taxonomy.from_edges(edges)
+    y = [*([name] for name in taxonomy.nodes[1:]), []]
+    strategy = PerNode("less_inclusive") if strategy is None else strategy
+    model = HierarchicalMultiLabelClassifier(
+        SEEDED, taxonomy=taxonomy, strategy=strategy, decoder=SetThreshold(0.5), random_state=0
+    )
+    return seeds(model.fit(np.arange(len(y))[:, None], y))
+
+
+def test_all_models_have_seeds_of_their_own():
+    X, y = data(80, LABELS)
+    twice = Ensemble([*EVERY_KIND.members, *EVERY_KIND.members])
+    model = HierarchicalClassifier(SEEDED, taxonomy=RAGGED, strategy=twice, random_state=0)
+    found = seeds(model.fit(X, y))
+    assert {(0, "A"), (1, "A"), (1, ("stop", "A")), (2, "level:1"), (3, "R")} < found.keys()
+    assert {member for member, _ in found} == set(range(8))
+    others = seeds(clone(model).set_params(random_state=1).fit(X, y))
+    assert len({*found.values(), *others.values()}) == 2 * len(found)
+    assert seeds(clone(model).fit(X, y)) == found
+    kept = clone(model).set_params(random_state=None, estimator__random_state=5).fit(X, y)
+    assert set(seeds(kept).values()) == {5}
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=repr)
+def test_a_new_leaf_leaves_the_seeds_of_all_other_nodes(strategy):
+    X, y = data(80, LABELS)
+    edges = list(RAGGED.to_networkx().edges())
+    model = HierarchicalClassifier(SEEDED, strategy=strategy, random_state=0)
+    found = seeds(model.set_params(taxonomy=RAGGED).fit(X, y))
+    for parent in ("R", "A", "C", "a"):
+        larger = Taxonomy.from_edges([(parent, "0"), *edges])
+        if parent == "R":
+            assert (larger.ids(RAGGED.nodes[1:]) > RAGGED.ids(RAGGED.nodes[1:])).all()
+        assert seeds(model.set_params(taxonomy=larger).fit(X, y)) == found
+
+
+@pytest.mark.parametrize("strategy", ["per_parent", "per_node", "per_level"])
+def test_a_new_leaf_leaves_the_seeds_of_other_label_sets(strategy):
+    edges = list(RAGGED.to_networkx().edges())
+    found = seeds_of_sets(edges, strategy)
+    larger = seeds_of_sets([("R", "0"), *edges], strategy)
+    assert found
+    assert larger == larger | found
+
+
+@one_in(2)
+@given(case=labelled_trees(), above=st.integers(0, 13))
+def test_seeds_of_any_tree_with_a_new_leaf(case, above):
+    tree, y, seed = case
+    edges = list(tree.to_networkx().edges())
+    larger = Taxonomy.from_edges([(tree.nodes[above % tree.n_nodes], "new"), *edges])
+    model = HierarchicalClassifier(SEEDED, strategy=EVERY_KIND, random_state=0)
+    found = [
+        seeds(model.set_params(taxonomy=taxonomy).fit(features(y, seed), y))
+        for taxonomy in (tree, larger)
+    ]
+    assert found[0] == found[1]
+    assert len(set(found[0].values())) == len(found[0])
+
+
+def test_seeds_follow_the_path_in_a_tree_and_the_name_in_a_dag():
+    tree = [("R", "P"), ("R", "Q"), ("P", "x"), ("P", "y"), ("Q", "z")]
+    in_tree = seeds_of_sets(tree)
+    moved = seeds_of_sets([("R", "P"), ("R", "Q"), ("Q", "x"), ("P", "y"), ("Q", "z")])
+    assert {name for name in "PQxyz" if moved[name] != in_tree[name]} == {"x"}
+    dag = seeds_of_sets([*tree, ("Q", "x")])
+    other = seeds_of_sets([*tree, ("R", "S"), ("S", "y"), ("z", "x")])
+    assert other == other | dag
+    assert len(set(other.values())) == len(other) == 6
+
+
+def test_names_that_are_equal_have_equal_seeds():
+    X, y = data(80)
+    edges = RAGGED.edge_parents, RAGGED.edge_children
+    found = []
+    for names in (RAGGED.nodes, list(map(np.str_, RAGGED.nodes))):
+        taxonomy = Taxonomy(names, *edges)
+        model = HierarchicalClassifier(SEEDED, taxonomy=taxonomy, random_state=0)
+        found.append(seeds(model.fit(X, y)))
+    assert found[0] == found[1]
+
+
+def seeds_as_text():
+    import numpy as np
+    from sklearn.linear_model import SGDClassifier
+
+    from sklhier import HierarchicalClassifier, Taxonomy
+
+    tree = Taxonomy.from_edges(
+        [("R", ("a", 1)), ("R", "b"), ("b", 7), ("b", ("a", "c")), ("R", 8)]
+    )
+    codes = np.resize(np.arange(4), 20)
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    found = {}
+    for strategy in ("per_parent", "per_node", "ensemble"):
+        model = HierarchicalClassifier(
+            SGDClassifier(), taxonomy=tree, strategy=strategy, random_state=0, classes=tree.leaves
+        ).fit(X, codes)
+        found |= {(strategy, k): e.random_state for k, e in model.estimators_.items()}
+    return repr(found)
+
+
+@pytest.mark.slow
+def test_seeds_do_not_depend_on_the_hash_seed():
+    code = f"{inspect.getsource(seeds_as_text)}\nprint(seeds_as_text())"
+    other = "1" if os.environ.get("PYTHONHASHSEED") == "0" else "0"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONHASHSEED": other, "PYTHONPATH": os.pathsep.join(sys.path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == seeds_as_text()

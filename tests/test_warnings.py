@@ -35,6 +35,7 @@ from sklhier.metrics import (
     make_hierarchical_scorer,
 )
 from sklhier.model_selection import HierarchicalStratifiedKFold, check_rare_classes, tune_decoder
+from sklhier.objectives import LBFGS, Adam
 from sklhier.staging import Chain
 from sklhier.strategies import PerNode
 
@@ -89,16 +90,16 @@ CALLS = {
     ),
     "L-BFGS": (
         ConvergenceWarning,
-        lambda: MultiHeadClassifier(taxonomy=TAXONOMY, solver="lbfgs", max_iter=1).fit(X, Y),
+        lambda: MultiHeadClassifier(taxonomy=TAXONOMY, solver=LBFGS(max_iter=1)).fit(X, Y),
     ),
     "Adam": (
         ConvergenceWarning,
-        lambda: MultiHeadClassifier(taxonomy=TAXONOMY, solver="adam", max_iter=1).fit(X, Y),
+        lambda: MultiHeadClassifier(taxonomy=TAXONOMY, solver=Adam(max_iter=1)).fit(X, Y),
     ),
     "joint model of label sets": (
         ConvergenceWarning,
         lambda: MultiHeadMultiLabelClassifier(
-            taxonomy=TAXONOMY, decoder=SetThreshold(0.5), max_iter=1
+            taxonomy=TAXONOMY, decoder=SetThreshold(0.5), solver=LBFGS(max_iter=1)
         ).fit(X, SETS),
     ),
     "LinearSVC": (

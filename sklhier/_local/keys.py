@@ -105,6 +105,8 @@ class Seeds:
         digest = self._digests[node]
         for below in reversed(above):
             name = taxonomy.nodes[below]
+            if isinstance(name, np.generic):  # equal to the plain name, so its seed is
+                name = name.item()
             text = f"{type(name).__name__}:{name!r}".encode()
             digest = self._digests[below] = blake2b(digest + text, digest_size=16).digest()
         return digest
