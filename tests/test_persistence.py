@@ -10,11 +10,11 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+from formats.write import answers
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
-from formats.write import answers
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier._utils.moved import FORMER
 from sklhier.datasets import make_hierarchical_classification

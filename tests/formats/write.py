@@ -1,6 +1,6 @@
 """Write the files that later versions must read: ``python tests/formats/write.py FOLDER``.
 
-Each file holds a fitted model, some samples and the probabilities that the model gave them. Write them
+Each file holds a fitted model, some samples and the probabilities that it gave them. Write them
 with the lowest supported set of packages, which newer ones can read.
 """
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from skops import io as skops
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from skops import io as skops
 
 from sklhier import (
     HierarchicalClassifier,
