@@ -173,6 +173,7 @@ def test_the_tour_goes_the_way_that_calls_go(number):
     assert not lost, f"{lost[0]} is not called, or not after the step before"
     entered = {module for module, _ in calls}
     assert entered <= set(re.findall(r"``([\w.]+)``", section))
+    assert f" enters {len(entered)} modules in " in TOUR.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

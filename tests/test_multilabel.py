@@ -259,13 +259,29 @@ def test_bases_of_several_outputs_are_asked_once(base):
     labels = [[n for n, c in zip("pqr", ("A", "B", "C"), strict=True) if c in row] for row in y]
     table = flat.binarize(labels).toarray()
     found = model(flat, base).fit(X, labels)
-    assert list(found.estimators_) == [flat.nodes[0]]
+    assert list(found.estimators_) == [("children", flat.nodes[0])]
     answer = clone(base).fit(X, table).predict_proba(X)
     if isinstance(answer, list):
         answer = np.column_stack([columns[:, 1] for columns in answer])
     assert_array_equal(found.predict_proba(X), answer)
     deep = model(RAGGED, base).fit(X, y)
-    assert set(deep.estimators_) == {"R", "A", "B", "A1"} | (set() if "c" not in RAGGED else {"c"})
+    several = {name for name in ("R", "A", "B", "A1") if len(RAGGED.children(name)) > 1}
+    alone = {node for node in ("c", "A2", "B1") if ("children", node) not in deep.estimators_}
+    assert {("children", name) for name in several} <= set(deep.estimators_)
+    assert set(deep.estimators_) - {("children", name) for name in several} <= alone
+
+
+def test_models_of_a_node_and_of_its_children_have_names_of_their_own():
+    X, _ = data(n_rows=60)
+    several = [["z1"], ["z2"], ["w"], ["w", "v"], []] * 12
+    dag = Taxonomy.from_edges(
+        [("P", "z"), ("Q", "z"), ("z", "z1"), ("z", "z2"), ("P", "w"), ("Q", "v")]
+    )
+    fitted = model(dag, TREE).fit(X, several)
+    report = fitted.fit_report_
+    names = [name for name, *_, kind in report.tolist() if ":" not in kind]
+    assert len(set(names)) == len(names) == len(fitted.estimators_)
+    assert {"z", ("children", "z")} <= set(fitted.estimators_)
 
 
 # P and Q have children of their own, and two that they share.
@@ -798,7 +814,7 @@ def test_node_estimators_errors_and_reports():
         base=GaussianNB(), node_estimators={"a": LogisticRegression(), "level:1": TREE}
     ).fit(X, y)
     kinds = {name: type(e).__name__ for name, e in fitted.estimators_.items()}
-    assert kinds["R"] == "DecisionTreeClassifier"  # of A, B and C at once
+    assert kinds["children", "R"] == "DecisionTreeClassifier"  # of A, B and C at once
     assert kinds["a"] == "LogisticRegression"
     assert kinds["B1"] == "GaussianNB"
 

@@ -24,7 +24,7 @@ from sklhier._local.base_estimators import (
     updated_mapping,
 )
 from sklhier._local.fitting import FitContext, Jobs
-from sklhier._local.keys import ModelKey, name_of
+from sklhier._local.keys import Kind, ModelKey, name_of
 from sklhier._local.model import LocalModel
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._training.marginals import PathModels, SetModels
@@ -476,6 +476,8 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 def _name(model: PathModels | SetModels, member: int, key: ModelKey) -> Hashable:
     """Return the name of a local model; of one in an ensemble, with the member's position."""
     name = name_of(key, model.taxonomy)
+    if isinstance(model, SetModels) and key.kind == Kind.PARENT:
+        name = ("children", name)  # the node has another model, that decides about itself
     return (member, name) if model.has_members else name
 
 

@@ -116,9 +116,10 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
     classes_ : ndarray, shape (n_classes,)
         Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
     estimators_ : mapping
-        The fitted base estimators by the name of the node that they decide about, or, where they
-        decide about several, by that of the parent or by ``"level:k"`` (those that share several
-        parents: by that of the first of them). In an ensemble, by the member's position and name.
+        The fitted base estimators by the name of the node that they decide about. One that decides
+        about several: by ``("children", name)`` of their parent, by ``"level:k"``, or, where they
+        share several parents, by the name of the first of them. In an ensemble, by the member's
+        position and name.
     decoder_ : SetDecoder
         The decoder in use, with thresholds that are given or learnt.
     strategy_ : SetStrategy
