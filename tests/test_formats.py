@@ -176,6 +176,26 @@ def test_metrics_take_what_fit_takes(y):
     assert metrics.hierarchical_f1_score(y, y, taxonomy=RAGGED) == 1.0
 
 
+class Wrapped:
+    """A container that is nothing but a way to an array."""
+
+    def __init__(self, y):
+        self._y = np.asarray(y)
+
+    def __array__(self, dtype=None, copy=None):
+        return self._y.astype(dtype or self._y.dtype)
+
+
+def test_whatever_becomes_an_array_is_read_as_that_array():
+    for y, asked, name in (
+        (["a", "C"], "one", "labels"),
+        (RAGGED.to_levels(["a", "C"]), "one", "level columns"),
+        (np.eye(9, dtype=int), "sets", "indicator"),
+    ):
+        assert detect(Wrapped(y), RAGGED, asked).name == name
+    assert_array_equal(nodes_or_root(Wrapped(["a", "C"]), RAGGED), RAGGED.ids(["a", "C"]))
+
+
 def test_sets_of_paths_spell_out_a_taxonomy_for_metrics():
     true, predicted = [[("a", "x"), ("b",)], [("a", "y")]], [[("a", "x")], []]
     found = metrics.hierarchical_f1_score(true, predicted)

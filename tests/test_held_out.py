@@ -114,3 +114,14 @@ def test_joint_models_tune_decoders_too():
     model.set_params(decoder="best_path").fit(X, Y)
     with pytest.raises(IncompatiblePartsError, match="Fit again"):
         model.set_params(decoder=Median()).predict(X)
+
+
+def test_decode_takes_no_decoder_that_was_not_tuned():
+    _, model = n_fits(decoder=Median())
+    assert model.decoder_.tau == model.decoder_.get_params()["tau"] < 1
+    table = model.predict_node_proba(X[:5])
+    assert_array_equal(model.decode(table, Median()), model.predict(X[:5]))
+    model.set_params(decoder="best_path").fit(X, Y)
+    assert model.decoder_.get_params() == {}
+    with pytest.raises(IncompatiblePartsError, match="Fit again"):
+        model.decode(table, Median())

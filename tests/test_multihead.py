@@ -878,6 +878,25 @@ def test_parameters_of_paths_out_of_range(params, message):
         joint(**params).fit(X, Y)
 
 
+@pytest.mark.parametrize("make", [joint, joint_sets])
+def test_a_failing_call_changes_nothing(make):
+    y = Y if make is joint else SETS
+    model = make(solver=Adam(max_iter=1000), random_state=0)
+    with pytest.raises(TargetError):
+        model.fit(X, ["no label"] * len(y))
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    model.fit(X, y)
+    before, state = model.predict_node_proba(X), dict(vars(model))
+    for call in (model.fit, model.partial_fit):
+        with pytest.raises(TargetError):
+            call(X, ["no label"] * len(y))
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(np.full((len(y), 2), np.nan), y)
+    assert vars(model) == state
+    assert_array_equal(model.predict_node_proba(X), before)
+
+
 def test_one_path_needs_a_tree():
     with pytest.raises(TaxonomyError, match="needs a tree"):
         MultiHeadClassifier(DIAMOND).fit(X[:2], ["P", "Z"])

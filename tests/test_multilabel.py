@@ -808,6 +808,23 @@ def test_partial_fit(strategy):
         clone(whole).set_params(decoder="threshold").partial_fit(X, y)
 
 
+def test_a_failing_call_changes_nothing():
+    X, y = data(n_rows=60)
+    fitted = model(base=GaussianNB())
+    with pytest.raises(TargetError):
+        fitted.fit(X, [["no label"]] * 60)
+    with pytest.raises(NotFittedError):
+        fitted.predict(X)
+    fitted.fit(X, y)
+    before, state = fitted.predict_node_proba(X), dict(vars(fitted))
+    with pytest.raises(TargetError):
+        fitted.fit(X[:, :1], [["no label"]] * 60)
+    with pytest.raises(TargetError):
+        fitted.partial_fit(X, [["no label"]] * 60)
+    assert vars(fitted) == state
+    assert_array_equal(fitted.predict_node_proba(X), before)
+
+
 def test_node_estimators_errors_and_reports():
     X, y = data(n_rows=60)
     fitted = model(

@@ -128,6 +128,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         weights that are 0; looking one up makes a copy of full width.
     strategy_ : Strategy
         The strategy in use, with what it has learnt.
+    decoder_ : Decoder
+        The decoder in use, its parameters tuned.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     fit_report_ : structured ndarray

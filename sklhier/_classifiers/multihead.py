@@ -112,6 +112,8 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         The objective after each of them; with Adam its mean during the pass.
     validation_loss_curve_ : list of float or None
         With early stopping the loss of the held-out samples after each pass.
+    decoder_ : Decoder
+        The decoder in use, its parameters tuned.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     n_features_in_ : int

@@ -239,8 +239,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         TargetError
             For labels that are not in the taxonomy, and for other columns than known.
         IncompatiblePartsError
-            If the decoder needs probabilities and a base has none, or the strategy is for single
-            paths only.
+            If the decoder needs probabilities and a base has none.
+        ValueError
+            For a strategy that is for single paths only.
         LocalFitError
             If a base estimator fails; names the node.
         """

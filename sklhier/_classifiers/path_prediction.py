@@ -152,11 +152,16 @@ class PathPredictor:
         unseen = np.flatnonzero(~self._model.outcomes.observed)
         return tuple(self.taxonomy_.nodes[node] for node in unseen)
 
-    def _fitted_decoder(self) -> Decoder:
-        """Return the decoder, checked against what was fitted."""
+    @property
+    def decoder_(self) -> Decoder:
+        """The decoder in use, its parameters tuned."""
         decoder = resolve_decoder(self.decoder)
         check_is_fitted(self, "taxonomy_")
         self._check_decoder(decoder)
+        return self._tuned(decoder)
+
+    def _tuned(self, decoder: Decoder) -> Decoder:
+        """Return a decoder as it was tuned in fit, or itself if it has nothing to tune."""
         if not decoder.needs_tuning:
             return decoder
         # set_params may have brought another decoder since: then nothing was tuned for it.
@@ -178,7 +183,7 @@ class PathPredictor:
 
     def _answers(self, X: Any) -> Any:
         """Return the nodes that the decoder answers, or a closed indicator if these are sets."""
-        decoder = self._fitted_decoder()
+        decoder = self.decoder_
         read = decoder.decode_sets if decoder.gives_sets else decoder.decode
         return concatenated(list(self._by_block(X, read, all_nodes=decoder.needs_all_nodes)))
 
@@ -275,7 +280,7 @@ class PathPredictor:
         -------
         proba : ndarray of float64, shape (n_samples, n_classes)
             Columns as in ``classes_``; rows sum to 1. A class that is an inner node has the
-            probability that the label stops there: 0 where labels below it were seen, unless the
+            probability that the label stops there: 0 where labels below it were observed, unless the
             strategy learns stops, as ``PerParent(stop="learn")`` and ``"flat"`` do.
         """
         check_is_fitted(self, "taxonomy_")
@@ -306,9 +311,8 @@ class PathPredictor:
         Returns
         -------
         node_proba : ndarray of float64 or float32, shape (n_samples, n_nodes)
-            Columns as in ``taxonomy_.nodes``, the root (always 1) first. Each node has what its
-            children have together, and the probability that the label stops there; in float32 up to
-            rounding.
+            Columns as in ``taxonomy_.nodes``, the root (always 1) first. The probability of a
+            node is that of its children summed up, and of a stop there; in float32 up to rounding.
 
         Raises
         ------
@@ -320,7 +324,7 @@ class PathPredictor:
         return written(parts, _num_samples(X), self.taxonomy_.n_nodes, dtype, out)
 
     def decode(self, node_proba: Any, decoder: str | Decoder | None = None) -> Any:
-        """Turn node probabilities into labels, without fitting or asking the models again.
+        """Turn node probabilities into labels, without calling the models again.
 
         Parameters
         ----------
@@ -336,11 +340,11 @@ class PathPredictor:
 
         Notes
         -----
-        How probable it is to stop at a node is taken to be what the node has more than its children
-        together. So rounding may tell apart answers that are equally probable, one of them a stop.
+        The probability of a stop at a node is that of the node less the sum of its children's. So
+        rounding may tell apart answers that are equally probable, one of them a stop.
         """
         check_is_fitted(self, "taxonomy_")
-        chosen = self._fitted_decoder() if decoder is None else resolve_decoder(decoder)
+        chosen = self._tuned(resolve_decoder(self.decoder if decoder is None else decoder))
         table = checked_node_proba(node_proba, self.taxonomy_)
         marginals = DenseMarginals(self.taxonomy_, self._model.outcomes, table)
         read = chosen.decode_sets if chosen.gives_sets else chosen.decode

@@ -226,7 +226,7 @@ class SetPredictor:
         return written(parts, _num_samples(X), self.taxonomy_.n_nodes, dtype, out)
 
     def decode(self, node_proba: Any, decoder: str | SetDecoder | None = None) -> Any:
-        """Turn node probabilities into sets of labels, without fitting or asking the models again.
+        """Turn node probabilities into sets of labels, without calling the models again.
 
         Parameters
         ----------

@@ -202,6 +202,20 @@ class HeldOutPaths:
         The node of each sample's label.
     weights : ndarray of float64, shape (n_rows,)
         Weights of the samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.decoders import HeldOutPaths
+    >>> from sklhier.strategies import DenseMarginals, Outcomes
+    >>> taxonomy = Taxonomy.flat(["owl", "wren"])
+    >>> nodes = taxonomy.ids(["wren"])
+    >>> outcomes = Outcomes.of(taxonomy, taxonomy.leaf_ids, stops=False)
+    >>> marginals = DenseMarginals(taxonomy, outcomes, np.array([[1.0, 0.3, 0.7]]))
+    >>> part = HeldOutPaths(marginals, nodes, np.ones(1))
+    >>> part.marginals.node_proba[0, part.nodes]
+    array([0.7])
     """
 
     marginals: Marginals

@@ -4,6 +4,7 @@ A decoder is a small object without state; give it to a classifier as ``decoder=
 an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again without fitting.
 """
 
+from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier._utils.pickling import published
 from sklhier.decoders._base import Decoder
@@ -28,6 +29,7 @@ __all__ = [
     "Darts",
     "Decoder",
     "ExpectedF1",
+    "HeldOutPaths",
     "HeldOutSets",
     "HierarchicalF",
     "InformationThreshold",

@@ -30,7 +30,6 @@ from sklhier.strategies._memberships import Memberships
 from sklhier.strategies._per_level import PerLevel
 from sklhier.strategies._per_node import PerNode, training_rows
 from sklhier.strategies._per_parent import PerParent
-from sklhier.strategies._policies import Policy
 
 __all__ = [
     "AnswerMarginals",
@@ -49,7 +48,6 @@ __all__ = [
     "PerLevel",
     "PerNode",
     "PerParent",
-    "Policy",
     "ProductMarginals",
     "Scores",
     "SetStrategy",

@@ -45,7 +45,7 @@ class Flat(Strategy, SetStrategy):
     takes_dags = True
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
-        """Return the seen children of every node, and where labels may stop."""
+        """Return the observed children of every node, and where labels may stop."""
         return Outcomes.of(taxonomy, class_ids, stops=True)
 
     def plan(

@@ -34,7 +34,7 @@ class PerLevel(Strategy, SetStrategy):
 
     .. math:: \log P(a) = \beta \sum_l \log p_l(a_l) + \text{constant},
 
-    over all answers that were seen, and that of an inner node is the sum of the answers below it. So
+    over all observed answers, and that of an inner node is the sum of the answers below it. So
     every level has a say in every other, the lower ones also in the first. A label that
     ends early has the outcome "stopped at this node" at the levels below. A level with the same
     groups of answers as the one above is left out: it would be the same problem again.
@@ -76,7 +76,7 @@ class PerLevel(Strategy, SetStrategy):
             check_number("beta", self.beta, above=0)
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
-        """Return the seen children of every node, and where labels may stop."""
+        """Return the observed children of every node, and where labels may stop."""
         return Outcomes.of(taxonomy, class_ids, stops=True)
 
     def plan(

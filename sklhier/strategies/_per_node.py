@@ -52,11 +52,11 @@ class PerNode(Strategy, SetStrategy):
 
     Parameters
     ----------
-    policy : str or Policy, default="siblings"
+    policy : str, default="siblings"
         One of the above.
     stop : {"ignore", "learn"}, default="ignore"
-        What a label means that is an inner node, with seen labels below it. ``"ignore"``: predictions
-        go on to a leaf. ``"learn"``: to stop there is one more sibling of the node's children, with a
+        What a label means that is an inner node, with observed labels below it. ``"ignore"``:
+        predictions go on to a leaf. ``"learn"``: to stop there is one more sibling of the node's children, with a
         classifier of its own.
 
     References
@@ -74,22 +74,21 @@ class PerNode(Strategy, SetStrategy):
 
     leaves_decide = True
 
-    def __init__(self, policy: str | Policy = "siblings", stop: str = "ignore") -> None:
+    def __init__(self, policy: str = "siblings", stop: str = "ignore") -> None:
         self.policy = policy
         self.stop = stop
 
     def check(self) -> None:
         """Raise a ValueError if a parameter is none of its choices."""
-        if not isinstance(self.policy, Policy):
-            check_choice("policy", self.policy, POLICIES)
+        check_choice("policy", self.policy, POLICIES)
         check_choice("stop", self.stop, STOPS)
 
     @property
     def _policy(self) -> Policy:
-        return self.policy if isinstance(self.policy, Policy) else POLICIES[self.policy]
+        return POLICIES[self.policy]
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
-        """Return the seen children of every node, and where labels may stop."""
+        """Return the observed children of every node, and where labels may stop."""
         outcomes = Outcomes.of(taxonomy, class_ids, stops=self.stop == "learn")
         if self._policy.exclusive and self._policy.is_conditional:
             _refuse_unlabelled(outcomes, taxonomy, self)

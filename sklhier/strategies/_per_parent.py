@@ -28,12 +28,12 @@ class PerParent(Strategy, SetStrategy):
 
     The local classifier per parent node of [1]_. It is trained on the samples that belong to one of
     the children. The probability of a node is the product of the decisions on its path. A node below
-    which no label was seen is an answer like a leaf.
+    which no label was observed is an answer like a leaf.
 
     Parameters
     ----------
     stop : {"ignore", "learn"}, default="ignore"
-        What a label means that is an inner node, with seen labels below it. Either way it is an
+        What a label means that is an inner node, with observed labels below it. Either way it is an
         example of its ancestors. ``"ignore"``: it says nothing about what is below, and predictions
         go on to a leaf. ``"learn"``: to stop there is one more outcome, which its classifier learns.
 
@@ -62,7 +62,7 @@ class PerParent(Strategy, SetStrategy):
         check_choice("stop", self.stop, STOPS)
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
-        """Return the seen children of every node, and where labels may stop."""
+        """Return the observed children of every node, and where labels may stop."""
         return Outcomes.of(taxonomy, class_ids, stops=self.stop == "learn")
 
     def plan(
