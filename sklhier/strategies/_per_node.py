@@ -56,8 +56,8 @@ class PerNode(Strategy, SetStrategy):
         One of the above.
     stop : {"ignore", "learn"}, default="ignore"
         What a label means that is an inner node, with observed labels below it. ``"ignore"``:
-        predictions go on to a leaf. ``"learn"``: to stop there is one more sibling of the node's children, with a
-        classifier of its own.
+        predictions go on to a leaf. ``"learn"``: to stop there is one more sibling of the node's
+        children, with a classifier of its own.
 
     References
     ----------
