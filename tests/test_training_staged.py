@@ -820,7 +820,8 @@ def test_what_a_fold_cannot_learn_of_several_outputs_is_shown_as_a_constant():
     for key, names in (("A1", "ab"), ("A2", "cd")):
         rows = [i for i, row in enumerate(labels[:30]) if row & set(names)]
         shown = np.column_stack([at_b, np.full(30, 0.5)])  # of two outcomes the second
-        assert_array_equal(fitted.estimators_[key].seen_, np.hstack([X[:30], shown])[rows])
+        seen = fitted.estimators_["children", key].seen_
+        assert_array_equal(seen, np.hstack([X[:30], shown])[rows])
 
 
 def test_label_sets_refuse_what_they_cannot_chain():
