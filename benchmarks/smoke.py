@@ -21,6 +21,7 @@ from benchmarks import (
     speed,
     staged,
     strategies,
+    walk,
     workers,
     workloads,
 )
@@ -40,6 +41,7 @@ _MODULES = (
     label_sets,
     joint,
     staged,
+    walk,
     hiclass,
     compare,
 )
