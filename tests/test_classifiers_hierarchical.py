@@ -718,6 +718,20 @@ def test_features_that_changed_and_unfitted_use():
         model.predict(frame[:0])
 
 
+def test_a_decoder_of_probabilities_refuses_models_chosen_by_a_callable():
+    X, y = data()
+    chosen = {"A": RidgeClassifier()}
+    model = HierarchicalClassifier(
+        GaussianNB(),
+        taxonomy=RAGGED,
+        node_estimators=lambda name, _: chosen.get(name),
+        decoder="threshold",
+    ).fit(X, y)
+    with pytest.raises(IncompatiblePartsError, match="RidgeClassifier has no predict_proba"):
+        model.predict(X)
+    assert model.set_params(decoder="best_path").score(X, y) > 0.5
+
+
 def test_a_failing_call_changes_nothing():
     X, y = data()
     model = HierarchicalClassifier(Fails(), taxonomy=RAGGED)

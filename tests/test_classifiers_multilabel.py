@@ -825,6 +825,15 @@ def test_a_failing_call_changes_nothing():
     assert_array_equal(fitted.predict_node_proba(X), before)
 
 
+def test_a_decoder_of_probabilities_refuses_models_chosen_by_a_callable():
+    X, y = data(n_rows=60)
+    chosen = {"A": RidgeClassifier()}
+    params = {"base": GaussianNB(), "node_estimators": lambda name, _: chosen.get(name)}
+    with pytest.raises(IncompatiblePartsError, match="RidgeClassifier has no predict_proba"):
+        model(decoder="expected_f1", **params).fit(X, y)
+    assert model(**params).fit(X, y).predict(X)
+
+
 def test_node_estimators_errors_and_reports():
     X, y = data(n_rows=60)
     fitted = model(

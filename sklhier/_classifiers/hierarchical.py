@@ -25,7 +25,7 @@ from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labe
 from sklhier._folds.folds import Splits
 from sklhier._local.model import Models
 from sklhier._targets.paths import resolve_taxonomy
-from sklhier._training.marginals import PathModels
+from sklhier._training.marginals import PathModels, all_models
 from sklhier._training.staged import Staging
 from sklhier._training.trainer import HeldOutPass, PathTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
@@ -427,7 +427,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         return prepare_features(self, X, reset=False)
 
     def _check_decoder(self, decoder: Decoder) -> None:
-        refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
+        fitted = all_models(self._model.models)
+        refuse_mismatch(decoder, self, "'best_path' or 'top_down'", fitted)
 
 
 def _tuned(

@@ -220,31 +220,40 @@ class _MayNeedProbabilities(Protocol):
     needs_probabilities: Any
 
 
-def refuse_mismatch(decoder: _MayNeedProbabilities, model: LocalClassifier, others: str) -> None:
-    """Refuse a decoder that needs probabilities where base estimators have none.
+def refuse_mismatch(
+    decoder: _MayNeedProbabilities,
+    model: LocalClassifier,
+    others: str,
+    fitted: Iterable[LocalModel] = (),
+) -> None:
+    """Refuse a decoder that needs probabilities where there are none.
 
     Parameters
     ----------
     decoder : Decoder or SetDecoder
     model : LocalClassifier
+        Gives the base estimators and the link.
     others : str
         Decoders that do without, for the message.
+    fitted : iterable of LocalModel, default=()
+        Fitted models: a callable may have chosen other base estimators for some nodes.
     """
     if not decoder.needs_probabilities:
         return
     link = None if model.link is None else resolve_link(model.link)
-    for base in _bases_of(model).values():
-        fails = (
-            not hasattr(base, "predict_proba") if link is None else not link.gives_probabilities
+    lacking = [type(base) for base in _bases_of(model).values() if _is_without(base, link)]
+    lacking += [type(local.estimator) for local in fitted if not local.gives_probabilities]
+    if lacking:
+        raise IncompatiblePartsError.needs(
+            decoder,
+            "probabilities",
+            f"{link!r} gives weights" if link else f"{lacking[0].__name__} has no predict_proba",
+            f"Wrap it in CalibratedClassifierCV, or use the decoder {others}.",
         )
-        why = f"{link!r} gives weights" if link else f"{type(base).__name__} has no predict_proba"
-        if fails:
-            raise IncompatiblePartsError.needs(
-                decoder,
-                "probabilities",
-                why,
-                f"Wrap it in CalibratedClassifierCV, or use the decoder {others}.",
-            )
+
+
+def _is_without(base: Any, link: Link | None) -> bool:
+    return not hasattr(base, "predict_proba") if link is None else not link.gives_probabilities
 
 
 class _FittedEstimators(Mapping[Hashable, Any]):

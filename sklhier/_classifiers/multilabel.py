@@ -30,7 +30,7 @@ from sklhier._classifiers.set_prediction import (
 from sklhier._local.keys import ModelKey
 from sklhier._local.model import Models
 from sklhier._probabilities.consistency import METHODS
-from sklhier._training.marginals import SetModels, observed_nodes
+from sklhier._training.marginals import SetModels, all_models, observed_nodes
 from sklhier._training.staged import Staging
 from sklhier._training.trainer import HeldOutPass, SetTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
@@ -266,6 +266,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         rows = used_rows(weights, closed.shape[0])
         parts = strategy.set_parts()
         models, self._reports = trainer.train_parts(strategy, rows)
+        refuse_mismatch(decoder, self, "'threshold'", all_models(models))
         if not any(models):  # no base estimator has looked at X
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)

@@ -77,6 +77,11 @@ class LocalModel:
         return bool(self.outcomes[0] == REST)
 
     @property
+    def gives_probabilities(self) -> bool:
+        """Whether the link returns probabilities, and not weights or classes alone."""
+        return self.link.gives_probabilities and self.method != "predict"
+
+    @property
     def full_width(self) -> Any:
         """The fitted estimator, as scikit-learn stores it."""
         return linear_fit.full_width(self.estimator, self.subset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from sklhier._utils.typing import Floats, NodeIds
 from sklhier.strategies import SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["PathModels", "SetModels", "observed_nodes"]
+__all__ = ["PathModels", "SetModels", "all_models", "observed_nodes"]
 
 
 def _without_keys(state: dict[str, Any]) -> dict[str, Any]:
@@ -31,6 +31,12 @@ def _without_keys(state: dict[str, Any]) -> dict[str, Any]:
 def _with_keys(state: dict[str, Any]) -> dict[str, Any]:
     models = [{model.key: model for model in models} for models in state["models"]]
     return {**state, "models": models}
+
+
+def all_models(parts: Iterable[Models]) -> Iterator[LocalModel]:
+    """Yield the models of all parts of a strategy."""
+    for models in parts:
+        yield from models.values()
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,6 @@ class PathModels:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(_with_keys(state))
-
-    def all_models(self) -> Iterator[LocalModel]:
-        """Yield the models of all parts."""
-        for models in self.models:
-            yield from models.values()
 
     @property
     def has_members(self) -> bool:
