@@ -39,6 +39,7 @@ from sklhier.exceptions import (
     TaxonomyError,
     VersionWarning,
 )
+from sklhier.staging import Filter, Predicted
 from sklhier.strategies import PerParent
 
 RAGGED = TAXONOMIES["ragged"]
@@ -716,6 +717,13 @@ def test_features_that_changed_and_unfitted_use():
         HierarchicalClassifier(GaussianNB()).fit(X, y).predict(X[:, :3])
     with pytest.raises(ValueError, match="0 sample"):
         model.predict(frame[:0])
+
+
+def test_batches_with_the_default_routing_as_an_object():
+    X, y = data()
+    model = HierarchicalClassifier(GaussianNB(), taxonomy=RAGGED, routing=Filter())
+    assert model.partial_fit(X, y).score(X, y) > 0.5
+    assert not hasattr(model.set_params(routing=Predicted()), "partial_fit")
 
 
 def test_a_decoder_of_probabilities_refuses_models_chosen_by_a_callable():

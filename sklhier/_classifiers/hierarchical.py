@@ -297,7 +297,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
 
     def _store(self, target: PathTarget, seed: int | None) -> None:
         """Store what the labels look like; forget what was made of earlier models."""
-        self.__dict__.pop("compression_report_", None)
+        self.__dict__.pop("compression_report_", None)  # it was about other models
         self._target = target
         self._seed = seed
         self.classes_ = target.format.classes
@@ -389,6 +389,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         known = labels_of_batches(classes, self.classes, taxonomy=given)
         self._target, _ = PathTarget.read(known, given, self.classes)
         taxonomy, strategy = self._target.taxonomy, resolve_strategy(self.strategy)
+        # From the start a model decides among all its outcomes: base estimators want to know them
+        # in their first call.
         self._trained = strategy.outcomes(taxonomy, self._target.format.class_ids)
         no_models: list[Models] = [{} for _ in strategy.parts()]
         self._model = PathModels(strategy, no_models, taxonomy, self._trained, is_staged=False)
@@ -447,6 +449,8 @@ def _tuned(
     def train(member: int, inside: Rows) -> Models:
         return trainer.train(parts[member], member, inside)[0]
 
+    # The decoder reads marginals of the tuned strategy, so it comes second. With two readers the
+    # models of all folds stay in memory, for to fit them again costs more.
     held_out = HeldOutPass(train, rows, split(rows), keep=n_readers > 1)
     strategy = strategy.with_parts(
         [

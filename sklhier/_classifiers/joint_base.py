@@ -69,7 +69,9 @@ def held_out_rows(
     )
     held_out = np.zeros(0, dtype=np.intp)
     if n_rows > 1:
+        # One fold of many is about the fraction asked for, and stratified by rare nodes first.
         train, held_out = next(iter(folds.split(np.zeros((n_rows, 1)), labels)))
+        # The loss of a node that training never saw says nothing about when to stop.
         unknown = np.asarray(closed[train].sum(axis=0)) == 0
         held_out = held_out[closed[held_out] @ unknown == 0]
     if not held_out.size:
@@ -115,6 +117,7 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
 
     def _features(self, X: Any, *, reset: bool) -> Any:
         """Return X checked, dense or CSR, of a floating dtype."""
+        # L-BFGS and Adam work on rows, so sparse features are CSR and dense ones in C order.
         return validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", reset=reset)
 
     def _training(self) -> Training:

@@ -35,7 +35,7 @@ from sklhier._utils.typing import Floats
 from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, quoted
 from sklhier.links import Link, resolve_link
-from sklhier.staging import Chain
+from sklhier.staging import Chain, resolve_routing
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
@@ -66,6 +66,7 @@ def _bases_of(model: LocalClassifier) -> dict[str, Any]:
     """Return all base estimators known before fit, by the prefix of their parameters."""
     base = LogisticRegression() if model.estimator is None else model.estimator
     bases = {"estimator": base}
+    # The choices of a callable are not known before fit: what holds for `estimator` holds for them.
     if isinstance(model.node_estimators, Mapping):
         bases |= {f"{PREFIX}{key}": other for key, other in model.node_estimators.items()}
     return bases
@@ -89,9 +90,13 @@ def gives_probabilities(model: LocalClassifier) -> bool:
 
 def learns_in_batches(model: LocalClassifier) -> bool:
     """Whether a classifier can learn from batches; raise an AttributeError if not."""
-    for name, without in (("chain", None), ("routing", "filter")):
-        value = getattr(model, name, without)
-        if value != without:
+    # Held-out outputs need folds of all samples; label sets have no routing.
+    routing = getattr(model, "routing", "filter")
+    for name, value, is_staged, without in (
+        ("chain", model.chain, model.chain is not None, None),
+        ("routing", routing, resolve_routing(routing).needs_held_out, "filter"),
+    ):
+        if is_staged:
             raise AttributeError(
                 f"partial_fit sees samples in batches; {name}={value!r} needs all of them "
                 f"at once. Use fit, or {name}={without!r}."
@@ -132,7 +137,7 @@ def jobs_of(
     """
     bases = _bases_of(model)
     link = None if model.link is None else resolve_link(model.link)
-    if link is not None:
+    if link is not None:  # now, rather than after hours of fits
         _refuse_without(link, link.response_method, bases.values())
     chosen = BaseEstimators(
         bases["estimator"], model.node_estimators, taxonomy, leaves_decide=leaves_decide
@@ -146,6 +151,7 @@ def drawn_seed(random_state: Any) -> int | None:
     """Return the seed of all base estimators; None where they keep their own random states."""
     if random_state is None:
         return None
+    # One draw: how many models there are does not change the user's random state.
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
@@ -287,6 +293,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     taxonomy: Any
     link: str | Link | None
     node_estimators: Any
+    chain: str | Chain | None
     cv: Any
     n_jobs: int | None
     verbose: int
@@ -327,6 +334,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             .add(caller="fit", callee="fit")
             .add(caller="partial_fit", callee="partial_fit")
         )
+        # Names as in get_params, which is where users find the base estimator that has no request.
         for name, base in _bases_of(self).items():
             router.add(**{name: base}, method_mapping=mapping)
         if hasattr(self.cv, "split"):
@@ -424,6 +432,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"`min_weight` must be a finite number of 0 or more, got {min_weight!r}."
             )
         models = list(_named_models(self._model))
+        # By exact type: a subclass may use its weights in other ways.
         able = [linear_fit.is_linear(model.estimator) for _, model in models]
         if models and not any(able):
             names = sorted({type(model.estimator).__name__ for _, model in models})
@@ -441,6 +450,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 model, sizes = model.compressed(dtype, min_weight)
             smaller[member][model.key] = model
             rows.append((name, kind if is_linear else f"{kind}: left as it is", *sizes))
+        # Replaced and not changed: copies of this classifier keep the models as they were.
         self._model = replace(self._model, models=smaller)
         self.compression_report_ = np.array(rows, dtype=_COMPRESSION_DTYPE)
         return self
@@ -474,6 +484,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def fit_report_(self) -> np.ndarray[Any, Any]:
         """A record for each local problem of the last call to fit or partial_fit."""
         check_is_fitted(self, "taxonomy_")
+        # Records hold objects, which skops cannot save: they are made when they are read.
         return np.concatenate(
             [
                 report.records([_name(self._model, i, key) for key in report.keys], self.taxonomy_)

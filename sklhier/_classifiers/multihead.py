@@ -365,6 +365,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             counts = np.bincount(codes, weights=weights, minlength=len(class_ids))
             present = counts > 0
             mean = weights.sum() / present.sum()
+            # Classes without a row in this batch keep the factor 1.
             factors = np.divide(mean, counts, out=np.ones(len(class_ids)), where=present)
         else:
             factors = compute_class_weight(self.class_weight, classes=classes, y=classes[codes])

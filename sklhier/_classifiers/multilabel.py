@@ -266,6 +266,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         rows = used_rows(weights, closed.shape[0])
         parts = strategy.set_parts()
         models, self._reports = trainer.train_parts(strategy, rows)
+        # Only now is it known what a callable has chosen.
         refuse_mismatch(decoder, self, "'threshold'", all_models(models))
         if not any(models):  # no base estimator has looked at X
             allow_nan = get_tags(self).input_tags.allow_nan
@@ -287,6 +288,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
 
     def _parts(self, target: SetTarget) -> tuple[SetStrategy, SetDecoder]:
         """Return the strategy and the decoder, checked against each other and the taxonomy."""
+        # All of it before the first fit, so that a wrong parameter costs no time.
         check_choice("consistency", self.consistency, METHODS)
         decoder = fitted_decoder(self.decoder, target.taxonomy)
         refuse_mismatch(decoder, self, "'threshold'")
@@ -365,6 +367,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         jobs = jobs_of(
             self, "partial_fit", target.taxonomy, weights, fit_params, seed, leaves_decide=True
         )
+        # A node without a sample so far has a model too, for it may get some in a later batch.
         members = Memberships(closed[rows], target.taxonomy, incremental=True)
         plans = (part.plan_sets(members, _one_by_one) for part in strategy.set_parts())
         parts = zip(plans, model.models, strict=True)

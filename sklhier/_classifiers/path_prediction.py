@@ -263,6 +263,7 @@ class PathPredictor:
         read = partial(top_answers, k=int(k))
         parts = self._by_block(X, read, all_nodes=False)
         nodes, proba = map(np.concatenate, zip(*parts, strict=True))
+        # All answers are labels of training, so that their names have the dtype of `classes_`.
         position = np.zeros(self.taxonomy_.n_nodes, dtype=np.intp)
         position[self._target.format.class_ids] = np.arange(len(self.classes_))
         return self.classes_[position[nodes]], proba
@@ -346,6 +347,7 @@ class PathPredictor:
         check_is_fitted(self, "taxonomy_")
         chosen = self._tuned(resolve_decoder(self.decoder if decoder is None else decoder))
         table = checked_node_proba(node_proba, self.taxonomy_)
+        # Where an answer may stop is not in the table: it is what the training labels showed.
         marginals = DenseMarginals(self.taxonomy_, self._model.outcomes, table)
         read = chosen.decode_sets if chosen.gives_sets else chosen.decode
         return self._target.restore(read(marginals))

@@ -73,6 +73,7 @@ class SetTarget:
     def classes(self) -> Labels:
         """Names of the nodes that are columns, or that occur."""
         names = self.taxonomy.node_names[self.format.class_ids]
+        # Strings of a fixed width, as NumPy makes them of lists: tools compare the dtypes.
         one_kind = all(isinstance(name, str) for name in names.tolist())
         return names.astype(str) if one_kind else names
 
@@ -88,6 +89,7 @@ class SetTarget:
             if isinstance(cv, Integral):
                 splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=self.taxonomy)
                 return list(splitter.split(np.zeros((len(rows), 1)), indicator))
+            # Splitters of other packages stratify by dense tables alone.
             return folds_among(cv, rows, n_samples, indicator.astype(np.int8).toarray(), params)
 
         return split
@@ -108,7 +110,7 @@ class SetTarget:
 
 def fitted_decoder(decoder: str | SetDecoder, taxonomy: Taxonomy) -> SetDecoder:
     """Return a decoder that may be tuned, its parameters checked against the taxonomy."""
-    chosen = clone(resolve_set_decoder(decoder))
+    chosen = clone(resolve_set_decoder(decoder))  # the user's object stays as it is
     chosen.check_taxonomy(taxonomy)
     return chosen
 
