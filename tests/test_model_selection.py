@@ -792,6 +792,12 @@ def test_levels_that_no_label_reaches_are_left_out():
     assert found.measures == ("level 1", "path", "hF")
 
 
+def test_estimators_without_names_are_called_as_they_print_up_to_40_characters():
+    longest, longer = (type("N" * n, (GaussianNB,), {}) for n in (38, 39))
+    found = compare([longest(), longer()], X[:60], Y[:60], TREE, cv=2, n_bootstrap=10)
+    assert found.names == ("N" * 38 + "()", "N" * 37 + "...")
+
+
 def test_what_a_comparison_shows():
     trio = {"<flat>": GaussianNB(), "tree": model(), "careful": model(decoder=Threshold(0.6))}
     found = compare(trio, X, Y, n_bootstrap=20, confidence=0.9)
