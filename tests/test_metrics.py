@@ -1066,8 +1066,9 @@ def test_scorers_of_functions_and_levels():
     for level, wanted in ((None, errors.mean()), (1, errors[0]), (-1, errors[-1])):
         scorer = make_hierarchical_scorer("calibration_error", level=level)
         assert scorer(model, X_ORACLE, y) == pytest.approx(-wanted)
-    with pytest.raises(ValueError, match=r"`level` must be in \[1, 3\]"):
-        make_hierarchical_scorer("calibration_error", level=4)(model, X_ORACLE, y)
+    for level in (0, 4, -4):
+        with pytest.raises(ValueError, match=r"`level` must be in \[1, 3\]"):
+            make_hierarchical_scorer("calibration_error", level=level)(model, X_ORACLE, y)
 
 
 @pytest.mark.parametrize("name", ["f1", "brier", "average_precision", "calibration_error"])
