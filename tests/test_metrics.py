@@ -558,6 +558,12 @@ def test_information_from_frequencies():
     # Never seen, but all that is seen says nothing: nothing to normalise by.
     assert np.isnan(icm_score(["a"], ["b"], taxonomy=RAGGED, normalize=True))
     assert icm_score(["C"], ["a"], taxonomy=RAGGED, information="leaves", normalize=True) == 0.0
+    for bad in ("classes", "nodes"):
+        with pytest.raises(ValueError, match=f"`information` must be .* got '{bad}'"):
+            icm_score(["C"], ["a"], taxonomy=RAGGED, information=bad)
+    information["a"] = information["A1"] - 0.01
+    with pytest.raises(ValueError, match="not fall from a parent to its child, but the node 'a'"):
+        icm_score(true, predicted, taxonomy=RAGGED, information=information)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -148,6 +148,10 @@ def test_codes_are_decoded_by_classes():
     assert form.classes.tolist() == [0, 2]
     assert form.restore(nodes, RAGGED).tolist() == [2, 0, 2]
     assert form.read([2, 1], RAGGED).tolist() == [nodes[0], -1]
+    # Integers out of their range are not codes, but labels that the taxonomy does not have.
+    for outside in ([-1, 2], [0, 3]):
+        with pytest.raises(TargetError, match=str(outside[outside != [-1, 2]])):
+            read_targets(np.array(outside), RAGGED, classes)
     nodes, _, form = read_targets(["C", "a"], RAGGED, classes)
     assert form.classes.tolist() == ["C", "a"]
     with pytest.raises(TargetError, match="none of the encoded classes"):
@@ -162,6 +166,9 @@ def test_codes_that_could_be_labels_are_refused():
     assert [numbers.nodes[node] for node in nodes] == [0, 1]
     nodes, _, _ = read_targets(np.array([0, 1]), Taxonomy.flat([10, 20]), [10, 20])
     assert nodes.tolist() == [1, 2]
+    for outside in ([-1, 1], [0, 2]):
+        with pytest.raises(TargetError):
+            read_targets(np.array(outside), Taxonomy.flat([10, 20]), [10, 20])
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,8 @@ def test_bad_taxonomies_name_the_culprit():
     )
     raises("cycle: 'a' -> 'a'", edges, [("a", "a")])
     raises("must be distinct, got 'a' -> 'b' twice", edges, [("a", "b"), ("a", "c"), ("a", "b")])
+    doubled = [("a", "b"), ("a", "c")] * 2
+    raises("must be distinct, got 'a' -> 'b' twice", edges, doubled)
     raises("root 'r' to 'x', 'z'", edges, [("r", "a"), ("x", "y"), ("z", "y")], root="r")
     raises("'a' cannot be the root: it stands below 'r'", edges, [("r", "a")], root="a")
     raises("no node 'rr'. Nearest names: 'r'", edges, [("r", "a")], root="rr")
@@ -297,6 +299,9 @@ def test_printing_is_cut():
     two = Taxonomy.from_edges([(a, f"{a}{i}") for a in "abcdef" for i in range(30)])
     assert str(two).splitlines()[2] == "│   ├── a0"
     assert len(str(two).splitlines()) <= 80
+    longest = [(a, f"{a}{i}") for a in "abcd" for i in range(19)][:-1]
+    assert len(str(Taxonomy.from_edges(longest)).splitlines()) == 80
+    assert "..." not in str(Taxonomy.from_edges(longest))
     big = Taxonomy.from_parents({i: (i - 1) // 4 if i else None for i in range(4000)})
     assert len(big.to_text(30).splitlines()) <= 30
     assert "<pre" in Taxonomy.flat(["<b>"])._repr_html_()
