@@ -479,6 +479,25 @@ def test_a_warm_start_goes_on(make):
         fitted.fit(X, y)
 
 
+def test_a_warm_start_with_hidden_layers_goes_on():
+    fitted = joint(warm_start=True, hidden_layer_sizes=(5, 4), random_state=0).fit(X, Y)
+    assert fitted.loss_curve_[-1] < 0.9 * fitted.loss_curve_[0]
+    last = fitted.loss_curve_[-1]
+    assert fitted.fit(X, Y).loss_curve_[0] <= last * 1.01
+    with pytest.raises(ValueError, match=r"same sizes, \[6, 5, 4, .*; got \[6, 5, 3"):
+        fitted.set_params(hidden_layer_sizes=(5, 3)).fit(X, Y)
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_hidden_layers_are_drawn_as_by_glorot_and_bengio(activation):
+    drawn = Network.drawn([300, 100, 7], activation, np.random.RandomState(0), np.float64)
+    bound = np.sqrt((2 if activation == "logistic" else 6) / 400)
+    for array in (drawn.weights[0], -drawn.weights[0]):
+        assert 0.99 * bound < array.max() <= bound
+    assert not drawn.weights[1].any()
+    assert drawn.sizes == [300, 100, 7]
+
+
 @pytest.mark.parametrize("make", [joint, convex_sets])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_partial_fit(make, container):

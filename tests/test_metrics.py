@@ -974,8 +974,9 @@ def test_bad_parameters():
     ):
         with pytest.raises(ValueError, match=match):
             hierarchical_f1_score(["a"], ["a"], taxonomy=RAGGED, **kwargs)
-    with pytest.raises(ValueError, match="`beta` must be positive"):
-        hierarchical_fbeta_score(["a"], ["a"], beta=0, taxonomy=RAGGED)
+    for beta in (0, -1, np.nan):
+        with pytest.raises(ValueError, match="`beta` must be positive"):
+            hierarchical_fbeta_score(["a"], ["a"], beta=beta, taxonomy=RAGGED)
     with pytest.raises(ValueError, match="`metric` must be a function or one of"):
         make_hierarchical_scorer("accuracy")
     with pytest.raises(ValueError, match="holds no fitted classifier"):

@@ -300,6 +300,9 @@ def test_what_a_fold_cannot_learn_is_shown_as_a_constant():
     # Of A1 and A2 each of the first two folds knows the other alone.
     assert_array_equal(fitted.estimators_["A1"].X_[:, 4], 1.0)
     assert_array_equal(fitted.estimators_["A2"].X_[:, 4], 0.0)
+    # No base estimator is asked to learn one class, which many refuse.
+    with pytest.warns(RareClassWarning, match="in one fold"):
+        model(LogisticRegression(), chain="proba", cv=KFold(3)).fit(X, y)
     X, y = blocks(["a", "b", "c", "d"], ["e", "f"], ["e", "f"])
     with pytest.warns(RareClassWarning, match="in one fold"):
         fitted = model(Memory(), chain="proba", cv=KFold(3)).fit(X, y)
