@@ -175,6 +175,9 @@ def test_a_frame_has_a_row_for_each_node():
     assert frame["parent"].tolist() == [None, None, "A", "A", "B"]
     assert frame["is_leaf"].tolist() == [False, False, True, True, True]
     assert DIAMOND.to_frame().set_index("node").loc["Z", "parent"] == ("P", "S")
+    named = Taxonomy.from_edges([("r", "a"), ("r", "b")]).to_frame()
+    assert named["node"].tolist() == ["r", "a", "b"]
+    assert named["parent"].tolist() == [None, "r", "r"]
 
 
 def test_immutable_shared_and_never_copied():
@@ -211,6 +214,11 @@ def test_bad_taxonomies_name_the_culprit():
     raises("must be distinct, got 'a' -> 'b' twice", edges, [("a", "b"), ("a", "c"), ("a", "b")])
     doubled = [("a", "b"), ("a", "c")] * 2
     raises("must be distinct, got 'a' -> 'b' twice", edges, doubled)
+    raises(
+        "'a' cannot be the root: it stands below 'r'", edges, [("a", "b"), ("r", "a")], root="a"
+    )
+    raises("or None at the top, got 'xy'", Taxonomy.from_dict, "xy")
+    raises("or None below 'A', got 'xy'", Taxonomy.from_dict, {"A": "xy"})
     raises("root 'r' to 'x', 'z'", edges, [("r", "a"), ("x", "y"), ("z", "y")], root="r")
     raises("'a' cannot be the root: it stands below 'r'", edges, [("r", "a")], root="a")
     raises("no node 'rr'. Nearest names: 'r'", edges, [("r", "a")], root="rr")
