@@ -185,7 +185,9 @@ class PathPredictor:
         """Return the nodes that the decoder answers, or a closed indicator if these are sets."""
         decoder = self.decoder_
         read = decoder.decode_sets if decoder.gives_sets else decoder.decode
-        return concatenated(list(self._by_block(X, read, all_nodes=decoder.needs_all_nodes)))
+        # Not `_by_block`: `decoder_` has looked whether there is a fit, which costs a row some time.
+        blocks = self._model.blocks(self._prepared(X), all_nodes=decoder.needs_all_nodes)
+        return concatenated(list(map(read, blocks)))
 
     def predict(self, X: Any) -> Any:
         """Predict labels.
