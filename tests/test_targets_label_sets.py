@@ -410,6 +410,13 @@ def test_unknown_labels_of_other_data_are_refused():
             form.read([["x"]], RAGGED)
 
 
+def test_the_root_is_no_name_to_suggest():
+    news = Taxonomy.from_edges([("news", "sport"), ("news", "arts")], root="news")
+    with pytest.raises(TargetError, match="'newz'") as caught:
+        news.binarize([["newz"]])
+    assert "'news'" not in str(caught.value)
+
+
 # -- Taxonomy.binarize --------------------------------------------------------------------
 
 

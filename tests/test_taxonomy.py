@@ -312,6 +312,9 @@ def test_printing_is_cut():
     assert "..." not in str(Taxonomy.from_edges(longest))
     big = Taxonomy.from_parents({i: (i - 1) // 4 if i else None for i in range(4000)})
     assert len(big.to_text(30).splitlines()) <= 30
+    # With four children of each node the second level would take 21 lines, with three 13.
+    square = Taxonomy.from_dict({a: [a + b for b in "wxyz"] for a in "abcd"})
+    assert square.to_text(13).count("... 2 more") == 3
     assert "<pre" in Taxonomy.flat(["<b>"])._repr_html_()
     assert "<b>" not in Taxonomy.flat(["<b>"])._repr_html_()
 
