@@ -59,7 +59,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
     ----------
     estimator : classifier, default=None
         Any scikit-learn classifier, Pipeline or search object; it is cloned for each node and sees
-        integer classes ``0..k-1``. None stands for ``LogisticRegression()``.
+        integer classes ``0..k-1``. None stands for ``ScaledLogisticRegression()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         The tree of the classes, or, with ``strategy="flat"``, a DAG. If None, it is inferred from `y`
         where that holds paths (one column for each level, or lists of steps); 1-D labels are then all

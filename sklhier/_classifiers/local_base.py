@@ -10,7 +10,6 @@ from typing import Any, Protocol, Self
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -20,6 +19,7 @@ from sklhier._local import linear_fit
 from sklhier._local.base_estimators import (
     PREFIX,
     BaseEstimators,
+    default_base,
     nested_params,
     updated_mapping,
 )
@@ -64,7 +64,7 @@ _COMPRESSION_DTYPE = np.dtype(
 
 def _bases_of(model: LocalClassifier) -> dict[str, Any]:
     """Return all base estimators known before fit, by the prefix of their parameters."""
-    base = LogisticRegression() if model.estimator is None else model.estimator
+    base = default_base() if model.estimator is None else model.estimator
     bases = {"estimator": base}
     # The choices of a callable are not known before fit: what holds for `estimator` holds for them.
     if isinstance(model.node_estimators, Mapping):
@@ -319,7 +319,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if within and params.get("estimator", self.estimator) is None:
             raise ValueError(
                 f"Invalid parameter {within[0]!r}: `estimator` is None, which stands for a default. "
-                "To set its parameters, pass estimator=LogisticRegression()."
+                f"To set its parameters, pass estimator={default_base()!r}."
             )
         super().set_params(**{key: v for key, v in params.items() if key not in nested})
         if nested:

@@ -64,7 +64,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         Any scikit-learn classifier, Pipeline or search object. One that learns several outputs in one
         call (forests, trees, nearest neighbours, multi-layer perceptrons) is fitted to the nodes of
         a local problem together; any other is cloned for each node and sees the classes 0 and 1.
-        None stands for ``LogisticRegression()``.
+        None stands for ``ScaledLogisticRegression()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         Tree or DAG of the labels. If None, it is inferred from `y` where that holds paths; the
         columns of an indicator are then all children of the root.

@@ -9,11 +9,17 @@ import numpy as np
 
 from sklhier._local.keys import Kind, ModelKey, level_of
 from sklhier.exceptions import TaxonomyError
+from sklhier.linear_model import ScaledLogisticRegression
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["BaseEstimators", "nested_params", "updated_mapping"]
+__all__ = ["BaseEstimators", "default_base", "nested_params", "updated_mapping"]
 
 PREFIX = "node_estimators__"
+
+
+def default_base() -> Any:
+    """Return what ``estimator=None`` stands for."""
+    return ScaledLogisticRegression()
 
 
 class BaseEstimators:

@@ -29,6 +29,7 @@ from sklhier._utils.pipelines import last_step_replaced
 from sklhier._utils.rows import is_csr
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.warning import warn_caller
+from sklhier.linear_model import ScaledLogisticRegression
 
 __all__ = [
     "ColumnSubset",
@@ -104,6 +105,7 @@ def _of_gradients(model: Any, n_rows: int, n_features: int, n_used: int) -> dict
 _EXACT: dict[type, Callable[[Any, int, int, int], dict[str, Any] | None]] = {
     LinearSVC: _of_linear_svc,
     LogisticRegression: _of_logistic,
+    ScaledLogisticRegression: _of_logistic,  # a column's scale depends on that column alone
     RidgeClassifier: _of_ridge,
     SGDClassifier: _of_gradients,
     Perceptron: _of_gradients,

@@ -1,0 +1,109 @@
+"""Linear classifiers: against scikit-learn's own, on scaled columns."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklhier import HierarchicalClassifier
+from sklhier.datasets import make_hierarchical_text
+from sklhier.linear_model import ScaledLogisticRegression
+
+TIGHT = {"tol": 1e-8, "max_iter": 1000}
+
+
+def problem(n_classes, seed=0, n_samples=60, n_features=7):
+    rng = np.random.default_rng(seed)
+    X = rng.random((n_samples, n_features)) * (rng.random((n_samples, n_features)) < 0.5)
+    y = np.argmax(X[:, :n_classes] + 0.3 * rng.random((n_samples, n_classes)), axis=1)
+    return X, np.array(list("abcdefg"))[y]
+
+
+@parametrize_with_checks([ScaledLogisticRegression()])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_matrix])
+def test_it_is_logistic_regression_on_scaled_columns(n_classes, container):
+    X, y = problem(n_classes)
+    X[:, 4] *= 10 / X[:, 4].max()
+    X[:, 5] *= 1e5 / X[:, 5].max()
+    is_dense = container is np.asarray
+    scaled = StandardScaler().fit_transform(X) if is_dense else X / np.maximum(X.max(axis=0), 1)
+    wanted = LogisticRegression(C=3.0, solver="newton-cg", **TIGHT).fit(scaled, y)
+    model = ScaledLogisticRegression(C=3.0, **TIGHT).fit(container(X), y)
+    assert_array_equal(model.classes_, wanted.classes_)
+    assert_allclose(model.predict_proba(container(X)), wanted.predict_proba(scaled), atol=1e-6)
+    assert model.coef_.shape == wanted.coef_.shape
+
+
+@pytest.mark.parametrize(("container", "C"), [(np.asarray, 10 / 7), (sparse.csr_array, 100)])
+def test_the_default_strength(container, C):
+    X, y = problem(3)
+    found = ScaledLogisticRegression().fit(container(X), y).coef_
+    assert_array_equal(found, ScaledLogisticRegression(C).fit(container(X), y).coef_)
+
+
+@pytest.mark.parametrize("C", [0, -1.0, np.nan, "none"])
+def test_other_strengths_are_refused(C):
+    X, y = problem(2)
+    with pytest.raises(ValueError, match="'C'"):
+        ScaledLogisticRegression(C).fit(X, y)
+
+
+@given(st.integers(0, 1000), st.booleans())
+def test_the_unit_of_a_column_does_not_matter(seed, is_sparse):
+    X, y = problem(3, seed)
+    rng = np.random.default_rng(seed)
+    units = 10.0 ** rng.integers(-6, 7, X.shape[1])
+    shift = 0.0 if is_sparse else 50.0 * rng.random(X.shape[1]) * units
+    if is_sparse:  # the largest value is 1 or more
+        X /= X.max(axis=0)
+        units = np.maximum(units, 1)
+    container = sparse.csr_array if is_sparse else np.asarray
+    other = container(X * units + shift)
+    model = ScaledLogisticRegression(**TIGHT)
+    proba = model.fit(container(X), y).predict_proba(container(X))
+    assert_allclose(model.fit(other, y).predict_proba(other), proba, atol=1e-5)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_rows_without_weight_have_no_influence(container):
+    X, y = problem(3)
+    weights = np.ones(len(y))
+    weights[:9] = 0
+    X[:9] *= 100
+    model = ScaledLogisticRegression(**TIGHT).fit(container(X), y, sample_weight=weights)
+    without = ScaledLogisticRegression(**TIGHT).fit(container(X[9:]), y[9:])
+    assert_allclose(model.coef_, without.coef_, rtol=1e-5, atol=1e-8)
+    assert_allclose(model.intercept_, without.intercept_, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_precision_stays(dtype, container):
+    X, y = problem(3)
+    model = ScaledLogisticRegression().fit(container(X.astype(dtype)), y)
+    assert model.coef_.dtype == model.intercept_.dtype == dtype
+
+
+def test_its_predictions_are_batched():
+    X, y, taxonomy = make_hierarchical_text(400, branching=(3, 3), random_state=0)
+    model = HierarchicalClassifier(ScaledLogisticRegression(), taxonomy=taxonomy).fit(X, y)
+    found = model.predict_node_proba(X)
+    for name, estimator in model.estimators_.items():
+        below = taxonomy.children_of(taxonomy.id(name))
+        own = found[:, [taxonomy.id(name)]]
+        assert_allclose(found[:, below], own * estimator.predict_proba(X), atol=1e-12)
+    before = model.predict(X)
+    assert_array_equal(model.compress().predict(X), before)
+    assert all(
+        str(kind) == "ScaledLogisticRegression" for kind in model.compression_report_["fitted"]
+    )
