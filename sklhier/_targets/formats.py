@@ -395,8 +395,9 @@ class Indicator(Format):
     def infer(self, classes: Any = None) -> Taxonomy:
         return Taxonomy.flat(np.arange(self.bits.shape[1]) if classes is None else classes)
 
-    def columns(self, taxonomy: Taxonomy, classes: Any = None) -> NodeIds:
+    def columns(self, taxonomy: Taxonomy) -> NodeIds:
         """Return the node of each column."""
+        classes = self.given.classes
         n_columns, n_nodes, leaves = self.bits.shape[1], taxonomy.n_nodes - 1, taxonomy.leaf_ids
         wanted = (
             f"the {n_nodes} nodes of taxonomy.nodes[1:], or the {len(leaves)} of taxonomy.leaves"
@@ -459,7 +460,7 @@ class NamedIndicator(Indicator):
     def infer(self, classes: Any = None) -> Taxonomy:  # noqa: ARG002
         return Taxonomy.flat(list(self.given.y.columns))
 
-    def columns(self, taxonomy: Taxonomy, classes: Any = None) -> NodeIds:  # noqa: ARG002
+    def columns(self, taxonomy: Taxonomy) -> NodeIds:
         hint = (
             " The columns of a data frame are named by nodes; pass y.to_numpy() if they are not, "
             "and stand in the order of the nodes or of `classes`."

@@ -221,7 +221,7 @@ def read_label_sets(
     form = detect(y, taxonomy, "sets", classes)
     taxonomy = form.infer(classes) if taxonomy is None else taxonomy
     if isinstance(form, Indicator):
-        columns = form.columns(taxonomy, classes)
+        columns = form.columns(taxonomy)
         closed = closure(form.members(taxonomy, columns), taxonomy)
         return closed, taxonomy, _table_format(form, columns)
     given = form.members(taxonomy)
