@@ -96,7 +96,19 @@ _ALIKE: tuple[tuple[str, Any], ...] = (
 )  # fmt: skip
 
 
-class TaxonomyError(ValueError):
+_LONGEST_MESSAGE = 1000
+
+
+class _ShortError(ValueError):
+    """An error whose message is cut if long: the rule stands at its head, advice at its end."""
+
+    def __init__(self, message: str = "") -> None:
+        if len(message) > _LONGEST_MESSAGE:
+            message = f"{message[:640]} ... {message[-340:]}"
+        super().__init__(message)
+
+
+class TaxonomyError(_ShortError):
     """A taxonomy cannot be built, or cannot do what was requested."""
 
     @classmethod
@@ -159,7 +171,7 @@ class TaxonomyError(ValueError):
         )
 
 
-class TargetError(ValueError):
+class TargetError(_ShortError):
     """Labels that cannot be read, or that are not in the taxonomy."""
 
     @classmethod

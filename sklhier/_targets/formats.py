@@ -393,7 +393,7 @@ class SingleLabels(OneEach):
             return super().infer(classes)
         if self.labels.dtype.kind in "fc":
             check_classification_targets(self.labels)
-        return Taxonomy.flat(self.labels)
+        return Taxonomy.flat(containers.object_array(self.values))
 
     def ids(self, taxonomy: Taxonomy) -> NodeIds:
         _refuse_unhashable(self.values)

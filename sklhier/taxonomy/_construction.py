@@ -10,7 +10,7 @@ import numpy as np
 
 from sklhier._utils.typing import NodeIds, Rows
 from sklhier.exceptions import TargetError, TaxonomyError, shown
-from sklhier.taxonomy._parsing import is_hashable, is_missing, plain, refuse_equal_types, sort_key
+from sklhier.taxonomy._parsing import is_missing, plain, sort_key
 
 __all__ = [
     "checked_names",
@@ -28,9 +28,9 @@ def checked_names(names: Iterable[object], where: str) -> list[Hashable]:
     if set(map(type, checked)) <= {str, int}:
         return checked
     for name in checked:
-        if is_missing(name) or not is_hashable(name):
+        if is_missing(name) or not isinstance(name, Hashable):
             raise TaxonomyError.bad_name(name, where)
-    refuse_equal_types(checked)
+        hash(name)  # a tuple with a list in it is Hashable, yet has no hash
     return checked
 
 

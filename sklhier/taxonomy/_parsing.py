@@ -58,6 +58,9 @@ def plain(name: Any) -> Hashable:
 
 def label_array(labels: Iterable[object]) -> Labels:
     """Return labels of any container as an array, without changing the type of any of them."""
+    nested = isinstance(labels, list) and set(map(type, labels)) == {list}
+    if nested and len(set(map(len, labels))) == 1:  # type: ignore[arg-type]
+        return np.asarray(labels)  # two dimensions, where one is expected
     return containers.typed_array(labels)
 
 

@@ -827,7 +827,7 @@ class Taxonomy:
         steps[:] = self._steps
         return steps
 
-    @cached_property
+    @frozen_property
     def typed_names(self) -> Labels:
         """Names of all nodes but the root, as an array of their own type."""
         return array_of(list(self._names[1:]))
