@@ -147,7 +147,9 @@ def test_steps_that_print_alike_are_refused_as_names_would_depend_on_other_rows(
     assert Taxonomy.from_levels(apart)[0][1] == f"1/{str(steps[1]).removesuffix('.0')}"
 
 
-@pytest.mark.parametrize("names", [[True, 1], [0, False], [0.0, "x", np.False_], [np.int8(1), True]])
+@pytest.mark.parametrize(
+    "names", [[True, 1], [0, False], [0.0, "x", np.False_], [np.int8(1), True]]
+)
 def test_true_and_1_are_not_both_names(names):
     with pytest.raises(TargetError, match="must not mix (True|False) and .*equal"):
         Taxonomy.from_levels([["a", name] for name in names])

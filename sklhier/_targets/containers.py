@@ -104,7 +104,10 @@ class FrameKind:
         pads = [_padding(pad, kind, package) for pad, kind in zip(first, types, strict=True)]
         # A column without a gap is padded as the last one with a gap of its type is.
         known = {_key(kind): pad for kind, pad in zip(types, pads, strict=True) if pad is not None}
-        pads = [known.get(_key(kind)) if pad is None else pad for kind, pad in zip(types, pads, strict=True)]
+        pads = [
+            known.get(_key(kind)) if pad is None else pad
+            for kind, pad in zip(types, pads, strict=True)
+        ]
         return cls(package, tuple(frame_names(frame)), types, tuple(pads))
 
     def hold(self, columns: Sequence[list[Any]], *, room: bool = False) -> Any:

@@ -312,11 +312,11 @@ def _collection_format(
         return plain
     paths = form.given.members
     path_kind = list if paths and all(isinstance(path, list) for path in paths) else tuple
-    deep: dict[str, Any] = {}
+    array: dict[str, Any] = {}
     if form.given.is_deep:
         y = form.given.y
-        deep = {"shape": y.shape[1:], "dtype": y.dtype, "padding": padding_of(y[..., -1])}
-    return PathSetFormat(**vars(plain), path_kind=path_kind, **deep)
+        array = {"shape": y.shape[1:], "dtype": y.dtype, "padding": padding_of(y[..., -1])}
+    return PathSetFormat(**vars(plain), path_kind=path_kind, **array)
 
 
 def _kind_of(rows: list[Any]) -> Any:

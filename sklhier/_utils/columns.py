@@ -16,6 +16,7 @@ from sklhier._utils.typing import Labels, Objects
 from sklhier.exceptions import TargetError
 
 __all__ = [
+    "PACKAGES",
     "ColumnType",
     "array_of",
     "column_of",
@@ -96,7 +97,8 @@ def _exact_times(column: Any) -> Any:
     """Return times of polars or arrow as an array, since their Python objects lose nanoseconds."""
     kind = str(getattr(column, "dtype", getattr(column, "type", "")))
     nanoseconds = kind in ("timestamp[ns]", "duration[ns]") or (
-        "time_unit='ns'" in kind and "time_zone=None" in kind.replace("Duration(", "time_zone=None")
+        "time_unit='ns'" in kind
+        and "time_zone=None" in kind.replace("Duration(", "time_zone=None")
     )
     if not nanoseconds or package_of(column) == "pandas":
         return None
