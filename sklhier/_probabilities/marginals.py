@@ -385,7 +385,7 @@ _ROUNDING = 1e-6
 
 
 def _by_name(frame: Any, taxonomy: Taxonomy) -> Floats:
-    """Return the columns of a data frame in the order of nodes; without names they stay as they are."""
+    """Return the columns of a data frame in the order of nodes, or as they are without names."""
     names, columns = frame_names(frame), list(map(typed_array, frame_columns(frame)))
     if names == [*range(taxonomy.n_nodes)]:
         return np.column_stack(columns)

@@ -165,6 +165,8 @@ class LevelFormat:
 
     def restore(self, nodes: NodeIds, taxonomy: Taxonomy, gives: Gives = "classes") -> Any:
         levels = taxonomy.levels_of(nodes)
+        if gives == "classes":  # none of which may be as deep as the taxonomy
+            levels = levels[:, : max(taxonomy.depths[self.class_ids].max(), self.width)]
         if self.container == "lists":
             return self._lists(levels, np.count_nonzero(taxonomy.path_ids(nodes) >= 0, axis=1))
         padded = np.full((len(nodes), max(self.width, levels.shape[1])), None, dtype=object)

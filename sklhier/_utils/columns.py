@@ -45,8 +45,9 @@ def package_of(container: object) -> str:
 
 def is_frame(container: object) -> bool:
     """Whether a container is a table of named columns."""
-    named = hasattr(container, "columns") or hasattr(container, "column_names")
-    return named and len(getattr(container, "shape", ())) == 2
+    if len(getattr(container, "shape", ())) != 2:
+        return False
+    return hasattr(container, "columns") or hasattr(container, "column_names")
 
 
 def frame_names(frame: Any) -> list[Any]:
