@@ -371,7 +371,7 @@ class SingleLabels(OneEach):
     description = "One label for each sample, in a 1-D container; tuples may be labels"
     why = "its rows are no collections, or name nodes"
     containers = (
-        "list or tuple; array of text, numbers, times, objects or StringDType; Series, Index or "
+        "List or tuple; array of text, numbers, times, objects or StringDType; Series, Index or "
         "array of pandas, also of nullable, categorical and arrow-backed types; Series of polars; "
         "array of pyarrow; data frame of one column"
     )
