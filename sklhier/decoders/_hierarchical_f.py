@@ -63,7 +63,7 @@ class HierarchicalF(Decoder):
     >>> model.decode(node_proba, HierarchicalF())
     array(['b/z'], dtype='<U3')
     >>> model.decode(node_proba, HierarchicalF(beta=0.3))
-    array(['a'], dtype='<U1')
+    array(['a'], dtype='<U3')
     >>> sorted(model.decode(node_proba, HierarchicalF(answer="set"))[0])
     ['a', 'a/x', 'b', 'b/z']
     """
