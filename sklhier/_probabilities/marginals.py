@@ -14,10 +14,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 from scipy import sparse
 
-from sklhier._utils.columns import frame_columns, frame_names, is_frame, typed_array
+from sklhier._utils.columns import is_frame, table_by_name
 from sklhier._utils.frozen import frozen_property
 from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
-from sklhier.exceptions import quoted, shown
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
@@ -361,7 +360,7 @@ def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
             f"{type(node_proba).__name__}. Pass what predict_node_proba returns."
         )
     if is_frame(node_proba):
-        node_proba = _by_name(node_proba, taxonomy)
+        node_proba = table_by_name(node_proba, taxonomy.nodes, "node_proba")
     table = np.asarray(node_proba, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] != taxonomy.n_nodes:
         raise ValueError(
@@ -374,7 +373,7 @@ def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
         row, node = np.argwhere(wrong)[0].tolist()
         raise ValueError(
             f"`node_proba` must hold probabilities in [0, 1], got {table[row, node]:g} for "
-            f"{shown(taxonomy.nodes[node])} in row {row}: it must not be negative or non-finite, and "
+            f"{taxonomy.nodes[node]!r:.80} in row {row}: it must not be negative or non-finite, and "
             "scores must be turned into probabilities first."
         )
     return table
@@ -382,29 +381,3 @@ def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
 
 # Probabilities that are sums of others may leave [0, 1] by rounding.
 _ROUNDING = 1e-6
-
-
-def _by_name(frame: Any, taxonomy: Taxonomy) -> Floats:
-    """Return the columns of a data frame in the order of nodes, or as they are without names."""
-    names, columns = frame_names(frame), list(map(typed_array, frame_columns(frame)))
-    if names == [*range(taxonomy.n_nodes)]:
-        return np.column_stack(columns)
-    texts = {str(name): node for node, name in enumerate(taxonomy.nodes)}
-    # Only pandas has columns named by other objects than strings.
-    found = [
-        taxonomy.ids([name])[0] if name in taxonomy else texts.get(name, -1) for name in names
-    ]
-    unknown = [name for name, node in zip(names, found, strict=True) if node < 0]
-    absent = sorted({*range(1, taxonomy.n_nodes)} - {*found})
-    if unknown or absent or len({*found}) < len(found):
-        missing = [taxonomy.nodes[node] for node in absent]
-        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1][:5]
-        wrong = {"unknown": unknown, "missing": missing, "twice": twice}
-        got = "; ".join(f"{what}: {quoted(them)}" for what, them in wrong.items() if them)
-        raise ValueError(
-            "The columns of `node_proba` must be named by the nodes of the taxonomy, each once, got "
-            f"{got}. Pass an array if they stand in the order of taxonomy.nodes."
-        )
-    table = np.ones((len(columns[0]), taxonomy.n_nodes))
-    table[:, found] = np.column_stack(columns)
-    return table
