@@ -160,7 +160,9 @@ def array_of(values: list[Any]) -> Labels:
         same = same and all(a == b or b != b for a, b in zip(array.tolist(), values, strict=True))
     else:
         # Text of a fixed width loses zero bytes at its end.
-        same = not kinds & {str, bytes} or not any(v[-1:] in ("\0", b"\0") for v in values)
+        same = not (str in kinds and "\0" in "".join(values)) and not (
+            bytes in kinds and b"\0" in b"".join(values)
+        )
     return array if same else object_array(values)
 
 
