@@ -149,7 +149,8 @@ def object_array(values: Sequence[Any]) -> Objects:
 
 def array_of(values: list[Any]) -> Labels:
     """Return values as a 1-D array of their own type, or of objects where numpy changes some."""
-    kinds = {next((f for f in _FAMILIES if issubclass(k, f)), object) for k in map(type, values)}
+    types = set(map(type, values))
+    kinds = {next((f for f in _FAMILIES if issubclass(own, f)), object) for own in types}
     if object in kinds or not (len(kinds) < 2 or kinds == {_INTEGER, _FLOAT}):
         return object_array(values)
     array = np.asarray(values)
