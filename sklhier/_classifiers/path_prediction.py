@@ -22,15 +22,15 @@ from sklhier._probabilities.marginals import (
     Outcomes,
     checked_node_proba,
 )
-from sklhier._targets.formats import as_labels
 from sklhier._targets.paths import (
     TargetFormat,
     label_sets,
     read_targets,
     same_rows,
+    shown_row,
 )
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
-from sklhier._utils.validation import required_target
+from sklhier._utils.validation import checked_weights, required_target
 from sklhier.decoders import Decoder, resolve_decoder, top_answers
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.taxonomy import Taxonomy
@@ -80,10 +80,10 @@ class PathTarget:
         nodes = self.format.read(y, self.taxonomy)
         unknown = ~np.isin(nodes, known)
         if unknown.any():
-            label = as_labels(y).tolist()[np.argmax(unknown)]
+            row = int(np.argmax(unknown))
             raise TargetError(
-                f"{label!r} is none of the {len(known)} classes known since the first call. Pass "
-                "all labels that may occur as `classes` in the first call to partial_fit."
+                f"{shown_row(y, row)} is none of the {len(known)} classes known since the first "
+                "call. Pass all labels that may occur as `classes` in the first call to partial_fit."
             )
         return nodes
 
@@ -97,11 +97,11 @@ class PathTarget:
         names = self.taxonomy.node_names[nodes]  # labels in any format are names to a splitter
         return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
 
-    def restore(self, answers: Any) -> Any:
-        """Return answers, nodes or closed sets of them, as labels."""
+    def restore(self, answers: Any, decoder: Decoder) -> Any:
+        """Return the answers of a decoder, nodes or closed sets of them, as labels."""
         if sparse.issparse(answers):
             return label_sets(answers, self.taxonomy)
-        return self.format.restore(answers, self.taxonomy)
+        return self.format.restore(answers, self.taxonomy, decoder.gives)
 
     def is_right(self, y: Any, answers: Any) -> Bools:
         """Tell for each sample whether the answer is the true node, or its closed set."""
@@ -204,7 +204,7 @@ class PathPredictor:
             with sets gives frozensets of names in an array of objects.
         """
         answers = self._answers(X)
-        labels = self._target.restore(answers)
+        labels = self._target.restore(answers, self.decoder_)
         if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
             return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
         return labels
@@ -331,8 +331,9 @@ class PathPredictor:
 
         Parameters
         ----------
-        node_proba : array-like of float, shape (n_samples, n_nodes)
-            As returned by :meth:`predict_node_proba`.
+        node_proba : array-like of float, shape (n_samples, n_nodes), or data frame
+            As returned by :meth:`predict_node_proba`. The columns of a data frame are named by
+            nodes, in any order.
         decoder : str or Decoder, default=None
             The decoder; by default the estimator's own.
 
@@ -352,7 +353,7 @@ class PathPredictor:
         # Where an answer may stop is not in the table: it is what the training labels showed.
         marginals = DenseMarginals(self.taxonomy_, self._model.outcomes, table)
         read = chosen.decode_sets if chosen.gives_sets else chosen.decode
-        return self._target.restore(read(marginals))
+        return self._target.restore(read(marginals), chosen)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of samples whose label, or whole path, is predicted.
@@ -364,7 +365,8 @@ class PathPredictor:
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-            True labels in the format of the training labels. Unknown ones count as wrong.
+            True labels in any format. Unknown ones count as wrong, unless all of them are unknown.
+            The columns of a data frame are found by their names, if it has some.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
 
@@ -372,7 +374,14 @@ class PathPredictor:
         -------
         score : float
             Accuracy, in [0, 1].
+
+        Raises
+        ------
+        TargetError
+            If no label in several rows is known, and for paths with gaps.
+        ValueError
+            For negative or missing weights.
         """
         predicted = self._answers(X)
         right = self._target.is_right(required_target(self, y), predicted)
-        return float(np.average(right, weights=sample_weight))
+        return float(np.average(right, weights=checked_weights(sample_weight, len(right))))

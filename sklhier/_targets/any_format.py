@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklhier._targets.containers import by_name
 from sklhier._targets.formats import Asked, Format, Paths, PathSets, detect
 from sklhier._targets.label_sets import closure
+from sklhier._utils.columns import frame_columns, frame_names, is_frame
 from sklhier._utils.typing import NodeIds
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy._parsing import is_padding
+from sklhier.taxonomy._parsing import is_padding, label_array
 
 __all__ = [
     "closed_indicator",
@@ -48,43 +50,69 @@ def labels_of(form: Format, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:
     return form.members(taxonomy) if form.several else form.nodes(taxonomy)
 
 
-def closed_indicator(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
-    """Return the closures of labels of any format, as :func:`closure_of`."""
-    return closure_of(detect(y, taxonomy, "any"), taxonomy)
+def closed_indicator(y: Any, taxonomy: Taxonomy, classes: Any = None) -> sparse.csr_array:
+    """Return the closures of labels of any format, as :func:`closure_of`.
+
+    Here and below `classes` names the columns of an indicator that has no names of its own.
+    """
+    return closure_of(detect(y, taxonomy, "any", classes), taxonomy)
 
 
-def nodes_or_indicator(y: Any, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:
+def nodes_or_indicator(
+    y: Any, taxonomy: Taxonomy, classes: Any = None
+) -> NodeIds | sparse.csr_array:
     """Return labels of any format without their ancestors, as :func:`labels_of`."""
-    return labels_of(detect(y, taxonomy, "any"), taxonomy)
+    return labels_of(detect(y, taxonomy, "any", classes), taxonomy)
 
 
-def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:
+def nodes_or_root(y: Any, taxonomy: Taxonomy, classes: Any = None) -> NodeIds:
     """Return the node of each label or path; None and an empty path stand for the root."""
-    return detect(y, taxonomy, "one").nodes(taxonomy)
+    return detect(y, taxonomy, "one", classes).nodes(taxonomy)
 
 
-def holds_label_sets(y: Any, taxonomy: Taxonomy) -> bool:
+def holds_label_sets(y: Any, taxonomy: Taxonomy, classes: Any = None) -> bool:
     """Whether `y` may give a sample several labels, rather than one label or path."""
-    return detect(y, taxonomy, "any").several
+    return detect(y, taxonomy, "any", classes).several
 
 
 # -- taxonomies that labels spell out -----------------------------------------------------
 
 
 def detect_all(
-    targets: Sequence[Any], taxonomy: Taxonomy | None, asked: Asked
+    targets: Sequence[Any], taxonomy: Taxonomy | None, asked: Asked, classes: Any = None
 ) -> tuple[list[Format], Taxonomy]:
     """Return the format of each of some targets, and the taxonomy, inferred from paths if None.
+
+    `classes` names the columns of those that are indicators without names.
 
     Raises
     ------
     TargetError
         If there is no taxonomy, and not all targets hold paths: names say nothing of it.
     """
+    targets = in_one_order(targets)
     if taxonomy is not None:
-        return [detect(y, taxonomy, asked) for y in targets], taxonomy
+        return [detect(y, taxonomy, asked, classes) for y in targets], taxonomy
     forms = [_spelled_out(y, asked) for y in targets]
     return forms, infer_taxonomy(*forms)
+
+
+def in_one_order(targets: Sequence[Any]) -> list[Any]:
+    """Return targets with the columns of level frames in the order of the first frame, by name.
+
+    Frames of altogether different names are left as they are, and so are indicators.
+    """
+    frames = [y for y in targets if is_frame(y) and not _holds_numbers(y)]
+    if len(frames) < 2:
+        return list(targets)
+    names = frame_names(frames[0])
+    ordered = {id(y): by_name(y, names, strict=False) for y in frames}
+    return [ordered.get(id(y), y) for y in targets]
+
+
+def _holds_numbers(frame: Any) -> bool:
+    columns = map(label_array, frame_columns(frame))
+    return all(column.dtype.kind in "biuf" for column in columns)
 
 
 def _spelled_out(y: Any, asked: Asked) -> Format:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
@@ -62,7 +63,7 @@ class HierarchicalF(Decoder):
     >>> model.decode(node_proba, HierarchicalF())
     array(['b/z'], dtype='<U3')
     >>> model.decode(node_proba, HierarchicalF(beta=0.3))
-    array(['a'], dtype='<U1')
+    array(['a'], dtype='<U3')
     >>> sorted(model.decode(node_proba, HierarchicalF(answer="set"))[0])
     ['a', 'a/x', 'b', 'b/z']
     """
@@ -78,6 +79,11 @@ class HierarchicalF(Decoder):
     def gives_sets(self) -> bool:  # type: ignore[override]
         """Whether answers are sets of nodes."""
         return self.answer == "set"
+
+    @property
+    def gives(self) -> Literal["classes", "nodes"]:  # type: ignore[override]
+        """What an answer may be."""
+        return "classes" if self.answer == "leaf" else "nodes"
 
     def check(self) -> None:
         """Raise a ValueError unless ``beta`` is positive and ``answer`` known."""

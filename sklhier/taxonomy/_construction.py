@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sklhier._utils.typing import NodeIds, Rows
-from sklhier.exceptions import TargetError, TaxonomyError
+from sklhier.exceptions import TargetError, TaxonomyError, shown
 from sklhier.taxonomy._parsing import is_missing, plain, sort_key
 
 __all__ = [
@@ -164,17 +164,23 @@ def tree_of_levels(
 
 
 def _joined(names: list[str], above: list[int], steps: list[Hashable], sep: str) -> Iterator[str]:
-    """Name nodes by their paths; steps that print alike get their type added."""
-    texts = [_escaped(step, sep) for step in steps]
-    count: dict[tuple[int, str], int] = {}
-    for parent, text in zip(above, texts, strict=True):
-        count[parent, text] = count.get((parent, text), 0) + 1
-    for parent, text, step in zip(above, texts, steps, strict=True):
-        alike = count[parent, text] > 1 and not isinstance(step, str)
-        shown = f"{text} ({type(step).__name__})" if alike else text
-        yield shown if parent < 0 else f"{names[parent]}{sep}{shown}"
+    """Name nodes by their paths; refuse steps of different types that print alike."""
+    taken: dict[tuple[int, str], Hashable] = {}
+    for parent, step in zip(above, steps, strict=True):
+        text = _escaped(step, sep)
+        other = taken.setdefault((parent, text), step)
+        if other is not step and type(other) is not type(step):
+            where = "at the first level" if parent < 0 else f"below {shown(names[parent])}"
+            raise TaxonomyError(
+                f"Steps must print differently, got {shown(other)} ({type(other).__name__}) and "
+                f"{shown(step)} ({type(step).__name__}) {where}. Give all values of a level one "
+                "type, such as by astype(str)."
+            )
+        yield text if parent < 0 else f"{names[parent]}{sep}{text}"
 
 
 def _escaped(step: object, sep: str) -> str:
-    text = str(step)
+    """Return a step as a part of a name; whole numbers print alike, whatever their type."""
+    whole = isinstance(step, float) and step.is_integer() and abs(step) < 1e15
+    text = str(int(step)) if whole else str(step)  # type: ignore[call-overload]
     return text.replace("\\", "\\\\").replace(sep, "\\" + sep) if sep in text else text

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from sklhier._utils.columns import array_of, values_of
 from sklhier._utils.frozen import frozen, frozen_property
 from sklhier._utils.typing import (
     DirectedGraph,
@@ -392,8 +393,8 @@ class Taxonomy:
         >>> Taxonomy.flat(["b", "a", "b"]).leaves
         ('a', 'b')
         """
-        names = checked_names(dict.fromkeys(label_array(labels).tolist()), "as a label")
-        return cls(sorted(names, key=sort_key), [], [], artificial_root=True)
+        names = checked_names(values_of(label_array(labels)), "as a label")
+        return cls(sorted(dict.fromkeys(names), key=sort_key), [], [], artificial_root=True)
 
     # -- state ----------------------------------------------------------------------------
 
@@ -810,7 +811,7 @@ class Taxonomy:
         levels : ndarray of object, shape (n_samples, n_levels)
             Steps from the first level down, in their own types.
         """
-        values = np.asarray(labels, dtype=object).tolist()
+        values = values_of(label_array(labels))
         nodes = self.ids(values)
         if (nodes < 0).any():
             nodes[[value is None for value in values]] = 0
@@ -825,6 +826,11 @@ class Taxonomy:
         steps = np.empty(self.n_nodes, dtype=object)
         steps[:] = self._steps
         return steps
+
+    @frozen_property
+    def typed_names(self) -> Labels:
+        """Names of all nodes but the root, as an array of their own type."""
+        return array_of(list(self._names[1:]))
 
     @frozen_property
     def node_names(self) -> Objects:
@@ -909,7 +915,7 @@ class Taxonomy:
     # -- label sets -----------------------------------------------------------------------
 
     def members_of(self, label_sets: Iterable[object]) -> sparse.csr_array:
-        """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes), root left out.
+        """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes).
 
         `label_sets`, and the errors, as for :meth:`binarize`.
         """
@@ -918,7 +924,11 @@ class Taxonomy:
         if (nodes < 0).any():
             unknown = [labels[entry] for entry in np.flatnonzero(nodes < 0).tolist()]
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
-        marks = ((nodes > 0).astype(np.float64), nodes, ops.offsets_of(counts))
+        if (nodes == 0).any():
+            entry = int(np.argmax(nodes == 0))
+            row = int(np.searchsorted(np.cumsum(counts), entry, side="right"))
+            raise TargetError.names_root(labels[entry], f" in row {row}")
+        marks = (np.ones(len(nodes)), nodes, ops.offsets_of(counts))
         return ops.marked(sparse.csr_array(marks, shape=(len(counts), self.n_nodes)))
 
     def most_specific_of(self, closed: sparse.csr_array) -> sparse.csr_array:
@@ -947,7 +957,7 @@ class Taxonomy:
         ----------
         label_sets : iterable of collections of hashable
             Names of nodes for each sample: a list, tuple, set or array. None and an empty
-            collection are the empty set. The root has no column and is left out.
+            collection are the empty set.
         closed : bool, default=True
             Mark the ancestors of the labels as well.
         sparse_output : bool, default=True
@@ -961,7 +971,7 @@ class Taxonomy:
         Raises
         ------
         TargetError
-            For a label that is missing or no node, and a row that is no collection.
+            For a label that is missing, no node or the root, and a row that is no collection.
 
         See Also
         --------
