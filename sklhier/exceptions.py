@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -60,8 +61,40 @@ def nearest_names(name: Hashable, names: Iterable[Hashable], limit: int = 3) -> 
 
 
 def _did_you_mean(name: Hashable, names: Iterable[Hashable]) -> str:
-    near = nearest_names(name, names)
-    return f" Nearest names: {quoted(near)}." if near else ""
+    # A comparison of long texts takes long, and tells nobody anything.
+    near = nearest_names(name, names) if len(str(name)) <= _LONGEST_NAME else []
+    if not near:
+        return ""
+    return f" Nearest names: {quoted(near)}{_difference(name, near[0])}."
+
+
+_LONGEST_NAME = 500
+
+
+def _difference(name: Hashable, other: Hashable) -> str:
+    """Say how two names differ that may look alike, or nothing if one can see it."""
+    first, second = str(name), str(other)
+    if first == second:
+        return f" (of type {type(other).__name__}, not {type(name).__name__})"
+    for what, form in _ALIKE:
+        if form(first) == form(second):
+            return f" (which differs in {what} only)"
+    return ""
+
+
+def _visible(text: str) -> str:
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc", "Mn"))
+
+
+_ALIKE: tuple[tuple[str, Any], ...] = (
+    ("composed letters", lambda text: unicodedata.normalize("NFC", text)),
+    ("blanks", lambda text: "".join(text.split())),
+    ("letters that look alike", lambda text: unicodedata.normalize("NFKC", text)),
+    ("invisible characters", _visible),
+    ("case", str.casefold),
+    ("case, blanks or invisible characters",
+     lambda text: _visible("".join(unicodedata.normalize("NFKC", text).casefold().split()))),
+)  # fmt: skip
 
 
 _LONGEST_MESSAGE = 1000
@@ -155,10 +188,10 @@ class TargetError(_ShortError):
     @classmethod
     def unknown_path(cls, path: Sequence[object], step: int, names: Iterable[Hashable]) -> Self:
         """A path that leaves the taxonomy."""
-        where = f"under {path[step - 1]!r}" if step else "at the first level"
+        where = f"under {shown(path[step - 1])}" if step else "at the first level"
         return cls(
-            f"The path {tuple(path)!r} is not in the taxonomy: there is no {path[step]!r} {where}."
-            f"{_did_you_mean(str(path[step]), names)}"
+            f"The path {shown(tuple(path))} is not in the taxonomy: there is no {shown(path[step])} "
+            f"{where}.{_did_you_mean(path[step], names)}"  # type: ignore[arg-type]
         )
 
     @classmethod
@@ -167,6 +200,14 @@ class TargetError(_ShortError):
         return cls(
             f"{shown(name)}{where} names the root, which is no class. Build the taxonomy with "
             "`root=None` to make it one; a sample without a label has None, or an empty collection."
+        )
+
+    @classmethod
+    def bad_step(cls, row: int, level: int, value: object) -> Self:
+        """A list or another object without a hash in a column of steps."""
+        return cls(
+            f"Row {row} holds {shown(value)} at level {level + 1}, which cannot be a step: steps "
+            "are strings, numbers or other hashable objects."
         )
 
     @classmethod
@@ -200,7 +241,7 @@ class TargetError(_ShortError):
     def no_collection(cls, row: int, labels: object) -> Self:
         """A single label where each row has a set of them."""
         return cls(
-            f"Row {row} must be a collection of labels, got {labels!r}. "
+            f"Row {row} must be a collection of labels, got {shown(labels)}. "
             "Put a single label into a set."
         )
 
@@ -208,7 +249,7 @@ class TargetError(_ShortError):
     def bad_member(cls, row: int, label: object) -> Self:
         """Something in a set of labels that is missing, or cannot be a label."""
         return cls(
-            f"Row {row} holds {label!r}, which cannot be a label. Leave it out; a sample without "
+            f"Row {row} holds {shown(label)}, which cannot be a label. Leave it out; a sample without "
             "labels has an empty collection."
         )
 
@@ -216,7 +257,7 @@ class TargetError(_ShortError):
     def no_bit(cls, value: object) -> Self:
         """A value in an indicator that is neither 0 nor 1."""
         return cls(
-            f"An indicator must hold only 0 and 1, got {value!r}. Round scores first; "
+            f"An indicator must hold only 0 and 1, got {shown(value)}. Round scores first; "
             "pass labels as one collection for each sample, such as [['a', 'b'], ['c']]."
         )
 

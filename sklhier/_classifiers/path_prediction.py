@@ -22,12 +22,12 @@ from sklhier._probabilities.marginals import (
     Outcomes,
     checked_node_proba,
 )
-from sklhier._targets.formats import as_labels
 from sklhier._targets.paths import (
     TargetFormat,
     label_sets,
     read_targets,
     same_rows,
+    shown_row,
 )
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
 from sklhier._utils.validation import required_target
@@ -80,9 +80,9 @@ class PathTarget:
         nodes = self.format.read(y, self.taxonomy)
         unknown = ~np.isin(nodes, known)
         if unknown.any():
-            label = as_labels(y).tolist()[np.argmax(unknown)]
+            row = int(np.argmax(unknown))
             raise TargetError(
-                f"{label!r} is none of the {len(known)} classes known since the first call. Pass "
+                f"{shown_row(y, row)} is none of the {len(known)} classes known since the first call. Pass "
                 "all labels that may occur as `classes` in the first call to partial_fit."
             )
         return nodes
@@ -97,11 +97,11 @@ class PathTarget:
         names = self.taxonomy.node_names[nodes]  # labels in any format are names to a splitter
         return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
 
-    def restore(self, answers: Any) -> Any:
-        """Return answers, nodes or closed sets of them, as labels."""
+    def restore(self, answers: Any, decoder: Decoder) -> Any:
+        """Return the answers of a decoder, nodes or closed sets of them, as labels."""
         if sparse.issparse(answers):
             return label_sets(answers, self.taxonomy)
-        return self.format.restore(answers, self.taxonomy)
+        return self.format.restore(answers, self.taxonomy, decoder.gives)
 
     def is_right(self, y: Any, answers: Any) -> Bools:
         """Tell for each sample whether the answer is the true node, or its closed set."""
@@ -185,9 +185,7 @@ class PathPredictor:
         """Return the nodes that the decoder answers, or a closed indicator if these are sets."""
         decoder = self.decoder_
         read = decoder.decode_sets if decoder.gives_sets else decoder.decode
-        # Not `_by_block`: `decoder_` has looked whether there is a fit, which costs a row some time.
-        blocks = self._model.blocks(self._prepared(X), all_nodes=decoder.needs_all_nodes)
-        return concatenated(list(map(read, blocks)))
+        return concatenated(list(self._by_block(X, read, all_nodes=decoder.needs_all_nodes)))
 
     def predict(self, X: Any) -> Any:
         """Predict labels.
@@ -204,7 +202,7 @@ class PathPredictor:
             with sets gives frozensets of names in an array of objects.
         """
         answers = self._answers(X)
-        labels = self._target.restore(answers)
+        labels = self._target.restore(answers, self.decoder_)
         if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
             return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
         return labels
@@ -352,7 +350,7 @@ class PathPredictor:
         # Where an answer may stop is not in the table: it is what the training labels showed.
         marginals = DenseMarginals(self.taxonomy_, self._model.outcomes, table)
         read = chosen.decode_sets if chosen.gives_sets else chosen.decode
-        return self._target.restore(read(marginals))
+        return self._target.restore(read(marginals), chosen)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of samples whose label, or whole path, is predicted.

@@ -142,12 +142,16 @@ def tree_of_levels(
 
 
 def _joined(names: list[str], above: list[int], steps: list[Hashable], sep: str) -> Iterator[str]:
-    """Name nodes by their paths; steps that print alike get their type added."""
-    texts = [escaped(step, sep) for step in steps]
-    count: dict[tuple[int, str], int] = {}
-    for parent, text in zip(above, texts, strict=True):
-        count[parent, text] = count.get((parent, text), 0) + 1
-    for parent, text, step in zip(above, texts, steps, strict=True):
-        alike = count[parent, text] > 1 and not isinstance(step, str)
-        shown = f"{text} ({type(step).__name__})" if alike else text
-        yield shown if parent < 0 else f"{names[parent]}{sep}{shown}"
+    """Name nodes by their paths; refuse steps of different types that print alike."""
+    taken: dict[tuple[int, str], Hashable] = {}
+    for parent, step in zip(above, steps, strict=True):
+        text = escaped(step, sep)
+        other = taken.setdefault((parent, text), step)
+        if other is not step and type(other) is not type(step):
+            where = "at the first level" if parent < 0 else f"below {shown(names[parent])}"
+            raise TaxonomyError(
+                f"Steps must print differently, got {shown(other)} ({type(other).__name__}) and "
+                f"{shown(step)} ({type(step).__name__}) {where}. Give all values of a level one type, "
+                "such as by astype(str)."
+            )
+        yield text if parent < 0 else f"{names[parent]}{sep}{text}"

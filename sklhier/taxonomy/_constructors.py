@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from sklhier._utils.columns import values_of
 from sklhier._utils.typing import DirectedGraph, Frame, Labels, NodeIds, Target
 from sklhier.exceptions import TargetError, TaxonomyError, shown
 from sklhier.taxonomy._construction import checked_names, number_names
@@ -398,7 +399,7 @@ class Constructors:
         >>> Taxonomy.flat(["b", "a", "b"]).leaves
         ('a', 'b')
         """
-        values = label_array(_in_rows(labels, ordered=False)).tolist()
+        values = values_of(label_array(_in_rows(labels, ordered=False)))
         names = sorted(dict.fromkeys(checked_names(values, "as a label")), key=steady_key)
         if root is AUTO or root is None:
             return cls(names, [], [], artificial_root=True)

@@ -101,9 +101,10 @@ def escaped(step: object, sep: str) -> str:
     r"""Return a step as it stands in a name: `split_path` finds its end, `unescaped` undoes it.
 
     A separator within it, also one that would begin at its end, is preceded by a backslash; then, and
-    at its end, backslashes are doubled. All other steps stay as they print.
+    at its end, backslashes are doubled. All other steps stay as they print, whole numbers alike
+    whatever their type.
     """
-    text = str(step)
+    text = _printed(step)
     if "\\" in sep:  # then nothing can be escaped
         if (text + sep).find(sep) < len(text):
             raise TaxonomyError(
@@ -117,6 +118,11 @@ def escaped(step: object, sep: str) -> str:
         return text + text[len(kept) :]
     starts = {i for i in range(len(text)) if joined.startswith(sep, i)}
     return "".join(f"\\{c}" if c == "\\" or i in starts else c for i, c in enumerate(text))
+
+
+def _printed(step: object) -> str:
+    whole = isinstance(step, float) and step.is_integer() and abs(step) < 1e15
+    return str(int(step)) if whole else str(step)  # type: ignore[call-overload]
 
 
 def split_path(path: str, sep: str) -> list[str]:

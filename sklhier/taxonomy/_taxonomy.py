@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from sklhier._utils.columns import array_of, values_of
 from sklhier._utils.frozen import frozen, frozen_property
 from sklhier._utils.typing import (
     DirectedGraph,
     Floats,
+    Labels,
     NodeIds,
     Objects,
     Offsets,
@@ -27,7 +29,7 @@ from sklhier.taxonomy._compile import ROOT, compiled
 from sklhier.taxonomy._construction import checked_names
 from sklhier.taxonomy._constructors import Constructors
 from sklhier.taxonomy._lint import Findings, found_in
-from sklhier.taxonomy._parsing import grouped, members_by_row, read_bits
+from sklhier.taxonomy._parsing import grouped, label_array, members_by_row, read_bits
 from sklhier.taxonomy._text import draw_html, draw_tree
 
 __all__ = ["ROOT", "Taxonomy", "TaxonomyLike"]
@@ -568,7 +570,7 @@ class Taxonomy(Constructors):
         levels : ndarray of object, shape (n_samples, n_levels)
             Steps from the first level down, in their own types.
         """
-        values = np.asarray(labels, dtype=object).tolist()
+        values = values_of(label_array(labels))
         nodes = self.ids(values)
         if (nodes < 0).any():
             nodes[[value is None for value in values]] = 0
@@ -583,6 +585,11 @@ class Taxonomy(Constructors):
         steps = np.empty(self.n_nodes, dtype=object)
         steps[:] = self._steps
         return steps
+
+    @frozen_property
+    def typed_names(self) -> Labels:
+        """Names of all nodes but the root, as an array of their own type."""
+        return array_of(list(self._names[1:]))
 
     @frozen_property
     def node_names(self) -> Objects:
@@ -667,7 +674,7 @@ class Taxonomy(Constructors):
     # -- label sets -----------------------------------------------------------------------
 
     def members_of(self, label_sets: Iterable[object]) -> sparse.csr_array:
-        """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes), root left out.
+        """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes).
 
         `label_sets`, and the errors, as for :meth:`binarize`.
         """
@@ -677,10 +684,10 @@ class Taxonomy(Constructors):
             unknown = [labels[entry] for entry in np.flatnonzero(nodes < 0).tolist()]
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
         if (nodes == 0).any():
-            entry = int(np.argmin(nodes))
+            entry = int(np.argmax(nodes == 0))
             row = int(np.searchsorted(np.cumsum(counts), entry, side="right"))
             raise TargetError.names_root(labels[entry], f" in row {row}")
-        marks = ((nodes > 0).astype(np.float64), nodes, ops.offsets_of(counts))
+        marks = (np.ones(len(nodes)), nodes, ops.offsets_of(counts))
         return ops.marked(sparse.csr_array(marks, shape=(len(counts), self.n_nodes)))
 
     def most_specific_of(self, closed: sparse.csr_array) -> sparse.csr_array:
