@@ -22,9 +22,10 @@ __all__ = [
 
 def checked_names(names: Iterable[object], where: str) -> list[Hashable]:
     """Return names as plain Python objects; refuse what cannot name a node."""
-    checked = list(map(plain, names))
-    if set(map(type, checked)) <= {str, int}:
-        return checked
+    given = list(names)
+    if set(map(type, given)) <= {str, int}:
+        return given
+    checked = list(map(plain, given))
     for place, name in enumerate(checked):
         if is_missing(name) or not _has_hash(name):
             raise TaxonomyError.bad_name(name, f"{where}, at position {place}")
