@@ -20,6 +20,7 @@ __all__ = [
     "RareClassWarning",
     "TargetError",
     "TaxonomyError",
+    "TaxonomyWarning",
     "VersionWarning",
 ]
 
@@ -222,7 +223,9 @@ class TargetError(_ShortError):
         """A path with a gap in it."""
         return cls(
             f"Row {row} has a gap in its path {shown(tuple(path))}: padding (None, NaN or '') may "
-            "only follow the last known level."
+            "only follow the last known level. `Taxonomy.from_levels` (and `from_paths`) makes "
+            "labels and a taxonomy for fit: gaps='skip' leaves the missing level out, gaps='fill' "
+            "puts a node there that is named after its parent."
         )
 
     @classmethod
@@ -364,6 +367,62 @@ class LeakageWarning(UserWarning):
             f"{chain!r} gives models features that prediction does not have: outputs for "
             "samples that the models above have memorised, or true labels. Use it for "
             "comparison only; training='out_of_fold' is safe."
+        )
+
+
+class TaxonomyWarning(UserWarning):
+    """A taxonomy was built, but perhaps not the one that was meant."""
+
+    @classmethod
+    def constant_level(cls, step: Hashable) -> Self:
+        """All paths begin with the same step."""
+        return cls(
+            f"All paths begin with {shown(step)}, which tells nothing about a sample, but counts in "
+            f"every hierarchical metric. Pass root={shown(step)} to `from_paths` or `from_levels` to "
+            "make it the root, which is no class, or root=None to keep it as a class."
+        )
+
+    @classmethod
+    def look_alikes(cls, groups: Sequence[Sequence[Hashable]]) -> Self:
+        """Siblings with nearly the same names."""
+        listed = "; ".join(" and ".join(map(shown, group[:3])) for group in groups[:3])
+        more = f"; and {len(groups) - 3} more" if len(groups) > 3 else ""
+        return cls(
+            "Some siblings differ only in case, blanks or the Unicode form of their names: "
+            f"{listed}{more}. They are different classes. If they should be one, write them alike "
+            "first; `Taxonomy.lint` lists them all."
+        )
+
+    @classmethod
+    def reversed_edges(cls, n_tops: int, n_ends: int) -> Self:
+        """Edges that make more sense in the other direction."""
+        return cls(
+            "The edges look as if they went from child to parent: read as (parent, child), they have "
+            f"{n_tops} tops and {n_ends} node(s) without children. Pass direction='child_parent' to "
+            "turn them round, or direction='parent_child' if they are right."
+        )
+
+    @classmethod
+    def no_separator(cls, sep: str, label: str, other: str | None) -> Self:
+        """Paths that do not hold their separator."""
+        advice = (
+            "If there are no levels, use `Taxonomy.flat`."
+            if other is None
+            else f"They all hold {other!r}: pass sep={other!r}."
+        )
+        return cls(
+            f"No label holds the separator {sep!r}, such as {shown(label)}, so that all of them are "
+            f"children of the root. {advice}"
+        )
+
+    @classmethod
+    def unread_paths(cls, label: str, sep: str) -> Self:
+        """Labels that look like paths, but are read as names without a hierarchy."""
+        return cls(
+            f"Labels such as {shown(label)} look like paths with the separator {sep!r}, but without "
+            "`taxonomy=` all labels are children of the root. Pass "
+            f"taxonomy=Taxonomy.from_paths(y, sep={sep!r})[1], or taxonomy=Taxonomy.flat(y) if the "
+            "labels have no levels."
         )
 
 

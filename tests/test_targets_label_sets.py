@@ -229,6 +229,7 @@ def test_one_row_that_is_not_closed_asks_for_the_most_specific_labels():
     assert form.restore(form.read([["a"]], RAGGED), RAGGED) == [["a"]]
 
 
+@pytest.mark.filterwarnings("ignore::sklhier.exceptions.TaxonomyWarning")  # one first step
 @pytest.mark.parametrize("kind", [list, frozenset])
 @pytest.mark.parametrize("inferred", [True, False])
 @given(cases(trees()))

@@ -241,7 +241,7 @@ def test_bad_taxonomies_name_the_culprit():
     raises("'a' cannot be the root: it stands below 'r'", edges, [("r", "a")], root="a")
     raises("no node 'rr'. Nearest names: 'r'", edges, [("r", "a")], root="rr")
     raises("None cannot name a node", edges, [("a", None)])
-    raises("nan cannot name a node", edges, [(float("nan"), "a")])
+    raises("nan cannot name a node", edges, [("a", float("nan"))])
     raises("cannot name a node", edges, [([1], "a")])
     raises("at least one node", edges, [])
     raises("at least one node", Taxonomy.flat, [])

@@ -23,6 +23,7 @@ from sklhier._probabilities.marginals import (
     checked_node_proba,
 )
 from sklhier._targets.paths import (
+    LabelFormat,
     TargetFormat,
     label_sets,
     read_targets,
@@ -34,6 +35,7 @@ from sklhier._utils.validation import checked_weights, required_target
 from sklhier.decoders import Decoder, resolve_decoder, top_answers
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._oddities import warn_if_paths
 
 __all__ = ["PathModel", "PathPredictor", "PathTarget", "labels_of_batches"]
 
@@ -70,10 +72,18 @@ class PathTarget:
     format: TargetFormat
 
     @classmethod
-    def read(cls, y: Any, taxonomy: Taxonomy | None, classes: Any) -> tuple[Self, NodeIds]:
-        """Read the labels of `fit`; return the node of each label, too."""
-        nodes, taxonomy, form = read_targets(y, taxonomy, classes)
-        return cls(taxonomy, form), nodes
+    def read(
+        cls, y: Any, taxonomy: Taxonomy | None, classes: Any, *, staged: bool = False
+    ) -> tuple[Self, NodeIds]:
+        """Read the labels of `fit`; return the node of each label, too.
+
+        Warn about labels that look like paths, but are read without a hierarchy; of models that
+        learn from those above them (`staged`), on less evidence.
+        """
+        nodes, found, form = read_targets(y, taxonomy, classes)
+        if taxonomy is None and isinstance(form, LabelFormat):
+            warn_if_paths(form.classes.tolist(), staged=staged)
+        return cls(found, form), nodes
 
     def read_batch(self, y: Any, known: NodeIds) -> NodeIds:
         """Return the node of each label of a later batch; refuse those that are not known."""
@@ -185,9 +195,7 @@ class PathPredictor:
         """Return the nodes that the decoder answers, or a closed indicator if these are sets."""
         decoder = self.decoder_
         read = decoder.decode_sets if decoder.gives_sets else decoder.decode
-        # Not `_by_block`: `decoder_` has looked whether there is a fit, which costs a row some time.
-        blocks = self._model.blocks(self._prepared(X), all_nodes=decoder.needs_all_nodes)
-        return concatenated(list(map(read, blocks)))
+        return concatenated(list(self._by_block(X, read, all_nodes=decoder.needs_all_nodes)))
 
     def predict(self, X: Any) -> Any:
         """Predict labels.

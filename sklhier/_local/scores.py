@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sklhier._local.batched_linear import Group, Segment
+from sklhier._local.batched_linear import BatchedLinear, Group, Segment
 from sklhier._local.calls import ModelCalls
 from sklhier._local.keys import Kind, ModelKey, described
 from sklhier._local.model import LocalModel, Models
@@ -151,10 +151,13 @@ class LocalScores:
     ) -> None:
         self._models = models
         self._calls = ModelCalls(models, X, taxonomy, chained=chained)
-        self._batched = self._calls.batched
         self._chained = chained
         self._taxonomy = taxonomy
         self.n_rows = self._calls.n_rows
+
+    @property
+    def _batched(self) -> BatchedLinear | None:
+        return self._calls.batched
 
     def _read(
         self, key: ModelKey, rows: Rows | None, read: Callable[[LocalModel, Floats], Floats]

@@ -137,7 +137,8 @@ def infer_taxonomy(*forms: Format) -> Taxonomy:
                     "only paths, one column for each level, can be scored.)"
                 )
         rows += form.paths[0] if isinstance(form, PathSets) else _rows_of(form)
-    return Taxonomy.from_levels([row for row in rows if not all(map(is_padding, row))])[1]
+    filled = [row for row in rows if not all(map(is_padding, row))]
+    return Taxonomy.from_levels(filled, root=None, strip=False)[1]
 
 
 def with_paths(taxonomy: Taxonomy, y: Any) -> Taxonomy:
@@ -152,7 +153,7 @@ def with_paths(taxonomy: Taxonomy, y: Any) -> Taxonomy:
         return taxonomy
     own = taxonomy.levels_of(np.arange(1, taxonomy.n_nodes, dtype=np.int32)).tolist()
     more = [row for row in _rows_of(form) if not all(map(is_padding, row))]
-    labels, larger = Taxonomy.from_levels([*own, *more])
+    labels, larger = Taxonomy.from_levels([*own, *more], root=None, strip=False)
     names = larger.node_names.copy()
     names[larger.ids(labels[: len(own)].tolist())] = taxonomy.node_names[1:]
     names[0] = taxonomy.nodes[0]

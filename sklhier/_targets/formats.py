@@ -46,6 +46,7 @@ from sklhier.taxonomy._parsing import (
     refuse_gaps,
     sort_key,
 )
+from sklhier.taxonomy._sources import AUTO
 
 __all__ = ["FORMATS", "Asked", "Format", "as_labels", "detect"]
 
@@ -467,7 +468,7 @@ class LevelColumns(OneEach):
         return given.is_table
 
     def infer(self, classes: Any = None) -> Taxonomy:  # noqa: ARG002
-        return Taxonomy.from_levels(self.given.paths)[1]
+        return Taxonomy.from_levels(self.given.paths, strip=False)[1]  # as they are walked
 
     def ids(self, taxonomy: Taxonomy) -> NodeIds:
         columns, codes = self.given.steps
@@ -784,7 +785,10 @@ class PathSets(Format):
 
     def infer(self, classes: Any = None) -> Taxonomy:  # noqa: ARG002
         _ = self.steps  # refuses gaps, by the number of the row rather than of the path
-        return Taxonomy.from_levels(self.paths[0])[1]
+        paths, counts = self.paths
+        # Where some samples have no path, a first step that all paths share tells something.
+        root = None if (counts == 0).any() else AUTO
+        return Taxonomy.from_levels(paths, root=root, strip=False)[1]
 
     def members(self, taxonomy: Taxonomy) -> sparse.csr_array:
         taxonomy.require_tree("A path")
