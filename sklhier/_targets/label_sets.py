@@ -239,7 +239,7 @@ def _read_like(y: Any, taxonomy: Taxonomy, columns: NodeIds | None) -> sparse.cs
 
 def closure(given: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
     """Return sets of nodes with all ancestors, the root left out."""
-    return ops.marked(sparse.csr_array(given @ taxonomy.ancestor_closure))
+    return taxonomy.with_ancestors(given)
 
 
 def _table_format(form: Indicator, columns: NodeIds) -> IndicatorFormat | FrameFormat:

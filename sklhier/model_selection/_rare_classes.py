@@ -79,6 +79,6 @@ def rare_class_warning(
     rare = {tree.nodes[form.class_ids[i]]: int(of_class[i]) for i in order.tolist()}
     if not rare:
         return rare, None
-    occupied = counts.astype(bool) @ tree.ancestor_closure
-    empty = tree.node_names[tree.leaf_ids[occupied[tree.leaf_ids] == 0]]
+    # A leaf has nothing below it: its own rows are all that it has.
+    empty = tree.node_names[tree.leaf_ids[counts[tree.leaf_ids] == 0]]
     return rare, RareClassWarning.of(rare, len(of_class), min_count, empty.tolist())
