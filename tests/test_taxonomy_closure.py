@@ -1,4 +1,4 @@
-"""Tables of ancestors against networkx, by each of the three ways, and without those of other nodes."""
+"""Tables of ancestors against networkx, by each of the three ways."""
 
 import networkx as nx
 import numpy as np
@@ -70,7 +70,9 @@ def test_sets_with_ancestors(small, taxonomy, seed):
     assert rows_of(found) == wanted
     everything = [closed(taxonomy, node) for node in range(taxonomy.n_nodes)]
     assert sizes.tolist() == list(map(len, everything))
-    below = [sum(node in everything[leaf] for leaf in taxonomy.leaf_ids) for node in range(len(leaves))]
+    below = [
+        sum(node in everything[leaf] for leaf in taxonomy.leaf_ids) for node in range(len(leaves))
+    ]
     assert leaves[1:].tolist() == below[1:]
 
 

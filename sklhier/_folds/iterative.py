@@ -49,7 +49,7 @@ def iterative_folds(closed: sparse.csr_array, taxonomy: Taxonomy, n_splits: int)
     left = np.diff(by_node.indptr).astype(np.int64)
     taken = np.zeros((n_splits, taxonomy.n_nodes), dtype=np.int64)
     folds = np.full(n_samples, -1, dtype=np.intp)
-    occurring = np.flatnonzero(left)
+    occurring = np.flatnonzero(left).astype(np.int32)
     above = taxonomy.ancestors_of(occurring)
     while left.any():
         node = _rarest(left)

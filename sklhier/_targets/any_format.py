@@ -48,14 +48,16 @@ def labels_of(form: Format, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:
     return form.members(taxonomy) if form.several else form.nodes(taxonomy)
 
 
-def closed_indicator(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
+def closed_indicator(y: Any, taxonomy: Taxonomy, classes: Any = None) -> sparse.csr_array:
     """Return the closures of labels of any format, as :func:`closure_of`."""
-    return closure_of(detect(y, taxonomy, "any"), taxonomy)
+    return closure_of(detect(y, taxonomy, "any", classes), taxonomy)
 
 
-def nodes_or_indicator(y: Any, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:
+def nodes_or_indicator(
+    y: Any, taxonomy: Taxonomy, classes: Any = None
+) -> NodeIds | sparse.csr_array:
     """Return labels of any format without their ancestors, as :func:`labels_of`."""
-    return labels_of(detect(y, taxonomy, "any"), taxonomy)
+    return labels_of(detect(y, taxonomy, "any", classes), taxonomy)
 
 
 def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:
@@ -72,7 +74,7 @@ def holds_label_sets(y: Any, taxonomy: Taxonomy) -> bool:
 
 
 def detect_all(
-    targets: Sequence[Any], taxonomy: Taxonomy | None, asked: Asked
+    targets: Sequence[Any], taxonomy: Taxonomy | None, asked: Asked, classes: Any = None
 ) -> tuple[list[Format], Taxonomy]:
     """Return the format of each of some targets, and the taxonomy, inferred from paths if None.
 
@@ -82,7 +84,7 @@ def detect_all(
         If there is no taxonomy, and not all targets hold paths: names say nothing of it.
     """
     if taxonomy is not None:
-        return [detect(y, taxonomy, asked) for y in targets], taxonomy
+        return [detect(y, taxonomy, asked, classes) for y in targets], taxonomy
     forms = [_spelled_out(y, asked) for y in targets]
     return forms, infer_taxonomy(*forms)
 

@@ -417,7 +417,7 @@ class Indicator(Format):
     def members(self, taxonomy: Taxonomy, columns: NodeIds | None = None) -> sparse.csr_array:
         """Mark the labels of each row; an indicator of as many columns as `columns` has these."""
         if columns is None or len(columns) != self.bits.shape[1]:
-            columns = self.columns(taxonomy)
+            columns = self.columns(taxonomy, self.given.classes)
         return ops.with_columns(self.bits, columns, taxonomy.n_nodes)
 
 

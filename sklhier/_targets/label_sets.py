@@ -25,7 +25,6 @@ from sklhier._targets.formats import (
 from sklhier._targets.paths import frame_type
 from sklhier._utils.typing import NodeIds, Objects
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._parsing import grouped, is_missing
 
 __all__ = [

@@ -80,4 +80,4 @@ class SetDecoder(BaseEstimator, ABC):
 
 def closed_above(chosen: Bools, taxonomy: Taxonomy) -> sparse.csr_array:
     """Return the nodes of a boolean table with their ancestors, the root left out."""
-    return taxonomy.with_ancestors(sparse.csr_array(chosen, dtype=np.float64))
+    return taxonomy.with_ancestors(sparse.csr_array(chosen.astype(np.float64)))
