@@ -30,7 +30,7 @@ from sklhier._targets.paths import (
     same_rows,
 )
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
-from sklhier._utils.validation import required_target
+from sklhier._utils.validation import checked_weights, required_target
 from sklhier.decoders import Decoder, resolve_decoder, top_answers
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.taxonomy import Taxonomy
@@ -373,4 +373,4 @@ class PathPredictor:
         """
         predicted = self._answers(X)
         right = self._target.is_right(required_target(self, y), predicted)
-        return float(np.average(right, weights=sample_weight))
+        return float(np.average(right, weights=checked_weights(sample_weight, len(right))))

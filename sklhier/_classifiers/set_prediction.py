@@ -23,7 +23,7 @@ from sklhier._targets.paths import resolve_taxonomy, same_rows
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Rows
-from sklhier._utils.validation import required_target
+from sklhier._utils.validation import checked_weights, required_target
 from sklhier.decoders import SetDecoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
@@ -300,4 +300,4 @@ class SetPredictor:
         check_is_fitted(self, "taxonomy_")
         predicted = self._decoded(X)
         right = self._target.is_right(required_target(self, y), predicted)
-        return float(np.average(right, weights=sample_weight))
+        return float(np.average(right, weights=checked_weights(sample_weight, len(right))))
