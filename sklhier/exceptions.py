@@ -164,6 +164,15 @@ class TaxonomyError(_ShortError):
         return cls(f"The taxonomy has no node {shown(name)}.{_did_you_mean(name, names)}")
 
     @classmethod
+    def too_large(cls, n_entries: int, needed: float, memory: float) -> Self:
+        """A table of ancestors that does not fit in memory."""
+        return cls(
+            f"A table of nodes and their ancestors must fit in memory, but it would have about "
+            f"{n_entries:,} entries and take {needed / 2**30:,.1f} GiB of {memory / 2**30:,.1f} GiB. "
+            "Pass fewer different labels at a time, or a taxonomy with fewer levels."
+        )
+
+    @classmethod
     def not_a_tree(cls, what: str, name: Hashable, parents: Sequence[Hashable]) -> Self:
         """Something that only a tree can answer."""
         return cls(

@@ -113,6 +113,8 @@ OF_PROBABILITIES = {
 }  # fmt: skip
 OTHERS = {
     "hierarchical_distance_at_k",
+    "precision_at_k_score",
+    "recall_at_k_score",
     "violation_rate",
     "hierarchical_precision_recall_fscore_support",
     "hierarchical_classification_report",
@@ -1037,10 +1039,17 @@ SCORES_OF_AN_ORACLE = {
     "hmc_loss": -4 / 3,
     "icm": None,
     "average_precision": None,
+    "precision_at_k": 1 / 3,
+    "recall_at_k": 1 / 3,
     "brier": -(3 * 0.01 + (0.01 + 1.81) + (2 * 0.01 + 1.81)) / 3,
     "calibration_error": None,
 }
-OPTIONS = {"distance_at_k": {"k": 2}, "fbeta": {"beta": 2.0}}
+OPTIONS = {
+    "distance_at_k": {"k": 2},
+    "precision_at_k": {"k": 1},
+    "recall_at_k": {"k": 1},
+    "fbeta": {"beta": 2.0},
+}
 
 
 @pytest.mark.parametrize("taxonomy", [None, RAGGED, RAGGED.to_networkx()])
@@ -1069,6 +1078,8 @@ def test_scorers_know_all_names():
     assert str(sorted(SCORES_OF_AN_ORACLE)) in str(error.value)
     with pytest.raises(ValueError, match="`k` must be given"):
         make_hierarchical_scorer("distance_at_k")
+    with pytest.raises(ValueError, match="`k` must be given for 'recall_at_k'"):
+        make_hierarchical_scorer("recall_at_k")
 
 
 def test_scorers_of_functions_and_levels():

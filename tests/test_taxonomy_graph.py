@@ -31,7 +31,7 @@ def test_segment_argmax_takes_the_first_maximum(counts, seed):
 def test_lowest_common_ancestors(tree, seed):
     first, second = np.random.default_rng(seed).integers(0, tree.n_nodes, (2, 12)).astype(np.int32)
     found = ops.lowest_common_ancestors(
-        first, second, tree.parent_ids, tree.preorder_positions, tree.subtree_sizes
+        first, second, tree.lifts, tree.preorder_positions, tree.subtree_sizes
     )
     wanted = [tree.lca(tree.nodes[a], tree.nodes[b]) for a, b in zip(first, second, strict=True)]
     assert [tree.nodes[node] for node in found] == wanted

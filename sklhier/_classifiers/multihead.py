@@ -347,7 +347,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         X, nodes, weights = training.rows_for(sizes, X, nodes, weights)
         held_out, fraction = None, training.validation_fraction(sizes)
         if fraction is not None:
-            names, closed = taxonomy.node_names[nodes], taxonomy.ancestor_closure[nodes]
+            names, closed = taxonomy.node_names[nodes], taxonomy.ancestors_of(nodes)
             held_out = held_out_rows(names, closed, taxonomy, fraction, joint.random_state)
         path_loss = columns.loss_of(loss, nodes, self.level_weights, X.dtype)
         joint.fit(X, self._shares(nodes, weights, target), path_loss, training, held_out)

@@ -121,7 +121,7 @@ class PathTarget:
             right: Bools = true == answers
             return right
         # Labels that are no nodes have -1, and are wrong whatever the answer is.
-        wanted = self.taxonomy.ancestor_closure[np.maximum(true, 0)]
+        wanted = self.taxonomy.ancestors_of(np.maximum(true, 0))
         return (true >= 0) & same_rows(wanted, answers)
 
 

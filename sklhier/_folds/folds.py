@@ -10,9 +10,22 @@ import numpy as np
 from sklhier._utils import compat
 from sklhier._utils.typing import Bools, Rows, Target
 
-__all__ = ["Folds", "Splits", "folds_among"]
+__all__ = ["Folds", "Splits", "folds_among", "require_groups"]
 
 Splits = list[tuple[Rows, Rows]]
+
+_ROUTED = "fit(X, y, groups=groups), with sklearn.set_config(enable_metadata_routing=True) before"
+
+
+def require_groups(cv: Any, groups: Any, way: str) -> None:
+    """Raise a ValueError if a splitter asks for groups and there are none; pass them by `way`."""
+    if groups is not None or not hasattr(cv, "get_metadata_routing"):
+        return
+    if cv.get_metadata_routing().split.requests.get("groups") is True:
+        raise ValueError(
+            f"`cv` must be a splitter that needs no groups, or there must be `groups`: got "
+            f"{type(cv).__name__} without any. Pass them to {way}, or take another `cv`."
+        )
 
 
 def folds_among(
@@ -28,6 +41,7 @@ def folds_among(
     pass as positions count among all rows.
     """
     if hasattr(cv, "split"):
+        require_groups(cv, params.get("groups"), _ROUTED)
         samples = np.zeros((n_samples, 1))  # no splitter needs the features
         return list(cv.split(samples[rows], y, **compat.params_of_rows(samples, params, rows)))
     return [

@@ -49,11 +49,14 @@ def iterative_folds(closed: sparse.csr_array, taxonomy: Taxonomy, n_splits: int)
     left = np.diff(by_node.indptr).astype(np.int64)
     taken = np.zeros((n_splits, taxonomy.n_nodes), dtype=np.int64)
     folds = np.full(n_samples, -1, dtype=np.intp)
+    occurring = np.flatnonzero(left).astype(np.int32)
+    above = taxonomy.ancestors_of(occurring)
     while left.any():
         node = _rarest(left)
         rows = by_node.indices[by_node.indptr[node] : by_node.indptr[node + 1]].astype(np.intp)
+        upwards = _upwards(above, int(np.searchsorted(occurring, node)))
         rows = rows[folds[rows] < 0]  # a row of a rarer node has its fold already
-        folds[rows] = _next_folds(taken[:, _upwards(node, taxonomy)], len(rows), n_samples)
+        folds[rows] = _next_folds(taken[:, upwards], len(rows), n_samples)
         nodes, counts = _nodes_of(members, rows)
         np.add.at(taken, (np.repeat(folds[rows], counts), nodes), 1)
         left -= np.bincount(nodes, minlength=len(left))
@@ -76,11 +79,10 @@ def _rarest(left: Integers) -> int:
     return int(nodes[np.argmin(left[nodes])])
 
 
-def _upwards(node: int, taxonomy: Taxonomy) -> NodeIds:
-    """Return a node, its ancestors from the deepest, and the root."""
-    closure = taxonomy.ancestor_closure
-    above = closure.indices[closure.indptr[node] : closure.indptr[node + 1]]
-    return np.append(above[::-1], 0).astype(np.int32)
+def _upwards(above: sparse.csr_array, row: int) -> NodeIds:
+    """Return the nodes of a row of a closure from the deepest, and the root."""
+    nodes = above.indices[above.indptr[row] : above.indptr[row + 1]]
+    return np.append(nodes[::-1], 0).astype(np.int32)
 
 
 def _next_folds(taken: Integers, n_rows: int, n_samples: int) -> Rows:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state, check_scalar, column_or_1d
 from sklearn.utils.validation import check_consistent_length
 
+from sklhier._folds.grouped import grouped_folds
 from sklhier._folds.iterative import iterative_folds
 from sklhier._targets.any_format import closure_of
 from sklhier._targets.formats import Format, Paths, detect
@@ -30,10 +31,17 @@ from sklhier._utils.typing import (
     Target,
 )
 from sklhier._utils.warning import warn_caller
+from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._parsing import label_array
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
-__all__ = ["HierarchicalStratifiedKFold", "coarsen", "coarsened_nodes"]
+__all__ = [
+    "HierarchicalStratifiedGroupKFold",
+    "HierarchicalStratifiedKFold",
+    "coarsen",
+    "coarsened_nodes",
+]
 
 
 def _read(
@@ -42,7 +50,13 @@ def _read(
     return read_targets(y, resolve_taxonomy(taxonomy), classes)
 
 
-def coarsen(y: Target, taxonomy: TaxonomyLike | None, min_count: int) -> Labels:
+def coarsen(
+    y: Target,
+    taxonomy: TaxonomyLike | None,
+    min_count: int,
+    *,
+    classes: npt.ArrayLike | None = None,
+) -> Labels:
     """Replace rare labels by ancestors, upwards until every group of rows is large enough.
 
     From the deepest level up, every node with fewer than `min_count` rows hands them to its parent.
@@ -58,12 +72,14 @@ def coarsen(y: Target, taxonomy: TaxonomyLike | None, min_count: int) -> Labels:
         The tree of the labels. None: inferred from paths; 1-D labels are then children of the root.
     min_count : int
         Least number of rows of a group, at least 1.
+    classes : array-like, default=None
+        The labels behind integer codes in `y`, as in :class:`~sklhier.HierarchicalClassifier`.
 
     Returns
     -------
     labels : ndarray, shape (n_samples,)
-        Names of nodes, each that of the row's own label or of an ancestor, in the dtype of `y`
-        where that holds names. The root is None, in an array of objects.
+        Names of nodes, also for codes, each that of the row's own label or of an ancestor, in the
+        dtype of `y` where that holds names. The root is None, in an array of objects.
 
     Raises
     ------
@@ -93,8 +109,10 @@ def coarsen(y: Target, taxonomy: TaxonomyLike | None, min_count: int) -> Labels:
     >>> coarsen(y[:-1], taxonomy, 2)
     array(['owl', 'owl', 'owl', None, None, None], dtype=object)
     """
-    nodes, tree, form = _read(y, taxonomy)
+    nodes, tree, form = _read(y, taxonomy, classes)
     names = LabelFormat(form.classes, form.class_ids)
+    if getattr(form, "encoded", False):  # groups may be nodes that have no code: give all by name
+        names = LabelFormat(label_array(tree.node_names[form.class_ids].tolist()), form.class_ids)
     return names.restore(coarsened_nodes(nodes, tree, min_count), tree)
 
 
@@ -156,6 +174,15 @@ def _last_nodes(up: NodeIds) -> NodeIds:
         up = further
 
 
+def _required(y: Any, splitter: object) -> Any:
+    """Return labels that can be read more than once; refuse None."""
+    if y is None:
+        raise TargetError(
+            f"{type(splitter).__name__} stratifies by labels: pass them as `y`, got None."
+        )
+    return list(y) if isinstance(y, Iterator) else y
+
+
 class HierarchicalStratifiedKFold(BaseCrossValidator):
     """Stratified folds in which rare classes are merged upwards in the taxonomy.
 
@@ -188,6 +215,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
 
     See Also
     --------
+    HierarchicalStratifiedGroupKFold : Keep groups of rows whole, too.
     coarsen : Merge rare classes into the groups of this splitter.
     check_rare_classes : Find rare classes.
 
@@ -264,7 +292,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
             collections of labels or of paths. Lists of labels that all can be read as one path
             each are read so; sets never are.
         groups : array-like, default=None
-            Ignored, with a warning.
+            Ignored, with a warning: see :class:`HierarchicalStratifiedGroupKFold`.
 
         Returns
         -------
@@ -278,11 +306,15 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         ValueError
             If there are fewer rows than folds, or a parameter is out of its range.
         """
+        y = _required(y, self)
         # StackingClassifier sets `random_state` of every splitter, shuffling or not.
         seed = self.random_state if self.shuffle else None
         plain = StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
         if groups is not None:
-            warn_caller(f"The groups parameter is ignored by {type(self).__name__}")
+            warn_caller(
+                f"The groups parameter is ignored by {type(self).__name__}. "
+                "HierarchicalStratifiedGroupKFold keeps groups whole."
+            )
         form = detect(y, resolve_taxonomy(self.taxonomy), "any", self.classes)
         if form.several or (isinstance(form, Paths) and form.may_be_sets):
             return self._split_label_sets(X, form)
@@ -301,11 +333,7 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
             )
 
     def _split_label_sets(self, X: Features | None, form: Format) -> Iterator[tuple[Rows, Rows]]:
-        taxonomy = form.given.taxonomy
-        if form.several or taxonomy is None:
-            closed, taxonomy, _ = read_label_sets(form.given.y, taxonomy, self.classes)
-        else:
-            closed = closure_of(form, taxonomy)
+        closed, taxonomy = _closed(form, self.classes)
         self._check_length(X, closed)
         order = np.arange(closed.shape[0])
         if self.shuffle:
@@ -313,5 +341,157 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
         folds = np.empty_like(order)
         # Ties go to the row that comes first: shuffling the rows shuffles the ties.
         folds[order] = iterative_folds(closed[order], taxonomy, self.n_splits)
-        own = [folds == fold for fold in range(self.n_splits)]
-        return iter([(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in own])
+        return _parts(folds, self.n_splits)
+
+
+def _closed(form: Format, classes: npt.ArrayLike | None) -> tuple[sparse.csr_array, Taxonomy]:
+    """Return the closures of label sets, and their taxonomy."""
+    taxonomy = form.given.taxonomy
+    if form.several or taxonomy is None:
+        return read_label_sets(form.given.y, taxonomy, classes)[:2]
+    return closure_of(form, taxonomy), taxonomy
+
+
+def _parts(folds: Rows, n_splits: int) -> Iterator[tuple[Rows, Rows]]:
+    """Return the rows to train on and to test on of each fold, from the fold of each row."""
+    own = [folds == fold for fold in range(n_splits)]
+    return iter([(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in own])
+
+
+class HierarchicalStratifiedGroupKFold(BaseCrossValidator):
+    """Folds that keep groups of rows whole and are stratified over the taxonomy.
+
+    Rows of a patient, an author or a document often look alike: if some of them are for training and
+    others for testing, scores are too good. Here a group is in one fold only. Groups are dealt out so
+    that the rows of every node of the taxonomy, those of its descendants included, are spread as
+    evenly over the folds as the groups allow [1]_, for one label each and for label sets.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2.
+    taxonomy : Taxonomy or networkx.DiGraph, default=None
+        The tree of the labels; for multi-label targets, a tree or a DAG. If None, it is inferred
+        from `y` where that holds paths; other labels have no ancestors then.
+    shuffle : bool, default=False
+        Whether groups with the same claim to a fold are taken in random order. Otherwise they are
+        taken in the order of their names.
+    random_state : int, RandomState instance or None, default=None
+        That order if `shuffle`, otherwise without effect.
+    classes : array-like, default=None
+        The labels behind integer codes in `y`, or those that the columns of an indicator stand for,
+        as in :class:`HierarchicalStratifiedKFold`.
+
+    See Also
+    --------
+    HierarchicalStratifiedKFold : Without groups.
+    sklearn.model_selection.StratifiedGroupKFold : Without a taxonomy, for one label each.
+
+    Notes
+    -----
+    Tools of scikit-learn and :func:`compare` hand ``groups=`` on to their ``cv=``. As ``cv=``
+    of a classifier, groups come by metadata routing: with
+    ``sklearn.set_config(enable_metadata_routing=True)``, ``fit(X, y, groups=groups)``.
+
+    The choice of a group is never taken back, so that better folds may exist.
+
+    References
+    ----------
+    .. [1] Sechidis, Tsoumakas and Vlahavas (2011). On the stratification of multi-label data. ECML
+       PKDD. Here whole groups are dealt out, by the squares of the shares of the folds in the nodes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.model_selection import HierarchicalStratifiedGroupKFold
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
+    >>> y = np.array(["owl", "owl", "eel", "wren", "ray", "ray", "wren", "eel"])
+    >>> groups = np.array(["a", "a", "a", "b", "b", "c", "c", "d"])
+    >>> folds = HierarchicalStratifiedGroupKFold(2, taxonomy=taxonomy)
+    >>> for train, test in folds.split(y, y, groups):
+    ...     print(groups[test], y[test])
+    ['a' 'a' 'a' 'b' 'b'] ['owl' 'owl' 'eel' 'wren' 'ray']
+    ['c' 'c' 'd'] ['ray' 'wren' 'eel']
+    """
+
+    # Tools of scikit-learn hand groups on to a splitter that says so.
+    __metadata_request__split: ClassVar[dict[str, bool]] = {"groups": True}
+
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        taxonomy: TaxonomyLike | None = None,
+        shuffle: bool = False,
+        random_state: RandomState = None,
+        classes: npt.ArrayLike | None = None,
+    ) -> None:
+        self.n_splits = n_splits
+        self.taxonomy = taxonomy
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.classes = classes
+
+    def get_n_splits(
+        self,
+        X: object = None,  # noqa: ARG002
+        y: object = None,  # noqa: ARG002
+        groups: object = None,  # noqa: ARG002
+    ) -> int:
+        """Return the number of folds."""
+        return self.n_splits
+
+    def split(
+        self, X: Features | None, y: Any = None, groups: Groups = None
+    ) -> Iterator[tuple[Rows, Rows]]:
+        """Return the rows of each fold.
+
+        Parameters
+        ----------
+        X : array-like, length n_samples, or None
+            Samples; only their number counts.
+        y : array-like
+            Labels in any format, as in :class:`HierarchicalStratifiedKFold`.
+        groups : array-like, shape (n_samples,)
+            The group of each row; numbers or strings.
+
+        Returns
+        -------
+        folds : iterator of (train, test)
+            Positions of rows (ndarray of int), ascending. Each row is in one test part.
+
+        Raises
+        ------
+        TargetError
+            For labels that are missing or not in the taxonomy.
+        ValueError
+            Without groups, if there are fewer of them than folds, or if a parameter is out of its
+            range.
+        """
+        check_scalar(self.n_splits, "n_splits", Integral, min_val=2)
+        closed = self._read(_required(y, self))
+        if groups is None:
+            raise ValueError(
+                f"{type(self).__name__} keeps groups whole: pass `groups=`, one for each row, got "
+                "None."
+            )
+        check_consistent_length(X, closed, groups)
+        names, groups = np.unique(column_or_1d(groups), return_inverse=True)
+        if len(names) < self.n_splits:
+            raise ValueError(
+                f"Cannot have number of splits n_splits={self.n_splits} greater than the number of "
+                f"groups: {len(names)}."
+            )
+        order = np.arange(len(names))
+        if self.shuffle:
+            check_random_state(self.random_state).shuffle(order)
+        return _parts(grouped_folds(closed, groups, order, self.n_splits)[groups], self.n_splits)
+
+    def _read(self, y: Any) -> sparse.csr_array:
+        """Return the closures of labels of any format."""
+        form = detect(y, resolve_taxonomy(self.taxonomy), "any", self.classes)
+        if form.several or (isinstance(form, Paths) and form.may_be_sets):
+            return _closed(form, self.classes)[0]
+        nodes, taxonomy, _ = _read(y, self.taxonomy, self.classes)
+        return taxonomy.ancestors_of(nodes)

@@ -29,6 +29,7 @@ from sklhier.objectives import HierarchicalCrossEntropy, SoftLabels, resolve_los
 from sklhier.objectives import PathLoss as Loss
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
+from sklhier.taxonomy._closure import Links, ancestor_table
 
 __all__ = [
     "Heads",
@@ -131,10 +132,11 @@ class Heads:
     def closure(self) -> sparse.csr_array:
         """Each column and its ancestors (csr_array of 0/1, shape (n_columns, n_columns))."""
         # Columns as nodes of a tree whose root, the missing parent -1, gets the id 0.
-        children = np.arange(1, self.n_columns + 1, dtype=np.int32)
+        columns = np.arange(1, self.n_columns + 1, dtype=np.int32)
         parents = (self.parents + 1).astype(np.int32)
-        closure = ops.ancestor_closure(parents, children, self.n_columns + 1)
-        return sparse.csr_array(closure[1:, 1:])
+        depths = np.append(0, self.depths).astype(np.int32)
+        closure = ancestor_table(columns, Links.of(parents, columns, depths))
+        return sparse.csr_array(closure[:, 1:])
 
     @cached_property
     def column_at_level(self) -> Rows:

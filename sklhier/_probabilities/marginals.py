@@ -126,7 +126,7 @@ class Outcomes:
 def _observed_nodes(taxonomy: Taxonomy, labelled: NodeIds) -> tuple[Bools, Bools]:
     """Return the nodes with a label at or below them, and those with one below, as masks."""
     if not taxonomy.is_tree:
-        above = taxonomy.ancestor_closure[labelled]
+        above = taxonomy.ancestors_of(labelled)
         counts = np.asarray(above.sum(axis=0))
         counts[0] = len(labelled)
         own = np.bincount(labelled, minlength=taxonomy.n_nodes)
@@ -324,7 +324,7 @@ class AnswerMarginals:
 
     @cached_property
     def _table(self) -> DenseMarginals:
-        nodes = self._proba @ self.taxonomy.ancestor_closure[self._answers]
+        nodes = self._proba @ self.taxonomy.ancestors_of(self._answers)
         nodes[:, 0] = 1.0  # the closure leaves the root out
         stops = np.zeros_like(nodes)
         stops[:, self._answers] = self._proba

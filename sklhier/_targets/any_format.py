@@ -37,7 +37,7 @@ def closure_of(form: Format, taxonomy: Taxonomy) -> sparse.csr_array:
     """
     given = labels_of(form, taxonomy)
     if isinstance(given, np.ndarray):
-        return sparse.csr_array(taxonomy.ancestor_closure[given])
+        return taxonomy.ancestors_of(given)
     return closure(given, taxonomy)
 
 

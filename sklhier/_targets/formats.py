@@ -598,7 +598,7 @@ class Indicator(Format):
         if len(nodes) < taxonomy.n_nodes - 1 or taxonomy.n_levels == 1:
             return False
         given = ops.with_columns(self.bits, nodes, taxonomy.n_nodes)
-        return ops.marked(sparse.csr_array(given @ taxonomy.ancestor_closure)).nnz == given.nnz
+        return taxonomy.with_ancestors(given).nnz == given.nnz
 
     def _refuse_order(self, names: str) -> None:
         with self.explained():

@@ -26,7 +26,6 @@ from sklhier._targets.paths import padding_of, saved_dtype, typed_levels
 from sklhier._utils.columns import object_array
 from sklhier._utils.typing import NodeIds, Objects
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._parsing import grouped, is_missing
 
 __all__ = [
@@ -280,7 +279,7 @@ def _read_like(y: Any, taxonomy: Taxonomy, columns: NodeIds | None) -> sparse.cs
 
 def closure(given: sparse.csr_array, taxonomy: Taxonomy) -> sparse.csr_array:
     """Return sets of nodes with all ancestors, the root left out."""
-    return ops.marked(sparse.csr_array(given @ taxonomy.ancestor_closure))
+    return taxonomy.with_ancestors(given)
 
 
 def _table_format(form: Indicator, columns: NodeIds) -> IndicatorFormat | FrameFormat:

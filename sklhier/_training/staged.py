@@ -78,7 +78,7 @@ def _upstream_keys(
             taxonomy.parents_of(key.number) if key.kind == Kind.NODE else np.array([key.number])
         )
         if see == "all":  # sorted ids are in the order of levels, from the top
-            nodes = np.unique(taxonomy.ancestor_closure[nodes].indices)
+            nodes = np.unique(taxonomy.ancestors_of(nodes).indices)
         found = [decides[node] for node in nodes.tolist() if node in decides]
         upstream[key] = list(dict.fromkeys(found))
     return upstream

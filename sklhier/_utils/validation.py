@@ -135,7 +135,9 @@ def checked_weights(sample_weight: SampleWeight, n_samples: int) -> Floats | Non
             f"`sample_weight` must not be negative, got {weights.min():g}. Drop these rows or use 0."
         )
     if not weights.any():
-        raise ValueError("All sample weights are zero: there is nothing to learn from.")
+        raise ValueError(
+            "All sample weights are zero: there is nothing to learn from, or to score."
+        )
     return weights
 
 

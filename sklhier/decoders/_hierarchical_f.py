@@ -110,9 +110,7 @@ class HierarchicalF(Decoder):
         parts = [_best_sets(by_size, taxonomy, self.beta) for by_size in _blocks(marginals)]
         chosen = sparse.vstack(parts, format="csr")
         # Closed but for nodes of equal probability, which rounding may have put out of order.
-        closed = sparse.csr_array(chosen @ taxonomy.ancestor_closure)
-        closed.data[:] = 1.0
-        return closed
+        return taxonomy.with_ancestors(chosen)
 
 
 BySize = dict[
@@ -129,7 +127,7 @@ def _blocks(marginals: Marginals) -> Iterator[BySize]:
     proba = marginals.answer_proba(answers)
     sizes = taxonomy.closure_sizes[answers]
     of_size = {size: np.flatnonzero(sizes == size) for size in np.unique(sizes).tolist()}
-    closures = {size: taxonomy.ancestor_closure[answers[own]] for size, own in of_size.items()}
+    closures = {size: taxonomy.ancestors_of(answers[own]) for size, own in of_size.items()}
     for block in row_blocks(marginals.n_rows, (len(of_size) + 3) * taxonomy.n_nodes):
         yield {size: proba[block, own] @ closures[size] for size, own in of_size.items()}
 

@@ -80,9 +80,4 @@ class SetDecoder(BaseEstimator, ABC):
 
 def closed_above(chosen: Bools, taxonomy: Taxonomy) -> sparse.csr_array:
     """Return the nodes of a boolean table with their ancestors, the root left out."""
-    closed = sparse.csr_array(
-        sparse.csr_array(chosen, dtype=np.float64) @ taxonomy.ancestor_closure
-    )
-    closed.data[:] = 1.0
-    closed.sort_indices()
-    return closed
+    return taxonomy.with_ancestors(sparse.csr_array(chosen.astype(np.float64)))

@@ -3,6 +3,7 @@
 Every function reads every target format, compares nodes and not names, and leaves the root out.
 """
 
+from sklhier.metrics._at_k import precision_at_k_score, recall_at_k_score
 from sklhier.metrics._confusion import hierarchical_confusion_matrix
 from sklhier.metrics._consistency import violation_rate
 from sklhier.metrics._information import icm_score
@@ -53,6 +54,8 @@ __all__ = [
     "make_hierarchical_scorer",
     "mgia_score",
     "mistake_severity",
+    "precision_at_k_score",
+    "recall_at_k_score",
     "tree_distance_loss",
     "violation_rate",
 ]

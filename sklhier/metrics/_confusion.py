@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from sklhier._utils.typing import SampleWeight, Target
@@ -27,6 +28,7 @@ def hierarchical_confusion_matrix(
     sample_weight: SampleWeight = None,
     normalize: str | None = None,
     sparse_output: bool = False,
+    classes: npt.ArrayLike | None = None,
 ) -> Any:
     """Compute the confusion matrix of the nodes of one level.
 
@@ -47,6 +49,9 @@ def hierarchical_confusion_matrix(
         Divide by the sums of rows, of columns, or by that of everything; what has a sum of 0 stays 0.
     sparse_output : bool, default=False
         Return a sparse matrix: for levels of thousands of nodes.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers; it may have
+        one label for each sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -85,7 +90,12 @@ def hierarchical_confusion_matrix(
     """
     check_choice("normalize", normalize, (*_AXES, None))
     true, predicted, weights, resolved = read_nodes(
-        y_true, y_pred, taxonomy, sample_weight, "A confusion matrix of one level"
+        y_true,
+        y_pred,
+        taxonomy,
+        sample_weight,
+        "A confusion matrix of one level",
+        classes=classes,
     )
     depth = read_level(level, resolved.n_levels)
     start, stop = resolved.level_offsets[depth : depth + 2]

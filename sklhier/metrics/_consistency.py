@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from sklhier._targets.any_format import nodes_or_indicator
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.typing import Bools, Floats, SampleWeight, Target
 from sklhier.exceptions import TargetError
-from sklhier.metrics._input import read_table, read_weights, require_taxonomy
+from sklhier.metrics._input import as_collection, read_table, read_weights, require_taxonomy
 from sklhier.metrics._members import parents_inside
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._graph import entry_rows
@@ -24,6 +25,7 @@ def violation_rate(
     taxonomy: TaxonomyLike | None = None,
     tolerance: float = 1e-9,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
 ) -> float:
     """Compute the share of samples that contradict the taxonomy.
 
@@ -43,6 +45,9 @@ def violation_rate(
         By how much a node may be more probable than its parent; 0 or more.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
 
     Returns
     -------
@@ -72,10 +77,11 @@ def violation_rate(
     resolved = require_taxonomy(taxonomy)
     if not tolerance >= 0:
         raise ValueError(f"`tolerance` must be 0 or more, got {tolerance!r}.")
+    y = as_collection(y, "y")
     if _holds_probabilities(y):
-        violated = _in_probabilities(read_table(np.asarray(y), resolved, "y"), resolved, tolerance)
+        violated = _in_probabilities(read_table(y, resolved, "y"), resolved, tolerance)
     else:
-        violated = _in_labels(y, resolved)
+        violated = _in_labels(y, resolved, classes)
     if not len(violated):
         raise TargetError("There is nothing to score: y is empty.")
     return float(np.average(violated, weights=read_weights(sample_weight, len(violated))))
@@ -111,10 +117,10 @@ def _refuse_other_numbers(indicator: sparse.csr_array) -> None:
         )
 
 
-def _in_labels(y: Target, taxonomy: Taxonomy) -> Bools:
+def _in_labels(y: Target, taxonomy: Taxonomy, classes: npt.ArrayLike | None) -> Bools:
     if sparse.issparse(y):
         _refuse_other_numbers(y.tocsr())
-    given = nodes_or_indicator(y, taxonomy)
+    given = nodes_or_indicator(y, taxonomy, classes)
     violated = np.zeros(given.shape[0], dtype=bool)
     if isinstance(given, np.ndarray):
         return violated

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse.csgraph import dijkstra
 
 from sklhier._utils.memory_blocks import bounded_blocks
 from sklhier._utils.typing import NodeIds, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
+from sklhier.taxonomy._closure import Links, few_and_deep
 
 __all__ = ["lowest_common_ancestors", "node_distances"]
 
@@ -21,7 +23,7 @@ def lowest_common_ancestors(first: NodeIds, second: NodeIds, taxonomy: Taxonomy)
     return ops.lowest_common_ancestors(
         first,
         second,
-        taxonomy.parent_ids,
+        taxonomy.lifts,
         taxonomy.preorder_positions,
         taxonomy.subtree_sizes,
     )
@@ -78,9 +80,10 @@ def _ancestors_with_steps(nodes: Rows, taxonomy: Taxonomy) -> tuple[Offsets, Row
     ancestors, steps : ndarray of int, shape (n_links,)
         Ascending ancestors of each node, and the least number of edges to each.
     """
-    starts, parents = ops.csr_of_pairs(
-        taxonomy.edge_children, taxonomy.edge_parents, taxonomy.n_nodes
-    )
+    links = taxonomy.links
+    if few_and_deep(len(nodes), links):
+        return _searched_with_steps(nodes, links)
+    starts, parents, _ = links
     n_nodes = np.int64(taxonomy.n_nodes)
     wave = np.arange(len(nodes)) * n_nodes + nodes
     reached, steps = wave, np.zeros(len(nodes), dtype=np.intp)
@@ -95,3 +98,16 @@ def _ancestors_with_steps(nodes: Rows, taxonomy: Taxonomy) -> tuple[Offsets, Row
         reached, steps = everything[order], np.concatenate([steps, step])[order]
     owners, ancestors = np.divmod(reached, n_nodes)
     return ops.offsets_of(np.bincount(owners, minlength=len(nodes))), ancestors, steps
+
+
+def _searched_with_steps(nodes: Rows, links: Links) -> tuple[Offsets, Rows, Rows]:
+    """Return what :func:`_ancestors_with_steps` does, by a search upwards from each node alone."""
+    graph = links.graph()
+    nothing = np.zeros(0, dtype=np.intp)
+    ancestors, steps = [nothing], [nothing]
+    for node in nodes.tolist():
+        distances = dijkstra(graph, indices=node, unweighted=True)
+        ancestors.append(np.flatnonzero(np.isfinite(distances)))
+        steps.append(distances[ancestors[-1]].astype(np.intp))
+    offsets = ops.offsets_of(list(map(len, ancestors[1:])))
+    return offsets, np.concatenate(ancestors), np.concatenate(steps)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
+import numpy.typing as npt
 
 from sklhier._utils.typing import Floats, NodeWeight, SampleWeight, Target
-from sklhier.metrics._input import read_closures
+from sklhier.metrics._input import Compared, read_closures
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._node_weights import read_node_values
 from sklhier.taxonomy._taxonomy import TaxonomyLike
@@ -25,6 +25,8 @@ def icm_score(
     information: NodeWeight = None,
     normalize: bool = False,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> float:
     r"""Compute the information contrast model (ICM).
 
@@ -61,6 +63,13 @@ def icm_score(
         itself.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
+    missing : {"error", "ignore"}, default="error"
+        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
+        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
+        of no 1, is not known either.
 
     Returns
     -------
@@ -101,10 +110,17 @@ def icm_score(
             "`alpha1` + `alpha2` must be above `beta` for a normalised score, so that the "
             f"truth itself is best, got {alpha1!r}, {alpha2!r} and {beta!r}."
         )
-    true, predicted, weights, resolved = read_closures(
-        y_true, y_pred, taxonomy, sample_weight, "The information contrast model"
+    read = read_closures(
+        y_true,
+        y_pred,
+        taxonomy,
+        sample_weight,
+        "The information contrast model",
+        classes=classes,
+        missing=missing,
     )
-    gains = _gains(_information(information, true, weights, resolved), resolved)
+    true, predicted, weights, resolved = read[:4]
+    gains = _gains(_information(information, read), resolved)
     of_true, of_predicted, of_both = (
         float(np.average(table @ gains, weights=weights))
         for table in (true, predicted, true.multiply(predicted))
@@ -116,9 +132,7 @@ def icm_score(
     return float(np.clip((score / best + 1) / 2, 0, 1)) if best > 0 else float("nan")
 
 
-def _information(
-    given: NodeWeight, true: sparse.csr_array, weights: Floats, taxonomy: Taxonomy
-) -> Floats:
+def _information(given: NodeWeight, read: Compared) -> Floats:
     """Return the information of every node by id, that of the root 0."""
     if isinstance(given, str):
         if given != "leaves":
@@ -126,16 +140,20 @@ def _information(
                 "`information` must be None, 'leaves', a mapping or a number for each node, "
                 f"got {given!r}."
             )
-        return taxonomy.information
+        return read.taxonomy.information
     if given is None:
-        return _of_frequencies(true, weights)
-    information = np.zeros(taxonomy.n_nodes)
-    information[1:] = read_node_values(given, taxonomy, "information", levels=False)
+        return _of_frequencies(read)
+    information = np.zeros(read.taxonomy.n_nodes)
+    information[1:] = read_node_values(given, read.taxonomy, "information", levels=False)
     return information
 
 
-def _of_frequencies(true: sparse.csr_array, weights: Floats) -> Floats:
-    shares = (weights @ true) / weights.sum()
+def _of_frequencies(read: Compared) -> Floats:
+    totals = np.full(read.taxonomy.n_nodes, read.weights.sum())
+    if read.unknown is not None:
+        totals -= read.weights @ read.unknown
+    counts = read.weights @ read.true
+    shares = np.divide(counts, totals, out=np.zeros(len(counts)), where=counts > 0)
     occurs = shares > 0
     information = np.zeros(len(shares))
     # Weights may sum to a little more than their total, by rounding.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from sklhier._utils.typing import Floats, SampleWeight, Target
+from sklhier._utils.typing import Floats, NodeIds, SampleWeight, Target
 from sklhier.metrics._distances import lowest_common_ancestors
 from sklhier.metrics._input import read_level, read_nodes
+from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
-__all__ = ["level_accuracy", "level_accuracy_scores", "tree_distance_loss"]
+__all__ = ["accuracy_of_levels", "level_accuracy", "level_accuracy_scores", "tree_distance_loss"]
 
 
 def level_accuracy_scores(
@@ -18,6 +20,7 @@ def level_accuracy_scores(
     *,
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
 ) -> Floats:
     """Compute the accuracy at each level.
 
@@ -33,6 +36,9 @@ def level_accuracy_scores(
         The tree of the labels. May be left out where both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers; it may have
+        one label for each sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -55,13 +61,20 @@ def level_accuracy_scores(
     array([1. , 0.5])
     """
     true, predicted, weights, resolved = read_nodes(
-        y_true, y_pred, taxonomy, sample_weight, "Accuracy at each level"
+        y_true, y_pred, taxonomy, sample_weight, "Accuracy at each level", classes=classes
     )
-    true_paths, predicted_paths = resolved.path_ids(true), resolved.path_ids(predicted)
+    return accuracy_of_levels(true, predicted, weights, resolved)[0]
+
+
+def accuracy_of_levels(
+    true: NodeIds, predicted: NodeIds, weights: Floats, taxonomy: Taxonomy
+) -> tuple[Floats, Floats]:
+    """Return the accuracy at each level of a tree, and the weight of the samples that reach it."""
+    true_paths, predicted_paths = taxonomy.path_ids(true), taxonomy.path_ids(predicted)
     reached = true_paths >= 0
     totals = weights @ reached
     right = weights @ (reached & (true_paths == predicted_paths))
-    return np.divide(right, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+    return np.divide(right, totals, out=np.full(len(totals), np.nan), where=totals > 0), totals
 
 
 def level_accuracy(
@@ -71,9 +84,12 @@ def level_accuracy(
     level: int = 1,
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
 ) -> float:
     """Return one of :func:`level_accuracy_scores`; `level` counts from 1, -1 is the deepest."""
-    scores = level_accuracy_scores(y_true, y_pred, taxonomy=taxonomy, sample_weight=sample_weight)
+    scores = level_accuracy_scores(
+        y_true, y_pred, taxonomy=taxonomy, sample_weight=sample_weight, classes=classes
+    )
     return float(scores[read_level(level, len(scores)) - 1])
 
 
@@ -83,6 +99,7 @@ def tree_distance_loss(
     *,
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
 ) -> float:
     """Compute the mean number of edges between the true and the predicted node.
 
@@ -96,6 +113,9 @@ def tree_distance_loss(
         The tree of the labels. May be left out where both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers; it may have
+        one label for each sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -123,7 +143,7 @@ def tree_distance_loss(
     2.0
     """
     true, predicted, weights, resolved = read_nodes(
-        y_true, y_pred, taxonomy, sample_weight, "The distance between nodes"
+        y_true, y_pred, taxonomy, sample_weight, "The distance between nodes", classes=classes
     )
     met = lowest_common_ancestors(true, predicted, resolved)
     depths = resolved.depths

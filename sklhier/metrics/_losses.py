@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from sklhier._utils.typing import Bools, NodeWeight, SampleWeight, Target
@@ -22,6 +23,8 @@ def h_loss(
     taxonomy: TaxonomyLike | None = None,
     node_weight: NodeWeight = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> float:
     r"""Compute the H-loss: only the first mistake on the way down counts.
 
@@ -42,6 +45,13 @@ def h_loss(
         a loss is at most 1 where every sample has one label.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
+    missing : {"error", "ignore"}, default="error"
+        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
+        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
+        of no 1, is not known either.
 
     Returns
     -------
@@ -69,7 +79,9 @@ def h_loss(
     Two nodes are wrong for the first sample (``owl`` and ``wren``), one for the second, and two for
     the third: ``bird`` and ``fish``, but not the nodes below them.
     """
-    true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
+    true, predicted, weights, resolved, *_ = read_closures(
+        y_true, y_pred, taxonomy, sample_weight, classes=classes, missing=missing
+    )
     of_node = read_node_weight(node_weight, resolved)
     wrong = sparse.csr_array(abs(true - predicted))
     wrong.eliminate_zeros()
@@ -90,6 +102,8 @@ def hmc_loss(
     beta: float = 1.0,
     node_weight: NodeWeight = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> float:
     r"""Compute the HMC-loss: a price for each missed and each wrongly predicted node.
 
@@ -117,6 +131,13 @@ def hmc_loss(
         :func:`hierarchical_precision_recall_fscore_support`.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
+    missing : {"error", "ignore"}, default="error"
+        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
+        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
+        of no 1, is not known either.
 
     Returns
     -------
@@ -148,7 +169,9 @@ def hmc_loss(
     for name, price in (("alpha", alpha), ("beta", beta)):
         if not (np.isfinite(price) and price >= 0):
             raise ValueError(f"`{name}` must be a finite number of 0 or more, got {price!r}.")
-    true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
+    true, predicted, weights, resolved, *_ = read_closures(
+        y_true, y_pred, taxonomy, sample_weight, classes=classes, missing=missing
+    )
     of_node = read_node_weight(node_weight, resolved)
     common = true.multiply(predicted) @ of_node
     missed, added = true @ of_node - common, predicted @ of_node - common

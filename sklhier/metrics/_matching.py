@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
@@ -33,6 +34,8 @@ def mgia_score(
     taxonomy: TaxonomyLike | None = None,
     max_distance: float = 5,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> float:
     r"""Compute the multi-label graph induced accuracy.
 
@@ -61,6 +64,13 @@ def mgia_score(
         :math:`D`, positive: the distance from which on labels count as unrelated.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
+    missing : {"error", "ignore"}, default="error"
+        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
+        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
+        of no 1, is not known either.
 
     Returns
     -------
@@ -94,7 +104,9 @@ def mgia_score(
     """
     if not (np.isfinite(max_distance) and max_distance > 0):
         raise ValueError(f"`max_distance` must be a positive number, got {max_distance!r}.")
-    true, predicted, weights, resolved = read_labels(y_true, y_pred, taxonomy, sample_weight)
+    true, predicted, weights, resolved = read_labels(
+        y_true, y_pred, taxonomy, sample_weight, classes=classes, missing=missing
+    )
     if isinstance(true, np.ndarray) and isinstance(predicted, np.ndarray):
         scores = _of_single_labels(true, predicted, resolved, max_distance)
     else:

@@ -7,13 +7,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.validation import check_consistent_length
 
 from sklhier._targets.any_format import nodes_or_root
 from sklhier._utils.typing import Floats, NodeIds, SampleWeight, Target
 from sklhier.exceptions import TargetError
 from sklhier.metrics._distances import lowest_common_ancestors
-from sklhier.metrics._input import read_nodes, read_weights, require_taxonomy
+from sklhier.metrics._input import (
+    as_collection,
+    nodes_of,
+    read_nodes,
+    read_weights,
+    require_same_length,
+    require_taxonomy,
+)
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
@@ -23,15 +29,20 @@ __all__ = [
     "lca_precision_score",
     "lca_recall_score",
     "mistake_severity",
+    "ranked_nodes",
 ]
 
 
 def _lca_scores(
-    y_true: Target, y_pred: Target, taxonomy: TaxonomyLike | None, sample_weight: SampleWeight
+    y_true: Target,
+    y_pred: Target,
+    taxonomy: TaxonomyLike | None,
+    sample_weight: SampleWeight,
+    classes: npt.ArrayLike | None,
 ) -> tuple[Floats, Floats, Floats]:
     """Return precision and recall of each sample, and the weights of the samples."""
     true, predicted, weights, resolved = read_nodes(
-        y_true, y_pred, taxonomy, sample_weight, "The lowest common ancestor"
+        y_true, y_pred, taxonomy, sample_weight, "The lowest common ancestor", classes=classes
     )
     depths = resolved.depths
     met = depths[lowest_common_ancestors(true, predicted, resolved)]
@@ -44,6 +55,7 @@ def lca_f1_score(
     *,
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
 ) -> float:
     r"""Compute F1 of the paths below the lowest common ancestor of truth and prediction.
 
@@ -68,6 +80,9 @@ def lca_f1_score(
         The tree of the labels. May be left out where both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers; it may have
+        one label for each sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -96,7 +111,7 @@ def lca_f1_score(
     >>> lca_f1_score(["owl"], ["bird"], taxonomy=taxonomy)
     0.666...
     """
-    precision, recall, weights = _lca_scores(y_true, y_pred, taxonomy, sample_weight)
+    precision, recall, weights = _lca_scores(y_true, y_pred, taxonomy, sample_weight, classes)
     return float(np.average(2 * precision * recall / (precision + recall), weights=weights))
 
 
@@ -106,6 +121,7 @@ def lca_precision_score(
     *,
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
 ) -> float:
     """Compute precision of the paths below the lowest common ancestor.
 
@@ -113,7 +129,7 @@ def lca_precision_score(
 
     Parameters
     ----------
-    y_true, y_pred, taxonomy, sample_weight
+    y_true, y_pred, taxonomy, sample_weight, classes
         See :func:`lca_f1_score`.
 
     Returns
@@ -129,7 +145,7 @@ def lca_precision_score(
     >>> lca_precision_score(["owl", "owl"], ["bird", "wren"], taxonomy=taxonomy)
     0.75
     """
-    precision, _, weights = _lca_scores(y_true, y_pred, taxonomy, sample_weight)
+    precision, _, weights = _lca_scores(y_true, y_pred, taxonomy, sample_weight, classes)
     return float(np.average(precision, weights=weights))
 
 
@@ -139,6 +155,7 @@ def lca_recall_score(
     *,
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
 ) -> float:
     """Compute recall of the paths below the lowest common ancestor.
 
@@ -146,7 +163,7 @@ def lca_recall_score(
 
     Parameters
     ----------
-    y_true, y_pred, taxonomy, sample_weight
+    y_true, y_pred, taxonomy, sample_weight, classes
         See :func:`lca_f1_score`.
 
     Returns
@@ -162,7 +179,7 @@ def lca_recall_score(
     >>> lca_recall_score(["owl", "bird"], ["bird", "wren"], taxonomy=taxonomy)
     0.75
     """
-    _, recall, weights = _lca_scores(y_true, y_pred, taxonomy, sample_weight)
+    _, recall, weights = _lca_scores(y_true, y_pred, taxonomy, sample_weight, classes)
     return float(np.average(recall, weights=weights))
 
 
@@ -172,6 +189,7 @@ def mistake_severity(
     *,
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
 ) -> float:
     """Compute the mean height at which the paths of wrong predictions and truth meet.
 
@@ -188,6 +206,9 @@ def mistake_severity(
         The tree of the labels. May be left out where both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers; it may have
+        one label for each sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -215,7 +236,7 @@ def mistake_severity(
     1.5
     """
     true, predicted, weights, resolved = read_nodes(
-        y_true, y_pred, taxonomy, sample_weight, "The severity of mistakes"
+        y_true, y_pred, taxonomy, sample_weight, "The severity of mistakes", classes=classes
     )
     wrong = weights * (true != predicted)
     if not wrong.any():
@@ -231,6 +252,7 @@ def hierarchical_distance_at_k(
     k: int | None = None,
     taxonomy: TaxonomyLike | None = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
 ) -> float:
     """Compute the mean distance of the `k` most probable labels from the truth.
 
@@ -251,6 +273,9 @@ def hierarchical_distance_at_k(
         The tree of the labels.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers; it may have
+        one label for each sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -284,11 +309,10 @@ def hierarchical_distance_at_k(
     """
     resolved = require_taxonomy(taxonomy)
     resolved.require_tree("The distance to the most probable labels")
-    true = nodes_or_root(y_true, resolved)
-    top = _ranked_nodes(y_top, resolved)
-    check_consistent_length(true, top)
-    if not len(true):
-        raise TargetError("There is nothing to score: y_true and y_top are empty.")
+    y_true, y_top = as_collection(y_true, "y_true"), as_collection(y_top, "y_top")
+    true = nodes_of(y_true, resolved, classes)
+    top = ranked_nodes(y_top, resolved)
+    require_same_length("y_true", len(true), "y_top", len(top))
     weights = read_weights(sample_weight, len(true))
     n_top = top.shape[1]
     if k is not None and not 1 <= k <= n_top:
@@ -303,8 +327,8 @@ def hierarchical_distance_at_k(
     return float(np.average(distances.reshape(top.shape).mean(axis=1), weights=weights))
 
 
-def _ranked_nodes(
-    y_top: npt.ArrayLike | Iterable[Sequence[Hashable]], taxonomy: Taxonomy
+def ranked_nodes(
+    y_top: npt.ArrayLike | Iterable[Sequence[Hashable]], taxonomy: Taxonomy, name: str = "y_top"
 ) -> NodeIds:
     """Return the nodes of rows of labels, all rows of one length."""
     table: Any = np.asarray(y_top).tolist() if hasattr(y_top, "shape") else y_top
@@ -313,7 +337,7 @@ def _ranked_nodes(
     widths = {0} if any(alone) else set(map(len, rows))
     if len(widths) > 1 or 0 in widths:
         raise TargetError(
-            "`y_top` must hold the same number of labels for each sample, most probable first, got "
+            f"`{name}` must hold the same number of labels for each sample, most probable first, got "
             + ("single labels" if any(alone) else f"rows of {sorted(widths)} labels")
             + ". Pad short rows with None, the root."
         )

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.typing import Floats, NodeWeight, Rows, SampleWeight, Target
 from sklhier._utils.validation import check_choice
-from sklhier.metrics._input import read_node_proba, read_scores
+from sklhier.metrics._input import Scored, read_node_proba, read_scores
 from sklhier.metrics._members import are_members
 from sklhier.taxonomy._node_weights import read_node_weight
 from sklhier.taxonomy._taxonomy import TaxonomyLike
@@ -33,6 +33,8 @@ def hierarchical_average_precision_score(
     taxonomy: TaxonomyLike | None = None,
     average: str | None = "micro",
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> Any:
     r"""Compute the area under the precision-recall curve of the nodes.
 
@@ -55,6 +57,13 @@ def hierarchical_average_precision_score(
         value for each node.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
+    missing : {"error", "ignore"}, default="error"
+        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
+        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
+        of no 1, is not known either.
 
     Returns
     -------
@@ -90,12 +99,15 @@ def hierarchical_average_precision_score(
     array([ 1.,  1.,  1., nan,  1.])
     """
     check_choice("average", average, _AVERAGES)
-    true, scores, weights, _ = read_scores(y_true, y_score, taxonomy, sample_weight, "y_score")
+    read = read_scores(
+        y_true, y_score, taxonomy, sample_weight, "y_score", classes=classes, missing=missing
+    )
+    true, scores, weights = read[:3]
     if average == "micro":
-        of_pair = np.repeat(weights, scores.shape[1])
+        of_pair = _of_cells(read, slice(None), slice(None)).reshape(-1, 1)
         marks = true.toarray().reshape(-1, 1)
         return float(_average_precisions(marks, scores.reshape(-1, 1), of_pair)[0])
-    values = _of_nodes(true, scores, weights)
+    values = _of_nodes(read)
     if average is None:
         return values
     frequencies = weights @ true
@@ -106,21 +118,33 @@ def hierarchical_average_precision_score(
     return float(np.average(values[occurs], weights=of_node))
 
 
-def _of_nodes(true: sparse.csr_array, scores: Floats, weights: Floats) -> Floats:
-    n_samples, n_nodes = scores.shape
-    by_node = sparse.csc_array(true)
+def _of_nodes(read: Scored) -> Floats:
+    n_samples, n_nodes = read.scores.shape
+    by_node = sparse.csc_array(read.true)
     values = np.empty(n_nodes)
     for nodes in row_blocks(n_nodes, n_samples):
-        values[nodes] = _average_precisions(by_node[:, nodes].toarray(), scores[:, nodes], weights)
+        values[nodes] = _average_precisions(
+            by_node[:, nodes].toarray(), read.scores[:, nodes], _of_cells(read, slice(None), nodes)
+        )
     return values
+
+
+def _of_cells(read: Scored, rows: slice, nodes: slice) -> Floats:
+    """Return the weight of each pair of sample and node, 0 where the truth is not known."""
+    weights = read.weights[rows, None]
+    if read.unknown is None:
+        return np.broadcast_to(weights, read.scores[rows, nodes].shape)
+    cells: Floats = weights * (1 - read.unknown[rows][:, nodes].toarray())
+    return cells
 
 
 def _average_precisions(true: Floats, scores: Floats, weights: Floats) -> Floats:
     """Return the average precision of each column; NaN where nothing is true."""
     order = np.argsort(-scores, axis=0, kind="stable")
     ranked = np.take_along_axis(scores, order, axis=0)
-    hits = np.take_along_axis(true, order, axis=0) * weights[order]
-    found, passed = np.cumsum(hits, axis=0), np.cumsum(weights[order], axis=0)
+    of_cell = np.take_along_axis(weights, order, axis=0)
+    hits = np.take_along_axis(true, order, axis=0) * of_cell
+    found, passed = np.cumsum(hits, axis=0), np.cumsum(of_cell, axis=0)
     precision = np.divide(found, passed, out=np.zeros_like(found), where=passed > 0)
     # Equal scores pass a threshold together: they have the precision at the last of them.
     last = np.ones(scores.shape, dtype=bool)
@@ -139,6 +163,8 @@ def hierarchical_brier_loss(
     taxonomy: TaxonomyLike | None = None,
     node_weight: NodeWeight = None,
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> float:
     r"""Compute the Brier loss of the probabilities of all nodes.
 
@@ -166,6 +192,13 @@ def hierarchical_brier_loss(
         :func:`hierarchical_precision_recall_fscore_support`.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
+    missing : {"error", "ignore"}, default="error"
+        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
+        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
+        of no 1, is not known either.
 
     Returns
     -------
@@ -195,11 +228,16 @@ def hierarchical_brier_loss(
     >>> hierarchical_brier_loss(["owl"], node_proba, taxonomy=taxonomy, node_weight=[1, 0])
     0.5
     """
-    true, proba, weights, resolved = read_node_proba(y_true, node_proba, taxonomy, sample_weight)
+    true, proba, weights, resolved, unknown = read_node_proba(
+        y_true, node_proba, taxonomy, sample_weight, classes=classes, missing=missing
+    )
     of_node = read_node_weight(node_weight, resolved)[1:]
     losses = np.empty(len(proba))
     for rows in row_blocks(*proba.shape):
-        losses[rows] = (proba[rows] - true[rows].toarray()) ** 2 @ of_node
+        squares = (proba[rows] - true[rows].toarray()) ** 2
+        if unknown is not None:
+            squares *= 1 - unknown[rows].toarray()
+        losses[rows] = squares @ of_node
     return float(np.average(losses, weights=weights))
 
 
@@ -211,6 +249,8 @@ def hierarchical_calibration_error(
     n_bins: int = 15,
     binning: str = "uniform",
     sample_weight: SampleWeight = None,
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> Floats:
     r"""Compute the expected calibration error at each level.
 
@@ -241,11 +281,19 @@ def hierarchical_calibration_error(
         Bins of equal width in [0, 1], or of about equal weight. A bin includes its upper edge.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
+    missing : {"error", "ignore"}, default="error"
+        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
+        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
+        of no 1, is not known either.
 
     Returns
     -------
     errors : ndarray of float64, shape (n_levels,)
-        In [0, 1], that of the first level first.
+        In [0, 1], that of the first level first; NaN for a level without an answer of which the truth
+        is known.
 
     Raises
     ------
@@ -273,7 +321,9 @@ def hierarchical_calibration_error(
     if not (isinstance(n_bins, int | np.integer) and n_bins >= 1):
         raise ValueError(f"`n_bins` must be an integer of 1 or more, got {n_bins!r}.")
     check_choice("binning", binning, _BINNINGS)
-    true, proba, weights, resolved = read_node_proba(y_true, node_proba, taxonomy, sample_weight)
+    true, proba, weights, resolved, unknown = read_node_proba(
+        y_true, node_proba, taxonomy, sample_weight, classes=classes, missing=missing
+    )
     offsets = resolved.level_offsets[1:] - 1
     errors = np.empty(resolved.n_levels)
     for level in range(resolved.n_levels):
@@ -281,9 +331,13 @@ def hierarchical_calibration_error(
         answers = np.argmax(of_level, axis=1)
         confidence = np.take_along_axis(of_level, answers[:, None], axis=1)[:, 0]
         right = are_members(true, offsets[level] + answers)
-        bins = _bins(confidence, n_bins, binning, weights)
-        gaps = np.bincount(bins, weights=weights * (right - confidence))
-        errors[level] = np.abs(gaps).sum() / weights.sum()
+        counted = weights
+        if unknown is not None:
+            counted = weights * ~are_members(unknown, offsets[level] + answers)
+        bins = _bins(confidence, n_bins, binning, counted)
+        gaps = np.bincount(bins, weights=counted * (right - confidence))
+        total = counted.sum()
+        errors[level] = np.abs(gaps).sum() / total if total > 0 else np.nan
     return errors
 
 

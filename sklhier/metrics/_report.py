@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from sklhier._targets.any_format import holds_label_sets, nodes_or_root
 from sklhier._utils.typing import Bools, Floats, NodeIds, SampleWeight, Target
 from sklhier._utils.validation import check_choice
+from sklhier.metrics._distances import node_distances
 from sklhier.metrics._input import read_closures
-from sklhier.metrics._levels import level_accuracy_scores, tree_distance_loss
-from sklhier.metrics._scores import hierarchical_precision_recall_fscore_support
+from sklhier.metrics._levels import accuracy_of_levels
+from sklhier.metrics._scores import check_options, scores_of
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["hierarchical_classification_report"]
 
 _MEASURES = ("precision", "recall", "f1", "support")
+_MOST_INDENTED = 40  # levels; the names of deeper nodes stand below each other
 
 
 def hierarchical_classification_report(
@@ -30,6 +32,9 @@ def hierarchical_classification_report(
     digits: int = 3,
     output: str = "text",
     zero_division: float = 0.0,
+    deeper: str = "count",
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> Any:
     """Report accuracy by level, averages, and precision, recall and F1 of every node.
 
@@ -49,6 +54,16 @@ def hierarchical_classification_report(
         A string; nested dictionaries; or a :class:`pandas.DataFrame` of the nodes and averages.
     zero_division : float, default=0.0
         Value of undefined scores; NaN leaves them out of averages.
+    deeper : {"count", "ok"}, default="count"
+        Predicted nodes below a most specific true node that is an inner one are wrong as any others,
+        or left out: the label is right as far as it goes, and what is below it is not known.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
+    missing : {"error", "ignore"}, default="error"
+        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
+        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
+        of no 1, is not known either.
 
     Returns
     -------
@@ -89,23 +104,27 @@ def hierarchical_classification_report(
     <BLANKLINE>
     mean distance between true and predicted node: 0.500 edges
     """
+    check_options(average="micro", zero_division=zero_division)
     check_choice("output", output, ("text", "dict", "frame"))
-    true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
-    single = resolved.is_tree and not any(holds_label_sets(y, resolved) for y in (y_true, y_pred))
+    read = read_closures(
+        y_true,
+        y_pred,
+        taxonomy,
+        sample_weight,
+        classes=classes,
+        missing=missing,
+        deeper=deeper,
+    )
+    true, predicted, weights, resolved, _, forms = read
     occurs = np.asarray((weights @ true + weights @ predicted) > 0)
-    common: dict[str, Any] = {
-        "taxonomy": resolved,
-        "sample_weight": weights,
-        "zero_division": zero_division,
-    }
     tables = {
-        average: hierarchical_precision_recall_fscore_support(
-            true[:, 1:],
-            predicted[:, 1:],
+        average: scores_of(
+            read,
             average=average,
             # Nodes that occur nowhere are not listed, and would pull the macro average to 0.
             node_weight=occurs[1:].astype(float) if average == "macro" else None,
-            **common,
+            zero_division=zero_division,
+            warn_for=(),
         )
         for average in ("micro", "samples", "macro", None)
     }
@@ -118,15 +137,11 @@ def hierarchical_classification_report(
     rows = np.column_stack(tables[None])[listed - 1]
     levels: list[dict[str, float]] = []
     distance = None
-    if single:
-        common.pop("zero_division")
-        scores = level_accuracy_scores(y_true, y_pred, **common)
-        reached = weights @ (resolved.path_ids(nodes_or_root(y_true, resolved)) >= 0)
-        levels = [
-            {"level": level, "accuracy": float(score), "support": float(support)}
-            for level, (score, support) in enumerate(zip(scores, reached, strict=True), start=1)
-        ]
-        distance = tree_distance_loss(y_true, y_pred, **common)
+    if resolved.is_tree and not any(form.several for form in forms):
+        nodes_true, nodes_pred = (form.nodes(resolved) for form in forms)
+        levels = _levels(nodes_true, nodes_pred, weights, resolved)
+        distances = node_distances(nodes_true, nodes_pred, resolved)
+        distance = float(np.average(distances, weights=weights))
     if output == "frame":
         return _as_frame(resolved, listed, rows, averages)
     if output == "dict":
@@ -136,6 +151,17 @@ def hierarchical_classification_report(
         }
         return {"levels": levels, "averages": averages, "tree_distance": distance, "nodes": nodes}
     return _as_text(resolved, listed, rows, averages, levels, distance, digits)
+
+
+def _levels(
+    true: NodeIds, predicted: NodeIds, weights: Floats, taxonomy: Taxonomy
+) -> list[dict[str, float]]:
+    """Return accuracy and support of each level."""
+    scores, reached = accuracy_of_levels(true, predicted, weights, taxonomy)
+    return [
+        {"level": level, "accuracy": float(score), "support": float(support)}
+        for level, (score, support) in enumerate(zip(scores, reached, strict=True), start=1)
+    ]
 
 
 def _listed(taxonomy: Taxonomy, occurs: Bools, max_depth: int | None) -> NodeIds:
@@ -171,7 +197,8 @@ def _as_text(
     digits: int,
 ) -> str:
     names = [
-        "  " * (int(taxonomy.depths[node]) - 1) + str(taxonomy.step_names[node]) for node in listed
+        "  " * min(int(taxonomy.depths[node]) - 1, _MOST_INDENTED) + str(taxonomy.step_names[node])
+        for node in listed
     ]
     width = max(len("samples average"), *map(len, names), 0) if names else len("samples average")
 

@@ -16,8 +16,9 @@ from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.pipelines import call_classifier, classifier_within, holds_classifier
 from sklhier._utils.typing import Classifier, Features, Floats, SampleWeight, Target
 from sklhier.exceptions import TargetError
+from sklhier.metrics._at_k import precision_at_k_score, recall_at_k_score
 from sklhier.metrics._information import icm_score
-from sklhier.metrics._input import read_level
+from sklhier.metrics._input import as_collection, read_level
 from sklhier.metrics._levels import level_accuracy, tree_distance_loss
 from sklhier.metrics._losses import h_loss, hmc_loss
 from sklhier.metrics._matching import mgia_score
@@ -77,6 +78,8 @@ _BY_NAME = {
     "mistake_severity": _Measure(mistake_severity, False),
     "distance_at_k": _Measure(hierarchical_distance_at_k, False, "predict_top_k"),
     "h_loss": _Measure(h_loss, False),
+    "precision_at_k": _Measure(precision_at_k_score, True, "predict_node_proba"),
+    "recall_at_k": _Measure(recall_at_k_score, True, "predict_node_proba"),
     "hmc_loss": _Measure(hmc_loss, False),
     "icm": _Measure(icm_score, True),
     "average_precision": _Measure(
@@ -86,12 +89,15 @@ _BY_NAME = {
     "calibration_error": _Measure(_calibration_error, False, "predict_node_proba"),
 }
 
+_OF_FIRST_LABELS = (hierarchical_distance_at_k, precision_at_k_score, recall_at_k_score)
+
 
 def make_hierarchical_scorer(
     metric: str | Callable[..., float] = "f1",
     *,
     taxonomy: TaxonomyLike | None = None,
     greater_is_better: bool = True,
+    classes: npt.ArrayLike | None = None,
     **kwargs: Any,
 ) -> Callable[..., float]:
     """Make a scorer that knows the taxonomy, for ``scoring=`` anywhere in scikit-learn.
@@ -105,8 +111,8 @@ def make_hierarchical_scorer(
         ``"mistake_severity"``, ``"h_loss"``, ``"hmc_loss"``.
 
         Of node probabilities, from an estimator with ``predict_node_proba``:
-        ``"average_precision"``, and negated ``"brier"`` and ``"calibration_error"`` (the mean over
-        the levels, or that of one ``level=``).
+        ``"average_precision"``, ``"precision_at_k"`` and ``"recall_at_k"`` (with ``k=``), and negated
+        ``"brier"`` and ``"calibration_error"`` (the mean over the levels, or that of one ``level=``).
 
         Of the most probable labels, from an estimator with ``predict_top_k``: ``"distance_at_k"``
         (with ``k=``), negated.
@@ -119,8 +125,12 @@ def make_hierarchical_scorer(
         be new to the estimator.
     greater_is_better : bool, default=True
         Whether larger values of a callable `metric` are better; ignored for metrics by name.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. A fitted
+        multi-label classifier knows those of its training table.
     **kwargs : dict
-        Handed on to the metric, such as ``average="samples"``.
+        Handed on to the metric, such as ``average="samples"``, ``deeper="ok"`` or
+        ``missing="ignore"``.
 
     Returns
     -------
@@ -130,7 +140,8 @@ def make_hierarchical_scorer(
     Raises
     ------
     ValueError
-        For another name, and for ``"distance_at_k"`` without `k`.
+        For another name, and for ``"distance_at_k"``, ``"precision_at_k"`` and ``"recall_at_k"``
+        without `k`.
 
     Examples
     --------
@@ -142,8 +153,10 @@ def make_hierarchical_scorer(
     ... }
     """
     measure = _measure(metric, greater_is_better)
-    if measure.method == "predict_top_k" and kwargs.get("k") is None:
-        raise ValueError("`k` must be given for 'distance_at_k': the number of labels to look at.")
+    if measure.metric in _OF_FIRST_LABELS and kwargs.get("k") is None:
+        raise ValueError(f"`k` must be given for {metric!r}: the number of labels to look at.")
+    if classes is not None:
+        kwargs["classes"] = classes
     resolved = resolve_taxonomy(taxonomy)
     if measure.method == "predict" and resolved is not None:
         # scikit-learn's own scorer predicts once for all the scorers of a search.
@@ -191,27 +204,36 @@ class _HierarchicalScorer(BaseEstimator):
         self, estimator: Classifier, X: Features, y: Target, sample_weight: SampleWeight = None
     ) -> float:
         """Return the score of an estimator's answers."""
-        y, answers, taxonomy = self._compared(estimator, X, y)
-        value = self.metric(
-            y, answers, taxonomy=taxonomy, sample_weight=sample_weight, **self.kwargs
-        )
+        y, answers, taxonomy, kwargs = self._compared(estimator, X, y)
+        value = self.metric(y, answers, taxonomy=taxonomy, sample_weight=sample_weight, **kwargs)
         return float(value) if self.greater_is_better else -float(value)
 
     def _compared(
         self, estimator: Classifier, X: Features, y: Target
-    ) -> tuple[Any, Any, Taxonomy | None]:
-        """Return truth, answers and the taxonomy of both."""
-        taxonomy = self.taxonomy
+    ) -> tuple[Any, Any, Taxonomy | None, dict[str, Any]]:
+        """Return truth, answers, the taxonomy of both, and what else the metric gets."""
+        taxonomy, kwargs = self.taxonomy, self.kwargs
+        y = as_collection(y, "y")
         inner: Any = classifier_within(estimator) if holds_classifier(estimator) else None
         if hasattr(inner, "closed_sets") and taxonomy in (None, inner.taxonomy_):
             # Only the classifier knows the labels of the columns of an indicator.
             answers = self._answers(estimator, X, inner.taxonomy_)
             if self.method == "predict":
                 answers = inner.closed_sets(answers)
-            return inner.closed_sets(y), answers, inner.taxonomy_
+            if "classes" not in kwargs and kwargs.get("missing") != "ignore":
+                return inner.closed_sets(y), answers, inner.taxonomy_, kwargs
+            # Columns that the user names, or cells that only the metric reads: the answers are sets
+            # of names then, since `classes` speaks of the columns of both.
+            if self.method == "predict":
+                answers = list(
+                    map(set, inner.taxonomy_.inverse_binarize(answers, most_specific=False))
+                )
+            if getattr(y, "shape", ())[1:] == inner.classes_.shape:
+                kwargs = {"classes": inner.classes_, **kwargs}
+            return y, answers, inner.taxonomy_, kwargs
         if taxonomy is None and not self._is_spelled_out(estimator, y):
             taxonomy = with_paths(classifier_within(estimator).taxonomy_, y)
-        return y, self._answers(estimator, X, taxonomy), taxonomy
+        return y, self._answers(estimator, X, taxonomy), taxonomy, kwargs
 
     def _is_spelled_out(self, estimator: Classifier, y: Target) -> bool:
         """Whether the taxonomy follows from the predicted and true paths alone."""

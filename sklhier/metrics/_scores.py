@@ -6,21 +6,24 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.exceptions import UndefinedMetricWarning
 
 from sklhier._utils.typing import Bools, Floats, NodeWeight, SampleWeight, Target
 from sklhier._utils.validation import check_choice
 from sklhier._utils.warning import warn_caller
-from sklhier.metrics._input import read_closures
+from sklhier.metrics._input import Compared, read_closures
 from sklhier.taxonomy._node_weights import read_node_weight
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = [
+    "check_options",
     "hierarchical_f1_score",
     "hierarchical_fbeta_score",
     "hierarchical_precision_recall_fscore_support",
     "hierarchical_precision_score",
     "hierarchical_recall_score",
+    "scores_of",
 ]
 
 _AVERAGES = ("micro", "samples", "macro", None)
@@ -36,6 +39,9 @@ def hierarchical_precision_recall_fscore_support(
     sample_weight: SampleWeight = None,
     node_weight: NodeWeight = None,
     zero_division: float | str = "warn",
+    deeper: str = "count",
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> tuple[Any, Any, Any, Any]:
     r"""Compute precision, recall and F of the labels with all their ancestors.
 
@@ -77,6 +83,16 @@ def hierarchical_precision_recall_fscore_support(
         weight of the parent divided by the number of its children, where the root has 1; trees only.
     zero_division : {"warn", 0.0, 1.0, numpy.nan}, default="warn"
         Value where a denominator is 0; ``"warn"`` is 0 with a warning; NaN is left out of means.
+    deeper : {"count", "ok"}, default="count"
+        Predicted nodes below a most specific true node that is an inner one are wrong as any others,
+        or left out: the label is right as far as it goes, and what is below it is not known.
+    classes : array-like, default=None
+        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
+        name their labels themselves.
+    missing : {"error", "ignore"}, default="error"
+        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
+        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
+        of no 1, is not known either.
 
     Returns
     -------
@@ -126,6 +142,9 @@ def hierarchical_precision_recall_fscore_support(
         sample_weight=sample_weight,
         node_weight=node_weight,
         zero_division=zero_division,
+        deeper=deeper,
+        classes=classes,
+        missing=missing,
     )
 
 
@@ -134,24 +153,52 @@ def _scores(
     y_pred: Target,
     *,
     taxonomy: TaxonomyLike | None,
-    average: str | None,
     sample_weight: SampleWeight,
-    node_weight: NodeWeight,
-    zero_division: float | str,
-    beta: float = 1.0,
-    warn_for: Collection[str] = ("Precision", "Recall", "F-score"),
+    deeper: str,
+    classes: npt.ArrayLike | None,
+    missing: str,
+    **options: Any,
 ) -> tuple[Any, Any, Any, Any]:
-    """Compute what :func:`hierarchical_precision_recall_fscore_support` returns.
+    """Compute what :func:`hierarchical_precision_recall_fscore_support` returns."""
+    check_options(**options)
+    read = read_closures(
+        y_true,
+        y_pred,
+        taxonomy,
+        sample_weight,
+        classes=classes,
+        missing=missing,
+        deeper=deeper,
+    )
+    return scores_of(read, **options)
 
-    Warn about undefined values of the measures in `warn_for` only.
-    """
+
+def check_options(
+    *, average: str | None, zero_division: float | str, beta: float = 1.0, **_: Any
+) -> None:
+    """Raise a ValueError for an option out of its range."""
     check_choice("average", average, _AVERAGES)
     if not beta > 0:
         raise ValueError(f"`beta` must be positive, got {beta!r}.")
     if isinstance(zero_division, str) and zero_division != "warn":
         raise ValueError(f"`zero_division` must be 'warn' or a number, got {zero_division!r}.")
-    true, predicted, weights, resolved = read_closures(y_true, y_pred, taxonomy, sample_weight)
-    of_node = read_node_weight(node_weight, resolved)
+
+
+def scores_of(
+    read: Compared,
+    *,
+    average: str | None,
+    node_weight: NodeWeight,
+    zero_division: float | str,
+    beta: float = 1.0,
+    warn_for: Collection[str] = ("Precision", "Recall", "F-score"),
+) -> tuple[Any, Any, Any, Any]:
+    """Compute what :func:`hierarchical_precision_recall_fscore_support` returns, of closures.
+
+    Warn about undefined values of the measures in `warn_for` only.
+    """
+    true, predicted, weights = read.true, read.predicted, read.weights
+    of_node = read_node_weight(node_weight, read.taxonomy)
     both = true.multiply(predicted)
     if average in ("macro", None):
         common, n_true, n_pred = (weights @ table for table in (both, true, predicted))
@@ -214,12 +261,17 @@ def hierarchical_fbeta_score(
     sample_weight: SampleWeight = None,
     node_weight: NodeWeight = None,
     zero_division: float | str = "warn",
+    deeper: str = "count",
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> Any:
     """Compute hierarchical F-beta, as :func:`hierarchical_precision_recall_fscore_support`.
 
     Parameters
     ----------
-    y_true, y_pred, taxonomy, average, sample_weight, node_weight, zero_division
+    y_true, y_pred, taxonomy, average, sample_weight, node_weight
+        See :func:`hierarchical_precision_recall_fscore_support`.
+    zero_division, deeper, classes, missing
         See :func:`hierarchical_precision_recall_fscore_support`.
     beta : float
         Weight of recall, positive.
@@ -246,6 +298,9 @@ def hierarchical_fbeta_score(
         sample_weight=sample_weight,
         node_weight=node_weight,
         zero_division=zero_division,
+        deeper=deeper,
+        classes=classes,
+        missing=missing,
         warn_for=["F-score"],
     )[2]
 
@@ -259,12 +314,17 @@ def hierarchical_f1_score(
     sample_weight: SampleWeight = None,
     node_weight: NodeWeight = None,
     zero_division: float | str = "warn",
+    deeper: str = "count",
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> Any:
     """Compute hierarchical F1, as :func:`hierarchical_precision_recall_fscore_support`.
 
     Parameters
     ----------
-    y_true, y_pred, taxonomy, average, sample_weight, node_weight, zero_division
+    y_true, y_pred, taxonomy, average, sample_weight, node_weight
+        See :func:`hierarchical_precision_recall_fscore_support`.
+    zero_division, deeper, classes, missing
         See :func:`hierarchical_precision_recall_fscore_support`.
 
     Returns
@@ -288,6 +348,9 @@ def hierarchical_f1_score(
         sample_weight=sample_weight,
         node_weight=node_weight,
         zero_division=zero_division,
+        deeper=deeper,
+        classes=classes,
+        missing=missing,
         warn_for=["F-score"],
     )[2]
 
@@ -301,12 +364,17 @@ def hierarchical_precision_score(
     sample_weight: SampleWeight = None,
     node_weight: NodeWeight = None,
     zero_division: float | str = "warn",
+    deeper: str = "count",
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> Any:
     """Compute hierarchical precision, as :func:`hierarchical_precision_recall_fscore_support`.
 
     Parameters
     ----------
-    y_true, y_pred, taxonomy, average, sample_weight, node_weight, zero_division
+    y_true, y_pred, taxonomy, average, sample_weight, node_weight
+        See :func:`hierarchical_precision_recall_fscore_support`.
+    zero_division, deeper, classes, missing
         See :func:`hierarchical_precision_recall_fscore_support`.
 
     Returns
@@ -330,6 +398,9 @@ def hierarchical_precision_score(
         sample_weight=sample_weight,
         node_weight=node_weight,
         zero_division=zero_division,
+        deeper=deeper,
+        classes=classes,
+        missing=missing,
         warn_for=["Precision"],
     )[0]
 
@@ -343,12 +414,17 @@ def hierarchical_recall_score(
     sample_weight: SampleWeight = None,
     node_weight: NodeWeight = None,
     zero_division: float | str = "warn",
+    deeper: str = "count",
+    classes: npt.ArrayLike | None = None,
+    missing: str = "error",
 ) -> Any:
     """Compute hierarchical recall, as :func:`hierarchical_precision_recall_fscore_support`.
 
     Parameters
     ----------
-    y_true, y_pred, taxonomy, average, sample_weight, node_weight, zero_division
+    y_true, y_pred, taxonomy, average, sample_weight, node_weight
+        See :func:`hierarchical_precision_recall_fscore_support`.
+    zero_division, deeper, classes, missing
         See :func:`hierarchical_precision_recall_fscore_support`.
 
     Returns
@@ -372,5 +448,8 @@ def hierarchical_recall_score(
         sample_weight=sample_weight,
         node_weight=node_weight,
         zero_division=zero_division,
+        deeper=deeper,
+        classes=classes,
+        missing=missing,
         warn_for=["Recall"],
     )[1]

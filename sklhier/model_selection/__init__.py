@@ -1,6 +1,10 @@
 """Splitting, tuning and comparing where classes form a taxonomy."""
 
-from sklhier._folds.stratified import HierarchicalStratifiedKFold, coarsen
+from sklhier._folds.stratified import (
+    HierarchicalStratifiedGroupKFold,
+    HierarchicalStratifiedKFold,
+    coarsen,
+)
 from sklhier._utils.pickling import published
 from sklhier.model_selection._compare import Comparison, compare, compare_with_flat
 from sklhier.model_selection._leakage import LeakageReport, leakage_report
@@ -10,6 +14,7 @@ from sklhier.model_selection._tune import DecoderSearch, tune_decoder
 __all__ = [
     "Comparison",
     "DecoderSearch",
+    "HierarchicalStratifiedGroupKFold",
     "HierarchicalStratifiedKFold",
     "LeakageReport",
     "check_rare_classes",

@@ -11,7 +11,12 @@ from sklearn.model_selection import StratifiedGroupKFold, check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
-from sklhier._folds.stratified import HierarchicalStratifiedKFold, coarsened_nodes
+from sklhier._folds.folds import require_groups
+from sklhier._folds.stratified import (
+    HierarchicalStratifiedGroupKFold,
+    HierarchicalStratifiedKFold,
+    coarsened_nodes,
+)
 from sklhier._targets.paths import LabelFormat, read_targets
 from sklhier._utils.pipelines import Route
 from sklhier._utils.typing import (
@@ -72,7 +77,11 @@ class LabelledData:
         them is split.
         """
         if cv is not None and not isinstance(cv, Integral):
-            target = self.y if isinstance(cv, HierarchicalStratifiedKFold) else self.labels
+            require_groups(cv, groups, "this function as `groups=`")
+            reads_paths = isinstance(
+                cv, HierarchicalStratifiedKFold | HierarchicalStratifiedGroupKFold
+            )
+            target = self.y if reads_paths else self.labels
             return list(check_cv(cv).split(self.X, target, groups))
         n_splits = 5 if cv is None else int(cv)
         if groups is None:

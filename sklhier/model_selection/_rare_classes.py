@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from numbers import Integral
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_scalar
 
+from sklhier._targets.formats import detect
+from sklhier._targets.label_sets import read_label_sets
 from sklhier._targets.paths import read_targets, resolve_taxonomy
-from sklhier._utils.typing import (
-    Target,
-)
+from sklhier._utils.typing import Integers, NodeIds, Target
 from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import RareClassWarning
+from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["check_rare_classes", "rare_class_warning"]
 
 
 def check_rare_classes(
-    y: Target, taxonomy: TaxonomyLike | None = None, *, min_count: int = 5
+    y: Target,
+    taxonomy: TaxonomyLike | None = None,
+    *,
+    min_count: int = 5,
+    classes: npt.ArrayLike | None = None,
 ) -> dict[Hashable, int]:
     """Warn if some labels have only a few rows, and return them.
 
     Parameters
     ----------
-    y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-        Labels.
+    y : array-like
+        Labels in any format, also several for each row; then the rows of a label are those at or
+        below it.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. If given, the warning also names its leaves without any row.
+        The tree or DAG of the labels. If given, the warning also names its leaves without any row.
     min_count : int, default=5
         A label with fewer rows is rare.
+    classes : array-like, default=None
+        The labels behind integer codes in `y`, or those that the columns of an indicator stand for,
+        as in the classifiers.
 
     Returns
     -------
@@ -61,24 +71,39 @@ def check_rare_classes(
     >>> print(caught[0].message)
     2 of 3 labels have fewer than 5 rows: 'eel' (1), 'wren' (2). Merge them ...
     """
-    rare, warning = rare_class_warning(y, taxonomy, min_count)
+    rare, warning = rare_class_warning(y, taxonomy, min_count, classes)
     if warning is not None:
         warn_caller(warning)
     return rare
 
 
 def rare_class_warning(
-    y: Target, taxonomy: TaxonomyLike | None, min_count: int
+    y: Target,
+    taxonomy: TaxonomyLike | None,
+    min_count: int,
+    classes: npt.ArrayLike | None = None,
 ) -> tuple[dict[Hashable, int], RareClassWarning | None]:
     """Return the result of :func:`check_rare_classes`, and its warning or None."""
     check_scalar(min_count, "min_count", Integral, min_val=1)
-    nodes, tree, form = read_targets(y, resolve_taxonomy(taxonomy))
-    counts = np.bincount(nodes, minlength=tree.n_nodes)
-    of_class = counts[form.class_ids]
+    counts, class_ids, tree = _counts(y, resolve_taxonomy(taxonomy), classes)
+    of_class = counts[class_ids]
     order = np.argsort(of_class, kind="stable")[: np.count_nonzero(of_class < min_count)]
-    rare = {tree.nodes[form.class_ids[i]]: int(of_class[i]) for i in order.tolist()}
+    rare = {tree.nodes[class_ids[i]]: int(of_class[i]) for i in order.tolist()}
     if not rare:
         return rare, None
-    occupied = counts.astype(bool) @ tree.ancestor_closure
-    empty = tree.node_names[tree.leaf_ids[occupied[tree.leaf_ids] == 0]]
+    # A leaf has nothing below it: its own rows are all that it has.
+    empty = tree.node_names[tree.leaf_ids[counts[tree.leaf_ids] == 0]]
     return rare, RareClassWarning.of(rare, len(of_class), min_count, empty.tolist())
+
+
+def _counts(
+    y: Target, taxonomy: Taxonomy | None, classes: npt.ArrayLike | None
+) -> tuple[Integers, NodeIds, Taxonomy]:
+    """Return the number of rows of every node, the nodes that labels name, and the taxonomy."""
+    y = list(y) if isinstance(y, Iterator) else y
+    if not detect(y, taxonomy, "any", classes).several:
+        nodes, tree, form = read_targets(y, taxonomy, classes)
+        return np.bincount(nodes, minlength=tree.n_nodes), form.class_ids, tree
+    closed, known, of_sets = read_label_sets(y, taxonomy, classes)
+    counts = np.bincount(closed.indices, minlength=known.n_nodes)
+    return counts, of_sets.class_ids[counts[of_sets.class_ids] > 0], known

@@ -14,7 +14,6 @@ from scipy import sparse
 from sklhier._utils.typing import Bools, Floats, Integers, NodeIds, Offsets, Rows
 
 __all__ = [
-    "ancestor_closure",
     "breadth_first",
     "cell_keys",
     "concatenated_ranges",
@@ -203,42 +202,21 @@ def preorder(parents: NodeIds) -> tuple[NodeIds, NodeIds]:
     return np.array(position, dtype=np.int32), np.array(size, dtype=np.int32)
 
 
-def ancestor_closure(parents: NodeIds, children: NodeIds, n_nodes: int) -> sparse.csr_array:
-    """Return the matrix whose row ``v`` marks ``v`` and its ancestors, the root (0) left out.
-
-    Paths are doubled in length until nothing new is reached: log2(depth) products.
-    """
-    inner = parents != 0
-    nodes = np.arange(1, n_nodes, dtype=np.int32)
-    rows = np.concatenate([nodes, children[inner]])
-    columns = np.concatenate([nodes, parents[inner]])
-    reach = sparse.csr_array(
-        (np.ones(len(rows), dtype=bool), (rows, columns)), shape=(n_nodes, n_nodes)
-    )
-    while True:
-        # A boolean product marks, and cannot overflow where many paths lead to one ancestor.
-        longer = sparse.csr_array(reach @ reach)
-        if longer.nnz == reach.nnz:
-            break
-        reach = longer
-    closure = reach.astype(np.float64)
-    closure.sort_indices()
-    return closure
-
-
 def lowest_common_ancestors(
-    first: NodeIds, second: NodeIds, parents: NodeIds, position: NodeIds, size: NodeIds
+    first: NodeIds, second: NodeIds, lifts: Sequence[NodeIds], position: NodeIds, size: NodeIds
 ) -> NodeIds:
     """Return the lowest common ancestor of each pair of nodes of a tree.
 
-    The first of each pair climbs until the second lies below it; pairs that are done
-    are not touched again.
+    The first of each pair climbs as long as the second is not below it, by steps that are half as
+    large each time; the parent of where it ends is the answer. ``lifts[i]`` leads ``2 ** i`` steps
+    up, and from the root to the root.
     """
-    met = first.copy()
-    climbing = np.arange(len(met))
-    while climbing.size:
-        above = met[climbing]
-        offset = position[second[climbing]] - position[above]
-        climbing = climbing[(offset < 0) | (offset >= size[above])]
-        met[climbing] = parents[met[climbing]]
-    return met
+
+    def below(nodes: NodeIds) -> Bools:
+        offset = position[second] - position[nodes]
+        return (offset >= 0) & (offset < size[nodes])
+
+    met = first
+    for up in reversed(lifts):
+        met = np.where(below(up[met]), met, up[met])
+    return np.where(below(first), first, lifts[0][met])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise, repeat
 from typing import Any, Self, TypeAlias, final
@@ -25,6 +25,7 @@ from sklhier._utils.typing import (
 )
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.taxonomy import _graph as ops
+from sklhier.taxonomy._closure import Links, ancestor_table, lifts_of
 from sklhier.taxonomy._compile import ROOT, compiled
 from sklhier.taxonomy._construction import checked_names
 from sklhier.taxonomy._constructors import Constructors
@@ -33,6 +34,9 @@ from sklhier.taxonomy._parsing import grouped, label_array, members_by_row, read
 from sklhier.taxonomy._text import draw_html, draw_tree
 
 __all__ = ["ROOT", "Taxonomy", "TaxonomyLike"]
+
+
+_SMALL = 2**11  # so many nodes have a closure that may be kept, whatever their edges
 
 
 @final
@@ -260,14 +264,89 @@ class Taxonomy(Constructors):
         leaves = np.flatnonzero(np.diff(self.child_offsets) == 0)
         return leaves.astype(np.int32)
 
+    @property
+    def links(self) -> Links:
+        """The edges upwards: parents in groups by child, and depths."""
+        return Links(*self._parent_groups, self._depths)
+
+    @frozen_property
+    def lifts(self) -> tuple[NodeIds, ...]:
+        """Ancestors of every node of a tree 1, 2, 4, ... steps above (ndarrays of int32).
+
+        The root is its own ancestor there.
+        """
+        self.require_tree("The ancestor of a node so many steps above")
+        return lifts_of(self.links)
+
     @frozen_property
     def ancestor_closure(self) -> sparse.csr_array:
         """Sparse float64 matrix, (n_nodes, n_nodes): row ``v`` marks ``v`` and its ancestors.
 
         The root is left out: row 0 and column 0 are empty. A product with it closes target
-        sets upwards, and sums class probabilities into marginals of nodes.
+        sets upwards, and sums class probabilities into marginals of nodes. For some nodes alone
+        :meth:`ancestors_of` is enough.
         """
-        return ops.ancestor_closure(self._edges[0], self._edges[1], self.n_nodes)
+        return self._ancestor_table(np.arange(self.n_nodes, dtype=np.int32))
+
+    def _ancestor_table(self, nodes: NodeIds) -> sparse.csr_array:
+        return ancestor_table(nodes, self.links, self.lifts if self.is_tree else None)
+
+    def _knows_closure(self) -> bool:
+        """Whether the whole closure is there, or so small that it may be kept."""
+        return self.n_nodes <= _SMALL or "ancestor_closure" in self.__dict__
+
+    def ancestors_of(self, nodes: NodeIds) -> sparse.csr_array:
+        """Return the rows of :attr:`ancestor_closure` for some nodes, without all the others.
+
+        Parameters
+        ----------
+        nodes : ndarray of int, shape (n,)
+            Ids of nodes, in any order, also several times.
+
+        Returns
+        -------
+        table : csr_array of float64, shape (n, n_nodes)
+            0/1, sorted, the root left out.
+
+        Raises
+        ------
+        TaxonomyError
+            If the table does not fit in memory.
+        """
+        if self._knows_closure():
+            return sparse.csr_array(self.ancestor_closure[nodes])
+        distinct, rows = np.unique(nodes, return_inverse=True)
+        return sparse.csr_array(self._ancestor_table(distinct.astype(np.int32))[rows])
+
+    def with_ancestors(self, members: sparse.csr_array) -> sparse.csr_array:
+        """Return sets of nodes with all ancestors, the root left out.
+
+        Parameters
+        ----------
+        members : csr_array, shape (n_sets, n_nodes)
+            Anything but 0 marks a member.
+
+        Returns
+        -------
+        closed : csr_array of float64, shape (n_sets, n_nodes)
+            0/1, sorted, without explicit zeros.
+        """
+        if self._knows_closure():
+            return ops.marked(sparse.csr_array(members @ self.ancestor_closure))
+        # A node with a child in its set adds nothing; sets may be closed already, and are large then.
+        given = ops.marked(members.copy())
+        given.data = ops.most_specific(given, *self._edges).astype(np.float64)
+        given = ops.marked(given)
+        distinct, columns = np.unique(given.indices, return_inverse=True)
+        shape = (given.shape[0], len(distinct))
+        given = sparse.csr_array((given.data, columns, given.indptr), shape=shape)
+        above = self._ancestor_table(distinct.astype(np.int32))
+        return ops.marked(sparse.csr_array(given @ above))
+
+    def _row_blocks(self, nodes: NodeIds) -> Iterator[sparse.csr_array]:
+        """Yield the rows of the closure for some nodes, so many at a time."""
+        for start in range(0, len(nodes), _SMALL):
+            yield self.ancestors_of(nodes[start : start + _SMALL])
 
     @frozen_property
     def closure_sizes(self) -> NodeIds:
@@ -277,15 +356,19 @@ class Taxonomy(Constructors):
         """
         if self.is_tree:
             return self._depths
-        return np.diff(self.ancestor_closure.indptr).astype(np.int32)
+        everything = np.arange(self.n_nodes, dtype=np.int32)
+        sizes = [np.diff(rows.indptr) for rows in self._row_blocks(everything)]
+        return np.concatenate(sizes).astype(np.int32)
 
     @frozen_property
     def n_leaves_below(self) -> NodeIds:
         """Number of leaves at and below every node (ndarray of int32, shape (n_nodes,))."""
         if not self.is_tree:
-            counts = self.ancestor_closure[self.leaf_ids].sum(axis=0)
+            counts = np.zeros(self.n_nodes, dtype=np.int32)
+            for rows in self._row_blocks(self.leaf_ids):
+                counts += np.bincount(rows.indices, minlength=self.n_nodes).astype(np.int32)
             counts[0] = len(self.leaf_ids)
-            return counts.astype(np.int32)
+            return counts
         # In preorder the leaves below a node are a range, so a running count gives their number.
         position, size = self._preorder
         before = np.zeros(self.n_nodes + 1, dtype=np.int32)
@@ -305,12 +388,11 @@ class Taxonomy(Constructors):
     @frozen_property
     def heights(self) -> NodeIds:
         """Largest distance from every node down to a leaf (ndarray of int32, shape (n_nodes,))."""
-        heights = np.zeros(self.n_nodes, dtype=np.int32)
-        above, below = self._edges
-        bounds = np.searchsorted(above, self.level_offsets).tolist()
-        for start, stop in reversed(list(pairwise(bounds))):  # children come first
-            np.maximum.at(heights, above[start:stop], heights[below[start:stop]] + 1)
-        return heights
+        heights = [0] * self.n_nodes
+        # A plain loop: a pass by levels would take a step on arrays for each level of a long chain.
+        for parent, child in zip(*(edges[::-1].tolist() for edges in self._edges), strict=True):
+            heights[parent] = max(heights[parent], heights[child] + 1)  # children come first
+        return np.array(heights, dtype=np.int32)
 
     def children_of(self, node: int) -> NodeIds:
         """Return the ids of the children of the node with id `node`."""
@@ -611,16 +693,12 @@ class Taxonomy(Constructors):
         paths : ndarray of int32, shape (n, n_levels)
             Column ``k`` holds the ancestor of depth ``k + 1``.
         """
-        paths = np.full((len(nodes), self.n_levels), -1, dtype=np.int32)
-        rows = np.flatnonzero(nodes > 0)
-        # All rows climb at once, one level in each step: as many steps as the tree has levels.
-        climbing = nodes[rows]
-        while rows.size:
-            paths[rows, self._depths[climbing] - 1] = climbing
-            climbing = self.parent_ids[climbing]
-            inside = climbing > 0
-            rows, climbing = rows[inside], climbing[inside]
-        return paths
+        self.require_tree("A path")
+        distinct, rows = np.unique(np.maximum(nodes, 0), return_inverse=True)
+        above = self.ancestors_of(distinct)
+        paths = np.full((len(distinct), self.n_levels), -1, dtype=np.int32)
+        paths[ops.entry_rows(above), self._depths[above.indices] - 1] = above.indices
+        return paths[rows]
 
     def levels_of(self, nodes: NodeIds) -> Objects:
         """Return the steps of each node's path, as :meth:`to_levels`, from ids."""
@@ -748,7 +826,7 @@ class Taxonomy(Constructors):
         """
         members = self.members_of(label_sets)
         if closed:
-            members = ops.marked(sparse.csr_array(members @ self.ancestor_closure))
+            members = self.with_ancestors(members)
         Y = members[:, 1:].astype(np.int64)
         return Y if sparse_output else Y.toarray()
 
@@ -793,7 +871,7 @@ class Taxonomy(Constructors):
         columns = np.arange(1, self.n_nodes, dtype=np.int32)
         members = ops.with_columns(bits, columns, self.n_nodes)
         if most_specific:
-            members = self.most_specific_of(sparse.csr_array(members @ self.ancestor_closure))
+            members = self.most_specific_of(self.with_ancestors(members))
         return grouped(self.node_names[members.indices].tolist(), members.indptr)
 
     # -- display --------------------------------------------------------------------------
