@@ -138,7 +138,7 @@ def test_shuffled_groups_of_equal_claims():
         (["owl"] * 4, [0, 0, 0, 0], {}, "n_splits=2 greater than the number of groups: 1"),
         (["owl"] * 4, [0, 1, 2], {}, "inconsistent numbers of samples"),
         (["owl"] * 4, [0, 1, 2, 3], {"n_splits": 1}, "n_splits == 1, must be >= 2"),
-        (None, [0, 1], {}, "stratifies by labels: pass them as `y`, got None"),
+        (None, [0, 1], {}, "GroupKFold requires y to be passed"),
         (["auk"] * 4, [0, 1, 2, 3], {}, "not in the taxonomy"),
     ],
 )
@@ -150,7 +150,7 @@ def test_errors_of_whole_groups(y, groups, options, message):
 
 def test_labels_of_the_stratified_splitter():
     splitter = HierarchicalStratifiedKFold(2, taxonomy=BIRDS)
-    with pytest.raises(TargetError, match="pass them as `y`, got None"):
+    with pytest.raises(TargetError, match="KFold requires y to be passed"):
         splitter.split(np.zeros(4))
     y = ["owl", "eel", "owl", "eel"]
     wanted = [test.tolist() for _, test in splitter.split(y, y)]

@@ -30,8 +30,8 @@ from sklhier._utils.typing import (
     Rows,
     Target,
 )
+from sklhier._utils.validation import required_target
 from sklhier._utils.warning import warn_caller
-from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._parsing import label_array
 from sklhier.taxonomy._taxonomy import TaxonomyLike
@@ -176,10 +176,7 @@ def _last_nodes(up: NodeIds) -> NodeIds:
 
 def _required(y: Any, splitter: object) -> Any:
     """Return labels that can be read more than once; refuse None."""
-    if y is None:
-        raise TargetError(
-            f"{type(splitter).__name__} stratifies by labels: pass them as `y`, got None."
-        )
+    y = required_target(splitter, y)
     return list(y) if isinstance(y, Iterator) else y
 
 
