@@ -11,10 +11,10 @@ from typing import Any, Self
 import numpy as np
 
 from sklhier._cli.console import CommandError, UsageError, listed
-from sklhier._cli.tables import BadRows, Row, positions
+from sklhier._cli.tables import BadRows, Row, Source, open_table, positions
 from sklhier._cli.walks import Walker
 
-__all__ = ["Columns", "LabelReader", "Samples", "features", "labelled", "number_of"]
+__all__ = ["Columns", "LabelReader", "Samples", "features", "number_of", "read_samples"]
 
 # A cell of a numeric column that means: not known.
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
@@ -75,7 +75,7 @@ class Columns:
     def relabelled(self, levels: Sequence[str] | None, label: str | None, sep: str | None) -> Self:
         """Return the columns with labels that another file has in other columns.
 
-        In one column they are paths, unless the labels of training were names of nodes, or are unknown.
+        In one column they are paths, unless those of training were names of nodes, or are unknown.
         """
         if label is None:
             return self if not levels else replace(self, levels=tuple(levels), label=None)
@@ -249,8 +249,24 @@ def labelled(
     if len(kept) < len(known):
         lines = {row.line for row in kept}
         labels = [found for row, found in zip(known, labels, strict=True) if row.line in lines]
-    if not kept and not bad:
-        raise CommandError(f"{bad.name} has no row with a label.")
-    if reader.columns.has_text_alone and kept and not any(re.search(r"\w\w", text) for text in X):
-        raise CommandError(f"{listed(reader.columns.text)} of {bad.name} holds no words.")
     return Samples(kept, X, labels), n_without
+
+
+def read_samples(source: Source, reader: LabelReader, *, skip: bool) -> tuple[Samples, int]:
+    """Return the samples of a table that have labels, and the number of rows that have none.
+
+    Raises
+    ------
+    CommandError
+        For bad rows, unless they are to be skipped, and where nothing is left to learn from.
+    """
+    bad = BadRows(source.name)
+    with open_table(source, bad) as table:
+        samples, n_without = labelled(reader, table.header, table.rows, bad)
+    bad.settle(skip=skip)
+    if not samples.rows:
+        raise CommandError(f"{source.name} has no row with a label that can be used.")
+    columns = reader.columns
+    if columns.has_text_alone and not any(re.search(r"\w\w", text) for text in samples.X):
+        raise CommandError(f"{listed(columns.text)} of {source.name} holds no words.")
+    return samples, n_without

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from sklhier import Taxonomy, metrics
-from sklhier._cli.columns import LabelReader, labelled
+from sklhier._cli.columns import LabelReader, read_samples
 from sklhier._cli.console import (
-    CommandError,
     UsageError,
     counted,
     escapes_needed,
@@ -25,7 +24,6 @@ from sklhier._cli.files import check_output, replacing
 from sklhier._cli.labels import with_taxonomy
 from sklhier._cli.models import classifier_of, gives_sets, load
 from sklhier._cli.predict import columns_in, source_of
-from sklhier._cli.tables import BadRows, open_table
 from sklhier._cli.training import measures
 from sklhier._cli.walks import Walker
 
@@ -61,14 +59,8 @@ def _labelled(options: Namespace, model: Any) -> tuple[Any, Any]:
         raise UsageError("report needs labels: --levels TOP NEXT ... or --label COLUMN.")
     taxonomy = classifier_of(model).taxonomy_
     source = source_of(options, options.file)
-    bad = BadRows(source.name)
-    with open_table(source, bad) as table:
-        samples, n_without = labelled(
-            LabelReader(columns, Walker(taxonomy)), table.header, table.rows, bad
-        )
-    bad.settle(skip=options.skip_bad_rows)
-    if not samples:
-        raise CommandError(f"{source.name} has no row that can be used.")
+    reader = LabelReader(columns, Walker(taxonomy))
+    samples, n_without = read_samples(source, reader, skip=options.skip_bad_rows)
     if n_without:
         note(f"left out, without a {listed(columns.labels[:1])}: {counted(n_without, 'row')}.")
     return with_taxonomy(columns, samples.labels, taxonomy, source.name).y, samples.X

@@ -10,7 +10,7 @@ import numpy as np
 
 from sklhier import Taxonomy
 from sklhier._cli.answers import answer
-from sklhier._cli.columns import Columns, LabelReader, Samples, labelled
+from sklhier._cli.columns import Columns, LabelReader, Samples, read_samples
 from sklhier._cli.console import CommandError, UsageError, counted, did_you_mean, listed, say
 from sklhier._cli.files import STREAM, check_output
 from sklhier._cli.labels import with_taxonomy
@@ -137,12 +137,7 @@ def _header_hint(options: Namespace) -> str:
 
 def _read(options: Namespace, path: str, reader: LabelReader) -> Samples:
     source = source_of(options, path)
-    bad = BadRows(source.name)
-    with open_table(source, bad) as table:
-        samples, n_without = labelled(reader, table.header, table.rows, bad)
-    bad.settle(skip=options.skip_bad_rows)
-    if not samples:
-        raise CommandError(f"{source.name} has no row that can be used.")
+    samples, n_without = read_samples(source, reader, skip=options.skip_bad_rows)
     if n_without:
         total = len(samples) + n_without
         what = listed(reader.columns.labels[:1])
