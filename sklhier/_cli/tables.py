@@ -170,9 +170,12 @@ def open_table(source: Source, bad: BadRows) -> Iterator[Table]:
         yield _frame_table(source)
         return
     with open_bytes(source.path) as raw:
-        if _starts_with(raw, b"PK\x03\x04"):
+        if _start(raw, 4) == b"PK\x03\x04":
             raise CommandError(f"{source.name} is a zip archive: unpack it first.")
         encoding = _encoding(source, raw)
+        if b"\0" in _start(raw, 64) and not encoding.startswith(("utf-16", "utf-32")):
+            likely = "utf-16-be" if _start(raw, 1) == b"\0" else "utf-16-le"
+            raise CommandError(f"{source.name} looks like UTF-16: add --encoding {likely}.")
         stream = io.TextIOWrapper(raw, encoding=encoding, newline="")
         try:
             yield _text_table(source, stream, bad)
@@ -184,15 +187,16 @@ def open_table(source: Source, bad: BadRows) -> Iterator[Table]:
             stream.detach()
 
 
-def _starts_with(raw: BinaryIO, start: bytes) -> bool:
-    peek: Callable[[int], bytes] = getattr(raw, "peek", lambda _: b"")
-    return peek(len(start)).startswith(start)
+def _start(raw: BinaryIO, size: int) -> bytes:
+    """Return the first bytes without reading them."""
+    peek: Callable[[int], bytes] = raw.peek  # type: ignore[attr-defined]
+    return peek(size)[:size]
 
 
 def _encoding(source: Source, raw: BinaryIO) -> str:
     """Return the encoding of a file."""
     if source.encoding is None:
-        found = (name for bom, name in _BOMS.items() if _starts_with(raw, bom))
+        found = (name for bom, name in _BOMS.items() if _start(raw, len(bom)) == bom)
         return next(found, "utf-8")
     try:
         "".encode(source.encoding)
@@ -207,9 +211,6 @@ def _encoding(source: Source, raw: BinaryIO) -> str:
 
 def _text_table(source: Source, stream: io.TextIOWrapper, bad: BadRows) -> Table:
     first = stream.readline()
-    if "\0" in first:
-        start = "utf-16-be" if first.startswith("\0") else "utf-16-le"
-        raise CommandError(f"{source.name} looks like UTF-16: add --encoding {start}.")
     unquoted = re.sub(r'"[^"]*"', "", first) if source.quotes else first
     delimiter = source.delimiter or max(",\t;|", key=unquoted.count)
     csv.field_size_limit(2**31 - 1)
