@@ -5,7 +5,9 @@ import json
 import os
 import pickle
 import re
+import shlex
 from argparse import Namespace
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -744,3 +746,29 @@ def test_the_main_job_reports_beside_the_flat_baseline(capsys):
     assert by_name["hierarchical F1"][0] > 0.85
     assert np.diff([by_name[f"accuracy at level {k}"][0] for k in (1, 2, 3)]).max() < 0
     assert "solve a sparse linear system" in out
+
+
+# -- the pages that show it ---------------------------------------------------------------
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "docs/getting_started.rst", "docs/user_guide/command.rst", "docs/api.rst"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_on_the_pages_can_be_read(page):
+    text = (ROOT / page).read_text("utf-8").replace("\\\n", " ")
+    commands = re.findall(r"python -m sklhier\b([^`\n|]*)", text)
+    assert commands
+    for command in commands:
+        if "[" not in command and "--help" not in command:
+            options.parsed(shlex.split(command.partition(">")[0]))
+
+
+def test_every_option_is_on_its_page():
+    page = (ROOT / "docs/user_guide/command.rst").read_text("utf-8")
+    for part in options._PARTS.values():
+        for action in part()._actions:
+            for name in action.option_strings[-1:]:
+                assert f"``{name}``" in page or name in ("--help", "--version", "--test-size"), (
+                    name
+                )

@@ -80,6 +80,23 @@ class TestPipesAndSignals:
         assert process.returncode == 0
 
     @pytest.mark.slow
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is always full")
+    def test_a_full_disk(self, folder):
+        model = ("--model", str(folder / "m.joblib"), "--allow-pickle")
+        for arguments in (
+            ["taxonomy", str(folder / "m.joblib"), "--allow-pickle"],
+            ["predict", str(folder / "t.csv"), *model],
+        ):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run(
+                    [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, check=False
+                )
+            assert done.returncode == 1
+            assert done.stderr == (
+                b"sklhier: Standard output cannot be written: No space left on device.\n"
+            )
+
+    @pytest.mark.slow
     def test_a_model_is_saved_without_a_reader(self, folder):
         out = folder / "unread.joblib"
         with subprocess.Popen(

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sklhier._cli.console import CommandError, UsageError, listed
+from sklhier._cli.console import CommandError, UsageError, cut, listed
 from sklhier._cli.tables import BadRows, Row, Source, open_table, positions
 from sklhier._cli.walks import Walker
 
@@ -18,7 +18,6 @@ __all__ = ["Columns", "LabelReader", "Samples", "features", "number_of", "read_s
 
 # A cell of a numeric column that means: not known.
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
-_SHOWN = 60  # characters of a cell in messages
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def features(
         read = [number_of(row.cells[i]) for i in numeric]
         if None in read:
             where = numeric[read.index(None)]
-            bad.add(row.line, f"{header[where]!r} is no number: {_cut(row.cells[where])}")
+            bad.add(row.line, f"{header[where]!r} is no number: {cut(row.cells[where])}")
             continue
         kept.append(row)
         numbers.append([number for number in read if number is not None])
@@ -169,10 +168,6 @@ def features(
     for offset, i in enumerate(categorical, start=start):
         table[:, offset] = [row.cells[i].strip() for row in kept]
     return kept, table
-
-
-def _cut(cell: str) -> str:
-    return repr(cell if len(cell) <= _SHOWN else cell[:_SHOWN] + "...")
 
 
 @dataclass(frozen=True)

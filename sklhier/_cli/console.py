@@ -12,8 +12,10 @@ from contextlib import contextmanager
 
 __all__ = [
     "CommandError",
+    "Output",
     "UsageError",
     "counted",
+    "cut",
     "did_you_mean",
     "discard_output",
     "escapes_needed",
@@ -24,6 +26,9 @@ __all__ = [
     "short_warnings",
     "writable_streams",
 ]
+
+
+_LONGEST = 60  # characters of a name or cell in messages
 
 
 class CommandError(Exception):
@@ -38,10 +43,43 @@ class UsageError(CommandError):
     status = 2
 
 
+class Output:
+    """Standard output as a stream; what cannot be written is an error of the command."""
+
+    def write(self, text: str) -> None:
+        """Write a text."""
+        if sys.stdout is None:
+            raise CommandError("Standard output is closed: name a file by --out.")
+        with _told():
+            sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Write what is still in memory."""
+        if sys.stdout is not None:
+            with _told():
+                sys.stdout.flush()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_output()  # or Python tries again when it ends
+        reason = error.strerror or error
+        raise CommandError(f"Standard output cannot be written: {reason}.") from error
+
+
 def say(text: str = "") -> None:
     """Print a line; go on without a reader, so that a model is saved all the same."""
+    if sys.stdout is None:
+        return
+    output = Output()
     try:
-        print(text, flush=True)
+        output.write(text + "\n")
+        output.flush()
     except BrokenPipeError:
         discard_output()
 
@@ -86,10 +124,16 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing if number == 1 else plural}"
 
 
+def cut(name: object) -> str:
+    """Return a name in quotation marks, cut when long."""
+    text = str(name)
+    return repr(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
+
+
 def listed(names: Iterable[object], limit: int = 20) -> str:
     """Return ``'a', 'b', 'c'``, cut when long."""
     names = list(names)
-    text = ", ".join(map(repr, names[:limit]))
+    text = ", ".join(map(cut, names[:limit]))
     return f"{text}, ... ({len(names):,} in all)" if len(names) > limit else text
 
 

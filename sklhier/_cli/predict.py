@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Any, TextIO
 from sklhier import Taxonomy
 from sklhier._cli.answers import Ranked, answer, answers_of, set_answers_of
 from sklhier._cli.columns import Columns, features
-from sklhier._cli.console import UsageError, counted, listed, note
+from sklhier._cli.console import Output, UsageError, counted, listed, note
 from sklhier._cli.files import STREAM, check_output, replacing
 from sklhier._cli.models import classifier_of, columns_of, gives_sets, load
 from sklhier._cli.tables import BadRows, Row, Source, open_table, positions
@@ -217,8 +216,9 @@ def _writer(path: str | None, names: Sequence[str]) -> Iterator[Callable[[list[C
     """Give a function that writes a row; a file appears when all are written."""
     form = _form_of(path)
     if path is None or path == STREAM:
-        yield _row_writer(sys.stdout, form, names)
-        sys.stdout.flush()
+        output = Output()
+        yield _row_writer(output, form, names)
+        output.flush()
         return
     with replacing(path) as part, part.open("wb") as raw:
         if path.lower().endswith(".gz"):
@@ -237,7 +237,9 @@ def _text_writer(
     stream.detach()
 
 
-def _row_writer(stream: TextIO, form: str, names: Sequence[str]) -> Callable[[list[Cell]], None]:
+def _row_writer(
+    stream: TextIO | Output, form: str, names: Sequence[str]
+) -> Callable[[list[Cell]], None]:
     if form == ".jsonl":
 
         def write_json(cells: list[Cell]) -> None:

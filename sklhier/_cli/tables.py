@@ -6,6 +6,7 @@ import codecs
 import csv
 import importlib
 import io
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
-from sklhier._cli.console import CommandError, UsageError, counted, did_you_mean, listed, note
+from sklhier._cli.console import CommandError, UsageError, counted, cut, did_you_mean, listed, note
 from sklhier._cli.files import open_bytes, shown_path
 
 __all__ = ["BadRows", "Row", "Source", "Table", "open_table", "positions"]
@@ -149,11 +150,13 @@ def positions(header: Sequence[str], names: Sequence[str], name: str) -> list[in
     for column in names:
         if column not in header:
             raise UsageError(
-                f"{name} has no column {column!r}: there are {listed(header)}."
+                f"{name} has no column {cut(column)}: there are {listed(header)}."
                 f"{did_you_mean(column, header)}"
             )
         if header.count(column) > 1:
-            raise UsageError(f"{name} has {header.count(column)} columns {column!r}: rename them.")
+            raise UsageError(
+                f"{name} has {header.count(column)} columns {cut(column)}: rename them."
+            )
     return [header.index(column) for column in names]
 
 
@@ -326,5 +329,8 @@ def _errors_of(library: Any) -> tuple[type[Exception], ...]:
 
 def _as_text(cell: Any) -> str:
     """Return a cell as CSV would hold it: missing values are empty."""
-    missing = cell is None or type(cell).__name__ in ("NAType", "NaTType")
-    return "" if missing or (isinstance(cell, float) and cell != cell) else str(cell)
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
+        return ""
+    if isinstance(cell, float):  # whole ones are often integers beside missing ones
+        return "" if math.isnan(cell) else str(int(cell) if cell.is_integer() else cell)
+    return str(cell)

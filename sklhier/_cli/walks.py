@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklhier import Taxonomy
-from sklhier._cli.console import did_you_mean, listed
+from sklhier._cli.console import cut, did_you_mean, listed
 
 __all__ = ["Walker", "shown_names", "shown_path_of"]
 
@@ -59,7 +59,7 @@ class Walker:
         if name in self._by_name:
             return self._by_name[name], None
         hint = did_you_mean(name, list(self._by_name))
-        return 0, f"{name!r} is not in the taxonomy.{hint}"
+        return 0, f"{cut(name)} is not in the taxonomy.{hint}"
 
     def _walk(self, steps: Sequence[str]) -> tuple[int, str | None]:
         node = 0
@@ -69,7 +69,7 @@ class Walker:
                 children = [self._steps[child] for child in self.taxonomy.children_of(node)]
                 where = f"below {listed(steps[:depth])}" if depth else "at the first level"
                 hint = did_you_mean(step, children)
-                return 0, f"the taxonomy has no {step!r} {where}.{hint}"
+                return 0, f"the taxonomy has no {cut(step)} {where}.{hint}"
             node = below
         return node, None
 
