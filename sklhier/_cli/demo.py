@@ -42,5 +42,6 @@ def run(options: Namespace) -> None:
     model = fitted(corpus, model)
     if options.out:
         save(model, options.out, form)
-        say(f'Saved to {options.out}; ask it: predict --model {options.out} --ask "..."')
+        pickled = " --allow-pickle" if form == "joblib" else ""
+        say(f'Saved to {options.out}; ask it by: --model {options.out}{pickled} --ask "..."')
     answer(model, options.ask or _QUESTIONS)

@@ -52,7 +52,11 @@ def run(options: Namespace) -> None:
     model = fitted(corpus, model)
     if options.out:
         save(model, options.out, form)
-        say(f"Saved to {options.out}. Next: python -m sklhier predict FILE --model {options.out}")
+        pickled = " --allow-pickle" if form == "joblib" else ""
+        say(
+            f"Saved to {options.out}. Next: python -m sklhier predict FILE --model "
+            f"{options.out}{pickled}"
+        )
     if options.ask:
         answer(model, options.ask)
 
