@@ -31,7 +31,8 @@ LAYERS = [
     ["_training"],
     ["_classifiers"],
     ["__init__"],
-    ["persistence", "_cli"],
+    ["persistence"],
+    ["_cli"],
     ["__main__"],
 ]
 # Stricter than the order: decoders, metrics and searches know no model.

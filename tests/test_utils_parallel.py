@@ -34,6 +34,10 @@ class Nap:
     is_shared: bool = False
     is_ready: bool = False
 
+    @property
+    def name(self):
+        return f"nap {self.number}"
+
     def ready(self):
         return replace(self, is_ready=True)
 

@@ -104,7 +104,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         context says. None is 1 unless in such a context. The result does not depend on it, but
         for the last digits where BLAS has another number of threads in a worker.
     verbose : int, default=0
-        If positive, joblib reports progress of fitting.
+        1: a line on standard error says how many nodes are fitted, how many are left, and the last
+        one, if it is a terminal; by tqdm or rich where installed. 2: also where it is none, every
+        few seconds. From 3 on joblib reports, too.
     random_state : int, RandomState instance or None, default=None
         If given, the ``random_state`` parameters of all base estimators are set by it and by their
         node; if None, they stay as they are.

@@ -63,7 +63,7 @@ class FitContext:
     link : Link or None
         How outputs are read; None: by the base estimator.
     n_jobs, verbose
-        As in :class:`sklearn.utils.parallel.Parallel`.
+        As in :func:`~sklhier._utils.parallel.in_parallel`.
     """
 
     taxonomy: Taxonomy
@@ -240,6 +240,10 @@ class _Task:
     X_queried: Any = None
     has_own: bool = False
     n_threads: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.where[1]
 
     @property
     def size(self) -> float:

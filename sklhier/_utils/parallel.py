@@ -11,8 +11,9 @@ from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
+from sklhier._utils.progress import SILENT, Progress, progress_of
 from sklhier._utils.typing import Floats
 
 __all__ = ["Task", "in_parallel"]
@@ -20,6 +21,10 @@ __all__ = ["Task", "in_parallel"]
 
 class Task(Protocol):
     """A piece of work that one worker does."""
+
+    @property
+    def name(self) -> str:
+        """What it is called while it is done."""
 
     @property
     def size(self) -> float:
@@ -59,21 +64,39 @@ def in_parallel(
     run : callable
         Does a list of tasks and returns the list of their results. Can be pickled.
     tasks : iterable of Task
-        Consumed while the work proceeds if there is one worker.
+        Consumed while the work proceeds if there is one worker and nothing is shown.
     least : float
         The size from which tasks are handed out one by one.
-    n_jobs, verbose
+    n_jobs
         As in :class:`sklearn.utils.parallel.Parallel`.
+    verbose : int
+        As in :func:`~sklhier._utils.progress.progress_of`.
 
     Returns
     -------
     results : list
         In the order of the tasks.
     """
+    if not verbose:
+        return _spread(run, tasks, least, n_jobs, SILENT)
+    todo = list(tasks)  # what is left can be told only if it is known
+    with progress_of(todo, verbose) as progress:
+        return _spread(run, todo, least, n_jobs, progress)
+
+
+def _spread(
+    run: Callable[[list[T]], list[Any]],
+    tasks: Iterable[T],
+    least: float,
+    n_jobs: int | None,
+    progress: Progress,
+) -> list[Any]:
+    """Run tasks and count them."""
     n_workers = effective_n_jobs(n_jobs)
     if n_workers == 1:
         batches = _batches((task.ready() for task in tasks), least)
-        done = Parallel(n_jobs=1, verbose=verbose)(map(delayed(run), batches))
+        batches = progress.handed_out(batches)
+        done = progress.parallel(n_jobs=1)(map(delayed(run), batches))
         return [one for of_batch in done for one in of_batch]
     todo = list(tasks)
     sizes = np.array([task.size for task in todo], dtype=np.float64)
@@ -81,6 +104,7 @@ def in_parallel(
 
     def do(i: int, task: T) -> None:
         results[i] = run([task.ready()])[0]
+        progress.add(task)
 
     for i, task in enumerate(todo):
         whole = task.for_all(min(n_workers, cpu_count()))
@@ -96,10 +120,10 @@ def in_parallel(
     if not rest:
         return [results[i] for i in range(len(todo))]
     least = max(least, float(sizes[rest].sum()) / _PARTS)
-    parallel = Parallel(n_jobs=n_jobs, verbose=verbose, prefer="threads" if threads else None)
+    parallel = progress.parallel(n_jobs=n_jobs, prefer="threads" if threads else None)
     done = parallel(
         delayed(run)([task.ready() for task in batch])
-        for batch in _batches((todo[i] for i in rest), least)
+        for batch in progress.handed_out(_batches((todo[i] for i in rest), least))
     )
     results.update(zip(rest, (one for of_batch in done for one in of_batch), strict=True))
     return [results[i] for i in range(len(todo))]
