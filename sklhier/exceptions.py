@@ -317,6 +317,20 @@ class LocalFitError(ValueError):
         return error
 
     @classmethod
+    def on_probe(
+        cls, original: Exception, estimator: object, where: tuple[Hashable, str], n_rows: int
+    ) -> Self:
+        """An estimator that could be fitted at a node, but cannot predict for a row of it."""
+        error = cls.at(original, estimator, where, n_rows)
+        error.args = (
+            (
+                f"{error}. It cannot predict for one of these rows. Give nodes with few rows another "
+                "estimator by `small_nodes=`."
+            ),
+        )
+        return error
+
+    @classmethod
     def _typed(cls) -> type[Self]:
         return _TYPED[cls]
 

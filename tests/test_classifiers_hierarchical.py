@@ -618,7 +618,7 @@ class Fails(GaussianNB):
         return super().fit(X, y)
 
     def predict_proba(self, X):
-        if self.on == "predict":
+        if self.on == "predict" or (self.on == "predict many" and len(X) > 1):
             raise self.kind("out of luck")
         return np.full((len(X), len(self.classes_)), np.nan if self.on == "nan" else 0.0)
 
@@ -640,7 +640,8 @@ def test_a_failing_base_names_its_node(n_jobs, kind):
 
 
 @pytest.mark.parametrize(
-    ("on", "match"), [("predict", "out of luck"), ("nan", "zero or NaN"), ("zero", "zero or NaN")]
+    ("on", "match"),
+    [("predict many", "out of luck"), ("nan", "zero or NaN"), ("zero", "zero or NaN")],
 )
 def test_a_base_that_fails_to_predict_names_its_node(on, match):
     X, y = data(200)

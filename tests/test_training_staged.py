@@ -352,7 +352,7 @@ def test_containers_agree(strategy, output):
     assert_allclose(fitted.predict_proba(frame), expected, atol=1e-12)
     last = list(fitted.estimators_.values())[-1].feature_names_in_
     assert list(last[: X.shape[1]]) == names
-    assert last[-1].startswith(f"{output}__")
+    assert last[-1].rpartition("_")[0] == output
     assert_allclose(make().fit(pd.DataFrame(X), y).predict_proba(pd.DataFrame(X)), expected)
     single = np.concatenate([dense.predict_proba(X[[row]]) for row in range(0, 120, 17)])
     assert_allclose(single, expected[::17], atol=1e-12)
@@ -678,9 +678,17 @@ def test_refusals():
         with pytest.raises(AttributeError) as found:
             model(**params).partial_fit(X, y)
         assert "Use fit" in str(found.value.__cause__)
-    taken = pd.DataFrame(X).rename(columns=str).rename(columns={"0": "proba__root__B"})
-    with pytest.raises(LocalFitError, match="column 'proba__root__B' already"):
-        model(chain="proba", taxonomy=named_root()).fit(taken, y)
+
+
+@pytest.mark.parametrize("taken", [["proba_0", "_proba_1"], [3, 0], [7, 2]])
+def test_appended_columns_have_names_of_their_own(taken):
+    X, y = data()
+    frame = pd.DataFrame(X[:, :2], columns=taken)
+    fitted = model(chain="proba").fit(frame, y)
+    assert_allclose(
+        fitted.predict_proba(frame),
+        model(chain="proba").fit(X[:, :2], y).predict_proba(X[:, :2]),
+    )
 
 
 def named_root():

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklhier._classifiers.local_base import (
     LocalClassifier,
+    check_bases,
     drawn_seed,
     jobs_of,
     learns_in_batches,
@@ -23,6 +24,7 @@ from sklhier._classifiers.local_base import (
 )
 from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
 from sklhier._folds.folds import Splits
+from sklhier._local.class_params import Labels
 from sklhier._local.model import Models
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._training.marginals import PathModels, all_models
@@ -59,7 +61,9 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
     ----------
     estimator : classifier, default=None
         Any scikit-learn classifier, Pipeline or search object; it is cloned for each node and sees
-        integer classes ``0..k-1``. None stands for ``ScaledLogisticRegression()``.
+        integer classes ``0..k-1``. Parameters that name classes, such as ``class_weight={...}``, are
+        in names of nodes, and translated for every node. None stands for
+        ``ScaledLogisticRegression()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         The tree of the classes, or, with ``strategy="flat"``, a DAG. If None, it is inferred from `y`
         where that holds paths (one column for each level, or lists of steps); 1-D labels are then all
@@ -97,8 +101,15 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         with ``"per_node"`` any node), or from ``"level:k"`` (all estimators that decide about nodes
         of level ``k``, the first being 1), to estimators: the name of a node goes before its
         level, that before `estimator`. A callable ``(name, taxonomy) -> estimator or None`` is asked
-        for every node that decides, or with ``"level:k"`` for every level. Estimators in a mapping
-        are tuned as ``node_estimators__<key>__<parameter>``.
+        for every node that decides, or with ``"level:k"`` for every level. One with a third
+        parameter without a default gets an array, the number of training rows of each outcome; one
+        with a parameter `n_samples` gets their number in all. Estimators in a mapping are tuned as
+        ``node_estimators__<key>__<parameter>``.
+    small_nodes : classifier or (int, classifier), default=None
+        What takes the place of another base estimator at nodes with few rows. A classifier: where the
+        base is known to need more rows, such as a row of each outcome for each fold of its `cv`. A
+        pair: also at all nodes with fewer rows than the number. ``fit_report_`` tells where it was
+        used. Not for ``partial_fit``. See the user guide for what is known.
     classes : array-like, default=None
         What integer codes in `y` stand for. Tools that encode labels before they call ``fit``
         (StackingClassifier, VotingClassifier, BaggingClassifier, CalibratedClassifierCV with
@@ -114,8 +125,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         one, if it is a terminal; by tqdm or rich where installed. 2: also where it is none, every
         few seconds. From 3 on joblib reports, too.
     random_state : int, RandomState instance or None, default=None
-        If given, the ``random_state`` parameters of all base estimators are set by it and by their
-        node; if None, they stay as they are.
+        If given, the ``random_state`` parameters of all base estimators (``random_seed`` or ``seed``
+        where there is none) are set by it and by their node; if None, they stay as they are.
 
     Attributes
     ----------
@@ -136,7 +147,9 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         Names of the nodes without a training sample at or below them; never predicted.
     fit_report_ : structured ndarray
         A record for each local problem: ``node``, ``level`` (of its outcomes), ``n_rows``,
-        ``n_outcomes``, ``seconds``, ``fitted`` (the estimator, or why a constant took its place).
+        ``n_outcomes``, ``seconds``, ``fitted`` (the estimator, with ``": small_nodes"`` where it took
+        the place of another and ``": no validation rows"`` where a validation set has none; or why
+        there is a constant).
     compression_report_ : structured ndarray
         After :meth:`compress`, a record for each local model: ``node``, ``fitted`` (the estimator,
         and whether it was left as it is), ``n_columns_before`` and ``n_columns`` (with weights that
@@ -204,6 +217,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         link: str | Link | None = None,
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
+        small_nodes: Any = None,
         classes: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -218,6 +232,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         self.link = link
         self.cv = cv
         self.node_estimators = node_estimators
+        self.small_nodes = small_nodes
         self.classes = classes
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -239,7 +254,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
             Weights of the samples. The base estimators must take them. Rows of weight 0 are left
             out.
         **fit_params : dict
-            Handed on to the base estimators by metadata routing.
+            Handed on to the base estimators by metadata routing. Arrays have an entry for each
+            sample; validation sets (``eval_set``, ``X_val`` and ``y_val``) have labels like y.
 
         Returns
         -------
@@ -257,6 +273,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
             return self._fit(X, y, sample_weight, fit_params)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
+        check_bases(self)
         X = prepare_features(self, X, reset=True)
         staged = self.chain is not None or self.routing != "filter"
         target, nodes = PathTarget.read(
@@ -274,9 +291,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
             weights = np.ones(len(nodes))
         seed = drawn_seed(self.random_state)
         leaves = strategy.leaves_decide
-        jobs = jobs_of(
-            self, "fit", target.taxonomy, weights, fit_params, seed, leaves_decide=leaves
-        )
+        labels = Labels(target.taxonomy, nodes, weights)
+        jobs = jobs_of(self, "fit", X, labels, target, fit_params, seed, leaves_decide=leaves)
         trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
         rows = used_rows(weights, len(nodes))
         strategy, tuned = _tuned(trainer, strategy, decoder, rows, split)
@@ -349,6 +365,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         self, X: Any, y: Any, classes: Any, sample_weight: Any, fit_params: dict[str, Any]
     ) -> Self:
         self._refuse_compressed()
+        check_bases(self)
         first = not hasattr(self, "taxonomy_")
         X = prepare_features(self, X, reset=first)
         if first:
@@ -369,8 +386,9 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
                 )
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
         leaves, taxonomy = strategy.leaves_decide, target.taxonomy
+        labels = Labels(taxonomy, nodes, weights)
         jobs = jobs_of(
-            self, "partial_fit", taxonomy, weights, fit_params, self._seed, leaves_decide=leaves
+            self, "partial_fit", X, labels, target, fit_params, self._seed, leaves_decide=leaves
         )
         plans = (
             part.plan(taxonomy, part.outcomes(taxonomy, self._trained.classes), nodes[rows])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from numbers import Real
 from typing import Any, Protocol, Self
 
@@ -11,27 +13,39 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.metadata_routing import (
+    MetadataRequest,
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
 from sklhier._classifiers.saved_local import upgraded
 from sklhier._local import linear_fit
 from sklhier._local.base_estimators import (
     PREFIX,
+    SMALL,
     BaseEstimators,
+    SmallNodes,
+    check_classifier,
     default_base,
     nested_params,
     updated_mapping,
+    warn_of_thresholds,
 )
+from sklhier._local.class_params import Labels
 from sklhier._local.fitting import FitContext, Jobs
 from sklhier._local.keys import Kind, ModelKey, name_of
 from sklhier._local.model import LocalModel
+from sklhier._local.validation_sets import FitParams
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._training.marginals import PathModels, SetModels
 from sklhier._training.trainer import FitReport
 from sklhier._utils import compat
 from sklhier._utils.pickling import restored_state, with_versions
 from sklhier._utils.typing import Floats
+from sklhier._utils.validation import prepare_features
 from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, quoted
 from sklhier.links import Link, resolve_link
@@ -40,6 +54,7 @@ from sklhier.taxonomy import Taxonomy
 
 __all__ = [
     "LocalClassifier",
+    "check_bases",
     "drawn_seed",
     "gives_probabilities",
     "jobs_of",
@@ -69,7 +84,14 @@ def _bases_of(model: LocalClassifier) -> dict[str, Any]:
     # The choices of a callable are not known before fit: what holds for `estimator` holds for them.
     if isinstance(model.node_estimators, Mapping):
         bases |= {f"{PREFIX}{key}": other for key, other in model.node_estimators.items()}
-    return bases
+    small = _small_estimator(model)
+    return bases if small is None else bases | {SMALL: small}
+
+
+def _small_estimator(model: LocalClassifier) -> Any:
+    """Return the estimator of `small_nodes`, which is not checked yet."""
+    small = model.small_nodes
+    return small[-1] if isinstance(small, tuple | list) and small else small
 
 
 def _require_method(model: LocalClassifier, method: str) -> bool:
@@ -93,6 +115,7 @@ def learns_in_batches(model: LocalClassifier) -> bool:
     # Held-out outputs need folds of all samples; label sets have no routing.
     routing = getattr(model, "routing", "filter")
     for name, value, is_staged, without in (
+        ("small_nodes", model.small_nodes, model.small_nodes is not None, None),
         ("chain", model.chain, model.chain is not None, None),
         ("routing", routing, resolve_routing(routing).needs_held_out, "filter"),
     ):
@@ -107,11 +130,24 @@ def learns_in_batches(model: LocalClassifier) -> bool:
 # -- parts checked against each other, before anything is fitted --------------------------
 
 
+def check_bases(model: LocalClassifier) -> None:
+    """Refuse base estimators that are no classifiers."""
+    SmallNodes.of(model.small_nodes)
+    for name, base in _bases_of(model).items():
+        check_classifier(base, name)
+
+
+class _Target(Protocol):
+    def validation_targets(self, y: Any, name: str) -> Any:
+        """Return the targets of a validation set, as those of y are kept."""
+
+
 def jobs_of(
     model: LocalClassifier,
     method: str,
-    taxonomy: Taxonomy,
-    weights: Floats | None,
+    X: Any,
+    labels: Labels,
+    target: _Target,
     fit_params: dict[str, Any],
     seed: int | None,
     *,
@@ -125,9 +161,12 @@ def jobs_of(
         Gives parameters alone.
     method : {"fit", "partial_fit"}
         The method of the base estimators that is called.
-    taxonomy : Taxonomy
-    weights : ndarray of float64, shape (n_samples,), or None
-        Weights of the samples.
+    X : array-like
+        Samples.
+    labels : Labels
+        Their labels and weights.
+    target : object
+        Reads the labels of validation sets.
     fit_params : dict
         Other parameters of the call.
     seed : int or None
@@ -136,15 +175,49 @@ def jobs_of(
         Whether there are models that decide about single leaves.
     """
     bases = _bases_of(model)
+    for base in bases.values():
+        warn_of_thresholds(base)
     link = None if model.link is None else resolve_link(model.link)
     if link is not None:  # now, rather than after hours of fits
         _refuse_without(link, link.response_method, bases.values())
+    taxonomy = labels.taxonomy
     chosen = BaseEstimators(
-        bases["estimator"], model.node_estimators, taxonomy, leaves_decide=leaves_decide
+        bases["estimator"],
+        model.node_estimators,
+        taxonomy,
+        leaves_decide=leaves_decide,
+        small=SmallNodes.of(model.small_nodes),
     )
-    params = _routed_params(model, method, weights, fit_params)
+
+    def read(params: dict[str, Any]) -> FitParams:
+        features = partial(prepare_features, model, reset=False)
+        return FitParams.read(params, _num_samples(X), features, target.validation_targets)
+
+    routed = _routed_params(model, method, labels.weights, fit_params)
+    params = {name: read(given) for name, given in routed.items()}
+    if any(given.sets for given in params.values()):
+        _refuse_validation(model, method)
     context = FitContext.of(taxonomy, seed, link, model.n_jobs, model.verbose)
-    return Jobs(context, chosen, params)
+    return Jobs(context, chosen, params, labels)
+
+
+def _refuse_validation(model: LocalClassifier, method: str) -> None:
+    """Refuse validation sets for models that learn in batches, or from others."""
+    routing = getattr(model, "routing", "filter")
+    if method == "partial_fit":
+        why = "partial_fit has no validation: it does not know when it ends"
+    elif model.chain is not None:
+        why = f"chain={model.chain!r} gives models outputs of others, which the set does not have"
+    elif resolve_routing(routing).needs_held_out:
+        why = f"routing={routing!r} gives models samples of a rest class, which the set does not have"
+    else:
+        return
+    raise IncompatiblePartsError.needs(
+        "A validation set",
+        "models that learn from X alone, by fit",
+        why,
+        "Leave the set out, or use fit with chain=None and routing='filter'.",
+    )
 
 
 def drawn_seed(random_state: Any) -> int | None:
@@ -262,6 +335,25 @@ def _is_without(base: Any, link: Link | None) -> bool:
     return not hasattr(base, "predict_proba") if link is None else not link.gives_probabilities
 
 
+def _with_requests(base: Any) -> Any:
+    """Return a base estimator, or what its methods take if it knows nothing of requests.
+
+    CatBoost, for one: there is no other way to say what it should get.
+    """
+    if hasattr(base, "get_metadata_routing") or isinstance(base, type):
+        return base
+    requests = MetadataRequest(owner=base)
+    for method in ("fit", "partial_fit"):
+        if callable(getattr(base, method, None)):
+            for name, parameter in inspect.signature(getattr(base, method)).parameters.items():
+                if name not in ("X", "y") and parameter.kind in (
+                    parameter.POSITIONAL_OR_KEYWORD,
+                    parameter.KEYWORD_ONLY,
+                ):
+                    getattr(requests, method).add_request(param=name, alias=True)
+    return requests
+
+
 class _FittedEstimators(Mapping[Hashable, Any]):
     """Fitted local estimators by name, each brought to its full width when it is looked up."""
 
@@ -293,6 +385,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     taxonomy: Any
     link: str | Link | None
     node_estimators: Any
+    small_nodes: Any
     chain: str | Chain | None
     cv: Any
     n_jobs: int | None
@@ -309,6 +402,11 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         params = super().get_params(deep=deep)
         if deep and isinstance(self.node_estimators, Mapping):
             params |= nested_params(self.node_estimators)
+        if deep and isinstance(self.small_nodes, tuple | list):
+            small = _small_estimator(self)
+            if hasattr(small, "get_params") and not isinstance(small, type):
+                inner = small.get_params(deep=True)
+                params |= {f"{SMALL}__{name}": value for name, value in inner.items()}
         return params
 
     def set_params(self, **params: Any) -> Self:
@@ -321,9 +419,17 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"Invalid parameter {within[0]!r}: `estimator` is None, which stands for a default. "
                 f"To set its parameters, pass estimator={default_base()!r}."
             )
-        super().set_params(**{key: v for key, v in params.items() if key not in nested})
+        given = params.get(SMALL, self.small_nodes)
+        of_small = {}
+        if isinstance(given, tuple | list):  # whose parameters scikit-learn does not find
+            of_small = {key: v for key, v in params.items() if key.startswith(f"{SMALL}__")}
+        elsewhere = nested | of_small
+        super().set_params(**{key: v for key, v in params.items() if key not in elsewhere})
         if nested:
             self.node_estimators = updated_mapping(self.node_estimators, nested)
+        if of_small:
+            small = _small_estimator(self)
+            small.set_params(**{key.removeprefix(f"{SMALL}__"): v for key, v in of_small.items()})
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -336,7 +442,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         )
         # Names as in get_params, which is where users find the base estimator that has no request.
         for name, base in _bases_of(self).items():
-            router.add(**{name: base}, method_mapping=mapping)
+            router.add(**{name: _with_requests(base)}, method_mapping=mapping)
         if hasattr(self.cv, "split"):
             splits = MethodMapping().add(caller="fit", callee="split")
             router.add(cv=self.cv, method_mapping=splits)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklhier._classifiers.local_base import (
     LocalClassifier,
+    check_bases,
     drawn_seed,
     jobs_of,
     learns_in_batches,
@@ -27,6 +28,7 @@ from sklhier._classifiers.set_prediction import (
     fitted_decoder,
     refuse_tuning,
 )
+from sklhier._local.class_params import Labels
 from sklhier._local.keys import ModelKey
 from sklhier._local.model import Models
 from sklhier._probabilities.consistency import METHODS
@@ -61,7 +63,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
     Parameters
     ----------
     estimator : classifier, default=None
-        Any scikit-learn classifier, Pipeline or search object. One that learns several outputs in one
+        Any scikit-learn classifier, Pipeline or search object. ``class_weight={...}`` has names of
+        nodes and weighs the samples that belong to them. One that learns several outputs in one
         call (forests, trees, nearest neighbours, multi-layer perceptrons) is fitted to the nodes of
         a local problem together; any other is cloned for each node and sees the classes 0 and 1.
         None stands for ``ScaledLogisticRegression()``.
@@ -95,6 +98,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     node_estimators : mapping or callable, default=None
         Other estimators for some nodes or levels, as in :class:`~sklhier.HierarchicalClassifier`.
+        With a callable that sees counts every node has a model of its own.
+    small_nodes : classifier or (int, classifier), default=None
+        What takes the place of another base estimator at nodes with few rows, as there.
     classes : array-like, default=None
         Names of nodes for the columns of an indicator; by default those of all nodes
         (``taxonomy.nodes[1:]``) or of all leaves, by the number of columns.
@@ -108,8 +114,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         one, if it is a terminal; by tqdm or rich where installed. 2: also where it is none, every
         few seconds. From 3 on joblib reports, too.
     random_state : int, RandomState instance or None, default=None
-        If given, the ``random_state`` parameters of all base estimators are set by it and by their
-        node; if None, they stay as they are.
+        If given, the ``random_state`` parameters of all base estimators (``random_seed`` or ``seed``
+        where there is none) are set by it and by their node; if None, they stay as they are.
 
     Attributes
     ----------
@@ -187,6 +193,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         link: str | Link | None = None,
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
+        small_nodes: Any = None,
         classes: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -201,6 +208,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         self.link = link
         self.cv = cv
         self.node_estimators = node_estimators
+        self.small_nodes = small_nodes
         self.classes = classes
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -229,7 +237,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             Weights of the samples. The base estimators must take them. Rows of weight 0 are left
             out.
         **fit_params : dict
-            Handed on to the base estimators by metadata routing.
+            Handed on to the base estimators by metadata routing. Arrays have an entry for each
+            sample; validation sets (``eval_set``, ``X_val`` and ``y_val``) have labels like y.
 
         Returns
         -------
@@ -251,6 +260,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             return self._fit(X, y, sample_weight, fit_params)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
+        check_bases(self)
         X = prepare_features(self, X, reset=True)
         target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
         taxonomy = target.taxonomy
@@ -263,7 +273,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             refuse_chain(chain, strategy, self)
         staging = None if chain is None else Staging(chain, Filter(), split, weights)
         seed = drawn_seed(self.random_state)
-        jobs = jobs_of(self, "fit", taxonomy, weights, fit_params, seed, leaves_decide=True)
+        labels = Labels(taxonomy, None, weights)
+        jobs = jobs_of(self, "fit", X, labels, target, fit_params, seed, leaves_decide=True)
         trainer = SetTrainer(jobs, X, weights, staging, closed)
         rows = used_rows(weights, closed.shape[0])
         parts = strategy.set_parts()
@@ -348,6 +359,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         self, X: Any, y: Any, classes: Any, sample_weight: Any, fit_params: dict[str, Any]
     ) -> Self:
         self._refuse_compressed()
+        check_bases(self)
         first = not hasattr(self, "taxonomy_")
         X = prepare_features(self, X, reset=first)
         y = required_target(self, y)
@@ -366,8 +378,9 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         check_consistent_length(X, closed)
         weights = checked_weights(sample_weight, closed.shape[0])
         rows = used_rows(weights, closed.shape[0])
+        labels = Labels(target.taxonomy, None, weights)
         jobs = jobs_of(
-            self, "partial_fit", target.taxonomy, weights, fit_params, seed, leaves_decide=True
+            self, "partial_fit", X, labels, target, fit_params, seed, leaves_decide=True
         )
         # A node without a sample so far has a model too, for it may get some in a later batch.
         members = Memberships(closed[rows], target.taxonomy, incremental=True)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _num_samples, check_consistent_length, chec
 from sklhier._classifiers.probability_tables import concatenated, gives_probabilities, written
 from sklhier._folds.folds import Splits, folds_among
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
+from sklhier._local.validation_sets import known_targets
 from sklhier._probabilities.marginals import (
     DenseMarginals,
     Marginals,
@@ -95,6 +96,11 @@ class PathTarget:
                 f"{shown_row(y, row)} is none of the {len(known)} classes known since the first "
                 "call. Pass all labels that may occur as `classes` in the first call to partial_fit."
             )
+        return nodes
+
+    def validation_targets(self, y: Any, name: str) -> NodeIds:
+        """Return the node of each label of a validation set, a fit parameter of that name."""
+        nodes: NodeIds = known_targets(self.format.read(y, self.taxonomy), name)
         return nodes
 
     def splitter(

@@ -25,6 +25,7 @@ _OLD = ("_format", "_strategy", "_trained", "_outcomes", "_seen", "_live", "_mod
 
 def upgraded(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state of a classifier with local models as this version keeps it."""
+    state = {"small_nodes": None} | state
     if "link" in state:
         return state
     old, state = state, {name: value for name, value in state.items() if name not in _OLD}

@@ -69,6 +69,10 @@ class SetTarget:
         """Return the nodes of each sample of other data, with their ancestors."""
         return self.format.read(y, self.taxonomy)
 
+    def validation_targets(self, y: Any, name: str) -> sparse.csr_array:  # noqa: ARG002
+        """Return the nodes of each sample of a validation set, as :meth:`read_batch` does."""
+        return self.read_batch(y)
+
     @property
     def classes(self) -> Labels:
         """Names of the nodes that are columns, or that occur."""

@@ -1,20 +1,164 @@
-"""Base estimators by node or level."""
+"""Base estimators by node or level, and for nodes with few rows."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.utils import get_tags
 
-from sklhier._local.keys import Kind, ModelKey, level_of
-from sklhier.exceptions import TaxonomyError
+from sklhier._local.base_params import BaseTraits, parameters_of
+from sklhier._local.class_params import names_classes
+from sklhier._local.keys import Kind, ModelKey, described, level_of
+from sklhier._local.problem import LocalProblem
+from sklhier._utils.typing import Rows
+from sklhier._utils.warning import warn_caller
+from sklhier.exceptions import IncompatiblePartsError, TaxonomyError
 from sklhier.linear_model import ScaledLogisticRegression
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["BaseEstimators", "default_base", "nested_params", "updated_mapping"]
+__all__ = [
+    "SMALL",
+    "BaseEstimators",
+    "Choice",
+    "SmallNodes",
+    "check_classifier",
+    "default_base",
+    "learns_jointly",
+    "nested_params",
+    "updated_mapping",
+    "warn_of_thresholds",
+]
 
 PREFIX = "node_estimators__"
+SMALL = "small_nodes"
+_METHODS = ("predict_proba", "decision_function", "predict")
+
+
+def check_classifier(estimator: Any, name: str) -> None:
+    """Refuse a base estimator that is no classifier; `name` is that of the parameter.
+
+    Classes without tags pass, if they can predict.
+
+    Raises
+    ------
+    TypeError
+        For what is no estimator at all.
+    IncompatiblePartsError
+        For regressors, clusterers, outlier detectors and transformers.
+    """
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(
+            f"`{name}` must be a classifier with fit and predict, got {estimator!r}. Pass an "
+            "object such as LogisticRegression()."
+        )
+    kind = _other_kind(estimator)
+    if kind:
+        raise IncompatiblePartsError.needs(
+            f"{name}={type(estimator).__name__}(...)",
+            "to be a classifier, or a Pipeline or search around one",
+            f"it is a {kind}",
+            "Pass a classifier; one of your own should inherit from ClassifierMixin.",
+        )
+
+
+def _other_kind(estimator: Any) -> str | None:
+    """Return what an estimator is that is no classifier."""
+    if hasattr(estimator, "__sklearn_tags__"):
+        if is_classifier(estimator):  # some have methods of prediction once they are fitted
+            return None
+        kinds = {
+            "regressor": is_regressor,
+            "clusterer": is_clusterer,
+            "outlier detector": is_outlier_detector,
+        }
+        for kind, holds in kinds.items():
+            if holds(estimator):
+                return kind
+    if not any(hasattr(estimator, method) for method in _METHODS):
+        return "transformer" if hasattr(estimator, "transform") else "estimator without predict"
+    return None
+
+
+def warn_of_thresholds(estimator: Any) -> None:
+    """Warn of a base estimator whose own threshold has no effect."""
+    within = [estimator, *(parameter.value for parameter in parameters_of(estimator))]
+    for other in within:
+        if isinstance(other, FixedThresholdClassifier | TunedThresholdClassifierCV):
+            warn_caller(
+                f"The threshold of {type(other).__name__} has no effect: local models are asked "
+                "for probabilities, which it does not change. Use the classifier within it, and "
+                "class_weight or a decoder for other decisions."
+            )
+
+
+class Choice(NamedTuple):
+    """The base estimator of a model.
+
+    Attributes
+    ----------
+    name : str
+        The name by which its metadata are routed.
+    estimator : estimator
+    traits : BaseTraits
+    """
+
+    name: str
+    estimator: Any
+    traits: BaseTraits
+
+
+class SmallNodes(NamedTuple):
+    """What takes the place of base estimators that have too few rows.
+
+    Attributes
+    ----------
+    n_rows : int
+        Below this number of rows it does so always.
+    estimator : estimator
+    """
+
+    n_rows: int
+    estimator: Any
+
+    @classmethod
+    def of(cls, given: Any) -> SmallNodes | None:
+        """Return what the parameter `small_nodes` stands for, checked.
+
+        Raises
+        ------
+        ValueError
+            If it is neither None, nor a classifier, nor a pair of a number and one.
+        """
+        if given is None:
+            return None
+        pair = given if isinstance(given, tuple | list) else (0, given)
+        is_number = len(pair) == 2 and isinstance(pair[0], int | np.integer) and pair[0] >= 0
+        if not is_number or isinstance(pair[0], bool) or not hasattr(pair[1], "fit"):
+            raise ValueError(
+                "`small_nodes` must be None, a classifier, or a pair (number of rows, "
+                f"classifier), got {given!r}."
+            )
+        check_classifier(pair[1], SMALL)
+        return cls(int(pair[0]), pair[1])
+
+
+def _takes_counts(function: Callable[..., Any]) -> tuple[bool, bool]:
+    """Return whether a callable takes `n_samples` by name, and counts as its third argument."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some of C
+        return False, False
+    by_place = [
+        p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    by_place = [p for p in by_place if p.name != "n_samples" and p.default is p.empty]
+    return "n_samples" in parameters, len(by_place) > 2
 
 
 def default_base() -> Any:
@@ -35,6 +179,8 @@ class BaseEstimators:
         The taxonomy.
     leaves_decide : bool, default=False
         Whether there are models that decide about single leaves.
+    small : SmallNodes, default=None
+        What takes the place of others at nodes with few rows.
 
     Raises
     ------
@@ -49,8 +195,11 @@ class BaseEstimators:
         taxonomy: Taxonomy,
         *,
         leaves_decide: bool = False,
+        small: SmallNodes | None = None,
     ) -> None:
         self._leaves_decide = leaves_decide
+        self._small = small
+        self._traits: dict[int, BaseTraits] = {}
         self._base = base
         self._overrides = overrides
         self._taxonomy = taxonomy
@@ -62,6 +211,9 @@ class BaseEstimators:
                 "`node_estimators` must be a mapping, a callable (name, taxonomy) -> estimator, or "
                 f"None, got {overrides!r}."
             )
+        self._by_name, self._by_place = (
+            _takes_counts(overrides) if callable(overrides) else (False, False)
+        )
 
     def _check(self, key: Hashable) -> None:
         taxonomy = self._taxonomy
@@ -77,8 +229,22 @@ class BaseEstimators:
                 f"its parent, or the level by 'level:{taxonomy.depth(key)}'."
             )
 
-    def at(self, key: ModelKey) -> tuple[str, Any]:
-        """Return the base estimator of a model, and the name by which its metadata are routed."""
+    @property
+    def sees_counts(self) -> bool:
+        """Whether a callable is told the number of rows of a model before it chooses."""
+        return self._by_name or self._by_place
+
+    def at(self, key: ModelKey, counts: Rows | None = None, n_rows: int = 0) -> tuple[str, Any]:
+        """Return the base estimator of a model, and the name by which its metadata are routed.
+
+        Parameters
+        ----------
+        key : ModelKey
+        counts : ndarray of int, shape (n_outcomes,), default=None
+            Rows of each outcome, for callables that want to know them.
+        n_rows : int, default=0
+            Rows of all.
+        """
         level = f"level:{level_of(key, self._taxonomy)}"
         own = level if key.kind == Kind.LEVEL else self._taxonomy.nodes[key.number]
         if isinstance(self._overrides, Mapping):
@@ -86,10 +252,48 @@ class BaseEstimators:
                 if name in self._overrides:
                     return f"{PREFIX}{name}", self._overrides[name]
         elif self._overrides is not None:
-            chosen = self._overrides(own, self._taxonomy)
+            given = [own, self._taxonomy, counts] if self._by_place else [own, self._taxonomy]
+            by_name = {"n_samples": n_rows} if self._by_name else {}
+            chosen = self._overrides(*given, **by_name)
             if chosen is not None:
+                check_classifier(chosen, "node_estimators")
                 return "estimator", chosen
         return "estimator", self._base
+
+    def choose(self, problem: LocalProblem) -> Choice:
+        """Return the base estimator of a local problem, by its rows."""
+        counts, n_rows = problem.counts, len(problem.rows)
+        name, estimator = self.at(problem.key, counts, n_rows)
+        traits = self._traits_of(estimator)
+        small = self._small
+        # Several outputs in one call are cut into folds and neighbours by all rows alone.
+        of_outcomes = np.array([n_rows]) if problem.codes.ndim == 2 else counts
+        if small and (n_rows < small.n_rows or traits.needs_more(of_outcomes, n_rows)):
+            several = isinstance(small.estimator, DummyClassifier) or learns_jointly(
+                small.estimator
+            )
+            if problem.codes.ndim == 2 and not several:
+                raise IncompatiblePartsError.needs(
+                    f"small_nodes at {described(problem.key, self._taxonomy)[1]}",
+                    "an estimator that learns several outputs in one call, as the base does",
+                    f"{type(small.estimator).__name__} does not",
+                    "Take a tree, a forest, or another base estimator.",
+                )
+            return Choice(SMALL, small.estimator, self._traits_of(small.estimator))
+        return Choice(name, estimator, traits)
+
+    def _traits_of(self, estimator: Any) -> BaseTraits:
+        if callable(self._overrides) and estimator is not self._base:
+            return BaseTraits.of(estimator, names_classes)  # it may be another one for each node
+        if id(estimator) not in self._traits:
+            self._traits[id(estimator)] = BaseTraits.of(estimator, names_classes)
+        return self._traits[id(estimator)]
+
+
+def learns_jointly(estimator: Any) -> bool:
+    """Whether an estimator learns several outputs in one call."""
+    tags = get_tags(estimator).classifier_tags
+    return bool(tags is not None and tags.multi_label)
 
 
 def nested_params(mapping: Mapping[Hashable, Any]) -> dict[str, Any]:

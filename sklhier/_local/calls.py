@@ -113,4 +113,4 @@ class ModelCalls:
             (self.models[key], self.outputs(key, upstream.chain.method, rows))
             for key in upstream.keys
         ]
-        return extra_features(upstream.chain, sources, self.taxonomy)
+        return extra_features(upstream.chain, sources)

@@ -9,14 +9,11 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
-from sklhier._local.keys import name_of
 from sklhier._local.model import LocalModel
-from sklhier._local.problem import REST
 from sklhier._utils.pipelines import last_step_replaced
 from sklhier._utils.typing import Floats, Rows
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.staging import Chain
-from sklhier.taxonomy import Taxonomy
 
 __all__ = ["ExtraFeatures", "extra_features", "fit_with", "hstack", "predict_with"]
 
@@ -46,21 +43,28 @@ def _is_frame(X: Any) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape")
 
 
-def _hstack_frame(X: Any, values: Floats, names: Sequence[Any]) -> Any:
+def _hstack_frame(X: Any, values: Floats, names: Sequence[str]) -> Any:
     """Return a pandas or polars frame with columns of floats to the right."""
     present = list(X.columns)
     if not all(isinstance(name, str) for name in present):
         # scikit-learn refuses names of which some are strings.
-        names = range(len(present), len(present) + len(names))
-    taken = [name for name in names if name in present]
-    if taken:
-        raise ValueError(f"X has a column {taken[0]!r} already, as chaining would name another.")
+        first = 1 + max([len(present) - 1, *(name for name in present if isinstance(name, int))])
+        free: Sequence[Any] = range(first, first + len(names))
+    else:
+        free = _free_names(names, set(present))
     if hasattr(X, "hstack"):
-        return X.hstack(type(X)(values, schema=list(names)))
-    right = type(X)(values, index=X.index, columns=list(names))
+        return X.hstack(type(X)(values, schema=list(free)))
+    right = type(X)(values, index=X.index, columns=list(free))
     joined = X.copy(deep=False)
-    joined[list(names)] = right
+    joined[list(free)] = right
     return joined
+
+
+def _free_names(names: Sequence[str], present: set[Any]) -> Sequence[str]:
+    """Return the names, with underscores before them where X has a column of such a name."""
+    while not present.isdisjoint(names):
+        names = [f"_{name}" for name in names]
+    return names
 
 
 def hstack(X: Any, extra: ExtraFeatures) -> Any:
@@ -140,17 +144,12 @@ def predict_with(estimator: Any, method: str, X: Any, extra: ExtraFeatures | Non
     return getattr(estimator, method)(hstack(X, extra))
 
 
-def extra_features(
-    chain: Chain, sources: Iterable[tuple[LocalModel, Floats]], taxonomy: Taxonomy
-) -> ExtraFeatures:
+def extra_features(chain: Chain, sources: Iterable[tuple[LocalModel, Floats]]) -> ExtraFeatures:
     """Return the outputs of some models as extra features of another one."""
-    values, names = [], []
+    values = []
     for model, outputs in sources:
-        shown = chain.shown(outputs)
-        values.append(shown * (chain.scale / model.unit))
-        source = name_of(model.key, taxonomy)
-        names += [
-            f"{chain.output}__{source}__{'not' if node == REST else taxonomy.nodes[node]}"
-            for node in model.outcomes[-shown.shape[1] :].tolist()
-        ]
-    return ExtraFeatures(np.hstack(values), tuple(names), chain.append_to == "last_step")
+        values.append(chain.shown(outputs) * (chain.scale / model.unit))
+    table = np.hstack(values)
+    # Plain names: XGBoost and LightGBM refuse brackets, colons and quotes, which nodes may have.
+    names = tuple(f"{chain.output}_{column}" for column in range(table.shape[1]))
+    return ExtraFeatures(table, names, chain.append_to == "last_step")

@@ -6,27 +6,31 @@ Workers are module-level functions over arrays.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import Perceptron, SGDClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
-from sklearn.utils import get_tags
 from sklearn.utils.validation import _num_samples
 
 from sklhier._local import linear_fit
-from sklhier._local.base_estimators import BaseEstimators
-from sklhier._local.extra_features import ExtraFeatures, fit_with
+from sklhier._local.base_estimators import SMALL, BaseEstimators, Choice, learns_jointly
+from sklhier._local.base_params import BaseTraits
+from sklhier._local.class_params import Labels, translated
+from sklhier._local.extra_features import ExtraFeatures, fit_with, predict_with
 from sklhier._local.keys import ModelKey, Seeds, described
 from sklhier._local.linear_fit import ColumnSubset
 from sklhier._local.model import LocalModel, linked
 from sklhier._local.outputs import outputs_of
 from sklhier._local.problem import LocalProblem
+from sklhier._local.validation_sets import FitParams, ValidationRows
 from sklhier._utils import compat
 from sklhier._utils.parallel import in_parallel
 from sklhier._utils.rows import take_rows
@@ -48,7 +52,18 @@ _ONE_VS_REST = (SGDClassifier, Perceptron, *compat.PASSIVE_AGGRESSIVE)
 # which draw from the same random numbers: beside others it would not be the same.
 _IN_THREADS = (*_FORESTS, DecisionTreeClassifier, ExtraTreeClassifier)
 
-__all__ = ["FitContext", "Job", "Jobs", "Query", "fit_problems", "hold_out_problems"]
+# What the report tells of a model whose validation sets have no row at its node.
+NO_VALIDATION = "no validation rows"
+
+__all__ = [
+    "NO_VALIDATION",
+    "FitContext",
+    "Job",
+    "Jobs",
+    "Query",
+    "fit_problems",
+    "hold_out_problems",
+]
 
 
 @dataclass(frozen=True)
@@ -91,21 +106,28 @@ class FitContext:
             return self
         return replace(self, seeds=replace(self.seeds, entropy=(*self.seeds.entropy, member)))
 
-    def seeded_clone(self, estimator: Any, key: ModelKey) -> Any:
+    def seeded_clone(self, estimator: Any, key: ModelKey, traits: BaseTraits) -> Any:
         """Return a clone of an estimator; with seeds, its random states follow from the key."""
-        estimator = clone(estimator)
-        if self.seeds is None:
+        estimator = _unfitted(estimator, traits)
+        if self.seeds is None or not traits.seeds:
             return estimator
-        names = sorted(
-            name
-            for name in estimator.get_params(deep=True)
-            if name == "random_state" or name.endswith("__random_state")
-        )
-        draws = self.seeds.of(key).generate_state(len(names))
-        states = dict(zip(names, (draws % np.iinfo(np.int32).max).tolist(), strict=True))
-        if "random_state" in states:  # as set_params would, which collects all parameters again
+        draws = self.seeds.of(key).generate_state(len(traits.seeds))
+        states = dict(zip(traits.seeds, (draws % np.iinfo(np.int32).max).tolist(), strict=True))
+        # As set_params would, which collects all parameters again.
+        if "random_state" in states and isinstance(estimator, BaseEstimator):
             estimator.random_state = states.pop("random_state")
         return estimator.set_params(**states) if states else estimator
+
+
+def _unfitted(estimator: Any, traits: BaseTraits) -> Any:
+    """Return a clone of an estimator."""
+    if isinstance(estimator, BaseEstimator) or not traits.of_classes:
+        return clone(estimator)
+    # CatBoost copies its weights of classes, so scikit-learn refuses to clone it. They are set for
+    # each model anyway.
+    left_out = {parameter.name for parameter in traits.of_classes}
+    params = {k: v for k, v in estimator.get_params(deep=False).items() if k not in left_out}
+    return type(estimator)(**clone(params, safe=False))
 
 
 @dataclass(frozen=True)
@@ -119,15 +141,30 @@ class Job:
     problem : LocalProblem
         What it learns.
     params : dict
-        Fit parameters that have an entry for each sample of X, or are passed on as they are.
+        Fit parameters that have an entry for each sample of X.
     extra : ExtraFeatures or None
         What it sees beside X, a row for each row of the problem.
+    whole : dict
+        Fit parameters that are passed on as they are.
+    validation : callable or None
+        Returns the fit parameters of validation sets, given ``(X, y, weights)`` of training.
+    draws : bool
+        Whether it draws from the random numbers that all fits of a process share.
+    is_safe : bool
+        Whether it can predict whenever it could be fitted.
+    note : str
+        What the report tells beside the type of the estimator.
     """
 
     estimator: Any
     problem: LocalProblem
     params: dict[str, Any]
     extra: ExtraFeatures | None = None
+    whole: dict[str, Any] = field(default_factory=dict)
+    validation: Callable[[Callable[[], Any]], dict[str, Any]] | None = None
+    draws: bool = False
+    is_safe: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,13 +195,16 @@ class Jobs:
     context : FitContext
     bases : BaseEstimators
         The base estimator of each model.
-    params : dict of dict
+    params : dict of FitParams
         Fit parameters of each base estimator, by its name.
+    labels : Labels
+        What names of nodes mean in parameters of base estimators.
     """
 
     context: FitContext
     bases: BaseEstimators
-    params: dict[str, dict[str, Any]]
+    params: dict[str, FitParams]
+    labels: Labels
 
     def job(
         self,
@@ -183,21 +223,56 @@ class Jobs:
         known : LocalModel, default=None
             A model that goes on learning.
         """
-        name, base = self.bases.at(problem.key)
+        choice = self.bases.choose(problem)
         if known is None:
-            estimator = self.context.seeded_clone(base, problem.key)
+            estimator = self.context.seeded_clone(choice.estimator, problem.key, choice.traits)
         else:
             estimator = known.full_width
-        return Job(estimator, problem, self.params[name], extra)
+        of_classes = {
+            parameter.name: translated(parameter, problem, self.labels)
+            for parameter in choice.traits.of_classes
+        }
+        if of_classes:
+            estimator.set_params(**of_classes)
+        params = self.params[choice.name]
+        rows = params.rows_at(problem)
+        return Job(
+            estimator,
+            problem,
+            params.of_rows,
+            extra,
+            params.whole,
+            partial(params.written, rows) if rows else None,
+            choice.traits.draws,
+            choice.traits.is_safe,
+            _note(choice, rows),
+        )
 
     def of_member(self, member: int) -> Self:
         """Return the jobs of one strategy of several, with seeds of their own."""
         return replace(self, context=self.context.of_member(member))
 
+    def planned(self, plan: Callable[[Any], Iterable[LocalProblem]]) -> Self:
+        """Return the jobs with validation sets, given the problems of a strategy among targets."""
+        if not any(params.sets for params in self.params.values()):
+            return self
+        params = {name: params.planned(plan) for name, params in self.params.items()}
+        return replace(self, params=params)
+
     def learns_jointly(self, key: ModelKey) -> bool:
         """Whether the base estimator of a model learns several outputs in one call."""
-        tags = get_tags(self.bases.at(key)[1]).classifier_tags
-        return bool(tags is not None and tags.multi_label)
+        # A callable that sees counts is asked for each problem, once it is made. Validation sets are
+        # for models with one target.
+        if self.bases.sees_counts or any(params.sets for params in self.params.values()):
+            return False
+        return learns_jointly(self.bases.at(key)[1])
+
+
+def _note(choice: Choice, rows: list[ValidationRows]) -> str:
+    notes = [SMALL] if choice.name == SMALL else []
+    if any(not len(part.rows) for part in rows):
+        notes.append(NO_VALIDATION)
+    return ", ".join(notes)
 
 
 def _fit_estimator(job: Job, method: str, X: Any) -> ColumnSubset | None:
@@ -207,6 +282,18 @@ def _fit_estimator(job: Job, method: str, X: Any) -> ColumnSubset | None:
         return linear_fit.fit_on_used_columns(job.estimator, X, job.problem.codes, job.params)
     fit_with(job.estimator, method, X, job.problem.codes, job.params, job.extra)
     return None
+
+
+def _probe(job: Job, X: Any, where: tuple[Hashable, str]) -> None:
+    """Ask a fitted estimator about one of its rows, so that it does not fail later for the first."""
+    extra = None if job.extra is None else job.extra.at(np.arange(1))
+    method, _ = linked(job.estimator, None)
+    try:
+        predict_with(job.estimator, method, take_rows(X, np.arange(1)), extra)
+    except Exception as error:
+        raise LocalFitError.on_probe(
+            error, job.estimator, where, len(job.problem.codes)
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -256,7 +343,8 @@ class _Task:
     def ready(self) -> Self:
         """Return the task with fit parameters of its own rows, and what is to travel of X."""
         job, query, X = self.job, self.query, self.X
-        ready = replace(self, job=replace(job, params=_own_params(X, job)))
+        params = _own_params(X, job)
+        ready = replace(self, job=replace(job, params=params, whole={}, validation=None))
         if _can_be_mapped(X):
             return ready
         queried = None if query is None else take_rows(X, query.rows)
@@ -317,11 +405,15 @@ def _fit_one(task: _Task) -> Fitted:
         own = task.X if task.has_own else take_rows(task.X, problem.rows)
         if task.n_threads is not None:
             job.estimator.n_jobs = task.n_threads
-        subset = _fit_estimator(job, task.method, own)
+        # Beside another fit that draws from the same random numbers it would not be the same.
+        with compat.shared_draws() if job.draws else nullcontext():
+            subset = _fit_estimator(job, task.method, own)
         if task.n_threads is not None:
             job.estimator.n_jobs = None
     except Exception as error:
         raise LocalFitError.at(error, job.estimator, task.where, len(problem.codes)) from error
+    if task.method == "fit" and not job.is_safe:
+        _probe(job, own, task.where)
     return Fitted(job.estimator, subset, time.perf_counter() - started)
 
 
@@ -356,7 +448,15 @@ def _own_params(X: Any, job: Job) -> dict[str, Any]:
     own = compat.params_of_rows(X, job.params, problem.rows)
     if problem.weights is not None:
         own = own | {"sample_weight": own.get("sample_weight", 1.0) * problem.weights}
-    return own
+    of_sets = {}
+    if job.validation is not None:
+
+        def training() -> tuple[Any, Any, Any]:
+            weights = own.get("sample_weight", np.ones(len(problem.rows)))
+            return take_rows(X, problem.rows), problem.codes, weights
+
+        of_sets = job.validation(training)
+    return own | job.whole | of_sets
 
 
 def _in_parallel(

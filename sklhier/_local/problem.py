@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
+
 from sklhier._local.keys import ModelKey
 from sklhier._utils.typing import Floats, NodeIds, Rows
 
@@ -47,6 +49,14 @@ class LocalProblem:
     def has_rest(self) -> bool:
         """Whether the rest class is one of the outcomes."""
         return bool(self.outcomes[0] == REST)
+
+    @property
+    def counts(self) -> Rows:
+        """Number of samples of each outcome, ndarray of int, shape (k,)."""
+        if self.codes.ndim == 2:
+            counts: Rows = self.codes.sum(axis=0)
+            return counts
+        return np.bincount(self.codes, minlength=len(self.outcomes))
 
     def among(self, rows: Rows) -> Self:
         """Return the problem with positions in what `rows` were taken from."""

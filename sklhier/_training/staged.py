@@ -154,6 +154,8 @@ class Stages:
         Of all problems.
     seconds : dict of ModelKey to float
         Time of the fits, those of the folds included.
+    notes : dict of ModelKey to str
+        What the report tells of models beside the type of the estimator.
     """
 
     def __init__(
@@ -185,6 +187,7 @@ class Stages:
                 self._downstream.setdefault(key, []).append(problem.rows)
         self.models: Models = {}
         self.seconds: dict[ModelKey, float] = {}
+        self.notes: dict[ModelKey, str] = {}
         self.sizes: list[tuple[ModelKey, int, int]] = []
         self._shown: dict[ModelKey, HeldOutOutputs] = {}  # what the chain shows of each model
         self._sent_by: dict[ModelKey, HeldOutOutputs] = {}  # what samples are sent down by
@@ -224,13 +227,20 @@ class Stages:
         if self._chain is None or not sources:
             return None
         shown = [(self.models[key], self._shown[key].at(rows)) for key in sources]
-        return extra_features(self._chain, shown, self._taxonomy)
+        return extra_features(self._chain, shown)
 
     def _job(self, problem: LocalProblem) -> Job:
         return self._jobs.job(problem.among(self._rows), self._extra(problem, problem.rows))
 
     def _fit(self, problems: list[LocalProblem]) -> None:
-        fitted = fit_problems(self._X, map(self._job, problems), self._jobs.context)
+        def jobs() -> Iterator[Job]:
+            for problem in problems:
+                job = self._job(problem)
+                if job.note:
+                    self.notes[problem.key] = job.note
+                yield job
+
+        fitted = fit_problems(self._X, jobs(), self._jobs.context)
         for problem, (model, seconds) in zip(problems, fitted, strict=True):
             sources = self._sources(problem)
             upstream = Upstream(sources, self._chain) if self._chain and sources else None

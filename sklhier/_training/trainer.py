@@ -11,8 +11,8 @@ import numpy as np
 from scipy import sparse
 
 from sklhier._folds.folds import Folds, Splits
-from sklhier._local.fitting import Job, Jobs, fit_problems
-from sklhier._local.keys import ModelKey, level_of
+from sklhier._local.fitting import NO_VALIDATION, Job, Jobs, fit_problems
+from sklhier._local.keys import ModelKey, level_of, name_of
 from sklhier._local.model import Models
 from sklhier._local.problem import LocalProblem
 from sklhier._local.scores import LocalScores
@@ -28,6 +28,8 @@ from sklhier._training.staged import Stages, Staging
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.warning import warn_caller
+from sklhier.exceptions import RareClassWarning, quoted
 from sklhier.strategies import HeldOut, Memberships, SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
@@ -59,7 +61,7 @@ class FitReport:
     seconds : ndarray of float64
         Time of the fits; 0 where nothing was fitted.
     fitted : ndarray of str
-        Type of the estimator, or why there is none.
+        Type of the estimator, with a note where it is another than asked for, or why there is none.
     """
 
     keys: list[ModelKey]
@@ -74,10 +76,11 @@ class FitReport:
         sizes: list[tuple[ModelKey, int, int]],
         models: Models,
         seconds: dict[ModelKey, float],
+        notes: dict[ModelKey, str],
     ) -> FitReport:
         """Return the report of problems, given as ``(key, n_rows, n_outcomes)``."""
         fitted = [
-            type(models[key].estimator).__name__
+            type(models[key].estimator).__name__ + (f": {notes[key]}" if notes.get(key) else "")
             if key in seconds
             else ("constant: one outcome" if n_outcomes == 1 else "nothing: no rows")
             for key, _, n_outcomes in sizes
@@ -182,17 +185,22 @@ class _Trainer:
         member: int,
         problems: Iterable[LocalProblem],
         rows: Rows,
+        plan: Callable[[Any], Iterable[LocalProblem]],
         router: Router | None = None,
     ) -> tuple[Models, FitReport]:
-        """Fit the models of one strategy; rows of the problems are positions in `rows`."""
-        jobs = self.jobs.of_member(member)
+        """Fit the models of one strategy; rows of the problems are positions in `rows`.
+
+        `plan` returns its problems among other targets, those of validation sets.
+        """
+        jobs = self.jobs.of_member(member).planned(plan)
         if self.staging is None:
             return fit_models(jobs, self.X, problems, rows)
         folds = None
         if self.staging.needs_held_out:
             folds = Folds.of(self.staging.split(rows), len(rows))
         stages = Stages(jobs, self.X, problems, rows, self.staging, folds, router).train()
-        return stages.models, FitReport.of(stages.sizes, stages.models, stages.seconds)
+        report = FitReport.of(stages.sizes, stages.models, stages.seconds, stages.notes)
+        return stages.models, report
 
     def _weights_of(self, rows: Rows) -> Floats:
         return np.ones(len(rows)) if self.weights is None else self.weights[rows]
@@ -226,6 +234,7 @@ def fit_models(
     """
     sizes: list[tuple[ModelKey, int, int]] = []
     known = {} if known is None else known
+    notes: dict[ModelKey, str] = {}
 
     def open_jobs() -> Iterator[Job]:
         for problem in problems:
@@ -235,12 +244,27 @@ def fit_models(
             job = jobs.job(problem.among(rows), known=known.get(problem.key))
             if method == "partial_fit":  # a batch need not hold all of them
                 classes = {"classes": np.arange(len(problem.outcomes))}
-                job = replace(job, params=job.params | classes)
+                job = replace(job, whole=job.whole | classes)
+            if job.note:
+                notes[problem.key] = job.note
             yield job
 
     fitted = fit_problems(X, open_jobs(), jobs.context, method=method)
     models = known | {model.key: model for model, _ in fitted}
-    return models, FitReport.of(sizes, models, {model.key: took for model, took in fitted})
+    _warn_of_lacking_validation(notes, jobs.context.taxonomy)
+    took = {model.key: seconds for model, seconds in fitted}
+    return models, FitReport.of(sizes, models, took, notes)
+
+
+def _warn_of_lacking_validation(notes: dict[ModelKey, str], taxonomy: Taxonomy) -> None:
+    lacking = [name_of(key, taxonomy) for key, note in notes.items() if NO_VALIDATION in note]
+    if lacking:
+        warn_caller(
+            f"{len(lacking)} model(s) have no row in a validation set: {quoted(lacking)}. They were "
+            "validated on their own training rows, so that nothing stops them early; see "
+            "`fit_report_`.",
+            RareClassWarning,
+        )
 
 
 def fit_batch(
@@ -288,7 +312,14 @@ class PathTrainer(_Trainer):
         router = None
         if self.staging is not None and self.staging.routing.needs_held_out:
             router = Router(self.staging.routing, strategy, taxonomy, outcomes, nodes)
-        return self._train(member, strategy.plan(taxonomy, outcomes, nodes), rows, router)
+
+        def plan(others: NodeIds) -> Iterator[LocalProblem]:
+            known = np.flatnonzero(np.isin(others, outcomes.classes))
+            for problem in strategy.plan(taxonomy, outcomes, others[known]):
+                yield problem.among(known)
+
+        problems = strategy.plan(taxonomy, outcomes, nodes)
+        return self._train(member, problems, rows, plan, router)
 
     def train_parts(self, strategy: Strategy, rows: Rows) -> tuple[list[Models], list[FitReport]]:
         """Fit the models of all parts of the strategy to some samples."""
@@ -340,7 +371,13 @@ class SetTrainer(_Trainer):
         """Fit the models of a part of the strategy to some samples."""
         members = Memberships(self.closed[rows], self.taxonomy)
         problems = strategy.plan_sets(members, self.jobs.learns_jointly)
-        return self._train(member, problems, rows)
+
+        def plan(others: sparse.csr_array) -> Iterable[LocalProblem]:
+            return strategy.plan_sets(
+                Memberships(others, self.taxonomy, incremental=True), lambda _: False
+            )
+
+        return self._train(member, problems, rows, plan)
 
     def train_parts(
         self, strategy: SetStrategy, rows: Rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -41,6 +40,7 @@ __all__ = [
     "csr_rows",
     "has_liblinear",
     "params_of_rows",
+    "shared_draws",
     "solved_by_liblinear",
     "visual_block",
 ]
@@ -76,9 +76,15 @@ def csr_rows(
     return *taken, bounds
 
 
-# All dual fits of a process draw from the same random numbers, each after it has seeded them.
-_LIBLINEAR_DRAWS = threading.Lock()
+# All fits of a process by liblinear and libsvm draw from the same random numbers, each after it has
+# seeded them. Reentrant: a fit that holds it may come here again.
+_SHARED_DRAWS = threading.RLock()
 _SOLVERS = {("squared_hinge", True): 1, ("squared_hinge", False): 2, ("hinge", True): 3}
+
+
+def shared_draws() -> threading.RLock:
+    """Return the lock for fits that draw from random numbers of the whole process."""
+    return _SHARED_DRAWS
 
 
 def has_liblinear(loss: str, dual: bool) -> bool:
@@ -119,7 +125,7 @@ def solved_by_liblinear(
         0.1,  # of another loss
         weights,
     )
-    with _LIBLINEAR_DRAWS if dual else nullcontext():
+    with _SHARED_DRAWS:  # a primal fit draws nothing, but seeds
         raw, n_iter = _liblinear.train_wrap(*arguments)
     if not svc.fit_intercept:
         return raw, 0.0, int(n_iter.max())

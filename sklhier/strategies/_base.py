@@ -16,6 +16,7 @@ from sklhier._probabilities.consistency import make_consistent
 from sklhier._probabilities.marginals import Marginals, Outcomes
 from sklhier._utils.registry import Registry, register_in
 from sklhier._utils.typing import Floats, NodeIds
+from sklhier.exceptions import IncompatiblePartsError
 from sklhier.strategies._memberships import Memberships
 from sklhier.taxonomy import Taxonomy
 
@@ -24,6 +25,7 @@ __all__ = [
     "HeldOut",
     "SetStrategy",
     "Strategy",
+    "refuse_with_sets",
     "register",
     "resolve_set_strategy",
     "resolve_strategy",
@@ -222,6 +224,9 @@ class SetStrategy(BaseEstimator, ABC):
     def check(self) -> None:
         """Raise a ValueError if a parameter is out of its range."""
 
+    def check_sets(self) -> None:
+        """Raise an IncompatiblePartsError for a parameter without effect on label sets."""
+
     # -- several strategies in one --------------------------------------------------------
 
     def set_parts(self) -> Sequence[SetStrategy]:
@@ -286,6 +291,8 @@ def resolve_set_strategy(strategy: str | SetStrategy) -> SetStrategy:
     ------
     ValueError
         For another name or object, or a parameter out of its range.
+    IncompatiblePartsError
+        For a parameter that has no effect with label sets.
 
     Examples
     --------
@@ -293,4 +300,16 @@ def resolve_set_strategy(strategy: str | SetStrategy) -> SetStrategy:
     >>> resolve_set_strategy("per_level")
     PerLevel()
     """
-    return _SETS.resolve(strategy)
+    resolved = _SETS.resolve(strategy)
+    resolved.check_sets()
+    return resolved
+
+
+def refuse_with_sets(strategy: object, name: str) -> IncompatiblePartsError:
+    """Return an error: a parameter of a strategy is about one path for each sample."""
+    return IncompatiblePartsError.needs(
+        strategy,
+        "one path for each sample",
+        f"with label sets `{name}` has no effect",
+        "Leave it at its default.",
+    )

@@ -126,7 +126,12 @@ class Ensemble(Strategy, SetStrategy):
 
     def set_parts(self) -> list[SetStrategy]:
         """Return the members."""
-        return [resolve_set_strategy(member) for member in self._members()]
+        members = [PerParent(), PerLevel()] if self.members is None else self.members
+        return [resolve_set_strategy(member) for member in members]
+
+    def check_sets(self) -> None:
+        """Raise an IncompatiblePartsError if a member has a parameter without effect."""
+        self.set_parts()
 
     def plan_sets(
         self,

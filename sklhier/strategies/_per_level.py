@@ -15,7 +15,7 @@ from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcome
 from sklhier._utils.memory_blocks import numbers_per_row
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_number
-from sklhier.strategies._base import HeldOut, SetStrategy, Strategy, register
+from sklhier.strategies._base import HeldOut, SetStrategy, Strategy, refuse_with_sets, register
 from sklhier.strategies._memberships import Memberships, group_problems
 from sklhier.taxonomy import Taxonomy
 
@@ -74,6 +74,11 @@ class PerLevel(Strategy, SetStrategy):
         """Raise a ValueError unless ``beta`` is a finite number above 0, or "oof"."""
         if not self.needs_tuning:
             check_number("beta", self.beta, above=0)
+
+    def check_sets(self) -> None:
+        """Raise an IncompatiblePartsError for a ``beta`` of its own: it has no effect there."""
+        if self.needs_tuning or self.beta != 1:
+            raise refuse_with_sets(self, "beta")
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the observed children of every node, and where labels may stop."""

@@ -17,7 +17,7 @@ from sklhier._utils.memory_blocks import numbers_per_row
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_choice
 from sklhier.exceptions import IncompatiblePartsError
-from sklhier.strategies._base import STOPS, SetStrategy, Strategy, register
+from sklhier.strategies._base import STOPS, SetStrategy, Strategy, refuse_with_sets, register
 from sklhier.strategies._memberships import Memberships, binary_problem
 from sklhier.strategies._policies import POLICIES, Examples, Policy
 from sklhier.taxonomy import Taxonomy
@@ -82,6 +82,11 @@ class PerNode(Strategy, SetStrategy):
         """Raise a ValueError if a parameter is none of its choices."""
         check_choice("policy", self.policy, POLICIES)
         check_choice("stop", self.stop, STOPS)
+
+    def check_sets(self) -> None:
+        """Raise an IncompatiblePartsError for a ``stop`` of its own: it has no effect there."""
+        if self.stop != "ignore":
+            raise refuse_with_sets(self, "stop")
 
     @property
     def _policy(self) -> Policy:

@@ -15,7 +15,7 @@ from sklhier._probabilities.products import ProductMarginals, normalised_product
 from sklhier._utils.memory_blocks import numbers_per_row
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_choice
-from sklhier.strategies._base import STOPS, SetStrategy, Strategy, register
+from sklhier.strategies._base import STOPS, SetStrategy, Strategy, refuse_with_sets, register
 from sklhier.strategies._memberships import Memberships, group_problems, parent_groups
 from sklhier.taxonomy import Taxonomy
 
@@ -60,6 +60,11 @@ class PerParent(Strategy, SetStrategy):
     def check(self) -> None:
         """Raise a ValueError unless ``stop`` is one of its choices."""
         check_choice("stop", self.stop, STOPS)
+
+    def check_sets(self) -> None:
+        """Raise an IncompatiblePartsError for a ``stop`` of its own: it has no effect there."""
+        if self.stop != "ignore":
+            raise refuse_with_sets(self, "stop")
 
     def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
         """Return the observed children of every node, and where labels may stop."""
