@@ -152,7 +152,7 @@ def _joined(names: list[str], above: list[int], steps: list[Hashable], sep: str)
             where = "at the first level" if parent < 0 else f"below {shown(names[parent])}"
             raise TaxonomyError(
                 f"Steps must print differently, got {shown(other)} ({type(other).__name__}) and "
-                f"{shown(step)} ({type(step).__name__}) {where}. Give all values of a level one type, "
-                "such as by astype(str)."
+                f"{shown(step)} ({type(step).__name__}) {where}. Give all values of a level one "
+                "type, such as by astype(str)."
             )
         yield text if parent < 0 else f"{names[parent]}{sep}{text}"
