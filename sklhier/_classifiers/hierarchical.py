@@ -19,6 +19,7 @@ from sklhier._classifiers.local_base import (
     learns_in_batches,
     refuse_chain,
     refuse_mismatch,
+    refuse_no_estimators,
     splitter_params,
 )
 from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
@@ -31,6 +32,7 @@ from sklhier._training.trainer import HeldOutPass, PathTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import (
+    check_classes,
     checked_weights,
     prepare_features,
     require_numeric_table,
@@ -255,6 +257,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
             return self._fit(X, y, sample_weight, fit_params)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
+        refuse_no_estimators(self)
+        check_classes(self.classes)
         X = prepare_features(self, X, reset=True)
         target, nodes = PathTarget.read(
             required_target(self, y), self._given_taxonomy(), self.classes
@@ -346,6 +350,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         self, X: Any, y: Any, classes: Any, sample_weight: Any, fit_params: dict[str, Any]
     ) -> Self:
         self._refuse_compressed()
+        refuse_no_estimators(self)
+        check_classes(self.classes)
         first = not hasattr(self, "taxonomy_")
         X = prepare_features(self, X, reset=first)
         if first:

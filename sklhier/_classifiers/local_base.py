@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from numbers import Real
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -32,6 +31,7 @@ from sklhier._training.trainer import FitReport
 from sklhier._utils import compat
 from sklhier._utils.pickling import restored_state, with_versions
 from sklhier._utils.typing import Floats
+from sklhier._utils.validation import check_instance, check_n_jobs, check_number, check_verbose
 from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, quoted
 from sklhier.links import Link, resolve_link
@@ -46,6 +46,7 @@ __all__ = [
     "learns_in_batches",
     "refuse_chain",
     "refuse_mismatch",
+    "refuse_no_estimators",
     "splitter_params",
 ]
 
@@ -136,6 +137,7 @@ def jobs_of(
         Whether there are models that decide about single leaves.
     """
     bases = _bases_of(model)
+    check_n_jobs(model.n_jobs)
     link = None if model.link is None else resolve_link(model.link)
     if link is not None:  # now, rather than after hours of fits
         _refuse_without(link, link.response_method, bases.values())
@@ -143,8 +145,14 @@ def jobs_of(
         bases["estimator"], model.node_estimators, taxonomy, leaves_decide=leaves_decide
     )
     params = _routed_params(model, method, weights, fit_params)
-    context = FitContext.of(taxonomy, seed, link, model.n_jobs, model.verbose)
+    context = FitContext.of(taxonomy, seed, link, model.n_jobs, check_verbose(model.verbose))
     return Jobs(context, chosen, params)
+
+
+def refuse_no_estimators(model: LocalClassifier) -> None:
+    """Raise a TypeError unless all base estimators known before fit are estimators."""
+    for name, base in _bases_of(model).items():
+        check_instance(name, base)
 
 
 def drawn_seed(random_state: Any) -> int | None:
@@ -427,10 +435,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"`dtype` must be 'float32', or None to leave weights as they are, got {dtype!r}."
             )
-        if not (isinstance(min_weight, Real) and 0 <= min_weight < np.inf):
-            raise ValueError(
-                f"`min_weight` must be a finite number of 0 or more, got {min_weight!r}."
-            )
+        check_number("min_weight", min_weight, least=0)
         models = list(_named_models(self._model))
         # By exact type: a subclass may use its weights in other ways.
         able = [linear_fit.is_linear(model.estimator) for _, model in models]

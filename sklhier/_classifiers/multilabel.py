@@ -19,6 +19,7 @@ from sklhier._classifiers.local_base import (
     learns_in_batches,
     refuse_chain,
     refuse_mismatch,
+    refuse_no_estimators,
     splitter_params,
 )
 from sklhier._classifiers.set_prediction import (
@@ -37,6 +38,7 @@ from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.typing import Rows
 from sklhier._utils.validation import (
     check_choice,
+    check_classes,
     checked_weights,
     prepare_features,
     require_numeric_table,
@@ -249,6 +251,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             return self._fit(X, y, sample_weight, fit_params)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
+        refuse_no_estimators(self)
+        check_classes(self.classes)
         X = prepare_features(self, X, reset=True)
         target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
         taxonomy = target.taxonomy
@@ -346,6 +350,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         self, X: Any, y: Any, classes: Any, sample_weight: Any, fit_params: dict[str, Any]
     ) -> Self:
         self._refuse_compressed()
+        refuse_no_estimators(self)
+        check_classes(self.classes)
         first = not hasattr(self, "taxonomy_")
         X = prepare_features(self, X, reset=first)
         y = required_target(self, y)

@@ -13,9 +13,12 @@ from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from sklhier._utils.frozen import frozen_property
+from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
+from sklhier._utils.validation import numbers
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
@@ -347,17 +350,74 @@ class AnswerMarginals:
         return table
 
 
-def checked_node_proba(node_proba: npt.ArrayLike, taxonomy: Taxonomy) -> Floats:
-    """Return user-given marginals as a clean array; refuse another shape or values."""
-    table = np.asarray(node_proba, dtype=np.float64)
+# How far a table may be from probabilities: averages, and tables rounded to three digits.
+_TOLERANCE = 2e-3
+
+
+def checked_node_proba(
+    node_proba: npt.ArrayLike | sparse.sparray, taxonomy: Taxonomy, *, excludes: bool = True
+) -> Floats:
+    """Return user-given marginals as a clean array.
+
+    Parameters
+    ----------
+    node_proba : array-like or sparse, shape (n_samples, n_nodes)
+    taxonomy : Taxonomy
+    excludes : bool, default=True
+        Whether siblings exclude each other, so that no sum of them is larger than their parent.
+
+    Raises
+    ------
+    ValueError
+        For another shape, for values that are no probabilities, for a root that is not 1 where
+        siblings exclude each other, and for children that are more probable than their parent.
+    """
+    table = node_proba.toarray() if sparse.issparse(node_proba) else node_proba
+    table = numbers("node_proba", table)
     if table.ndim != 2 or table.shape[1] != taxonomy.n_nodes:
         raise ValueError(
             f"`node_proba` must have a row for each sample and {taxonomy.n_nodes} columns, "
             f"one for each node with the root first, as predict_node_proba returns it, got "
             f"shape {table.shape}."
         )
-    if not np.isfinite(table).all() or (table < 0).any():
+    bad = ~((table >= 0) & (table <= 1 + _TOLERANCE))  # NaN is neither
+    if bad.any():
+        row, node = np.argwhere(bad)[0]
         raise ValueError(
-            "`node_proba` must hold probabilities, got negative or non-finite values."
+            f"`node_proba` must hold probabilities, from 0 to 1, got {table[row, node]:g} for "
+            f"{taxonomy.nodes[node]!r} in row {row}."
         )
+    if not excludes and (table[:, 0] != 1).any():  # label sets do without the root
+        table = np.column_stack([np.ones(len(table)), table[:, 1:]])
+    bad = table[:, 0] < 1 - _TOLERANCE
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"`node_proba` must begin with the root, which is always 1, got {table[row, 0]:g} in "
+            f"row {row}. Pass all columns of predict_node_proba."
+        )
+    _refuse_incoherent(table, taxonomy, excludes=excludes and taxonomy.is_tree)
     return table
+
+
+def _refuse_incoherent(table: Floats, taxonomy: Taxonomy, *, excludes: bool) -> None:
+    """Raise a ValueError if children are more probable than their parent, alone or in sum."""
+    parents, children = taxonomy.edge_parents, taxonomy.edge_children
+    first = ops.run_starts(parents)
+    for block in row_blocks(len(table), 3 * taxonomy.n_nodes):
+        below, part = table[block][:, children], table[block]
+        if excludes:
+            below = np.add.reduceat(below, first, axis=1)
+        above = parents[first] if excludes else parents
+        bad = below > part[:, above] + _TOLERANCE
+        if bad.any():
+            row, place = np.argwhere(bad)[0]
+            name = taxonomy.nodes[above[place]]
+            what = f"the children of {name!r}"
+            if not excludes:
+                what = f"{taxonomy.nodes[children[place]]!r}, a child of {name!r}"
+            raise ValueError(
+                "`node_proba` must not give more to children than to their parent, got "
+                f"{below[row, place]:g} for {what}, which has {part[row, above[place]]:g}, in row "
+                f"{block.start + row}. Is the table of another taxonomy, or in another order?"
+            )

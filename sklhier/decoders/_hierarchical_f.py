@@ -18,6 +18,7 @@ from sklhier.taxonomy import Taxonomy
 
 __all__ = ["HierarchicalF"]
 
+_LARGEST = 1e100  # its square is a number, too
 ANSWERS = ("node", "leaf", "set")
 
 
@@ -80,8 +81,8 @@ class HierarchicalF(Decoder):
         return self.answer == "set"
 
     def check(self) -> None:
-        """Raise a ValueError unless ``beta`` is positive and ``answer`` known."""
-        check_number("beta", self.beta, above=0)
+        """Raise a ValueError unless ``beta`` is positive, at most 1e100, and ``answer`` known."""
+        check_number("beta", self.beta, above=0, most=_LARGEST)
         check_choice("answer", self.answer, ANSWERS)
 
     def decode(self, marginals: Marginals) -> NodeIds:
