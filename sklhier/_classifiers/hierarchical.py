@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier._classifiers.local_base import (
     LocalClassifier,
+    Reading,
     drawn_seed,
     jobs_of,
     learns_in_batches,
@@ -265,7 +267,9 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         )
         check_consistent_length(X, nodes)
         weights = checked_weights(sample_weight, len(nodes))
-        strategy, decoder = resolve_strategy(self.strategy), resolve_decoder(self.decoder)
+        # Copies of what predictions use: set_params does not change a fitted model.
+        strategy, decoder = clone(resolve_strategy(self.strategy)), resolve_decoder(self.decoder)
+        self._reading = Reading.of(self)
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
         split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
         staging = self._staging(strategy, split, weights)
@@ -276,7 +280,14 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         seed = drawn_seed(self.random_state)
         leaves = strategy.leaves_decide
         jobs = jobs_of(
-            self, "fit", target.taxonomy, weights, fit_params, seed, leaves_decide=leaves
+            self,
+            "fit",
+            target.taxonomy,
+            weights,
+            fit_params,
+            seed,
+            leaves_decide=leaves,
+            reading=self._reading,
         )
         trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
         rows = used_rows(weights, len(nodes))
@@ -301,7 +312,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
 
     def _store(self, target: PathTarget, seed: int | None) -> None:
         """Store what the labels look like; forget what was made of earlier models."""
-        self.__dict__.pop("compression_report_", None)  # it was about other models
+        self.__dict__.pop("_compressed", None)  # it was about other models
         self._target = target
         self._seed = seed
         self.classes_ = target.format.classes
@@ -373,7 +384,14 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
         leaves, taxonomy = strategy.leaves_decide, target.taxonomy
         jobs = jobs_of(
-            self, "partial_fit", taxonomy, weights, fit_params, self._seed, leaves_decide=leaves
+            self,
+            "partial_fit",
+            taxonomy,
+            weights,
+            fit_params,
+            self._seed,
+            leaves_decide=leaves,
+            reading=self._reading,
         )
         plans = (
             part.plan(taxonomy, part.outcomes(taxonomy, self._trained.classes), nodes[rows])
@@ -394,7 +412,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         given = self._given_taxonomy()
         known = labels_of_batches(classes, self.classes, taxonomy=given)
         self._target, _ = PathTarget.read(known, given, self.classes)
-        taxonomy, strategy = self._target.taxonomy, resolve_strategy(self.strategy)
+        taxonomy, strategy = self._target.taxonomy, clone(resolve_strategy(self.strategy))
+        self._reading = Reading.of(self)
         # From the start a model decides among all its outcomes: base estimators want to know them
         # in their first call.
         self._trained = strategy.outcomes(taxonomy, self._target.format.class_ids)
@@ -427,6 +446,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
             )
         if chain is not None:
             refuse_chain(chain, strategy, self)
+            chain = clone(chain)
         return Staging(chain, routing, split, weights)
 
     # -- predicting -----------------------------------------------------------------------

@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier._classifiers.local_base import (
     LocalClassifier,
+    Reading,
     drawn_seed,
     jobs_of,
     learns_in_batches,
@@ -263,9 +265,20 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         chain = resolve_chain(self.chain)
         if chain is not None:
             refuse_chain(chain, strategy, self)
+            chain = clone(chain)
         staging = None if chain is None else Staging(chain, Filter(), split, weights)
         seed = drawn_seed(self.random_state)
-        jobs = jobs_of(self, "fit", taxonomy, weights, fit_params, seed, leaves_decide=True)
+        self._reading = Reading.of(self)
+        jobs = jobs_of(
+            self,
+            "fit",
+            taxonomy,
+            weights,
+            fit_params,
+            seed,
+            leaves_decide=True,
+            reading=self._reading,
+        )
         trainer = SetTrainer(jobs, X, weights, staging, closed)
         rows = used_rows(weights, closed.shape[0])
         parts = strategy.set_parts()
@@ -296,11 +309,12 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         check_choice("consistency", self.consistency, METHODS)
         decoder = fitted_decoder(self.decoder, target.taxonomy)
         refuse_mismatch(decoder, self, "'threshold'")
-        return resolve_set_strategy(self.strategy), decoder
+        # A copy: set_params does not change a fitted model.
+        return clone(resolve_set_strategy(self.strategy)), decoder
 
     def _store(self, target: SetTarget, decoder: SetDecoder, seed: int | None) -> None:
         """Store what the labels look like; forget what was made of earlier models."""
-        self.__dict__.pop("compression_report_", None)
+        self.__dict__.pop("_compressed", None)
         self._target = target
         self._seed = seed
         self.decoder_ = decoder
@@ -363,6 +377,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             nothing = np.zeros(0, dtype=np.int32)
             model = SetModels(strategy, no_models, target.taxonomy, nothing, self.consistency)
             seed = drawn_seed(self.random_state)
+            self._reading = Reading.of(self)
         else:
             target, decoder, model, seed = self._target, self.decoder_, self._model, self._seed
             strategy, closed = model.strategy, target.read_batch(y)
@@ -371,7 +386,14 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         weights = checked_weights(sample_weight, closed.shape[0])
         rows = used_rows(weights, closed.shape[0])
         jobs = jobs_of(
-            self, "partial_fit", target.taxonomy, weights, fit_params, seed, leaves_decide=True
+            self,
+            "partial_fit",
+            target.taxonomy,
+            weights,
+            fit_params,
+            seed,
+            leaves_decide=True,
+            reading=self._reading,
         )
         # A node without a sample so far has a model too, for it may get some in a later batch.
         members = Memberships(closed[rows], target.taxonomy, incremental=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -115,19 +116,27 @@ class Job:
     Attributes
     ----------
     estimator : object
-        Not fitted yet.
+        Not fitted yet, unless it goes on.
     problem : LocalProblem
         What it learns.
     params : dict
         Fit parameters that have an entry for each sample of X, or are passed on as they are.
     extra : ExtraFeatures or None
         What it sees beside X, a row for each row of the problem.
+    goes_on : bool, default=False
+        Whether the estimator has learnt from other samples before. A copy of it goes on then, so that
+        all models stay as they were if one of them fails.
     """
 
     estimator: Any
     problem: LocalProblem
     params: dict[str, Any]
     extra: ExtraFeatures | None = None
+    goes_on: bool = False
+
+    def on_a_copy(self) -> Self:
+        """Return a job that does not change a fitted estimator."""
+        return replace(self, estimator=deepcopy(self.estimator)) if self.goes_on else self
 
 
 @dataclass(frozen=True)
@@ -188,7 +197,7 @@ class Jobs:
             estimator = self.context.seeded_clone(base, problem.key)
         else:
             estimator = known.full_width
-        return Job(estimator, problem, self.params[name], extra)
+        return Job(estimator, problem, self.params[name], extra, goes_on=known is not None)
 
     def of_member(self, member: int) -> Self:
         """Return the jobs of one strategy of several, with seeds of their own."""
@@ -311,6 +320,7 @@ def _fit_one(task: _Task) -> Fitted:
     job, problem = task.job, task.job.problem
     try:
         own = task.X if task.has_own else take_rows(task.X, problem.rows)
+        job = job.on_a_copy()
         if task.n_threads is not None:
             job.estimator.n_jobs = task.n_threads
         subset = _fit_estimator(job, task.method, own)
