@@ -29,7 +29,7 @@ from sklhier._local.model import LocalModel, linked
 from sklhier._local.outputs import outputs_of
 from sklhier._local.problem import LocalProblem
 from sklhier._utils import compat
-from sklhier._utils.parallel import in_parallel
+from sklhier._utils.parallel import WorkersDiedError, in_parallel
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
@@ -231,8 +231,8 @@ class _Task:
         What is called.
     where : tuple of (name, str)
         The name of the model and its description, for error messages.
-    X : array-like
-        All samples, or those of the problem alone.
+    X : array-like or None
+        All samples. Where workers get it by itself, None; or the samples of the problem alone.
     X_queried : array-like, default=None
         The samples of the query, if X has those of the problem alone.
     has_own : bool, default=False
@@ -259,11 +259,11 @@ class _Task:
         return type(self.job.estimator) in _IN_THREADS
 
     def ready(self) -> Self:
-        """Return the task with fit parameters of its own rows, and what is to travel of X."""
+        """Return the task with fit parameters of its own rows, and what is to travel with it of X."""
         job, query, X = self.job, self.query, self.X
         ready = replace(self, job=replace(job, params=_own_params(X, job)))
         if _can_be_mapped(X):
-            return ready
+            return replace(ready, X=None)
         queried = None if query is None else take_rows(X, query.rows)
         return replace(ready, X=take_rows(X, job.problem.rows), X_queried=queried, has_own=True)
 
@@ -314,40 +314,45 @@ class Fitted:
         )
 
 
-def _fit_one(task: _Task) -> Fitted:
+def _fit_one(task: _Task, X: Any) -> Fitted:
     """Fit an estimator to its rows of X, and time it."""
     started = time.perf_counter()
     job, problem = task.job, task.job.problem
     try:
-        own = task.X if task.has_own else take_rows(task.X, problem.rows)
+        own = task.X if task.has_own else take_rows(X, problem.rows)
         job = job.on_a_copy()
         if task.n_threads is not None:
             job.estimator.n_jobs = task.n_threads
         subset = _fit_estimator(job, task.method, own)
         if task.n_threads is not None:
             job.estimator.n_jobs = None
+    except MemoryError:  # of the machine, not of the estimator
+        raise
     except Exception as error:
         raise LocalFitError.at(error, job.estimator, task.where, len(problem.codes)) from error
     return Fitted(job.estimator, subset, time.perf_counter() - started)
 
 
-def _hold_out_one(task: _Task, query: Query) -> tuple[dict[str, Floats], float]:
+def _hold_out_one(task: _Task, query: Query, X: Any) -> tuple[dict[str, Floats], float]:
     """Fit an estimator, compute its outputs for other samples, and let it go."""
-    fitted = _fit_one(task)
+    fitted = _fit_one(task, X)
     started = time.perf_counter()
     model = fitted.model(task.job.problem, None)
     try:
-        X = task.X_queried if task.has_own else take_rows(task.X, query.rows)
-        outputs = {method: outputs_of(model, X, query.extra, method) for method in query.methods}
+        own = task.X_queried if task.has_own else take_rows(X, query.rows)
+        outputs = {method: outputs_of(model, own, query.extra, method) for method in query.methods}
+    except MemoryError:
+        raise
     except Exception as error:
         raise LocalPredictError.at(error, model.estimator, task.where, len(query.rows)) from error
     return outputs, fitted.seconds + time.perf_counter() - started
 
 
-def _run(tasks: list[_Task]) -> list[Any]:
-    """Do some tasks, one after the other."""
+def _run(tasks: list[_Task], X: Any) -> list[Any]:
+    """Do some tasks, one after the other; X has all samples, unless tasks have their own."""
     return [
-        _fit_one(task) if task.query is None else _hold_out_one(task, task.query) for task in tasks
+        _fit_one(task, X) if task.query is None else _hold_out_one(task, task.query, X)
+        for task in tasks
     ]
 
 
@@ -376,13 +381,20 @@ def _in_parallel(
         return in_parallel(
             _run,
             tasks,
+            shared=X if _can_be_mapped(X) else None,
             least=max(_LEAST_ROWS, _num_samples(X) / _PARTS_OF_LEVEL),
             n_jobs=context.n_jobs,
             verbose=context.verbose,
         )
     except LocalFitError as error:
-        # On its way from another process the error has lost its cause.
+        if error.__cause__ is not error.original:
+            # On its way from another process the error has lost its cause, and has got a traceback
+            # as text in its place.
+            error.original.__cause__ = error.__cause__
         raise error from error.original
+    except WorkersDiedError as error:
+        places = [(*task.where, len(task.job.problem.rows)) for task in error.tasks]
+        raise LocalFitError.died(error.original, places) from error.original
 
 
 def fit_problems(

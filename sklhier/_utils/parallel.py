@@ -5,8 +5,12 @@ The results are the same for any number of workers. Only where and when a task r
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -15,7 +19,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklhier._utils.typing import Floats
 
-__all__ = ["Task", "in_parallel"]
+__all__ = ["Task", "WorkersDiedError", "in_parallel"]
 
 
 class Task(Protocol):
@@ -36,6 +40,24 @@ class Task(Protocol):
         """Return a task that uses all workers by itself, or None if that is not faster."""
 
 
+class WorkersDiedError(RuntimeError):
+    """A worker ended before its task did.
+
+    Parameters
+    ----------
+    original : Exception
+        What tells so.
+    tasks : list of Task
+        Those that were being done, by that worker or by others that went down with it; empty where
+        workers are on other machines.
+    """
+
+    def __init__(self, original: Exception, tasks: list[Any]) -> None:
+        super().__init__(str(original))
+        self.original = original
+        self.tasks = tasks
+
+
 T = TypeVar("T", bound=Task)
 
 # Seconds of work from which on processes pay: starting them takes about a second.
@@ -45,9 +67,10 @@ _PARTS = 100
 
 
 def in_parallel(
-    run: Callable[[list[T]], list[Any]],
+    run: Callable[[list[T], Any], list[Any]],
     tasks: Iterable[T],
     *,
+    shared: Any,
     least: float,
     n_jobs: int | None,
     verbose: int,
@@ -57,9 +80,13 @@ def in_parallel(
     Parameters
     ----------
     run : callable
-        Does a list of tasks and returns the list of their results. Can be pickled.
+        Does a list of tasks, given what they share, and returns the list of their results. Can be
+        pickled.
     tasks : iterable of Task
         Consumed while the work proceeds if there is one worker.
+    shared : object
+        What all tasks read. It is an argument of its own and no part of the tasks, so that dask sends
+        it once, and not with every batch; processes of this machine map its arrays.
     least : float
         The size from which tasks are handed out one by one.
     n_jobs, verbose
@@ -69,18 +96,25 @@ def in_parallel(
     -------
     results : list
         In the order of the tasks.
+
+    Raises
+    ------
+    WorkersDiedError
+        If a process ends before its task does.
     """
     n_workers = effective_n_jobs(n_jobs)
     if n_workers == 1:
         batches = _batches((task.ready() for task in tasks), least)
-        done = Parallel(n_jobs=1, verbose=verbose)(map(delayed(run), batches))
+        done = Parallel(n_jobs=1, verbose=verbose)(
+            delayed(run)(batch, shared) for batch in batches
+        )
         return [one for of_batch in done for one in of_batch]
     todo = list(tasks)
     sizes = np.array([task.size for task in todo], dtype=np.float64)
     results: dict[int, Any] = {}
 
     def do(i: int, task: T) -> None:
-        results[i] = run([task.ready()])[0]
+        results[i] = run([task.ready()], shared)[0]
 
     for i, task in enumerate(todo):
         whole = task.for_all(min(n_workers, cpu_count()))
@@ -97,12 +131,68 @@ def in_parallel(
         return [results[i] for i in range(len(todo))]
     least = max(least, float(sizes[rest].sum()) / _PARTS)
     parallel = Parallel(n_jobs=n_jobs, verbose=verbose, prefer="threads" if threads else None)
-    done = parallel(
-        delayed(run)([task.ready() for task in batch])
-        for batch in _batches((todo[i] for i in rest), least)
-    )
+    with tempfile.TemporaryDirectory(prefix="sklhier-", ignore_cleanup_errors=True) as folder:
+        journal = _Journal(folder)
+        numbered: list[Any] = [_Numbered(i, todo[i]) for i in rest]
+        batches = _batches(numbered, least)
+        try:
+            done = parallel(
+                delayed(_run_noted)(run, [task.ready() for task in batch], shared, journal)
+                for batch in batches
+            )
+        except BrokenProcessPool as error:
+            raise WorkersDiedError(error, [todo[i] for i in journal.begun()]) from error
     results.update(zip(rest, (one for of_batch in done for one in of_batch), strict=True))
     return [results[i] for i in range(len(todo))]
+
+
+class _Numbered:
+    """A task with its number."""
+
+    def __init__(self, number: int, task: Any) -> None:
+        self.number, self.task = number, task
+        self.size: float = task.size
+        self.in_threads: bool = task.in_threads
+
+    def ready(self) -> _Numbered:
+        return _Numbered(self.number, self.task.ready())
+
+    def for_all(self, n_workers: int) -> None:
+        """Return None: such tasks have been done before."""
+
+
+class _Journal:
+    """Notes of the tasks that are being done, as empty files: all that a dead worker leaves."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def begin(self, number: int) -> None:
+        with suppress(OSError):  # workers on other machines have no such folder
+            Path(self._folder, str(number)).touch()
+
+    def end(self, number: int) -> None:
+        with suppress(OSError):
+            Path(self._folder, str(number)).unlink()
+
+    def begun(self) -> list[int]:
+        """Return the numbers of tasks that were begun and not ended."""
+        return sorted(int(path.name) for path in Path(self._folder).iterdir())
+
+
+def _run_noted(
+    run: Callable[[list[Any], Any], list[Any]],
+    tasks: list[_Numbered],
+    shared: Any,
+    journal: _Journal,
+) -> list[Any]:
+    """Do some tasks, each with a note as long as it takes."""
+    results = []
+    for numbered in tasks:
+        journal.begin(numbered.number)
+        results += run([numbered.task], shared)
+        journal.end(numbered.number)
+    return results
 
 
 def _batches(tasks: Iterable[T], least: float) -> Iterator[list[T]]:
