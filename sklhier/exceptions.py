@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import pickle
+import traceback
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
@@ -251,6 +252,13 @@ class LocalFitError(ValueError):
     @classmethod
     def _typed(cls) -> type[Self]:
         return _TYPED[cls]
+
+    def prepare_to_travel(self) -> None:
+        """Replace a cause that cannot be sent to another process, by its type, text and traceback."""
+        if _packed(self.original) is None:
+            self.__cause__ = RuntimeError(_told(self.original))
+            self.__cause__.add_note("".join(traceback.format_exception(self.original)))
+            self.__context__ = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how workers send the error, whatever the base estimator raised."""

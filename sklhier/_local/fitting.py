@@ -388,8 +388,8 @@ def _in_parallel(
         )
     except LocalFitError as error:
         if error.__cause__ is not error.original:
-            # On its way from another process the error has lost its cause, and has got a traceback
-            # as text in its place.
+            # On its way from another process the error has lost its cause, and has got the traceback
+            # there as text in its place.
             error.original.__cause__ = error.__cause__
         raise error from error.original
     except WorkersDiedError as error:

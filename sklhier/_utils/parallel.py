@@ -5,19 +5,25 @@ The results are the same for any number of workers. Only where and when a task r
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
+from uuid import uuid4
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklhier._utils.typing import Floats
+from sklhier.exceptions import LocalFitError
 
 __all__ = ["Task", "WorkersDiedError", "in_parallel"]
 
@@ -62,6 +68,8 @@ T = TypeVar("T", bound=Task)
 
 # Seconds of work from which on processes pay: starting them takes about a second.
 _WORTH = 2.0
+# A process that is no fork of this one has another.
+_IMPORT = uuid4().hex
 # Number of batches, about, in which small tasks are handed out.
 _PARTS = 100
 
@@ -85,8 +93,8 @@ def in_parallel(
     tasks : iterable of Task
         Consumed while the work proceeds if there is one worker.
     shared : object
-        What all tasks read. It is an argument of its own and no part of the tasks, so that dask sends
-        it once, and not with every batch; processes of this machine map its arrays.
+        What all tasks read. It is an argument of its own and no part of the tasks, so that dask and
+        ray send it once, and not with every batch; processes of this machine map its arrays.
     least : float
         The size from which tasks are handed out one by one.
     n_jobs, verbose
@@ -131,6 +139,8 @@ def in_parallel(
         return [results[i] for i in range(len(todo))]
     least = max(least, float(sizes[rest].sum()) / _PARTS)
     parallel = Parallel(n_jobs=n_jobs, verbose=verbose, prefer="threads" if threads else None)
+    if type(get_active_backend()[0]).__name__ == "RayBackend":
+        shared = _InRay(shared)
     with tempfile.TemporaryDirectory(prefix="sklhier-", ignore_cleanup_errors=True) as folder:
         journal = _Journal(folder)
         numbered: list[Any] = [_Numbered(i, todo[i]) for i in rest]
@@ -140,10 +150,30 @@ def in_parallel(
                 delayed(_run_noted)(run, [task.ready() for task in batch], shared, journal)
                 for batch in batches
             )
-        except BrokenProcessPool as error:
+        except _deaths() as error:
             raise WorkersDiedError(error, [todo[i] for i in journal.begun()]) from error
     results.update(zip(rest, (one for of_batch in done for one in of_batch), strict=True))
     return [results[i] for i in range(len(todo))]
+
+
+def _deaths() -> tuple[type[Exception], ...]:
+    """Return the errors by which backends tell that a worker died."""
+    # Users have imported those of other packages, if they use their backends.
+    others = (("distributed", "KilledWorker"), ("ray.exceptions", "RayActorError"))
+    known = [
+        getattr(sys.modules[module], name) for module, name in others if module in sys.modules
+    ]
+    return (BrokenProcessPool, *known)
+
+
+class _InRay:
+    """What all tasks read, in the store of ray: joblib's backend of ray copies every argument."""
+
+    def __init__(self, shared: Any) -> None:
+        self._place = import_module("ray").put(shared)
+
+    def get(self) -> Any:
+        return import_module("ray").get(self._place)
 
 
 class _Numbered:
@@ -166,6 +196,7 @@ class _Journal:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self.process = _process()
 
     def begin(self, number: int) -> None:
         with suppress(OSError):  # workers on other machines have no such folder
@@ -188,11 +219,22 @@ def _run_noted(
 ) -> list[Any]:
     """Do some tasks, each with a note as long as it takes."""
     results = []
+    shared = shared.get() if isinstance(shared, _InRay) else shared
     for numbered in tasks:
         journal.begin(numbered.number)
-        results += run([numbered.task], shared)
+        try:
+            results += run([numbered.task], shared)
+        except LocalFitError as error:
+            if journal.process != _process():
+                error.prepare_to_travel()
+            raise
         journal.end(numbered.number)
     return results
+
+
+def _process() -> tuple[int, str]:
+    """Return what no other process has, on this machine or elsewhere."""
+    return os.getpid(), _IMPORT
 
 
 def _batches(tasks: Iterable[T], least: float) -> Iterator[list[T]]:
