@@ -41,7 +41,8 @@ class Nap:
         return replace(self, number=self.number + 1000 * n_workers) if self.is_shared else None
 
 
-def nap(tasks):
+def nap(tasks, shared):
+    assert shared == "what all tasks read"
     assert all(task.is_ready for task in tasks)
     for task in tasks:
         time.sleep(task.seconds)
@@ -49,7 +50,9 @@ def nap(tasks):
 
 
 def do(tasks, n_jobs=2, least=1.0):
-    return parallel.in_parallel(nap, tasks, least=least, n_jobs=n_jobs, verbose=0)
+    return parallel.in_parallel(
+        nap, tasks, shared="what all tasks read", least=least, n_jobs=n_jobs, verbose=0
+    )
 
 
 @given(
@@ -104,7 +107,7 @@ def test_the_largest_come_first():
     sizes = [1, 5, 3, 9, 2]
     started, both = [], threading.Barrier(2)
 
-    def run(tasks):
+    def run(tasks, shared):
         for task in tasks:
             started.append(task.number)
             if task.number in (1, 3):  # one for each thread: neither goes on alone
@@ -112,7 +115,8 @@ def test_the_largest_come_first():
         return [task.number for task in tasks]
 
     tasks = [Nap(i, size, in_threads=True) for i, size in enumerate(sizes)]
-    assert parallel.in_parallel(run, tasks, least=1.0, n_jobs=2, verbose=0) == list(range(5))
+    done = parallel.in_parallel(run, tasks, shared=None, least=1.0, n_jobs=2, verbose=0)
+    assert done == list(range(5))
     assert set(started[:2]) == {1, 3}
 
 

@@ -159,11 +159,13 @@ def in_parallel(
 def _deaths() -> tuple[type[Exception], ...]:
     """Return the errors by which backends tell that a worker died."""
     # Users have imported those of other packages, if they use their backends.
-    others = (("distributed", "KilledWorker"), ("ray.exceptions", "RayActorError"))
-    known = [
-        getattr(sys.modules[module], name) for module, name in others if module in sys.modules
-    ]
-    return (BrokenProcessPool, *known)
+    others = (
+        ("distributed", "KilledWorker"),
+        ("distributed.client", "FutureCancelledError"),  # X was lost with a worker
+        ("ray.exceptions", "RayActorError"),
+    )
+    known = [getattr(sys.modules.get(module), name, None) for module, name in others]
+    return (BrokenProcessPool, *(kind for kind in known if kind is not None))
 
 
 class _InRay:
