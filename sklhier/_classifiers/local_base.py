@@ -492,19 +492,17 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
         pairs = zip(models, able, strict=True)
         smaller: list[dict[ModelKey, LocalModel]] = [{} for _ in self._model.models]
-        names: list[Hashable] = []
         kinds: list[str] = []
         sizes = np.zeros((len(models), 5), dtype=np.int64)
-        for number, (((member, name), model), is_linear) in enumerate(pairs):
+        for number, (((member, _), model), is_linear) in enumerate(pairs):
             kind = type(model.estimator).__name__
             if is_linear:
                 model, sizes[number] = model.compressed(dtype, min_weight)
             smaller[member][model.key] = model
-            names.append(name)
             kinds.append(kind if is_linear else f"{kind}: left as it is")
         # Replaced and not changed: copies of this classifier keep the models as they were.
         self._model = replace(self._model, models=smaller)
-        self._compressed = CompressionReport(names, np.array(kinds, dtype=np.str_), sizes)
+        self._compressed = CompressionReport(np.array(kinds, dtype=np.str_), sizes)
         return self
 
     @property
@@ -512,7 +510,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """A record for each local model, after :meth:`compress`."""
         if not hasattr(self, "_compressed"):
             raise AttributeError("compression_report_ is there after compress.")
-        return self._compressed.records()
+        return self._compressed.records([name for (_, name), _ in _named_models(self._model)])
 
     def _refuse_compressed(self) -> None:
         """Raise an error if models have lost what they would go on learning from."""

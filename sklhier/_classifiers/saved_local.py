@@ -46,15 +46,12 @@ class CompressionReport:
 
     Attributes
     ----------
-    names : list of hashable
-        Names of the models.
     fitted : ndarray of str
         Type of each estimator, and whether it was left as it is.
     sizes : ndarray of int64, shape (n_models, 5)
         The other columns.
     """
 
-    names: list[Hashable]
     fitted: np.ndarray[Any, Any]
     sizes: np.ndarray[Any, Any]
 
@@ -62,12 +59,12 @@ class CompressionReport:
     def of(cls, records: np.ndarray[Any, Any]) -> CompressionReport:
         """Return the report of records, as earlier versions stored them."""
         sizes = np.array([records[name] for name in _SIZES], dtype=np.int64).reshape(5, -1).T
-        return cls(records["node"].tolist(), records["fitted"].astype(np.str_), sizes)
+        return cls(records["fitted"].astype(np.str_), sizes)
 
-    def records(self) -> np.ndarray[Any, Any]:
-        """Return a record for each model."""
-        records = np.empty(len(self.names), dtype=_COMPRESSION_DTYPE)
-        records["node"][:] = np.fromiter(self.names, dtype=object, count=len(self.names))
+    def records(self, names: list[Hashable]) -> np.ndarray[Any, Any]:
+        """Return a record for each model, given the names of the models."""
+        records = np.empty(len(names), dtype=_COMPRESSION_DTYPE)
+        records["node"][:] = np.fromiter(names, dtype=object, count=len(names))
         records["fitted"][:] = self.fitted.tolist()
         for name, column in zip(_SIZES, self.sizes.T, strict=True):
             records[name] = column

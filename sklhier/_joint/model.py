@@ -67,6 +67,11 @@ def checked_level_weights(level_weights: Any, taxonomy: Taxonomy) -> Floats:
     return weights
 
 
+def _overflow_shows_in_the_loss() -> Any:
+    """Return a context without warnings of NumPy: a loss that is not finite is an error."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
 @dataclass(frozen=True)
 class Training:
     """Parameters of an estimator by which a network is made and fitted, checked.
@@ -217,6 +222,13 @@ class JointModel:
         """
         samples, solver = Samples(X, weights, loss), training.solver_for(self.network.sizes)
         self._adam = None
+        with _overflow_shows_in_the_loss():
+            self._minimise(samples, solver, training, held_out)
+        return self
+
+    def _minimise(
+        self, samples: Samples, solver: Solver, training: Training, held_out: Rows | None
+    ) -> None:
         if isinstance(solver, LBFGS):
             result = minimise_lbfgs(
                 self.network, samples, training.alpha, solver, training.verbose
@@ -236,7 +248,6 @@ class JointModel:
                 training.verbose,
             )
         self.network, self.history = result
-        return self
 
     def after_batch(self, X: Any, weights: Floats, loss: Any, training: Training) -> Self:
         """Return the model after one pass through a batch of samples, in mini-batches.
@@ -251,7 +262,7 @@ class JointModel:
             infinite or NaN.
         """
         after = self._copied()
-        with unchanged_draws(self.random_state):
+        with unchanged_draws(self.random_state), _overflow_shows_in_the_loss():
             after._learn_batch(X, weights, loss, training)
         return after
 
