@@ -23,6 +23,7 @@ from sklhier import (
     MultiHeadMultiLabelClassifier,
     Taxonomy,
 )
+from sklhier._joint.solvers import AdamState
 from sklhier.decoders import SetThreshold, Threshold
 from sklhier.exceptions import IncompatiblePartsError, LocalFitError
 from sklhier.links import SoftmaxLink
@@ -111,7 +112,7 @@ def failing_calls(name):
     if "joint" in name:
         yield "bad penalty", {"alpha": np.nan}, OTHER, y, {}
         yield "no finite loss", {"solver": Adam(learning_rate_init=1e200)}, X, y, {}
-        yield "interrupted", {"loss": Interrupted()}, X, y, {}
+        yield "bad loss", {"loss": 5}, OTHER, y, {}
     else:
         for at in (1, 2, 3):
             for error in (RuntimeError, MemoryError, KeyboardInterrupt):
@@ -119,10 +120,6 @@ def failing_calls(name):
 
 
 REFUSED = (ValueError, TypeError, MemoryError, KeyboardInterrupt)
-
-
-class Interrupted:
-    """What is no loss of a joint model."""
 
 
 FAILURES = [
@@ -175,6 +172,26 @@ def test_a_failed_batch_is_as_if_it_had_not_been(name, at, n_good):
     for model in (tried, plain):
         fit(model, X, y, "partial_fit")
     assert_array_equal(tried.predict_node_proba(X), plain.predict_node_proba(X))
+
+
+@pytest.mark.parametrize("name", ["joint paths", "joint sets"])
+def test_a_batch_that_is_interrupted(name, monkeypatch):
+    model = fit(
+        MAKERS[name]().set_params(solver__batch_size=8), X, labels_for(name), "partial_fit"
+    )
+    state, learn, steps = state_of(model), AdamState.learn, []
+
+    def interrupted(*arguments):
+        steps.append(learn(*arguments))
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return steps[-1]
+
+    monkeypatch.setattr(AdamState, "learn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, X, labels_for(name), "partial_fit")
+    assert len(steps) == 3
+    assert state_of(model) == state
 
 
 @pytest.mark.parametrize("name", MAKERS)

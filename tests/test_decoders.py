@@ -405,7 +405,7 @@ def test_decoders_by_name_and_their_errors():
         resolve_decoder(Threshold(1))
     for decoder, match in (
         (Beam(0), "`width` must be an integer of 1 or more, got 0"),
-        (HierarchicalF(0), "`beta` must be in .0, 1e.100., got 0"),
+        (HierarchicalF(0), "`beta` must be in .1e-100, 1e.100., got 0"),
         (HierarchicalF(answer="leaves"), "`answer` must be one of 'node', 'leaf', 'set'"),
         (Darts(-1), "`accuracy_reward` must be a finite number of 0 or more, got -1"),
         (Climbing(2), "`tau` must be in"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from numbers import Integral, Real
@@ -40,7 +40,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-_FLOAT_MAX = sys.float_info.max
 _INT32_MAX = np.iinfo(np.int32).max
 
 
@@ -269,9 +268,12 @@ def check_number(
 
 
 def _is_finite(value: Any) -> bool:
-    # Comparisons and no conversion: integers may be too large for a float.
-    is_real = isinstance(value, Real) and not isinstance(value, bool)
-    return bool(is_real and -_FLOAT_MAX <= value <= _FLOAT_MAX)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that is too large for a float
+        return False
 
 
 def _range_of(
