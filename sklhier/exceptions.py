@@ -7,10 +7,15 @@ working. Its message states the rule, the value that broke it, and a remedy.
 from __future__ import annotations
 
 import difflib
+import pickle
 import reprlib
+import traceback
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
+
+from joblib import wrap_non_picklable_objects
 
 __all__ = [
     "IncompatiblePartsError",
@@ -291,7 +296,8 @@ class LocalFitError(ValueError):
     n_rows : int
         Number of training rows of the node.
     original : Exception
-        What the base estimator raised (also the error's ``__cause__``).
+        What the base estimator raised (also the error's ``__cause__``). What a worker cannot send is
+        replaced by a RuntimeError with its type and text.
     """
 
     node: Hashable
@@ -311,7 +317,7 @@ class LocalFitError(ValueError):
         kind = cls._typed() if isinstance(original, TypeError) else cls
         error = kind(
             f"{type(estimator).__name__} failed at {where[1]}, {cls._what} {n_rows} row(s): "
-            f"{type(original).__name__}: {original}"
+            f"{_told(original)}"
         )
         error.node, error.n_rows, error.original = where[0], n_rows, original
         return error
@@ -331,8 +337,70 @@ class LocalFitError(ValueError):
         return error
 
     @classmethod
+    def died(cls, original: Exception, places: Sequence[tuple[Hashable, str, int]]) -> Self:
+        """Workers that ended while models were fitted: names, descriptions and rows of these."""
+        listed = ", ".join(f"{where} ({n_rows} rows)" for _, where, n_rows in places[:5])
+        more = f", ... ({len(places)} in all)" if len(places) > 5 else ""
+        error = cls(
+            f"A worker process died while models were fitted at {listed or 'unknown nodes'}{more}. "
+            "It may have run out of memory, or a base estimator crashed. Try fewer workers, or "
+            f"n_jobs=1 to see where. ({_told(original, 200)})"
+        )
+        error.node, error.n_rows = (places[0][0], places[0][2]) if places else (None, 0)
+        error.original = original
+        return error
+
+    @classmethod
     def _typed(cls) -> type[Self]:
         return _TYPED[cls]
+
+    def prepare_to_travel(self) -> None:
+        """Replace a cause that cannot be sent to another process, by its type, text and traceback."""
+        if _packed(self.original) is None:
+            self.__cause__ = RuntimeError(_told(self.original))
+            self.__cause__.add_note("".join(traceback.format_exception(self.original)))
+            self.__context__ = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how workers send the error, whatever the base estimator raised."""
+        state = {name: value for name, value in vars(self).items() if name != "original"}
+        packed = _packed(self.original)
+        return _received, (type(self), self.args, state, packed, _told(self.original))
+
+
+def _told(error: Exception, limit: int = 600) -> str:
+    """Return the type and the text of an error, shortened."""
+    text = f"{type(error).__name__}: {error}"
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _packed(error: Exception) -> bytes | None:
+    """Return an error as bytes, or None if it cannot be made of them again."""
+    # By reference to its class, or else with the class, as joblib sends what a script defines.
+    for sent in (error, wrap_non_picklable_objects(error, keep_wrapper=False)):
+        with suppress(Exception):  # whatever the class of a user's error raises there
+            packed = pickle.dumps(sent)
+            pickle.loads(packed)
+            return packed
+    return None
+
+
+def _received(
+    kind: type[LocalFitError],
+    args: tuple[Any, ...],
+    state: dict[str, Any],
+    packed: bytes | None,
+    told: str,
+) -> LocalFitError:
+    """Return an error as a worker sent it; what cannot be read keeps its type and text."""
+    error = kind(*args)
+    vars(error).update(state)
+    error.original = RuntimeError(told)
+    if packed is not None:
+        # The class may be known to the worker alone, in which case the text has to do.
+        with suppress(Exception):
+            error.original = pickle.loads(packed)
+    return error
 
 
 class LocalPredictError(LocalFitError):

@@ -8,13 +8,11 @@ parameters, which searches reach as ``loss__beta`` or ``solver__max_iter``.
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_scalar
 
-from sklhier._utils.validation import check_choice, check_number
+from sklhier._utils.validation import check_choice, check_flag, check_integer, check_number
 
 __all__ = [
     "LBFGS",
@@ -83,8 +81,8 @@ class HierarchicalCrossEntropy(BaseEstimator):
         self.alpha = alpha
 
     def check(self) -> None:
-        """Raise a TypeError unless `alpha` is a number."""
-        check_scalar(self.alpha, "alpha", Real)
+        """Raise a ValueError unless `alpha` is a finite number."""
+        check_number("alpha", self.alpha)
 
 
 class SoftLabels(BaseEstimator):
@@ -193,9 +191,9 @@ class LBFGS(BaseEstimator):
         self.tol = tol
 
     def check(self) -> None:
-        """Raise a ValueError or TypeError for a parameter out of its range."""
-        check_scalar(self.max_iter, "max_iter", Integral, min_val=0)
-        check_scalar(self.tol, "tol", Real, min_val=0)
+        """Raise a ValueError for a parameter out of its range."""
+        check_integer("max_iter", self.max_iter, least=0)
+        check_number("tol", self.tol, least=0)
 
 
 class Adam(BaseEstimator):
@@ -256,24 +254,17 @@ class Adam(BaseEstimator):
         self.validation_fraction = validation_fraction
 
     def check(self) -> None:
-        """Raise a ValueError or TypeError for a parameter out of its range."""
+        """Raise a ValueError for a parameter out of its range."""
         check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
         if not _is_auto(self.learning_rate_init):
             check_number("learning_rate_init", self.learning_rate_init, above=0)
         if not _is_auto(self.batch_size):
-            check_scalar(self.batch_size, "batch_size", Integral, min_val=1)
-        check_scalar(self.max_iter, "max_iter", Integral, min_val=0)
-        check_scalar(self.tol, "tol", Real, min_val=0)
-        check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
-        if self.early_stopping:
-            check_scalar(
-                self.validation_fraction,
-                "validation_fraction",
-                Real,
-                min_val=0,
-                max_val=0.5,
-                include_boundaries="right",
-            )
+            check_integer("batch_size", self.batch_size, least=1)
+        check_integer("max_iter", self.max_iter, least=0)
+        check_number("tol", self.tol, least=0)
+        check_integer("n_iter_no_change", self.n_iter_no_change, least=1)
+        check_flag("early_stopping", self.early_stopping)
+        check_number("validation_fraction", self.validation_fraction, above=0, most=0.5)
 
 
 def _is_auto(value: Any) -> bool:

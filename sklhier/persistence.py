@@ -11,7 +11,9 @@ __all__ = ["trusted_types"]
 
 # What fitted models are made of, beside the public classes and what users bring themselves.
 _PRIVATE = (
+    "sklhier._classifiers.local_base.Reading",
     "sklhier._classifiers.path_prediction.PathTarget",
+    "sklhier._classifiers.saved_local.CompressionReport",
     "sklhier._classifiers.set_prediction.SetTarget",
     "sklhier._joint.model.JointModel",
     "sklhier._joint.network.Network",

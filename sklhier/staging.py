@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from sklhier._utils.registry import Registry
 from sklhier._utils.typing import Bools, Floats
-from sklhier._utils.validation import check_choice, check_number, check_probability
+from sklhier._utils.validation import check_choice, check_number
 
 __all__ = [
     "Chain",
@@ -320,7 +320,7 @@ class Weighted(Routing):
 
     def check(self) -> None:
         """Raise a ValueError unless ``least`` is in (0, 1)."""
-        check_number("least", check_probability("least", self.least), above=0)
+        check_number("least", self.least, above=0, below=1)
 
     def sends(self, proba: Floats) -> Bools:
         """Return True for the outcomes that are probable enough."""

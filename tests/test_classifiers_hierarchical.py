@@ -776,7 +776,7 @@ def test_bad_node_probabilities():
     nodes = model.predict_node_proba(X)
     with pytest.raises(ValueError, match="11 columns"):
         model.decode(nodes[:, 1:])
-    with pytest.raises(ValueError, match="negative or non-finite"):
+    with pytest.raises(ValueError, match=r"from 0 to 1, got -1 for .* in row 0"):
         model.decode(-nodes)
 
 

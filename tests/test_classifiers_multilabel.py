@@ -720,9 +720,9 @@ def test_bad_decoders():
         (SetThreshold(1.5), r"`tau` must be in \[0, 1\)"),
         (SetThreshold("cv"), "`tau` must be in"),
         (SetThreshold(scope="tree"), "`scope` must be one of 'global', 'level', 'node'"),
-        (SetThreshold(shrinkage=-1), "`shrinkage` must be a finite number above 0"),
-        (MaximumClosure(0), "`tau` must be a finite number above 0"),
-        (TopLabels(0), "k == 0, must be >= 1"),
+        (SetThreshold(shrinkage=-1), "`shrinkage` must be a finite number of 0 or more"),
+        (MaximumClosure(0), r"`tau` must be in \(0, 1\), got 0"),
+        (TopLabels(0), "`k` must be an integer of 1 or more, got 0"),
     ):
         with pytest.raises(ValueError, match=match):
             resolve_set_decoder(decoder)

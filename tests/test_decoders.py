@@ -404,10 +404,10 @@ def test_decoders_by_name_and_their_errors():
     with pytest.raises(ValueError, match=r"`tau` must be in \[0, 1\), got 1"):
         resolve_decoder(Threshold(1))
     for decoder, match in (
-        (Beam(0), "width == 0, must be >= 1"),
-        (HierarchicalF(0), "`beta` must be a finite number above 0, got 0"),
+        (Beam(0), "`width` must be an integer of 1 or more, got 0"),
+        (HierarchicalF(0), "`beta` must be in .1e-100, 1e.100., got 0"),
         (HierarchicalF(answer="leaves"), "`answer` must be one of 'node', 'leaf', 'set'"),
-        (Darts(-1), "`accuracy_reward` must be a finite number above 0"),
+        (Darts(-1), "`accuracy_reward` must be a finite number of 0 or more, got -1"),
         (Climbing(2), "`tau` must be in"),
         (InformationThreshold(-0.1), "`tau` must be in"),
     ):

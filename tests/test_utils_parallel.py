@@ -1,6 +1,8 @@
 """Any number of workers of any kind: the same results, and not slower than one."""
 
+import multiprocessing
 import os
+import pickle
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -11,16 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
-from sklhier import HierarchicalClassifier
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier
+from sklhier._local import fitting
 from sklhier._utils import parallel
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
-from sklhier.exceptions import LocalFitError
+from sklhier.decoders import SetThreshold
+from sklhier.exceptions import LocalFitError, LocalPredictError
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,8 @@ class Nap:
         return replace(self, number=self.number + 1000 * n_workers) if self.is_shared else None
 
 
-def nap(tasks):
+def nap(tasks, shared):
+    assert shared == "what all tasks read"
     assert all(task.is_ready for task in tasks)
     for task in tasks:
         time.sleep(task.seconds)
@@ -53,7 +61,9 @@ def nap(tasks):
 
 
 def do(tasks, n_jobs=2, least=1.0):
-    return parallel.in_parallel(nap, tasks, least=least, n_jobs=n_jobs, verbose=0)
+    return parallel.in_parallel(
+        nap, tasks, shared="what all tasks read", least=least, n_jobs=n_jobs, verbose=0
+    )
 
 
 @given(
@@ -108,7 +118,7 @@ def test_the_largest_come_first():
     sizes = [1, 5, 3, 9, 2]
     started, both = [], threading.Barrier(2)
 
-    def run(tasks):
+    def run(tasks, shared):
         for task in tasks:
             started.append(task.number)
             if task.number in (1, 3):  # one for each thread: neither goes on alone
@@ -116,7 +126,8 @@ def test_the_largest_come_first():
         return [task.number for task in tasks]
 
     tasks = [Nap(i, size, in_threads=True) for i, size in enumerate(sizes)]
-    assert parallel.in_parallel(run, tasks, least=1.0, n_jobs=2, verbose=0) == list(range(5))
+    done = parallel.in_parallel(run, tasks, shared=None, least=1.0, n_jobs=2, verbose=0)
+    assert done == list(range(5))
     assert set(started[:2]) == {1, 3}
 
 
@@ -194,3 +205,239 @@ def test_an_error_in_a_worker_names_its_node(base, monkeypatch):
     with pytest.raises(LocalFitError, match="node") as caught:
         HierarchicalClassifier(base, taxonomy=taxonomy, n_jobs=2).fit(X, y)
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+# -- errors of base estimators, wherever they occur ---------------------------------------
+
+
+class NeedsTwo(Exception):  # noqa: N818
+    """What pickles, and cannot be made again."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+class Locked(Exception):  # noqa: N818
+    """What does not pickle."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+
+class Plain(Exception):  # noqa: N818
+    """What pickles."""
+
+
+ERRORS = {
+    "two": lambda: NeedsTwo(1, 2),
+    "lock": lambda: Locked("of its own"),
+    "plain": lambda: Plain("as it is"),
+    "type": lambda: TypeError("not that"),
+    "long": lambda: ValueError("v" * 5000),
+    "memory": lambda: MemoryError("no room"),
+    "interrupt": lambda: KeyboardInterrupt("enough"),
+}
+
+
+class Raising(ClassifierMixin, BaseEstimator):
+    """A base estimator that fails, or ends its process, in all processes but one."""
+
+    def __init__(self, kind="two", spared=0):
+        self.kind = kind
+        self.spared = spared
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        if os.getpid() != self.spared:
+            if self.kind == "exit":
+                os._exit(3)
+            raise ERRORS[self.kind]()
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X))
+
+
+DATA = make_hierarchical_classification(200, 4, branching=(3, 3), random_state=0)
+
+
+def caught_in(backend, kind, expected=LocalFitError):
+    X, y, taxonomy = DATA
+    spared = 0 if backend == "threading" else os.getpid()  # the first fits are done here
+    model = HierarchicalClassifier(Raising(kind, spared), taxonomy=taxonomy, n_jobs=2)
+    with joblib.parallel_config(backend=backend), pytest.raises(expected) as caught:
+        model.fit(X, y)
+    assert not hasattr(model, "taxonomy_")
+    return caught.value
+
+
+# Workers start again after each error.
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=SLOW)])
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("two", "NeedsTwo: 1 and 2"),
+        ("lock", "Locked: of its own"),
+        ("plain", "Plain: as it is"),
+        ("type", "TypeError: not that"),
+        ("long", "ValueError: vvv"),
+    ],
+)
+def test_errors_of_all_kinds_come_back(backend, kind, told, monkeypatch):
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
+    error = caught_in(backend, kind)
+    assert told in str(error)
+    assert "failed at node" in str(error)
+    assert len(str(error)) < 800
+    assert error.node in DATA[2].nodes
+    assert error.n_rows > 0
+    assert error.__cause__ is error.original
+    assert isinstance(error, TypeError) == (kind == "type")
+    travels = backend == "threading" or kind not in ("two", "lock")
+    assert type(error.original) is (type(ERRORS[kind]()) if travels else RuntimeError)
+    if not travels:
+        assert str(error.original) == told
+
+
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=SLOW)])
+@pytest.mark.parametrize("kind", ["memory", "interrupt"])
+def test_what_is_no_error_of_a_base_estimator_stays_what_it_is(backend, kind, monkeypatch):
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
+    kinds = {"memory": MemoryError, "interrupt": KeyboardInterrupt}
+    assert type(caught_in(backend, kind, kinds[kind])) is kinds[kind]
+
+
+@pytest.mark.parametrize("base", [GaussianNB(), SGDClassifier(loss="log_loss")])
+def test_no_memory_in_predictions(base, monkeypatch):
+    X, y, taxonomy = DATA
+    model = HierarchicalClassifier(base, taxonomy=taxonomy).fit(X, y)
+
+    def no_room(*arguments):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("sklhier._local.calls.outputs_of", no_room)
+    with pytest.raises(MemoryError, match="no room"):
+        model.predict_proba(X)
+
+
+def test_a_worker_that_dies_is_reported_with_its_node(monkeypatch):
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
+    error = caught_in("loky", "exit")
+    assert "A worker process died while models were fitted at node" in str(error)
+    assert f"({error.n_rows} rows)" in str(error)
+    assert error.node in DATA[2].nodes
+    assert type(error.__cause__).__name__ == "TerminatedWorkerError"
+    assert len(str(error)) < 800
+    unknown = LocalFitError.died(RuntimeError("gone"), [])
+    assert "at unknown nodes" in str(unknown)
+    many = LocalFitError.died(RuntimeError("gone"), [(i, f"node {i}", 3) for i in range(7)])
+    assert "node 4 (3 rows), ... (7 in all)" in str(many)
+
+
+def _in_a_pool(queue):
+    parallel._WORTH = 0.0
+    X, y, taxonomy = DATA
+    for kind in ("two", "lock"):
+        base = Raising(kind, os.getpid())
+        try:
+            with joblib.parallel_config(backend="multiprocessing"):
+                HierarchicalClassifier(base, taxonomy=taxonomy, n_jobs=2).fit(X, y)
+        except LocalFitError as error:
+            queue.put((str(error), error.n_rows))
+
+
+@pytest.mark.slow
+def test_a_pool_does_not_wait_for_ever():
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    child = context.Process(target=_in_a_pool, args=(queue,))
+    child.start()
+    try:
+        found = [queue.get(timeout=300) for _ in range(2)]
+    finally:
+        child.kill()
+        child.join()
+    assert "NeedsTwo: 1 and 2" in found[0][0]
+    assert "Locked: of its own" in found[1][0]
+
+
+@pytest.mark.parametrize("kind", [LocalFitError, LocalPredictError])
+def test_errors_are_pickled_with_what_can_be_made_again(kind):
+    for original in (Plain("x"), NeedsTwo(1, 2), Locked("y"), TypeError("z")):
+        error = kind.at(original, GaussianNB(), ("a", "node 'a'"), 7)
+        again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(error))))
+        assert type(again) is type(error)
+        assert (str(again), again.node, again.n_rows) == (str(error), "a", 7)
+        expected = type(original) if type(original) in (Plain, TypeError) else RuntimeError
+        assert type(again.original) is expected
+
+
+def test_a_class_that_is_known_to_the_worker_alone(monkeypatch):
+    error = LocalFitError.at(Plain("x"), GaussianNB(), ("a", "node 'a'"), 7)
+    sent = pickle.dumps(error)
+    monkeypatch.delattr("test_utils_parallel.Plain")
+    again = pickle.loads(sent)
+    assert type(again.original) is RuntimeError
+    assert str(again.original) == "Plain: x"
+
+
+# -- X travels once -----------------------------------------------------------------------
+
+
+def test_tasks_do_not_hold_all_samples(monkeypatch):
+    seen, run = [], fitting._run
+
+    def watched(tasks, shared):
+        seen.append((len(pickle.dumps(tasks)), shared))
+        return run(tasks, shared)
+
+    monkeypatch.setattr(fitting, "_run", watched)
+    X, y, taxonomy = make_hierarchical_classification(4000, 50, branching=(3, 3), random_state=0)
+    HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy).fit(X, y)
+    assert seen
+    assert all(shared is X for _, shared in seen)
+    assert max(size for size, _ in seen) < X.nbytes / 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "container"),
+    [
+        (HierarchicalClassifier, np.asarray),
+        (HierarchicalMultiLabelClassifier, sparse.csr_matrix),
+    ],
+)
+def test_dask_sends_all_samples_once(kind, container, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
+    X, y, taxonomy = make_hierarchical_classification(4000, 100, branching=(5, 5), random_state=0)
+    X = container(X)
+    params = {"strategy": "per_node"}
+    if kind is HierarchicalMultiLabelClassifier:
+        y, params = [[label] for label in y.tolist()], {"decoder": SetThreshold(0.5)}
+    base = SGDClassifier(loss="log_loss", max_iter=3, tol=None)
+    model = kind(base, taxonomy=taxonomy, random_state=0, n_jobs=2, **params)
+    sent = []
+    write = distributed.comm.tcp.TCP.write
+
+    async def counted(*arguments, **options):
+        n_bytes = await write(*arguments, **options)
+        sent.append(n_bytes)
+        return n_bytes
+
+    monkeypatch.setattr(distributed.comm.tcp.TCP, "write", counted)
+    cluster = distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None)
+    with cluster, distributed.Client(cluster), joblib.parallel_config(backend="dask"):
+        sent.clear()
+        model.fit(X, y)
+        total, n_messages = sum(sent), len(sent)
+    one = clone(model).set_params(n_jobs=1).fit(X, y)
+    assert_array_equal(one.predict_node_proba(X), model.predict_node_proba(X))
+    n_bytes = X.nbytes if container is np.asarray else X.data.nbytes + X.indices.nbytes
+    # To the scheduler, which is in this process, and from there to a worker.
+    assert n_bytes < total < 3 * n_bytes
+    assert n_messages > 10

@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier._classifiers.local_base import (
     LocalClassifier,
+    Reading,
     check_bases,
     drawn_seed,
     jobs_of,
@@ -33,6 +35,7 @@ from sklhier._training.trainer import HeldOutPass, PathTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import (
+    check_classes,
     checked_weights,
     prepare_features,
     require_numeric_table,
@@ -274,6 +277,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
         check_bases(self)
+        check_classes(self.classes)
         X = prepare_features(self, X, reset=True)
         staged = self.chain is not None or self.routing != "filter"
         target, nodes = PathTarget.read(
@@ -281,7 +285,9 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         )
         check_consistent_length(X, nodes)
         weights = checked_weights(sample_weight, len(nodes))
-        strategy, decoder = resolve_strategy(self.strategy), resolve_decoder(self.decoder)
+        # Copies of what predictions use: set_params does not change a fitted model.
+        strategy, decoder = clone(resolve_strategy(self.strategy)), resolve_decoder(self.decoder)
+        self._reading = Reading.of(self)
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
         split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
         staging = self._staging(strategy, split, weights)
@@ -292,7 +298,17 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         seed = drawn_seed(self.random_state)
         leaves = strategy.leaves_decide
         labels = Labels(target.taxonomy, nodes, weights)
-        jobs = jobs_of(self, "fit", X, labels, target, fit_params, seed, leaves_decide=leaves)
+        jobs = jobs_of(
+            self,
+            "fit",
+            X,
+            labels,
+            target,
+            fit_params,
+            seed,
+            leaves_decide=leaves,
+            reading=self._reading,
+        )
         trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
         rows = used_rows(weights, len(nodes))
         strategy, tuned = _tuned(trainer, strategy, decoder, rows, split)
@@ -316,7 +332,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
 
     def _store(self, target: PathTarget, seed: int | None) -> None:
         """Store what the labels look like; forget what was made of earlier models."""
-        self.__dict__.pop("compression_report_", None)  # it was about other models
+        self.__dict__.pop("_compressed", None)  # it was about other models
         self._target = target
         self._seed = seed
         self.classes_ = target.format.classes
@@ -366,6 +382,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
     ) -> Self:
         self._refuse_compressed()
         check_bases(self)
+        check_classes(self.classes)
         first = not hasattr(self, "taxonomy_")
         X = prepare_features(self, X, reset=first)
         if first:
@@ -388,7 +405,15 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         leaves, taxonomy = strategy.leaves_decide, target.taxonomy
         labels = Labels(taxonomy, nodes, weights)
         jobs = jobs_of(
-            self, "partial_fit", X, labels, target, fit_params, self._seed, leaves_decide=leaves
+            self,
+            "partial_fit",
+            X,
+            labels,
+            target,
+            fit_params,
+            self._seed,
+            leaves_decide=leaves,
+            reading=self._reading,
         )
         plans = (
             part.plan(taxonomy, part.outcomes(taxonomy, self._trained.classes), nodes[rows])
@@ -409,7 +434,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         given = self._given_taxonomy()
         known = labels_of_batches(classes, self.classes, taxonomy=given)
         self._target, _ = PathTarget.read(known, given, self.classes)
-        taxonomy, strategy = self._target.taxonomy, resolve_strategy(self.strategy)
+        taxonomy, strategy = self._target.taxonomy, clone(resolve_strategy(self.strategy))
+        self._reading = Reading.of(self)
         # From the start a model decides among all its outcomes: base estimators want to know them
         # in their first call.
         self._trained = strategy.outcomes(taxonomy, self._target.format.class_ids)
@@ -442,6 +468,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
             )
         if chain is not None:
             refuse_chain(chain, strategy, self)
+            chain = clone(chain)
         return Staging(chain, routing, split, weights)
 
     # -- predicting -----------------------------------------------------------------------

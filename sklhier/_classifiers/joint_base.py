@@ -16,6 +16,7 @@ from sklhier._joint.paths import JointPaths
 from sklhier._joint.sets import JointSets
 from sklhier._utils.pickling import restored_state, with_versions
 from sklhier._utils.typing import Rows
+from sklhier._utils.validation import check_flag, require_rows
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["JointEstimator", "has_batches", "held_out_rows"]
@@ -117,11 +118,13 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
 
     def _features(self, X: Any, *, reset: bool) -> Any:
         """Return X checked, dense or CSR, of a floating dtype."""
+        require_rows(X)
         # L-BFGS and Adam work on rows, so sparse features are CSR and dense ones in C order.
         return validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", reset=reset)
 
     def _training(self) -> Training:
         """Return the parameters of the model, checked."""
+        check_flag("warm_start", self.warm_start)
         return Training.of(
             alpha=self.alpha,
             hidden_layer_sizes=self.hidden_layer_sizes,

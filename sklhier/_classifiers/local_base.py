@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from numbers import Real
 from typing import Any, Protocol, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRequest,
@@ -21,7 +20,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
-from sklhier._classifiers.saved_local import upgraded
+from sklhier._classifiers.saved_local import CompressionReport, upgraded
 from sklhier._local import linear_fit
 from sklhier._local.base_estimators import (
     PREFIX,
@@ -43,9 +42,15 @@ from sklhier._targets.paths import resolve_taxonomy
 from sklhier._training.marginals import PathModels, SetModels
 from sklhier._training.trainer import FitReport
 from sklhier._utils import compat
-from sklhier._utils.pickling import restored_state, with_versions
+from sklhier._utils.pickling import restored_state, unchanged_on_error, with_versions
 from sklhier._utils.typing import Floats
-from sklhier._utils.validation import prepare_features
+from sklhier._utils.validation import (
+    check_n_jobs,
+    check_number,
+    check_verbose,
+    prepare_features,
+    shown,
+)
 from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, quoted
 from sklhier.links import Link, resolve_link
@@ -54,6 +59,7 @@ from sklhier.taxonomy import Taxonomy
 
 __all__ = [
     "LocalClassifier",
+    "Reading",
     "check_bases",
     "drawn_seed",
     "gives_probabilities",
@@ -63,18 +69,6 @@ __all__ = [
     "refuse_mismatch",
     "splitter_params",
 ]
-
-_COMPRESSION_DTYPE = np.dtype(
-    [
-        ("node", object),
-        ("fitted", object),
-        ("n_columns_before", np.int64),
-        ("n_columns", np.int64),
-        ("n_dropped", np.int64),
-        ("n_bytes_before", np.int64),
-        ("n_bytes", np.int64),
-    ]
-)
 
 
 def _bases_of(model: LocalClassifier) -> dict[str, Any]:
@@ -102,12 +96,40 @@ def _require_method(model: LocalClassifier, method: str) -> bool:
 
 def gives_probabilities(model: LocalClassifier) -> bool:
     """Whether a classifier has probabilities; raise an AttributeError if not."""
-    if model.link is None:
-        return _require_method(model, "predict_proba")
-    link = resolve_link(model.link)
-    if not link.gives_probabilities:
-        raise AttributeError(f"link={link!r} gives weights, which are no probabilities.")
-    return _require_method(model, link.response_method)
+    # What was fitted stays as it is, whatever parameters are set since.
+    fitted = vars(model).get("_reading")
+    reading = Reading.of(model) if fitted is None else fitted
+    if reading.lack is not None:
+        raise AttributeError(reading.lack)
+    return True
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the outputs of local models are read, as the parameters said when they were fitted.
+
+    Attributes
+    ----------
+    link : Link or None
+        What makes probabilities of them; None: whatever a base estimator gives.
+    lack : str or None
+        Why there are no probabilities, if so.
+    """
+
+    link: Link | None
+    lack: str | None
+
+    @classmethod
+    def of(cls, model: LocalClassifier) -> Self:
+        """Return how parameters say it; `model` does not share the link."""
+        link = None if model.link is None else clone(resolve_link(model.link))
+        if link is not None and not link.gives_probabilities:
+            return cls(link, f"link={link!r} gives weights, which are no probabilities.")
+        try:
+            _require_method(model, "predict_proba" if link is None else link.response_method)
+        except AttributeError as error:
+            return cls(link, str(error))
+        return cls(link, None)
 
 
 def learns_in_batches(model: LocalClassifier) -> bool:
@@ -152,6 +174,7 @@ def jobs_of(
     seed: int | None,
     *,
     leaves_decide: bool,
+    reading: Reading,
 ) -> Jobs:
     """Return what makes jobs of local problems, the parts of a classifier checked.
 
@@ -173,11 +196,14 @@ def jobs_of(
         Seed of all base estimators.
     leaves_decide : bool
         Whether there are models that decide about single leaves.
+    reading : Reading
+        How the outputs of models are read.
     """
     bases = _bases_of(model)
     for base in bases.values():
         warn_of_thresholds(base)
-    link = None if model.link is None else resolve_link(model.link)
+    check_n_jobs(model.n_jobs)
+    link = reading.link
     if link is not None:  # now, rather than after hours of fits
         _refuse_without(link, link.response_method, bases.values())
     taxonomy = labels.taxonomy
@@ -197,7 +223,7 @@ def jobs_of(
     params = {name: read(given) for name, given in routed.items()}
     if any(given.sets for given in params.values()):
         _refuse_validation(model, method)
-    context = FitContext.of(taxonomy, seed, link, model.n_jobs, model.verbose)
+    context = FitContext.of(taxonomy, seed, link, model.n_jobs, check_verbose(model.verbose))
     return Jobs(context, chosen, params, labels)
 
 
@@ -303,7 +329,7 @@ def refuse_mismatch(
     decoder: _MayNeedProbabilities,
     model: LocalClassifier,
     others: str,
-    fitted: Iterable[LocalModel] = (),
+    fitted: Iterable[LocalModel] | None = None,
 ) -> None:
     """Refuse a decoder that needs probabilities where there are none.
 
@@ -314,25 +340,34 @@ def refuse_mismatch(
         Gives the base estimators and the link.
     others : str
         Decoders that do without, for the message.
-    fitted : iterable of LocalModel, default=()
-        Fitted models: a callable may have chosen other base estimators for some nodes.
+    fitted : iterable of LocalModel, default=None
+        Fitted models, which count in place of the parameters: a callable may have chosen other base
+        estimators for some nodes, and parameters may have been set since.
     """
     if not decoder.needs_probabilities:
         return
-    link = None if model.link is None else resolve_link(model.link)
-    lacking = [type(base) for base in _bases_of(model).values() if _is_without(base, link)]
-    lacking += [type(local.estimator) for local in fitted if not local.gives_probabilities]
-    if lacking:
+    if fitted is None:
+        link = None if model.link is None else resolve_link(model.link)
+        lacks = (_lack_of(base, link) for base in _bases_of(model).values())
+    else:
+        link = model._reading.link
+        lacks = (_lack_of(m.estimator, link) for m in fitted if not m.gives_probabilities)
+    lack = next(filter(None, lacks), None)
+    if lack is not None:
         raise IncompatiblePartsError.needs(
             decoder,
             "probabilities",
-            f"{link!r} gives weights" if link else f"{lacking[0].__name__} has no predict_proba",
+            lack,
             f"Wrap it in CalibratedClassifierCV, or use the decoder {others}.",
         )
 
 
-def _is_without(base: Any, link: Link | None) -> bool:
-    return not hasattr(base, "predict_proba") if link is None else not link.gives_probabilities
+def _lack_of(estimator: Any, link: Link | None) -> str | None:
+    """Return why there are no probabilities of an estimator, or None."""
+    if link is not None:
+        return None if link.gives_probabilities else f"{link!r} gives weights"
+    has_some = hasattr(estimator, "predict_proba")
+    return None if has_some else f"{type(estimator).__name__} has no predict_proba"
 
 
 def _with_requests(base: Any) -> Any:
@@ -392,10 +427,11 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     verbose: int
     random_state: Any
     taxonomy_: Taxonomy
-    compression_report_: np.ndarray[Any, Any]  # after compress
+    _compressed: CompressionReport  # after compress
     _model: PathModels | SetModels
     _reports: list[FitReport]  # of each part of the strategy
     _seed: int | None
+    _reading: Reading
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, with ``deep`` also those of the estimators within."""
@@ -469,6 +505,8 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(upgraded(restored_state(self, state)))
+        if hasattr(self, "taxonomy_") and not hasattr(self, "_reading"):
+            self._reading = Reading.of(self)  # files of earlier versions have the parameters alone
 
     def _gives_probabilities(self) -> bool:
         return gives_probabilities(self)
@@ -528,42 +566,53 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         >>> bool(report["n_bytes"].sum() < 0.6 * report["n_bytes_before"].sum())
         True
         """
+        with unchanged_on_error(self):
+            return self._compress(dtype, min_weight)
+
+    def _compress(self, dtype: Any, min_weight: float) -> Self:
         check_is_fitted(self, "taxonomy_")
-        if dtype not in (None, "float32", np.float32):
+        if dtype is not None and not _is_float32(dtype):
             raise ValueError(
-                f"`dtype` must be 'float32', or None to leave weights as they are, got {dtype!r}."
+                "`dtype` must be 'float32', or None to leave weights as they are, got "
+                f"{shown(dtype)}."
             )
-        if not (isinstance(min_weight, Real) and 0 <= min_weight < np.inf):
-            raise ValueError(
-                f"`min_weight` must be a finite number of 0 or more, got {min_weight!r}."
-            )
+        check_number("min_weight", min_weight, least=0)
         models = list(_named_models(self._model))
         # By exact type: a subclass may use its weights in other ways.
         able = [linear_fit.is_linear(model.estimator) for _, model in models]
         if models and not any(able):
-            names = sorted({type(model.estimator).__name__ for _, model in models})
+            types = sorted({type(model.estimator).__name__ for _, model in models})
             raise IncompatiblePartsError.needs(
                 "compress",
                 "linear models as local models, such as LinearSVC or LogisticRegression",
-                f"those of this classifier are of the type {quoted(names)}",
+                f"those of this classifier are of the type {quoted(types)}",
                 "Use such a base estimator, not a subclass, alone or at the end of a Pipeline.",
             )
+        pairs = zip(models, able, strict=True)
         smaller: list[dict[ModelKey, LocalModel]] = [{} for _ in self._model.models]
-        rows = []
-        for ((member, name), model), is_linear in zip(models, able, strict=True):
-            kind, sizes = type(model.estimator).__name__, (0,) * 5
+        kinds: list[str] = []
+        sizes = np.zeros((len(models), 5), dtype=np.int64)
+        for number, (((member, _), model), is_linear) in enumerate(pairs):
+            kind = type(model.estimator).__name__
             if is_linear:
-                model, sizes = model.compressed(dtype, min_weight)
+                model, sizes[number] = model.compressed(dtype, min_weight)
             smaller[member][model.key] = model
-            rows.append((name, kind if is_linear else f"{kind}: left as it is", *sizes))
+            kinds.append(kind if is_linear else f"{kind}: left as it is")
         # Replaced and not changed: copies of this classifier keep the models as they were.
         self._model = replace(self._model, models=smaller)
-        self.compression_report_ = np.array(rows, dtype=_COMPRESSION_DTYPE)
+        self._compressed = CompressionReport(np.array(kinds, dtype=np.str_), sizes)
         return self
+
+    @property
+    def compression_report_(self) -> np.ndarray[Any, Any]:
+        """A record for each local model, after :meth:`compress`."""
+        if not hasattr(self, "_compressed"):
+            raise AttributeError("compression_report_ is there after compress.")
+        return self._compressed.records([name for (_, name), _ in _named_models(self._model)])
 
     def _refuse_compressed(self) -> None:
         """Raise an error if models have lost what they would go on learning from."""
-        if hasattr(self, "compression_report_"):
+        if hasattr(self, "_compressed"):
             raise ValueError(
                 "partial_fit was called after compress, which has rounded or dropped what it would "
                 "go on from. Fit again, or compress a copy: copy.copy(model).compress()."
@@ -597,6 +646,10 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 for i, report in enumerate(self._reports)
             ]
         )
+
+
+def _is_float32(dtype: Any) -> bool:
+    return dtype is np.float32 or (isinstance(dtype, str | np.dtype) and dtype == "float32")
 
 
 def _name(model: PathModels | SetModels, member: int, key: ModelKey) -> Hashable:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +22,14 @@ from sklhier._training.trainer import HeldOutPass
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds, Rows
-from sklhier._utils.validation import check_choice, required_target, weighted_rows
+from sklhier._utils.validation import (
+    check_choice,
+    check_classes,
+    numbers,
+    required_target,
+    shown,
+    weighted_rows,
+)
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.objectives import PathLoss, Solver, resolve_loss
 from sklhier.taxonomy import Taxonomy
@@ -226,6 +234,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             return self._fit(X, y, sample_weight)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        check_classes(self.classes)
         X = self._features(X, reset=True)
         target, nodes = PathTarget.read(
             required_target(self, y), self._given_taxonomy(), self.classes
@@ -233,7 +242,8 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         check_consistent_length(X, nodes)
         rows, weights = weighted_rows(sample_weight, len(nodes))
         decoder, loss = resolve_decoder(self.decoder), resolve_loss(self.loss)
-        splits = target.splitter(self.cv, nodes, {})(rows) if decoder.needs_tuning else []
+        split = target.splitter(self.cv, nodes, {})
+        splits = split(rows) if decoder.needs_tuning else []
         X, nodes = take_rows(X, rows), nodes[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
         class_ids = target.format.class_ids
@@ -289,6 +299,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
+        check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
         resolve_decoder(self.decoder)  # refused before the model is fitted
         loss = resolve_loss(self.loss)
@@ -307,9 +318,10 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         X = take_rows(X, rows).astype(model.joint.network.dtype, copy=False)
         nodes = nodes[rows]
         path_loss = model.columns.loss_of(loss, nodes, self.level_weights, X.dtype)
-        model.joint.fit_batch(X, self._shares(nodes, weights, target), path_loss, training)
+        shares = self._shares(nodes, weights, target)
+        joint = model.joint.after_batch(X, shares, path_loss, training)
         self._tuned_decoder = None
-        self._store(target, model.observing(nodes))
+        self._store(target, replace(model, joint=joint).observing(nodes))
         return self
 
     def _unfitted(self, target: PathTarget, training: Training, dtype: Any) -> JointPaths:
@@ -361,13 +373,14 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         class_ids, classes = target.format.class_ids, target.format.classes
         codes = np.argsort(class_ids)[np.searchsorted(np.sort(class_ids), nodes)]
         if isinstance(self.class_weight, str):
-            check_choice("class_weight", self.class_weight, ["balanced"])
+            check_choice("class_weight", self.class_weight, ["balanced", None])
             counts = np.bincount(codes, weights=weights, minlength=len(class_ids))
             present = counts > 0
             mean = weights.sum() / present.sum()
             # Classes without a row in this batch keep the factor 1.
             factors = np.divide(mean, counts, out=np.ones(len(class_ids)), where=present)
         else:
+            _check_class_weight(self.class_weight)
             factors = compute_class_weight(self.class_weight, classes=classes, y=classes[codes])
         return shares * factors[codes]
 
@@ -386,6 +399,20 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
 
     def _prepared(self, X: Any) -> Any:
         return self._features(X, reset=False)
+
+
+def _check_class_weight(weights: Any) -> None:
+    """Raise a ValueError unless weights are numbers of 0 or more, by name of the class."""
+    if not isinstance(weights, Mapping):
+        raise ValueError(
+            "`class_weight` must be 'balanced', a mapping from classes to weights, or None, got "
+            f"{shown(weights)}."
+        )
+    of_classes = numbers("class_weight", list(weights.values()))
+    if not (np.isfinite(of_classes) & (of_classes >= 0)).all():
+        raise ValueError(
+            f"`class_weight` must hold finite weights of 0 or more, got {shown(weights)}."
+        )
 
 
 def _held_out_paths(

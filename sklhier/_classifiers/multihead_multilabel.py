@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +31,7 @@ from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
-from sklhier._utils.validation import required_target, weighted_rows
+from sklhier._utils.validation import check_classes, required_target, weighted_rows
 from sklhier.decoders import HeldOutSets, SetDecoder
 from sklhier.objectives import SetLoss, Solver, resolve_set_loss
 from sklhier.taxonomy import Taxonomy
@@ -219,12 +220,14 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
             return self._fit(X, y, sample_weight)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        check_classes(self.classes)
         X = self._features(X, reset=True)
         target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
         check_consistent_length(X, closed)
         rows, weights = weighted_rows(sample_weight, closed.shape[0])
         decoder = fitted_decoder(self.decoder, target.taxonomy)
-        splits = target.splitter(self.cv, closed, {})(rows) if decoder.needs_tuning else []
+        split = target.splitter(self.cv, closed, {})
+        splits = split(rows) if decoder.needs_tuning else []
         X, closed = take_rows(X, rows), closed[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
         columns = SetColumns(target.taxonomy, observed_nodes(closed))
@@ -280,6 +283,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
+        check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
         y = required_target(self, y)
         if is_first:
@@ -299,8 +303,9 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         _refuse_unknown(closed, model.columns)
         loss = resolve_set_loss(self.loss)
         set_loss = model.columns.loss_of(loss, closed, self.level_weights, X.dtype)
-        model.joint.fit_batch(X, weights / weights.sum(), set_loss, training)
-        self._store(target, model.observing(closed.indices), decoder)
+        joint = model.joint.after_batch(X, weights / weights.sum(), set_loss, training)
+        fitted = replace(model, joint=joint).observing(closed.indices)
+        self._store(target, fitted, decoder)
         return self
 
     def _unfitted(self, taxonomy: Taxonomy, training: Training, dtype: Any) -> JointSets:

@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
 from sklhier._classifiers.local_base import (
     LocalClassifier,
+    Reading,
     check_bases,
     drawn_seed,
     jobs_of,
@@ -39,6 +41,7 @@ from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.typing import Rows
 from sklhier._utils.validation import (
     check_choice,
+    check_classes,
     checked_weights,
     prepare_features,
     require_numeric_table,
@@ -261,6 +264,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
         check_bases(self)
+        check_classes(self.classes)
         X = prepare_features(self, X, reset=True)
         target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
         taxonomy = target.taxonomy
@@ -271,10 +275,22 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         chain = resolve_chain(self.chain)
         if chain is not None:
             refuse_chain(chain, strategy, self)
+            chain = clone(chain)
         staging = None if chain is None else Staging(chain, Filter(), split, weights)
         seed = drawn_seed(self.random_state)
         labels = Labels(taxonomy, None, weights)
-        jobs = jobs_of(self, "fit", X, labels, target, fit_params, seed, leaves_decide=True)
+        self._reading = Reading.of(self)
+        jobs = jobs_of(
+            self,
+            "fit",
+            X,
+            labels,
+            target,
+            fit_params,
+            seed,
+            leaves_decide=True,
+            reading=self._reading,
+        )
         trainer = SetTrainer(jobs, X, weights, staging, closed)
         rows = used_rows(weights, closed.shape[0])
         parts = strategy.set_parts()
@@ -305,11 +321,12 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         check_choice("consistency", self.consistency, METHODS)
         decoder = fitted_decoder(self.decoder, target.taxonomy)
         refuse_mismatch(decoder, self, "'threshold'")
-        return resolve_set_strategy(self.strategy), decoder
+        # A copy: set_params does not change a fitted model.
+        return clone(resolve_set_strategy(self.strategy)), decoder
 
     def _store(self, target: SetTarget, decoder: SetDecoder, seed: int | None) -> None:
         """Store what the labels look like; forget what was made of earlier models."""
-        self.__dict__.pop("compression_report_", None)
+        self.__dict__.pop("_compressed", None)
         self._target = target
         self._seed = seed
         self.decoder_ = decoder
@@ -360,6 +377,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
     ) -> Self:
         self._refuse_compressed()
         check_bases(self)
+        check_classes(self.classes)
         first = not hasattr(self, "taxonomy_")
         X = prepare_features(self, X, reset=first)
         y = required_target(self, y)
@@ -371,6 +389,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             nothing = np.zeros(0, dtype=np.int32)
             model = SetModels(strategy, no_models, target.taxonomy, nothing, self.consistency)
             seed = drawn_seed(self.random_state)
+            self._reading = Reading.of(self)
         else:
             target, decoder, model, seed = self._target, self.decoder_, self._model, self._seed
             strategy, closed = model.strategy, target.read_batch(y)
@@ -380,7 +399,15 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         rows = used_rows(weights, closed.shape[0])
         labels = Labels(target.taxonomy, None, weights)
         jobs = jobs_of(
-            self, "partial_fit", X, labels, target, fit_params, seed, leaves_decide=True
+            self,
+            "partial_fit",
+            X,
+            labels,
+            target,
+            fit_params,
+            seed,
+            leaves_decide=True,
+            reading=self._reading,
         )
         # A node without a sample so far has a model too, for it may get some in a later batch.
         members = Memberships(closed[rows], target.taxonomy, incremental=True)

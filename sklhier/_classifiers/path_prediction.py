@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -32,7 +31,7 @@ from sklhier._targets.paths import (
     shown_row,
 )
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
-from sklhier._utils.validation import checked_weights, required_target
+from sklhier._utils.validation import check_integer, checked_cv, checked_weights, required_target
 from sklhier.decoders import Decoder, resolve_decoder, top_answers
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.taxonomy import Taxonomy
@@ -107,9 +106,9 @@ class PathTarget:
         self, cv: Any, nodes: NodeIds, params: dict[str, Any]
     ) -> Callable[[Rows], Splits]:
         """Return a function that cuts rows into folds, for all that is tuned on held-out samples."""
-        cv = 5 if cv is None else cv
-        if isinstance(cv, Integral):
-            cv = HierarchicalStratifiedKFold(int(cv), taxonomy=self.taxonomy)
+        cv = checked_cv(cv, 5)
+        if isinstance(cv, int):
+            cv = HierarchicalStratifiedKFold(cv, taxonomy=self.taxonomy)
         names = self.taxonomy.node_names[nodes]  # labels in any format are names to a splitter
         return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
 
@@ -268,15 +267,11 @@ class PathPredictor:
         Raises
         ------
         ValueError
-            For another `k`.
+            For another `k`, which is at most the number of answers.
         """
         check_is_fitted(self, "taxonomy_")
         most = len(self._model.outcomes.answers)
-        if not (isinstance(k, Integral) and 1 <= k <= most):
-            raise ValueError(
-                f"`k` must be in [1, {most}], at most the number of answers, got {k!r}."
-            )
-        read = partial(top_answers, k=int(k))
+        read = partial(top_answers, k=check_integer("k", k, least=1, most=most))
         parts = self._by_block(X, read, all_nodes=False)
         nodes, proba = map(np.concatenate, zip(*parts, strict=True))
         # All answers are labels of training, so that their names have the dtype of `classes_`.
@@ -345,9 +340,10 @@ class PathPredictor:
 
         Parameters
         ----------
-        node_proba : array-like of float, shape (n_samples, n_nodes), or data frame
-            As returned by :meth:`predict_node_proba`. The columns of a data frame are named by
-            nodes, in any order.
+        node_proba : array-like, sparse matrix or data frame of float, shape (n_samples, n_nodes)
+            As returned by :meth:`predict_node_proba`: probabilities, those of the root 1, and those
+            of children in sum at most that of their parent. The columns of a data frame are named
+            by nodes, in any order.
         decoder : str or Decoder, default=None
             The decoder; by default the estimator's own.
 
@@ -355,6 +351,11 @@ class PathPredictor:
         -------
         y : ndarray, shape (n_samples,), or in the format of the training labels
             Labels, as from :meth:`predict`.
+
+        Raises
+        ------
+        ValueError
+            For another table: names the row and the nodes.
 
         Notes
         -----
@@ -382,7 +383,7 @@ class PathPredictor:
             True labels in any format. Unknown ones count as wrong, unless all of them are unknown.
             The columns of a data frame are found by their names, if it has some.
         sample_weight : array-like, shape (n_samples,), default=None
-            Weights of the samples.
+            Weights of the samples, 0 or more.
 
         Returns
         -------
@@ -394,8 +395,10 @@ class PathPredictor:
         TargetError
             If no label in several rows is known, and for paths with gaps.
         ValueError
-            For negative or missing weights.
+            For weights that are negative or not finite, and if all are 0.
         """
         predicted = self._answers(X)
         right = self._target.is_right(required_target(self, y), predicted)
-        return float(np.average(right, weights=checked_weights(sample_weight, len(right))))
+        return float(
+            np.average(right, weights=checked_weights(sample_weight, len(right), "score"))
+        )

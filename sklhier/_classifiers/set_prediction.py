@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -23,7 +22,7 @@ from sklhier._targets.paths import resolve_taxonomy, same_rows
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Rows
-from sklhier._utils.validation import checked_weights, required_target
+from sklhier._utils.validation import checked_cv, checked_weights, required_target
 from sklhier.decoders import SetDecoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
@@ -85,14 +84,14 @@ class SetTarget:
         self, cv: Any, closed: sparse.csr_array, params: dict[str, Any]
     ) -> Callable[[Rows], Splits]:
         """Return a function that cuts rows into folds, for all that is tuned on held-out samples."""
-        cv = 3 if cv is None else cv
+        cv = checked_cv(cv, 3)
         n_samples = int(closed.shape[0])
 
         def split(rows: Rows) -> Splits:
             indicator = closed[rows][:, 1:]  # the root tells samples not apart
-            if isinstance(cv, Integral):
+            if isinstance(cv, int):
                 splitter = HierarchicalStratifiedKFold(
-                    int(cv), taxonomy=self.taxonomy, classes=self.taxonomy.node_names[1:]
+                    cv, taxonomy=self.taxonomy, classes=self.taxonomy.node_names[1:]
                 )
                 return list(splitter.split(np.zeros((len(rows), 1)), indicator))
             # Splitters of other packages stratify by dense tables alone.
@@ -238,8 +237,9 @@ class SetPredictor:
 
         Parameters
         ----------
-        node_proba : array-like of float, shape (n_samples, n_nodes), or data frame
-            As returned by :meth:`predict_node_proba`.
+        node_proba : array-like, sparse matrix or data frame of float, shape (n_samples, n_nodes)
+            As returned by :meth:`predict_node_proba`: probabilities, those of the root 1, no node
+            above one of its parents.
         decoder : str or SetDecoder, default=None
             The decoder, its thresholds given as numbers; by default the estimator's own.
 
@@ -252,6 +252,8 @@ class SetPredictor:
         ------
         IncompatiblePartsError
             If the decoder has a threshold to learn.
+        ValueError
+            For another table: names the row and the nodes.
 
         Notes
         -----
@@ -267,7 +269,7 @@ class SetPredictor:
                 "decode has none",
                 "Give it as a number, or leave `decoder` out to use what fit has learnt.",
             )
-        table = checked_node_proba(node_proba, self.taxonomy_)
+        table = checked_node_proba(node_proba, self.taxonomy_, excludes=False)
         return self._target.restore(chosen.decode(SetMarginals(self.taxonomy_, table, table)))
 
     def closed_sets(self, y: Any) -> sparse.csr_array:
@@ -296,14 +298,21 @@ class SetPredictor:
         y : indicator or list of collections of labels or paths
             True labels; their ancestors are added.
         sample_weight : array-like, shape (n_samples,), default=None
-            Weights of the samples.
+            Weights of the samples, 0 or more.
 
         Returns
         -------
         score : float
             Subset accuracy of the closed sets, in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            For weights that are negative or not finite, and if all are 0.
         """
         check_is_fitted(self, "taxonomy_")
         predicted = self._decoded(X)
         right = self._target.is_right(required_target(self, y), predicted)
-        return float(np.average(right, weights=checked_weights(sample_weight, len(right))))
+        return float(
+            np.average(right, weights=checked_weights(sample_weight, len(right), "score"))
+        )

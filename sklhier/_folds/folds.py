@@ -9,6 +9,7 @@ import numpy as np
 
 from sklhier._utils import compat
 from sklhier._utils.typing import Bools, Rows, Target
+from sklhier._utils.validation import shown
 
 __all__ = ["Folds", "Splits", "folds_among", "require_groups"]
 
@@ -40,14 +41,45 @@ def folds_among(
     A splitter gets these rows alone, with their part of `params`, such as groups. Folds that users
     pass as positions count among all rows.
     """
-    if hasattr(cv, "split"):
-        require_groups(cv, params.get("groups"), _ROUTED)
-        samples = np.zeros((n_samples, 1))  # no splitter needs the features
-        return list(cv.split(samples[rows], y, **compat.params_of_rows(samples, params, rows)))
-    return [
-        tuple(np.flatnonzero(np.isin(rows, part)) for part in fold)  # type: ignore[misc]
-        for fold in cv
-    ]
+    if not hasattr(cv, "split"):
+        folds = [_positions(fold, number, n_samples) for number, fold in enumerate(cv)]
+        return [
+            (np.flatnonzero(np.isin(rows, train)), np.flatnonzero(np.isin(rows, test)))
+            for train, test in folds
+        ]
+    require_groups(cv, params.get("groups"), _ROUTED)
+    samples = np.zeros((n_samples, 1))  # no splitter needs the features
+    own = compat.params_of_rows(samples, params, rows)
+    try:
+        return list(cv.split(samples[rows], y, **own))
+    except (TypeError, ValueError) as error:
+        # Splitters have no common sign that they need groups.
+        if own.get("groups") is not None or "groups" not in str(error):
+            raise
+        raise ValueError(
+            f"`cv` must get the groups that it needs, got none for {shown(cv)}. Pass folds as "
+            "positions, cv=list(splitter.split(X, y, groups)); or, where base estimators are "
+            "fitted, call sklearn.set_config(enable_metadata_routing=True) and pass groups= to fit."
+        ) from error
+
+
+def _positions(fold: Any, number: int, n_samples: int) -> tuple[Rows, Rows]:
+    """Return the positions of both parts of a fold, which may be masks."""
+    train, test = (_part(part, number, n_samples) for part in fold)
+    return train, test
+
+
+def _part(part: Any, number: int, n_samples: int) -> Rows:
+    positions = np.asarray(part)
+    if positions.shape == (n_samples,) and positions.dtype == bool:
+        return np.flatnonzero(positions)
+    is_list = positions.ndim == 1 and (positions.dtype.kind in "iu" or not positions.size)
+    if not (is_list and ((positions >= 0) & (positions < n_samples)).all()):
+        raise ValueError(
+            f"`cv` must hold positions of samples, from 0 to {n_samples - 1}, got "
+            f"{shown(part)} in fold {number}."
+        )
+    return positions.astype(np.intp)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_scalar
 
 from sklhier._joint.deduplicate import deduplicate_rows
 from sklhier._joint.network import ACTIVATIONS, Network
@@ -21,8 +20,15 @@ from sklhier._joint.solvers import (
     minimise_adam,
     minimise_lbfgs,
 )
+from sklhier._utils.pickling import unchanged_draws
 from sklhier._utils.typing import Floats, Rows
-from sklhier._utils.validation import check_choice
+from sklhier._utils.validation import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_verbose,
+    numbers,
+)
 from sklhier.objectives import LBFGS, Adam, Solver, resolve_solver
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._node_weights import read_node_values
@@ -48,7 +54,7 @@ def checked_level_weights(level_weights: Any, taxonomy: Taxonomy) -> Floats:
     """
     if level_weights is None:
         return np.ones(taxonomy.n_levels)
-    weights = np.asarray(level_weights, dtype=np.float64)
+    weights = numbers("level_weights", level_weights)
     if weights.shape != (taxonomy.n_levels,):
         raise ValueError(
             f"`level_weights` must hold one number for each of the {taxonomy.n_levels} levels, from "
@@ -59,6 +65,11 @@ def checked_level_weights(level_weights: Any, taxonomy: Taxonomy) -> Floats:
     if not weights.any():
         raise ValueError("`level_weights` must not all be 0: there is nothing to learn.")
     return weights
+
+
+def _overflow_shows_in_the_loss() -> Any:
+    """Return a context without warnings of NumPy: a loss that is not finite is an error."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 @dataclass(frozen=True)
@@ -90,14 +101,15 @@ class Training:
         cls, *, alpha: Any, hidden_layer_sizes: Any, activation: Any, solver: Any, verbose: Any
     ) -> Self:
         """Return the parameters, checked."""
-        check_scalar(alpha, "alpha", Real, min_val=0)
+        check_number("alpha", alpha, least=0)
         check_choice("activation", activation, ACTIVATIONS)
         sizes = hidden_layer_sizes
-        sizes = list(sizes) if isinstance(sizes, Iterable) else [sizes]
-        for size in sizes:
-            check_scalar(size, "hidden_layer_sizes", Integral, min_val=1)
-        hidden = tuple(int(size) for size in sizes)
-        return cls(float(alpha), hidden, activation, resolve_solver(solver), int(verbose))
+        is_list = isinstance(sizes, Iterable) and not isinstance(sizes, str | bytes | Mapping)
+        sizes = list(sizes) if is_list and np.ndim(sizes) else [sizes]
+        hidden = tuple(check_integer("hidden_layer_sizes", size, least=1) for size in sizes)
+        return cls(
+            float(alpha), hidden, activation, resolve_solver(solver), check_verbose(verbose)
+        )
 
     def sizes(self, n_features: int, n_columns: int) -> list[int]:
         """Return the number of features, of values of each hidden layer, and of scores."""
@@ -210,6 +222,13 @@ class JointModel:
         """
         samples, solver = Samples(X, weights, loss), training.solver_for(self.network.sizes)
         self._adam = None
+        with _overflow_shows_in_the_loss():
+            self._minimise(samples, solver, training, held_out)
+        return self
+
+    def _minimise(
+        self, samples: Samples, solver: Solver, training: Training, held_out: Rows | None
+    ) -> None:
         if isinstance(solver, LBFGS):
             result = minimise_lbfgs(
                 self.network, samples, training.alpha, solver, training.verbose
@@ -229,18 +248,31 @@ class JointModel:
                 training.verbose,
             )
         self.network, self.history = result
-        return self
 
-    def fit_batch(self, X: Any, weights: Floats, loss: Any, training: Training) -> None:
-        """Pass through a batch of samples once, in mini-batches, from where the network is.
+    def after_batch(self, X: Any, weights: Floats, loss: Any, training: Training) -> Self:
+        """Return the model after one pass through a batch of samples, in mini-batches.
 
-        Parameters are those of :meth:`fit`.
+        This one stays as it is, but for its random numbers if the pass succeeds. Parameters are
+        those of :meth:`fit`.
 
         Raises
         ------
         ValueError
-            If features are sparse in one call and dense in another.
+            If features are sparse in one call and dense in another, and if the loss becomes
+            infinite or NaN.
         """
+        after = self._copied()
+        with unchanged_draws(self.random_state), _overflow_shows_in_the_loss():
+            after._learn_batch(X, weights, loss, training)
+        return after
+
+    def _copied(self) -> Self:
+        """Return a model that can change by itself; its random numbers are the same."""
+        # The state of Adam holds the network as well: one copy of both.
+        network, history, adam = deepcopy((self.network, self.history, self._adam))
+        return type(self)(network, self.random_state, history, adam)
+
+    def _learn_batch(self, X: Any, weights: Floats, loss: Any, training: Training) -> None:
         is_sparse = sparse.issparse(X)
         if self._adam is None:
             self._adam = AdamState(self.network, is_sparse=is_sparse)

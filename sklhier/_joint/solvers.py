@@ -104,6 +104,8 @@ class History:
 
     def add(self, loss: float, verbose: int) -> None:
         """Append the objective after one more iteration."""
+        if not np.isfinite(loss):
+            raise _diverged(loss, f"in iteration {self.n_iter + 1}")
         self.n_iter += 1
         self.losses.append(loss)
         if verbose:
@@ -112,9 +114,19 @@ class History:
 
     def add_validation(self, loss: float, verbose: int) -> None:
         """Append the loss of the held-out samples after one more pass."""
+        if not np.isfinite(loss):
+            raise _diverged(loss, f"of held-out samples after pass {self.n_iter}")
         self.validation_losses = [*(self.validation_losses or []), loss]
         if verbose:
             print(f"Validation loss = {loss:.8f}")
+
+
+def _diverged(loss: float, when: str) -> ValueError:
+    return ValueError(
+        f"The loss must stay finite, got {loss:g} {when}. Scale the features (see "
+        "sklearn.preprocessing), lower `learning_rate_init` of Adam, or look for very large numbers "
+        "in `alpha`, in the parameters of the loss and in weights."
+    )
 
 
 def _warn_unfinished(max_iter: int, what: str) -> None:
@@ -188,6 +200,8 @@ def minimise_lbfgs(
             "maxls": 50,
         },
     )
+    if not np.isfinite(result.fun):  # from the start: there was no iteration
+        raise _diverged(float(result.fun), "where L-BFGS starts")
     if result.status == 1:
         _warn_unfinished(solver.max_iter, "L-BFGS")
     return at(result.x).copy(), history

@@ -91,6 +91,8 @@ class ModelCalls:
         extra = self._extra(model.upstream, rows) if model.upstream else None
         try:
             return self._call_model(key, method, rows, extra)
+        except MemoryError:  # of the machine, not of the estimator
+            raise
         except Exception as error:
             raise LocalPredictError.at(
                 error,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
@@ -32,7 +33,7 @@ from sklhier._local.outputs import outputs_of
 from sklhier._local.problem import LocalProblem
 from sklhier._local.validation_sets import FitParams, ValidationRows
 from sklhier._utils import compat
-from sklhier._utils.parallel import in_parallel
+from sklhier._utils.parallel import WorkersDiedError, in_parallel
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
@@ -137,7 +138,7 @@ class Job:
     Attributes
     ----------
     estimator : object
-        Not fitted yet.
+        Not fitted yet, unless it goes on.
     problem : LocalProblem
         What it learns.
     params : dict
@@ -154,6 +155,9 @@ class Job:
         Whether it can predict whenever it could be fitted.
     note : str
         What the report tells beside the type of the estimator.
+    goes_on : bool, default=False
+        Whether the estimator has learnt from other samples before. A copy of it goes on then, so that
+        all models stay as they were if one of them fails.
     """
 
     estimator: Any
@@ -165,6 +169,11 @@ class Job:
     draws: bool = False
     is_safe: bool = True
     note: str = ""
+    goes_on: bool = False
+
+    def on_a_copy(self) -> Self:
+        """Return a job that does not change a fitted estimator."""
+        return replace(self, estimator=deepcopy(self.estimator)) if self.goes_on else self
 
 
 @dataclass(frozen=True)
@@ -246,6 +255,7 @@ class Jobs:
             choice.traits.draws,
             choice.traits.is_safe,
             _note(choice, rows),
+            goes_on=known is not None,
         )
 
     def of_member(self, member: int) -> Self:
@@ -309,8 +319,8 @@ class _Task:
         What is called.
     where : tuple of (name, str)
         The name of the model and its description, for error messages.
-    X : array-like
-        All samples, or those of the problem alone.
+    X : array-like or None
+        All samples. Where workers get it by itself, None; or the samples of the problem alone.
     X_queried : array-like, default=None
         The samples of the query, if X has those of the problem alone.
     has_own : bool, default=False
@@ -341,12 +351,12 @@ class _Task:
         return type(self.job.estimator) in _IN_THREADS
 
     def ready(self) -> Self:
-        """Return the task with fit parameters of its own rows, and what is to travel of X."""
+        """Return the task with fit parameters of its own rows, and what is to travel with it of X."""
         job, query, X = self.job, self.query, self.X
         params = _own_params(X, job)
         ready = replace(self, job=replace(job, params=params, whole={}, validation=None))
         if _can_be_mapped(X):
-            return ready
+            return replace(ready, X=None)
         queried = None if query is None else take_rows(X, query.rows)
         return replace(ready, X=take_rows(X, job.problem.rows), X_queried=queried, has_own=True)
 
@@ -397,12 +407,13 @@ class Fitted:
         )
 
 
-def _fit_one(task: _Task) -> Fitted:
+def _fit_one(task: _Task, X: Any) -> Fitted:
     """Fit an estimator to its rows of X, and time it."""
     started = time.perf_counter()
     job, problem = task.job, task.job.problem
     try:
-        own = task.X if task.has_own else take_rows(task.X, problem.rows)
+        own = task.X if task.has_own else take_rows(X, problem.rows)
+        job = job.on_a_copy()
         if task.n_threads is not None:
             job.estimator.n_jobs = task.n_threads
         # Beside another fit that draws from the same random numbers it would not be the same.
@@ -410,6 +421,8 @@ def _fit_one(task: _Task) -> Fitted:
             subset = _fit_estimator(job, task.method, own)
         if task.n_threads is not None:
             job.estimator.n_jobs = None
+    except MemoryError:  # of the machine, not of the estimator
+        raise
     except Exception as error:
         raise LocalFitError.at(error, job.estimator, task.where, len(problem.codes)) from error
     if task.method == "fit" and not job.is_safe:
@@ -417,23 +430,26 @@ def _fit_one(task: _Task) -> Fitted:
     return Fitted(job.estimator, subset, time.perf_counter() - started)
 
 
-def _hold_out_one(task: _Task, query: Query) -> tuple[dict[str, Floats], float]:
+def _hold_out_one(task: _Task, query: Query, X: Any) -> tuple[dict[str, Floats], float]:
     """Fit an estimator, compute its outputs for other samples, and let it go."""
-    fitted = _fit_one(task)
+    fitted = _fit_one(task, X)
     started = time.perf_counter()
     model = fitted.model(task.job.problem, None)
     try:
-        X = task.X_queried if task.has_own else take_rows(task.X, query.rows)
-        outputs = {method: outputs_of(model, X, query.extra, method) for method in query.methods}
+        own = task.X_queried if task.has_own else take_rows(X, query.rows)
+        outputs = {method: outputs_of(model, own, query.extra, method) for method in query.methods}
+    except MemoryError:
+        raise
     except Exception as error:
         raise LocalPredictError.at(error, model.estimator, task.where, len(query.rows)) from error
     return outputs, fitted.seconds + time.perf_counter() - started
 
 
-def _run(tasks: list[_Task]) -> list[Any]:
-    """Do some tasks, one after the other."""
+def _run(tasks: list[_Task], X: Any) -> list[Any]:
+    """Do some tasks, one after the other; X has all samples, unless tasks have their own."""
     return [
-        _fit_one(task) if task.query is None else _hold_out_one(task, task.query) for task in tasks
+        _fit_one(task, X) if task.query is None else _hold_out_one(task, task.query, X)
+        for task in tasks
     ]
 
 
@@ -470,13 +486,20 @@ def _in_parallel(
         return in_parallel(
             _run,
             tasks,
+            shared=X if _can_be_mapped(X) else None,
             least=max(_LEAST_ROWS, _num_samples(X) / _PARTS_OF_LEVEL),
             n_jobs=context.n_jobs,
             verbose=context.verbose,
         )
     except LocalFitError as error:
-        # On its way from another process the error has lost its cause.
+        if error.__cause__ is not error.original:
+            # On its way from another process the error has lost its cause, and has got the traceback
+            # there as text in its place.
+            error.original.__cause__ = error.__cause__
         raise error from error.original
+    except WorkersDiedError as error:
+        places = [(*task.where, len(task.job.problem.rows)) for task in error.tasks]
+        raise LocalFitError.died(error.original, places) from error.original
 
 
 def fit_problems(

@@ -16,7 +16,9 @@ from scipy import sparse
 
 from sklhier._utils.columns import is_frame, table_by_name
 from sklhier._utils.frozen import frozen_property
+from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
+from sklhier._utils.validation import numbers
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
@@ -348,36 +350,76 @@ class AnswerMarginals:
         return table
 
 
-def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
-    """Return user-given marginals as a clean array; refuse another shape or values.
+# How far a table may be from probabilities: averages, and tables rounded to three digits.
+_TOLERANCE = 2e-3
 
-    The columns of a data frame are found by their names, which are those of nodes; the root may be
-    left out.
+
+def checked_node_proba(node_proba: Any, taxonomy: Taxonomy, *, excludes: bool = True) -> Floats:
+    """Return user-given marginals as a clean array.
+
+    Parameters
+    ----------
+    node_proba : array-like, sparse matrix or data frame, shape (n_samples, n_nodes)
+        The columns of a data frame are found by the names of their nodes; it may lack the root.
+    taxonomy : Taxonomy
+    excludes : bool, default=True
+        Whether siblings exclude each other, so that no sum of them is larger than their parent.
+
+    Raises
+    ------
+    ValueError
+        For another shape, for values that are no probabilities, for a root that is not 1 where
+        siblings exclude each other, and for children that are more probable than their parent.
     """
-    if sparse.issparse(node_proba) or np.ma.is_masked(node_proba):
-        raise ValueError(
-            "`node_proba` must be a dense table without masked values, got a "
-            f"{type(node_proba).__name__}. Pass what predict_node_proba returns."
-        )
     if is_frame(node_proba):
         node_proba = table_by_name(node_proba, taxonomy.nodes, "node_proba")
-    table = np.asarray(node_proba, dtype=np.float64)
+    if sparse.issparse(node_proba):
+        node_proba = node_proba.toarray()  # type: ignore[attr-defined]
+    table = numbers("node_proba", node_proba)
     if table.ndim != 2 or table.shape[1] != taxonomy.n_nodes:
         raise ValueError(
             f"`node_proba` must have a row for each sample and {taxonomy.n_nodes} columns, "
             f"one for each node with the root first, as predict_node_proba returns it, got "
             f"shape {table.shape}."
         )
-    wrong = ~((table >= 0) & (table <= 1 + _ROUNDING))
-    if wrong.any():
-        row, node = np.argwhere(wrong)[0].tolist()
+    bad = ~((table >= 0) & (table <= 1 + _TOLERANCE))  # NaN is neither
+    if bad.any():
+        row, node = np.argwhere(bad)[0]
         raise ValueError(
-            f"`node_proba` must hold probabilities in [0, 1], got {table[row, node]:g} for "
-            f"{taxonomy.nodes[node]!r:.80} in row {row}: it must not be negative or non-finite, and "
-            "scores must be turned into probabilities first."
+            f"`node_proba` must hold probabilities, from 0 to 1, got {table[row, node]:g} for "
+            f"{taxonomy.nodes[node]!r} in row {row}."
         )
+    if not excludes and (table[:, 0] != 1).any():  # label sets do without the root
+        table = np.column_stack([np.ones(len(table)), table[:, 1:]])
+    bad = table[:, 0] < 1 - _TOLERANCE
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"`node_proba` must begin with the root, which is always 1, got {table[row, 0]:g} in "
+            f"row {row}. Pass all columns of predict_node_proba."
+        )
+    _refuse_incoherent(table, taxonomy, excludes=excludes and taxonomy.is_tree)
     return table
 
 
-# Probabilities that are sums of others may leave [0, 1] by rounding.
-_ROUNDING = 1e-6
+def _refuse_incoherent(table: Floats, taxonomy: Taxonomy, *, excludes: bool) -> None:
+    """Raise a ValueError if children are more probable than their parent, alone or in sum."""
+    parents, children = taxonomy.edge_parents, taxonomy.edge_children
+    first = ops.run_starts(parents)
+    for block in row_blocks(len(table), 3 * taxonomy.n_nodes):
+        below, part = table[block][:, children], table[block]
+        if excludes:
+            below = np.add.reduceat(below, first, axis=1)
+        above = parents[first] if excludes else parents
+        bad = below > part[:, above] + _TOLERANCE
+        if bad.any():
+            row, place = np.argwhere(bad)[0]
+            name = taxonomy.nodes[above[place]]
+            what = f"the children of {name!r}"
+            if not excludes:
+                what = f"{taxonomy.nodes[children[place]]!r}, a child of {name!r}"
+            raise ValueError(
+                "`node_proba` must not give more to children than to their parent, got "
+                f"{below[row, place]:g} for {what}, which has {part[row, above[place]]:g}, in row "
+                f"{block.start + row}. Is the table of another taxonomy, or in another order?"
+            )

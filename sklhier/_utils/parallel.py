@@ -5,18 +5,28 @@ The results are the same for any number of workers. Only where and when a task r
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
+from uuid import uuid4
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import delayed
 
 from sklhier._utils.progress import SILENT, Progress, progress_of
 from sklhier._utils.typing import Floats
+from sklhier.exceptions import LocalFitError
 
-__all__ = ["Task", "in_parallel"]
+__all__ = ["Task", "WorkersDiedError", "in_parallel"]
 
 
 class Task(Protocol):
@@ -41,18 +51,39 @@ class Task(Protocol):
         """Return a task that uses all workers by itself, or None if that is not faster."""
 
 
+class WorkersDiedError(RuntimeError):
+    """A worker ended before its task did.
+
+    Parameters
+    ----------
+    original : Exception
+        What tells so.
+    tasks : list of Task
+        Those that were being done, by that worker or by others that went down with it; empty where
+        workers are on other machines.
+    """
+
+    def __init__(self, original: Exception, tasks: list[Any]) -> None:
+        super().__init__(str(original))
+        self.original = original
+        self.tasks = tasks
+
+
 T = TypeVar("T", bound=Task)
 
 # Seconds of work from which on processes pay: starting them takes about a second.
 _WORTH = 2.0
+# A process that is no fork of this one has another.
+_IMPORT = uuid4().hex
 # Number of batches, about, in which small tasks are handed out.
 _PARTS = 100
 
 
 def in_parallel(
-    run: Callable[[list[T]], list[Any]],
+    run: Callable[[list[T], Any], list[Any]],
     tasks: Iterable[T],
     *,
+    shared: Any,
     least: float,
     n_jobs: int | None,
     verbose: int,
@@ -62,9 +93,13 @@ def in_parallel(
     Parameters
     ----------
     run : callable
-        Does a list of tasks and returns the list of their results. Can be pickled.
+        Does a list of tasks, given what they share, and returns the list of their results. Can be
+        pickled.
     tasks : iterable of Task
         Consumed while the work proceeds if there is one worker and nothing is shown.
+    shared : object
+        What all tasks read. It is an argument of its own and no part of the tasks, so that dask and
+        ray send it once, and not with every batch; processes of this machine map its arrays.
     least : float
         The size from which tasks are handed out one by one.
     n_jobs
@@ -76,17 +111,23 @@ def in_parallel(
     -------
     results : list
         In the order of the tasks.
+
+    Raises
+    ------
+    WorkersDiedError
+        If a process ends before its task does.
     """
     if not verbose:
-        return _spread(run, tasks, least, n_jobs, SILENT)
+        return _spread(run, tasks, shared, least, n_jobs, SILENT)
     todo = list(tasks)  # what is left can be told only if it is known
     with progress_of(todo, verbose) as progress:
-        return _spread(run, todo, least, n_jobs, progress)
+        return _spread(run, todo, shared, least, n_jobs, progress)
 
 
 def _spread(
-    run: Callable[[list[T]], list[Any]],
+    run: Callable[[list[T], Any], list[Any]],
     tasks: Iterable[T],
+    shared: Any,
     least: float,
     n_jobs: int | None,
     progress: Progress,
@@ -96,14 +137,14 @@ def _spread(
     if n_workers == 1:
         batches = _batches((task.ready() for task in tasks), least)
         batches = progress.handed_out(batches)
-        done = progress.parallel(n_jobs=1)(map(delayed(run), batches))
+        done = progress.parallel(n_jobs=1)(delayed(run)(batch, shared) for batch in batches)
         return [one for of_batch in done for one in of_batch]
     todo = list(tasks)
     sizes = np.array([task.size for task in todo], dtype=np.float64)
     results: dict[int, Any] = {}
 
     def do(i: int, task: T) -> None:
-        results[i] = run([task.ready()])[0]
+        results[i] = run([task.ready()], shared)[0]
         progress.add(task)
 
     for i, task in enumerate(todo):
@@ -121,12 +162,105 @@ def _spread(
         return [results[i] for i in range(len(todo))]
     least = max(least, float(sizes[rest].sum()) / _PARTS)
     parallel = progress.parallel(n_jobs=n_jobs, prefer="threads" if threads else None)
-    done = parallel(
-        delayed(run)([task.ready() for task in batch])
-        for batch in progress.handed_out(_batches((todo[i] for i in rest), least))
-    )
+    if type(get_active_backend()[0]).__name__ == "RayBackend":
+        shared = _InRay(shared)
+    with tempfile.TemporaryDirectory(prefix="sklhier-", ignore_cleanup_errors=True) as folder:
+        journal = _Journal(folder)
+        numbered: list[Any] = [_Numbered(i, todo[i]) for i in rest]
+        batches = progress.handed_out(_batches(numbered, least))
+        try:
+            done = parallel(
+                delayed(_run_noted)(run, [task.ready() for task in batch], shared, journal)
+                for batch in batches
+            )
+        except _deaths() as error:
+            raise WorkersDiedError(error, [todo[i] for i in journal.begun()]) from error
     results.update(zip(rest, (one for of_batch in done for one in of_batch), strict=True))
     return [results[i] for i in range(len(todo))]
+
+
+def _deaths() -> tuple[type[Exception], ...]:
+    """Return the errors by which backends tell that a worker died."""
+    # Users have imported those of other packages, if they use their backends.
+    others = (
+        ("distributed", "KilledWorker"),
+        ("distributed.client", "FutureCancelledError"),  # X was lost with a worker
+        ("ray.exceptions", "RayActorError"),
+    )
+    known = [getattr(sys.modules.get(module), name, None) for module, name in others]
+    return (BrokenProcessPool, *(kind for kind in known if kind is not None))
+
+
+class _InRay:
+    """What all tasks read, in the store of ray: joblib's backend of ray copies every argument."""
+
+    def __init__(self, shared: Any) -> None:
+        self._place = import_module("ray").put(shared)
+
+    def get(self) -> Any:
+        return import_module("ray").get(self._place)
+
+
+class _Numbered:
+    """A task with its number."""
+
+    def __init__(self, number: int, task: Any) -> None:
+        self.number, self.task = number, task
+        self.name: str = task.name
+        self.size: float = task.size
+        self.in_threads: bool = task.in_threads
+
+    def ready(self) -> _Numbered:
+        return _Numbered(self.number, self.task.ready())
+
+    def for_all(self, n_workers: int) -> None:
+        """Return None: such tasks have been done before."""
+
+
+class _Journal:
+    """Notes of the tasks that are being done, as empty files: all that a dead worker leaves."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.process = _process()
+
+    def begin(self, number: int) -> None:
+        with suppress(OSError):  # workers on other machines have no such folder
+            Path(self._folder, str(number)).touch()
+
+    def end(self, number: int) -> None:
+        with suppress(OSError):
+            Path(self._folder, str(number)).unlink()
+
+    def begun(self) -> list[int]:
+        """Return the numbers of tasks that were begun and not ended."""
+        return sorted(int(path.name) for path in Path(self._folder).iterdir())
+
+
+def _run_noted(
+    run: Callable[[list[Any], Any], list[Any]],
+    tasks: list[_Numbered],
+    shared: Any,
+    journal: _Journal,
+) -> list[Any]:
+    """Do some tasks, each with a note as long as it takes."""
+    results = []
+    shared = shared.get() if isinstance(shared, _InRay) else shared
+    for numbered in tasks:
+        journal.begin(numbered.number)
+        try:
+            results += run([numbered.task], shared)
+        except LocalFitError as error:
+            if journal.process != _process():
+                error.prepare_to_travel()
+            raise
+        journal.end(numbered.number)
+    return results
+
+
+def _process() -> tuple[int, str]:
+    """Return what no other process has, on this machine or elsewhere."""
+    return os.getpid(), _IMPORT
 
 
 def _batches(tasks: Iterable[T], least: float) -> Iterator[list[T]]:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import sklearn
 
 from sklhier._utils.warning import warn_caller
 from sklhier._version import __version__
 from sklhier.exceptions import VersionWarning
 
-__all__ = ["published", "restored_state", "unchanged_on_error", "with_versions"]
+__all__ = ["published", "restored_state", "unchanged_draws", "unchanged_on_error", "with_versions"]
 
 _KEY = "_saved_with"  # no estimator has an attribute of this name
 
@@ -54,11 +55,27 @@ def restored_state(owner: object, state: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def unchanged_on_error(estimator: object) -> Iterator[None]:
-    """Give an estimator the attributes back that it had, if the block fails."""
+    """Give an estimator the attributes back that it had, if the block fails.
+
+    Its models are not copied: the block replaces them, and changes copies alone.
+    """
     before = dict(vars(estimator))
     try:
-        yield
+        with unchanged_draws(before.get("random_state")):
+            yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
+        raise
+
+
+@contextmanager
+def unchanged_draws(random_state: object) -> Iterator[None]:
+    """Let a RandomState go on from where it was, if the block fails."""
+    before = random_state.get_state() if isinstance(random_state, np.random.RandomState) else None
+    try:
+        yield
+    except BaseException:
+        if isinstance(random_state, np.random.RandomState) and before is not None:
+            random_state.set_state(before)
         raise

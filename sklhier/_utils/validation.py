@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,12 +19,22 @@ from sklhier.exceptions import TargetError
 
 __all__ = [
     "check_choice",
+    "check_classes",
+    "check_flag",
+    "check_instance",
+    "check_integer",
+    "check_n_jobs",
     "check_number",
     "check_probability",
+    "check_verbose",
+    "checked_cv",
     "checked_weights",
+    "numbers",
     "prepare_features",
     "require_numeric_table",
+    "require_rows",
     "required_target",
+    "shown",
     "used_rows",
     "weighted_rows",
 ]
@@ -41,12 +54,13 @@ def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
     ValueError
         If X has no rows, is 1-D and numeric, or has other features than at fit.
     """
+    require_rows(X)
     X = _as_container(X)
     if getattr(X, "ndim", 2) == 1 and getattr(X, "dtype", np.dtype(object)).kind in "biufc":
         raise ValueError(
-            f"Expected 2D array, got 1D array instead: array={X}. Reshape your data either using "
-            "array.reshape(-1, 1) if your data has a single feature or array.reshape(1, -1) if it "
-            "contains a single sample."
+            f"Expected 2D array, got 1D array instead, of shape {X.shape}. Reshape your data either "
+            "using array.reshape(-1, 1) if your data has a single feature or array.reshape(1, -1) "
+            "if it contains a single sample."
         )
     if sparse.issparse(X):
         X = _indexable_sparse(X)
@@ -62,6 +76,26 @@ def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
     return validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
+def require_rows(X: Any) -> None:
+    """Raise a TypeError unless X has rows that can be counted and taken."""
+    is_table = hasattr(X, "shape") or hasattr(X, "__array__") or hasattr(X, "__dataframe__")
+    is_sequence = hasattr(X, "__len__") and hasattr(X, "__getitem__")
+    is_one_thing = isinstance(X, str | bytes | Mapping) or getattr(X, "shape", None) == ()
+    if (is_table or is_sequence) and not is_one_thing:
+        return
+    advice = ""
+    if isinstance(X, Mapping):
+        advice = " Make a data frame of a mapping of columns: pandas.DataFrame(X)."
+    elif isinstance(X, str):
+        advice = " Put a single text into a list: [text]."
+    elif isinstance(X, Iterable) and not (isinstance(X, bytes) or hasattr(X, "shape")):
+        advice = " Make it a list first: list(X)."
+    raise TypeError(
+        "`X` must hold a row for each sample, as an array, sparse matrix, data frame or list, got "
+        f"{type(X).__name__}.{advice}"
+    )
+
+
 def _as_container(X: Any) -> Any:
     """Turn a list of rows of numbers into an array; leave texts and records alone."""
     X = sliceable(X)
@@ -72,7 +106,10 @@ def _as_container(X: Any) -> Any:
     widths = {len(row) if hasattr(row, "__len__") else -1 for row in X}
     if len(widths) > 1:
         return X
-    array = np.asarray(X)
+    try:
+        array = np.asarray(X)
+    except ValueError:  # rows of rows of several lengths, which a base estimator may take
+        return X
     return array if array.dtype.kind in "biufc" else X
 
 
@@ -109,8 +146,42 @@ def required_target(estimator: object, y: T | None) -> T:
     return y
 
 
-def checked_weights(sample_weight: SampleWeight, n_samples: int) -> Floats | None:
+def numbers(name: str, values: Any) -> Floats:
+    """Return an array of float64 of what must be real numbers, finite or not.
+
+    Raises
+    ------
+    ValueError
+        For texts, complex numbers, masked entries, sparse tables, and what is no array.
+    """
+    rule = f"`{name}` must hold numbers"
+    if sparse.issparse(values):
+        raise ValueError(f"{rule}, got a sparse table. Pass it as an array: table.toarray().")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{rule}, got masked ones. Fill them in or drop these rows first.")
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{rule}, got {shown(values)}.") from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{rule}, got {shown(values)}.")
+    return array.astype(np.float64, copy=False)
+
+
+def checked_weights(
+    sample_weight: SampleWeight, n_samples: int, aim: str = "learn from"
+) -> Floats | None:
     """Return weights as a float array, or None.
+
+    Parameters
+    ----------
+    sample_weight : array-like, shape (n_samples,), float or None
+        One weight for each sample, or one for all.
+    n_samples : int
+    aim : str, default="learn from"
+        What samples are for, for the message.
 
     Raises
     ------
@@ -119,25 +190,27 @@ def checked_weights(sample_weight: SampleWeight, n_samples: int) -> Floats | Non
     """
     if sample_weight is None:
         return None
-    if np.isscalar(sample_weight):
-        weights = np.full(n_samples, sample_weight, dtype=np.float64)
-    else:
-        weights = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-        )
+    weights = numbers("sample_weight", sample_weight)
+    if weights.ndim == 0:
+        weights = np.full(n_samples, weights)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}: one weight for each "
             "sample."
         )
+    if not np.isfinite(weights).all():
+        row = int(np.argmin(np.isfinite(weights)))
+        raise ValueError(
+            f"`sample_weight` must be finite (not NaN, not infinity), got {weights[row]:g} in row "
+            f"{row}. Drop these rows or use 0."
+        )
     if (weights < 0).any():
         raise ValueError(
-            f"`sample_weight` must not be negative, got {weights.min():g}. Drop these rows or use 0."
+            f"`sample_weight` must not be negative, got {weights.min():g} in row "
+            f"{int(np.argmin(weights))}. Drop these rows or use 0."
         )
     if not weights.any():
-        raise ValueError(
-            "All sample weights are zero: there is nothing to learn from, or to score."
-        )
+        raise ValueError(f"All sample weights are zero: there is nothing to {aim}.")
     return weights
 
 
@@ -153,11 +226,159 @@ def weighted_rows(sample_weight: SampleWeight, n_samples: int) -> tuple[Rows, Fl
     return rows, np.ones(len(rows)) if weights is None else weights[rows]
 
 
+# -- parameters ---------------------------------------------------------------------------
+
+
+def shown(value: object, limit: int = 100) -> str:
+    """Return how a value prints, shortened for a message."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return `value` as a float, or raise a ValueError that names the parameter.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    value : object
+        Refused unless it is a finite real number; True and False are none.
+    above, below : float, default=None
+        Bounds that it must not reach.
+    least, most : float, default=None
+        Bounds that it may reach.
+    """
+    is_inside = _is_finite(value) and not (
+        (above is not None and value <= above)
+        or (least is not None and value < least)
+        or (most is not None and value > most)
+        or (below is not None and value >= below)
+    )
+    if not is_inside:
+        rule = _range_of("a finite number", above, least, most, below)
+        raise ValueError(f"`{name}` must be {rule}, got {shown(value)}.")
+    return float(value)
+
+
+def _is_finite(value: Any) -> bool:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that is too large for a float
+        return False
+
+
+def _range_of(
+    kind: str, above: float | None, least: float | None, most: float | None, below: float | None
+) -> str:
+    low, high = above if least is None else least, below if most is None else most
+    if low is not None and high is not None:
+        left, right = "[("[least is None], "])"[most is None]
+        return f"in {left}{low:g}, {high:g}{right}"
+    if low is not None:
+        return f"{kind} above {low:g}" if least is None else f"{kind} of {low:g} or more"
+    return kind
+
+
 def check_probability(name: str, value: object) -> float:
     """Return `value` as a float in [0, 1), or raise a ValueError that names it."""
-    if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
-        raise ValueError(f"`{name}` must be in [0, 1), got {value!r}.")
-    return float(value)
+    return check_number(name, value, least=0, below=1)
+
+
+def check_integer(name: str, value: Any, *, least: int, most: int | None = None) -> int:
+    """Return `value` as an int within bounds that it may reach, or raise a ValueError."""
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if not (is_integer and least <= value and (most is None or value <= most)):
+        up = f"of {least} or more" if most is None else f"in [{least}, {most}]"
+        raise ValueError(f"`{name}` must be an integer {up}, got {shown(value)}.")
+    return int(value)
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return `value` as True or False, or raise a ValueError that names the parameter."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"`{name}` must be True or False, got {shown(value)}.")
+    return bool(value)
+
+
+def check_verbose(verbose: object) -> int:
+    """Return how much is reported, 0 or more, or raise a ValueError; True is 1."""
+    value = int(verbose) if isinstance(verbose, bool | np.bool_) else verbose
+    return check_integer("verbose", value, least=0)
+
+
+def check_n_jobs(n_jobs: object) -> None:
+    """Raise a ValueError unless there may be so many workers, as joblib counts them."""
+    is_integer = isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (is_integer and n_jobs != 0):
+        raise ValueError(
+            "`n_jobs` must be None or an integer other than 0 (-1 for all cores), got "
+            f"{shown(n_jobs)}."
+        )
+
+
+def check_classes(classes: Any) -> None:
+    """Raise a ValueError if `classes`, names by position, are not a list of distinct names."""
+    if classes is None:
+        return
+    if isinstance(classes, str | bytes | Mapping) or not hasattr(classes, "__len__"):
+        raise ValueError(f"`classes` must be a list of names or None, got {shown(classes)}.")
+    names = classes.tolist() if hasattr(classes, "tolist") else list(classes)
+    counts = Counter(name for name in names if isinstance(name, Hashable))
+    twice = next((name for name, count in counts.items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"`classes` must be distinct, got {shown(twice)} {counts[twice]} times.")
+
+
+def checked_cv(cv: Any, default: int) -> Any:
+    """Return a number of folds, a splitter, or a list of folds.
+
+    Raises
+    ------
+    ValueError
+        For a number below 2, and for what is no splitter and no iterable of folds.
+    """
+    if cv is None:
+        return default
+    if isinstance(cv, Integral) and not isinstance(cv, bool) and int(cv) >= 2:
+        return int(cv)
+    if hasattr(cv, "split") and not isinstance(cv, str | bytes | type):
+        return cv
+    if isinstance(cv, Iterable) and not isinstance(cv, str | bytes | Mapping):
+        folds = list(cv)  # an iterator is gone after the first reader
+        if folds and all(_is_pair(fold) for fold in folds):
+            return folds
+    raise ValueError(
+        "`cv` must be an integer of 2 or more, a splitter, an iterable of (train, test) positions, "
+        f"or None, got {shown(cv)}."
+    )
+
+
+def _is_pair(fold: Any) -> bool:
+    return isinstance(fold, list | tuple | np.ndarray) and len(fold) == 2
+
+
+def check_instance(name: str, estimator: object) -> None:
+    """Raise a TypeError unless a parameter is an estimator, not a class or anything else."""
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"`{name}` must be an estimator, got the class {estimator.__name__}. Call it: "
+            f"{estimator.__name__}()."
+        )
+    if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+        raise TypeError(
+            f"`{name}` must be an estimator, with fit and get_params, got {shown(estimator)}."
+        )
 
 
 def check_choice(name: str, value: object, choices: Collection[str | None]) -> None:
@@ -165,12 +386,4 @@ def check_choice(name: str, value: object, choices: Collection[str | None]) -> N
     # An array has no truth value, so that `in` alone would fail for one.
     if not ((value is None or isinstance(value, str)) and value in choices):
         listed = ", ".join(map(repr, choices))
-        raise ValueError(f"`{name}` must be one of {listed}, got {value!r}.")
-
-
-def check_number(name: str, value: Any, *, above: float) -> float:
-    """Return `value` as a finite float above a bound, or raise a ValueError that names it."""
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not (is_number and np.isfinite(value) and value > above):
-        raise ValueError(f"`{name}` must be a finite number above {above:g}, got {value!r}.")
-    return float(value)
+        raise ValueError(f"`{name}` must be one of {listed}, got {shown(value)}.")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
-from sklearn.utils import check_scalar
 
 from sklhier._probabilities.marginals import Marginals
 from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.validation import check_integer
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._registry import register
 from sklhier.decoders._search import Objective, beam_search, best_answers
@@ -115,7 +113,7 @@ class Beam(Decoder):
 
     def check(self) -> None:
         """Raise a ValueError unless ``width`` is at least 1."""
-        check_scalar(self.width, "width", Integral, min_val=1)
+        check_integer("width", self.width, least=1)
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the most probable of the answers found."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from sklhier._probabilities.marginals import Marginals
 from sklhier._utils.typing import Floats, Frame, NodeIds
+from sklhier._utils.validation import numbers, shown
 from sklhier.decoders._base import Decoder
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
@@ -77,6 +79,19 @@ class CostMatrix(Decoder):
         actions, _, _ = _table(self.costs, self.actions, self.labels)
         return "any" if None in actions else "nodes"
 
+    def check(self) -> None:
+        """Raise a ValueError unless there are costs for distinct actions and labels."""
+        actions, labels, _ = _table(self.costs, self.actions, self.labels)
+        if not actions:
+            raise ValueError(
+                "`costs` must have an action, got none: give a row for each node that may be "
+                "answered."
+            )
+        for name, names in (("actions", actions), ("labels", labels)):
+            twice = next((n for n, count in Counter(names).items() if count > 1), None)
+            if twice is not None:
+                raise ValueError(f"`{name}` of costs must be distinct, got {twice!r} twice.")
+
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the cheapest action."""
         answers = marginals.outcomes.answers
@@ -85,12 +100,8 @@ class CostMatrix(Decoder):
 
     def _read(self, taxonomy: Taxonomy, answers: NodeIds) -> tuple[NodeIds, Floats]:
         """Return the nodes of the actions, and their costs for each possible answer."""
+        self.check()
         actions, labels, table = _table(self.costs, self.actions, self.labels)
-        if not actions:
-            raise ValueError(
-                "`costs` must have an action, got none: give a row for each node that may be "
-                "answered."
-            )
         columns = _ids(labels, taxonomy)
         missing = np.setdiff1d(answers, columns)
         if missing.size:
@@ -117,12 +128,18 @@ def _table(
     """Return the names of rows and columns, and the numbers; NaN where there is none."""
     if hasattr(costs, "columns"):
         frame: Any = costs
-        return list(frame.index), list(frame.columns), np.asarray(frame, dtype=np.float64)
+        return list(frame.index), list(frame.columns), numbers("costs", frame)
     if isinstance(costs, Mapping):
+        for action, row in costs.items():
+            if not isinstance(row, Mapping):
+                raise ValueError(
+                    "`costs` must have a mapping from labels to costs for each action, got "
+                    f"{shown(row)} for {action!r}."
+                )
         names = list(dict.fromkeys(label for row in costs.values() for label in row))
         rows = [[row.get(label, np.nan) for label in names] for row in costs.values()]
-        return list(costs), names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
-    table = np.asarray(costs, dtype=np.float64)
+        return list(costs), names, numbers("costs", rows).reshape(len(rows), len(names))
+    table = numbers("costs", costs)
     actions = () if actions is None else actions
     labels = () if labels is None else labels
     shape = (len(actions), len(labels))

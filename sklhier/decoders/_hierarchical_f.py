@@ -19,6 +19,7 @@ from sklhier.taxonomy import Taxonomy
 
 __all__ = ["HierarchicalF"]
 
+_LARGEST = 1e100  # its square is a number, too, and that of its inverse is not 0
 ANSWERS = ("node", "leaf", "set")
 
 
@@ -86,8 +87,8 @@ class HierarchicalF(Decoder):
         return "classes" if self.answer == "leaf" else "nodes"
 
     def check(self) -> None:
-        """Raise a ValueError unless ``beta`` is positive and ``answer`` known."""
-        check_number("beta", self.beta, above=0)
+        """Raise a ValueError unless ``beta`` is in [1e-100, 1e100] and ``answer`` known."""
+        check_number("beta", self.beta, least=1 / _LARGEST, most=_LARGEST)
         check_choice("answer", self.answer, ANSWERS)
 
     def decode(self, marginals: Marginals) -> NodeIds:

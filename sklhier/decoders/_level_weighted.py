@@ -12,7 +12,7 @@ from sklhier.decoders._base import Decoder
 from sklhier.decoders._registry import register
 from sklhier.decoders._search import Objective, best_answers
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy._node_weights import read_node_weight
+from sklhier.taxonomy._node_weights import NAMES, check_node_weight, read_node_weight
 
 __all__ = ["LevelWeighted"]
 
@@ -63,6 +63,10 @@ class LevelWeighted(Decoder):
 
     def __init__(self, weights: NodeWeight = "uniform") -> None:
         self.weights = weights
+
+    def check(self) -> None:
+        """Raise a ValueError unless ``weights`` is a known name or numbers of 0 or more."""
+        check_node_weight("weights", self.weights, NAMES)
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the answer with the largest expected weight."""

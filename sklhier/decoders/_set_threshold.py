@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from numbers import Number
 from typing import Any, Self
 
 import numpy as np
@@ -11,11 +12,11 @@ from sklearn.base import clone
 
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier._utils.typing import Floats, Integers, Rows
-from sklhier._utils.validation import check_choice, check_number, check_probability
+from sklhier._utils.validation import check_choice, check_flag, check_number, check_probability
 from sklhier.decoders._registry import register
 from sklhier.decoders._set_base import SetDecoder, closed_above
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy._node_weights import read_node_values
+from sklhier.taxonomy._node_weights import check_node_weight, read_node_values
 
 __all__ = ["SCOPES", "SetThreshold"]
 
@@ -78,26 +79,33 @@ class SetThreshold(SetDecoder):
     def check(self) -> None:
         """Raise a ValueError if a parameter is out of its range."""
         check_choice("scope", self.scope, SCOPES)
-        if self.shrinkage != 0:
-            check_number("shrinkage", self.shrinkage, above=0)
-        if isinstance(self.tau, int | float | np.number | str) and not self.needs_tuning:
+        check_number("shrinkage", self.shrinkage, least=0)
+        check_flag("at_least_one", self.at_least_one)
+        if self.needs_tuning:
+            return
+        if self._is_one_number:
             check_probability("tau", self.tau)
+            return
+        check_node_weight("tau", self.tau, [])
+        largest = np.max(list(self.tau.values()) if isinstance(self.tau, Mapping) else self.tau)
+        if largest >= 1:
+            raise ValueError(f"`tau` must hold probabilities in [0, 1), got {largest:g}.")
+
+    @property
+    def _is_one_number(self) -> bool:
+        return self.tau is None or isinstance(self.tau, Number | np.generic | str)
 
     def check_taxonomy(self, taxonomy: Taxonomy) -> None:
         """Raise a ValueError unless there is a threshold for each node, or for each level."""
-        if isinstance(self.tau, int | float | np.number | str):
-            return
-        tau = read_node_values(self.tau, taxonomy, "tau", levels=True)
-        if (tau >= 1).any():
-            raise ValueError(f"`tau` must hold probabilities in [0, 1), got {tau.max():g}.")
+        if not self._is_one_number:
+            read_node_values(self.tau, taxonomy, "tau", levels=True)
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the nodes above their thresholds, and their ancestors."""
         proba, taxonomy = marginals.node_proba, marginals.taxonomy
-        if isinstance(self.tau, int | float | np.number):
+        if self._is_one_number:
             chosen = proba > self.tau
         else:
-            self.check_taxonomy(taxonomy)
             tau = read_node_values(self.tau, taxonomy, "tau", levels=True)
             chosen = np.column_stack([np.zeros(len(proba), dtype=bool), proba[:, 1:] > tau])
         chosen[:, 0] = False

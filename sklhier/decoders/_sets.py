@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 from scipy import sparse
 from scipy.special import logit
-from sklearn.utils import check_scalar
 
 from sklhier._probabilities.sets import SetMarginals
-from sklhier._utils.validation import check_number, check_probability
+from sklhier._utils.validation import check_integer, check_number
 from sklhier.decoders._registry import register
 from sklhier.decoders._set_base import SetDecoder, closed_above
 from sklhier.taxonomy._max_closure import best_closed_sets
@@ -57,7 +54,7 @@ class MaximumClosure(SetDecoder):
 
     def check(self) -> None:
         """Raise a ValueError unless ``tau`` is in (0, 1)."""
-        check_number("tau", check_probability("tau", self.tau), above=0)
+        check_number("tau", self.tau, above=0, below=1)
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the best closed sets."""
@@ -87,7 +84,7 @@ class TopLabels(SetDecoder):
 
     def check(self) -> None:
         """Raise a ValueError unless ``k`` is at least 1."""
-        check_scalar(self.k, "k", Integral, min_val=1)
+        check_integer("k", self.k, least=1)
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the paths to the `k` most probable leaves, of equals the first."""

@@ -11,7 +11,7 @@ from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import top_answers
 from sklhier.decoders._registry import register
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy._node_weights import read_node_values
+from sklhier.taxonomy._node_weights import check_node_weight, read_node_values
 
 __all__ = ["Climbing", "Darts", "InformationThreshold"]
 
@@ -69,8 +69,9 @@ class InformationThreshold(Decoder):
         self.information = information
 
     def check(self) -> None:
-        """Raise a ValueError unless ``tau`` is in [0, 1)."""
+        """Raise a ValueError unless ``tau`` is in [0, 1) and numbers of nodes are 0 or more."""
         check_probability("tau", self.tau)
+        check_node_weight("information", self.information, ["leaves"])
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the most informative node above the threshold."""
@@ -129,9 +130,9 @@ class Darts(Decoder):
         self.reward = reward
 
     def check(self) -> None:
-        """Raise a ValueError unless ``accuracy_reward`` is 0 or more."""
-        if self.accuracy_reward != 0:
-            check_number("accuracy_reward", self.accuracy_reward, above=0)
+        """Raise a ValueError unless ``accuracy_reward`` and numbers of ``reward`` are 0 or more."""
+        check_number("accuracy_reward", self.accuracy_reward, least=0)
+        check_node_weight("reward", self.reward, ["leaves"])
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the node with the largest expected reward, of equals the one further up."""

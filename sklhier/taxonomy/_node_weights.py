@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sklhier._utils.typing import Floats, NodeWeight
+from sklhier._utils.validation import numbers, shown
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["read_node_values", "read_node_weight"]
+__all__ = ["NAMES", "check_node_weight", "read_node_values", "read_node_weight"]
 
 
 def _equal(taxonomy: Taxonomy) -> Floats:
@@ -42,6 +44,49 @@ _BY_NAME: dict[str, Callable[[Taxonomy], Floats]] = {
     "sibling": _sibling_shares,
     "uniform": _equal,
 }
+
+
+NAMES = tuple(sorted(_BY_NAME))
+
+
+def check_node_weight(name: str, values: object, names: Collection[str]) -> None:
+    """Refuse what cannot be numbers of nodes, before the taxonomy is known.
+
+    Parameters
+    ----------
+    name : str
+        Name in error messages.
+    values : str, mapping or array-like
+        Numbers by name of the node, or in order, for nodes or levels.
+    names : collection of str
+        The names that stand for numbers.
+
+    Raises
+    ------
+    ValueError
+        For another name, and unless the numbers are finite and 0 or more.
+    """
+    if (isinstance(values, str) and values in names) or (values is None and "uniform" in names):
+        return
+    if values is None or isinstance(values, str | bytes) or np.ndim(_listed(values)) != 1:
+        either = f"one of {', '.join(map(repr, names))}, or " if names else ""
+        raise ValueError(
+            f"`{name}` must be {either}a list or mapping of numbers, got {shown(values)}."
+        )
+    _finite(name, _listed(values))
+
+
+def _listed(values: Any) -> Any:
+    return list(values.values()) if isinstance(values, Mapping) else values
+
+
+def _finite(name: str, values: Any) -> Floats:
+    """Return numbers of 0 or more as an array."""
+    table = numbers(name, values)
+    bad = ~np.isfinite(table) | (table < 0)
+    if bad.any():
+        raise ValueError(f"`{name}` must hold finite numbers of 0 or more, got {table[bad][0]:g}.")
+    return table
 
 
 def read_node_values(
@@ -77,22 +122,17 @@ def read_node_values(
                 f"`{name}` must have a number for each node, got none for {missing[0]!r}."
             )
         values = [values[node] for node in taxonomy.nodes[1:]]
-    numbers = np.asarray(values, dtype=np.float64)
-    if levels and numbers.shape == (taxonomy.n_levels,):
+    table = _finite(name, values)
+    if levels and table.shape == (taxonomy.n_levels,):
         # As many nodes as levels: one node for each level, so that both readings are one.
-        numbers = numbers[taxonomy.depths[1:] - 1]
-    if numbers.shape != (n_nodes,):
+        table = table[taxonomy.depths[1:] - 1]
+    if table.shape != (n_nodes,):
         or_level = f", or for each of the {taxonomy.n_levels} levels" if levels else ""
         raise ValueError(
             f"`{name}` must have a number for each of the {n_nodes} nodes of taxonomy.nodes[1:]"
-            f"{or_level}, got shape {numbers.shape}."
+            f"{or_level}, got shape {table.shape}."
         )
-    bad = ~np.isfinite(numbers) | (numbers < 0)
-    if bad.any():
-        raise ValueError(
-            f"`{name}` must hold finite numbers of 0 or more, got {numbers[bad][0]:g}."
-        )
-    return numbers
+    return table
 
 
 def read_node_weight(weight: NodeWeight, taxonomy: Taxonomy, name: str = "node_weight") -> Floats:
