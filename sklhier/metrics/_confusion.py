@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import sparse
 from sklhier._utils.typing import SampleWeight, Target
 from sklhier._utils.validation import check_choice
 from sklhier.metrics._input import read_level, read_nodes
+from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._graph import entry_rows
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
@@ -27,6 +29,7 @@ def hierarchical_confusion_matrix(
     sample_weight: SampleWeight = None,
     normalize: str | None = None,
     sparse_output: bool = False,
+    as_frame: bool = False,
 ) -> Any:
     """Compute the confusion matrix of the nodes of one level.
 
@@ -47,10 +50,13 @@ def hierarchical_confusion_matrix(
         Divide by the sums of rows, of columns, or by that of everything; what has a sum of 0 stays 0.
     sparse_output : bool, default=False
         Return a sparse matrix: for levels of thousands of nodes.
+    as_frame : bool, default=False
+        Return a :class:`pandas.DataFrame` whose rows and columns are labelled by the names of nodes
+        and their titles, the last column by ``"(above)"``.
 
     Returns
     -------
-    matrix : ndarray or csr_array, shape (n_level_nodes, n_level_nodes + 1)
+    matrix : ndarray, csr_array or DataFrame, shape (n_level_nodes, n_level_nodes + 1)
         Rows are true nodes, columns predicted ones, both in the order of
         ``taxonomy.levels[level - 1]``. Of int64, or float64 with weights or normalised.
 
@@ -61,7 +67,7 @@ def hierarchical_confusion_matrix(
     TaxonomyError
         If the taxonomy is no tree.
     ValueError
-        For another `level` or `normalize`.
+        For another `level` or `normalize`, and for both `sparse_output` and `as_frame`.
 
     See Also
     --------
@@ -84,6 +90,8 @@ def hierarchical_confusion_matrix(
            [0, 0, 0, 1]])
     """
     check_choice("normalize", normalize, (*_AXES, None))
+    if sparse_output and as_frame:
+        raise ValueError("`sparse_output` and `as_frame` exclude each other: set one of them.")
     true, predicted, weights, resolved = read_nodes(
         y_true, y_pred, taxonomy, sample_weight, "A confusion matrix of one level"
     )
@@ -98,7 +106,20 @@ def hierarchical_confusion_matrix(
     matrix = sparse.csr_array((counts, coordinates), shape=(size, size + 1))
     if normalize is not None:
         matrix = _normalized(matrix, _AXES[normalize])
+    if as_frame:
+        return _labelled(matrix, resolved, resolved.levels[depth - 1])
     return matrix if sparse_output else matrix.toarray()
+
+
+def _labelled(matrix: sparse.csr_array, taxonomy: Taxonomy, names: Sequence[Hashable]) -> Any:
+    import pandas as pd
+
+    texts = taxonomy.titled(names)
+    return pd.DataFrame(
+        matrix.toarray(),
+        index=pd.Index(texts, name="true"),
+        columns=pd.Index([*texts, "(above)"], name="predicted"),
+    )
 
 
 def _normalized(matrix: sparse.csr_array, axis: int | None) -> sparse.csr_array:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import pairwise, repeat
+from types import MappingProxyType
 from typing import Any, Self, TypeAlias, final
 
 import numpy as np
@@ -44,6 +45,7 @@ from sklhier.taxonomy._parsing import (
     sort_key,
 )
 from sklhier.taxonomy._text import draw_html, draw_tree
+from sklhier.taxonomy._titles import Titles, read_titles, titled_text, titles_of_graph
 
 __all__ = ["ROOT", "Taxonomy", "TaxonomyLike"]
 
@@ -82,7 +84,8 @@ class Taxonomy:
     ``sklhier.taxonomy.ROOT``.
 
     A taxonomy never changes; it is hashable, compares by content, and may be shared by any number
-    of estimators (cloning an estimator does not copy it).
+    of estimators (cloning an estimator does not copy it). Nodes may have titles, which displays and
+    reports show beside the names; see :meth:`with_titles`. They do not count for equality.
 
     Parameters
     ----------
@@ -99,6 +102,8 @@ class Taxonomy:
         artificial one above them if there are several.
     artificial_root : bool, default=False
         Put an artificial root above even a single root.
+    titles : mapping or sequence of str, default=None
+        Words for readers, by name or one for each of `names`; see :meth:`with_titles`.
 
     Raises
     ------
@@ -130,6 +135,7 @@ class Taxonomy:
     _steps: tuple[Hashable, ...]
     _edges: tuple[NodeIds, NodeIds]
     _depths: NodeIds
+    _titles: dict[Hashable, str]
 
     def __init__(
         self,
@@ -140,8 +146,10 @@ class Taxonomy:
         steps: Sequence[Hashable] | None = None,
         root: int | None = None,
         artificial_root: bool = False,
+        titles: Titles | None = None,
     ) -> None:
         names = list(names)
+        words = {} if titles is None else read_titles(titles, names)
         steps = names if steps is None else list(steps)
         parents = np.asarray(parents, dtype=np.int32)
         children = np.asarray(children, dtype=np.int32)
@@ -193,6 +201,7 @@ class Taxonomy:
                 "parents": parents,
                 "children": children,
                 "depths": depths,
+                "titles": [words.get(names[node]) for node in moved[first:]] if words else None,
             }
         )
 
@@ -204,6 +213,7 @@ class Taxonomy:
         pairs: Iterable[tuple[Hashable, Hashable]],
         *,
         root: Hashable | None = None,
+        titles: Titles | None = None,
     ) -> Self:
         """Build from ``(parent, child)`` pairs; a child may have several parents (a DAG).
 
@@ -214,6 +224,8 @@ class Taxonomy:
             result does not depend on the hash seed.
         root : hashable, default=None
             Name of the root: every node must then be reachable from it.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`with_titles`.
 
         Examples
         --------
@@ -228,7 +240,7 @@ class Taxonomy:
                 raise TaxonomyError(f"An edge must be a (parent, child) pair, got {pair!r}.")
         above = checked_names((pair[0] for pair in pairs), "as a parent")
         below = checked_names((pair[1] for pair in pairs), "as a child")
-        return cls._from_named_edges(above, below, [], root)
+        return cls._from_named_edges(above, below, [], root)._titled_if(titles)
 
     @classmethod
     def _from_named_edges(
@@ -245,8 +257,12 @@ class Taxonomy:
         return cls(names, parents, children, root=None if root is None else index[root])
 
     @classmethod
-    def from_parents(cls, mapping: Mapping[Hashable, Hashable | None]) -> Self:
+    def from_parents(
+        cls, mapping: Mapping[Hashable, Hashable | None], *, titles: Titles | None = None
+    ) -> Self:
         """Build a tree from a mapping of each node to its parent (None for a root).
+
+        `titles` are words for readers; see :meth:`with_titles`.
 
         Examples
         --------
@@ -262,11 +278,14 @@ class Taxonomy:
             above = [parent for parent in above if parent is not None]
         else:
             tops = []
-        return cls._from_named_edges(checked_names(above, "as a parent"), below, tops, None)
+        above = checked_names(above, "as a parent")
+        return cls._from_named_edges(above, below, tops, None)._titled_if(titles)
 
     @classmethod
-    def from_dict(cls, nested: Mapping[Hashable, Any]) -> Self:
+    def from_dict(cls, nested: Mapping[Hashable, Any], *, titles: Titles | None = None) -> Self:
         """Build a tree from nested mappings; a leaf is an empty mapping, None or a list item.
+
+        `titles` are words for readers; see :meth:`with_titles`.
 
         Examples
         --------
@@ -279,10 +298,16 @@ class Taxonomy:
             ├── ray
             └── eel
         """
-        return cls._from_named_edges(*edges_of_dict(nested), None)
+        return cls._from_named_edges(*edges_of_dict(nested), None)._titled_if(titles)
 
     @classmethod
-    def from_networkx(cls, graph: DirectedGraph, *, root: Hashable | None = None) -> Self:
+    def from_networkx(
+        cls,
+        graph: DirectedGraph,
+        *,
+        root: Hashable | None = None,
+        titles: Titles | None = None,
+    ) -> Self:
         """Build from a :class:`networkx.DiGraph` whose edges go from parent to child.
 
         Parameters
@@ -291,6 +316,9 @@ class Taxonomy:
             Names are its nodes. It is read once and not kept.
         root : hashable, default=None
             Name of the root: every node must then be reachable from it.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`with_titles`. None: the attribute ``title`` of each node
+            where it is a string.
         """
         if not (hasattr(graph, "is_directed") and graph.is_directed()):
             raise TaxonomyError(
@@ -300,10 +328,13 @@ class Taxonomy:
         edges = list(graph.edges())
         above = checked_names((edge[0] for edge in edges), "as a parent")
         below = checked_names((edge[1] for edge in edges), "as a child")
-        return cls._from_named_edges(above, below, checked_names(graph, "as a node"), root)
+        built = cls._from_named_edges(above, below, checked_names(graph, "as a node"), root)
+        return built.with_titles(titles_of_graph(graph) if titles is None else titles)
 
     @classmethod
-    def from_paths(cls, y: Iterable[object], sep: str = "/") -> tuple[Labels, Self]:
+    def from_paths(
+        cls, y: Iterable[object], sep: str = "/", *, titles: Titles | None = None
+    ) -> tuple[Labels, Self]:
         """Build from labels that spell out their path, such as ``"science/space/nasa"``.
 
         A node is its whole path: two ``Other`` under different parents stay two. Siblings are
@@ -315,6 +346,8 @@ class Taxonomy:
             Paths; repeated and inner ones are fine.
         sep : str, default="/"
             Separator of the steps.
+        titles : mapping or sequence of str, default=None
+            Words for readers, by whole paths; see :meth:`with_titles`.
 
         Returns
         -------
@@ -343,10 +376,13 @@ class Taxonomy:
                 "For one column for each level use `from_levels`."
             )
         names, parents, children, steps = tree_of_paths(labels.tolist(), sep)
-        return labels, cls(names, parents, children, steps=steps, artificial_root=True)
+        built = cls(names, parents, children, steps=steps, artificial_root=True)
+        return labels, built._titled_if(titles)
 
     @classmethod
-    def from_levels(cls, Y: Target, sep: str = "/") -> tuple[Labels, Self]:
+    def from_levels(
+        cls, Y: Target, sep: str = "/", *, titles: Titles | None = None
+    ) -> tuple[Labels, Self]:
         """Build from one column for each level, or from ragged lists of steps.
 
         Paths that end early are padded with None, NaN or ``""``. A node is its whole path, named by
@@ -359,6 +395,8 @@ class Taxonomy:
             Steps of each path from the top.
         sep : str, default="/"
             Separator of the steps in the names.
+        titles : mapping or sequence of str, default=None
+            Words for readers, by names; see :meth:`with_titles`.
 
         Returns
         -------
@@ -381,11 +419,13 @@ class Taxonomy:
         refuse_gaps(codes, columns)
         names, parents, children, steps, node_of_row = tree_of_levels(columns, codes, sep)
         taxonomy = cls(names, parents, children, steps=steps, artificial_root=True)
-        return np.array(names)[node_of_row], taxonomy
+        return np.array(names)[node_of_row], taxonomy._titled_if(titles)
 
     @classmethod
-    def flat(cls, labels: Iterable[object]) -> Self:
+    def flat(cls, labels: Iterable[object], *, titles: Titles | None = None) -> Self:
         """Build a tree of one level: every distinct label is a child of the root.
+
+        `titles` are words for readers; see :meth:`with_titles`.
 
         Examples
         --------
@@ -393,13 +433,17 @@ class Taxonomy:
         ('a', 'b')
         """
         names = checked_names(dict.fromkeys(label_array(labels).tolist()), "as a label")
-        return cls(sorted(names, key=sort_key), [], [], artificial_root=True)
+        built = cls(sorted(names, key=sort_key), [], [], artificial_root=True)
+        return built._titled_if(titles)
 
     # -- state ----------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         artificial = self._names[0] is ROOT
+        # Taxonomies without titles are saved as before there were any.
+        words = {"titles": list(map(self._titles.get, self._names[artificial:]))}
         return {
+            **(words if self._titles else {}),
             "artificial_root": artificial,
             "names": list(self._names[artificial:]),
             "steps": None if self._steps is self._names else list(self._steps[artificial:]),
@@ -413,7 +457,9 @@ class Taxonomy:
         names = (*top, *state["names"])
         steps = names if state["steps"] is None else (*top, *state["steps"])
         edges = tuple(frozen(np.asarray(state[key])) for key in ("parents", "children"))
+        titles = zip(state["names"], state.get("titles") or (), strict=False)
         self.__dict__.update(
+            _titles={name: title for name, title in titles if title is not None},
             _names=names,
             _steps=steps,
             _edges=edges,
@@ -724,6 +770,85 @@ class Taxonomy:
         up_second = self._reached(self.id(second), up=True)
         return min(up_first[node] + up_second[node] for node in up_first.keys() & up_second)
 
+    # -- titles ---------------------------------------------------------------------------
+
+    @property
+    def titles(self) -> Mapping[Hashable, str]:
+        """Titles by name, of the nodes that have one, in the order of ``nodes``; read-only."""
+        return MappingProxyType(self._titles)
+
+    def title_of(self, name: Hashable) -> str | None:
+        """Return the title of a node, or None if it has none."""
+        return self._titles.get(self._names[self.id(name)])
+
+    def titled(self, names: Iterable[object]) -> list[str]:
+        """Return names as text, each followed by its title if it has one.
+
+        Parameters
+        ----------
+        names : iterable of hashable
+            Names of nodes; None stands for the root.
+
+        Returns
+        -------
+        texts : list of str
+
+        Raises
+        ------
+        TaxonomyError
+            For a name that is no node.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"31-33": ["311"]}, titles={"31-33": "Manufacturing"})
+        >>> taxonomy.titled(["31-33", "311"])
+        ['31-33 Manufacturing', '311']
+        """
+        known = [self._names[0] if name is None else self._names[self.id(name)] for name in names]
+        return [titled_text(name, self._titles.get(name)) for name in known]
+
+    def with_titles(self, titles: Titles, *, unknown: str = "error") -> Self:
+        """Return the taxonomy with other titles, which displays and reports show beside the names.
+
+        Titles are words for readers: labels are read by names alone, and taxonomies that differ in
+        titles only are equal.
+
+        Parameters
+        ----------
+        titles : mapping of names to titles, or sequence of str
+            A mapping may leave nodes out; a sequence has one title for each of ``nodes``. None,
+            NaN and blank text stand for no title, an empty mapping takes all titles away.
+        unknown : {"error", "ignore"}, default="error"
+            Whether to refuse or to leave out titles of what is no node.
+
+        Raises
+        ------
+        TaxonomyError
+            For a title that is no string, one for no node, and a sequence of another length.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"31-33": ["311", "312"]})
+        >>> print(taxonomy.with_titles({"31-33": "Manufacturing", "311": "Food"}))
+        <root>
+        └── 31-33 Manufacturing
+            ├── 311 Food
+            └── 312
+        """
+        words = read_titles(titles, self._names, unknown)
+        twin = object.__new__(type(self))
+        # All other attributes never change: what is computed already serves both.
+        twin.__dict__.update(self.__dict__, _titles=words)
+        twin.__dict__.pop("_step_texts", None)
+        return twin
+
+    def _titled_if(self, titles: Titles | None) -> Self:
+        return self if titles is None else self.with_titles(titles)
+
+    def text_of(self, node: int) -> str:
+        """Return the last step and the title of the node with id `node`, as displays show it."""
+        return titled_text(self._steps[node], self._titles.get(self._names[node]))
+
     # -- other taxonomies -----------------------------------------------------------------
 
     def _restricted(self, keep: set[int], root: int) -> Self:
@@ -738,6 +863,7 @@ class Taxonomy:
             children[inside],
             steps=[self._steps[node] for node in order],
             root=int(rank[root]),
+            titles=[self._titles.get(self._names[node]) for node in order],
         )
 
     def subtree(self, name: Hashable) -> Self:
@@ -781,34 +907,40 @@ class Taxonomy:
             raise TaxonomyError.unknown(unknown[0], self._names)
         parents = [*self._edges[0].tolist(), *(index[name] for name in above)]
         children = [*self._edges[1].tolist(), *(index[name] for name in below)]
-        return type(self)(names, parents, children, steps=steps, root=0)
+        return type(self)(names, parents, children, steps=steps, root=0, titles=self._titles)
 
     # -- conversion -----------------------------------------------------------------------
 
     def to_networkx(self) -> Any:
-        """Return a :class:`networkx.DiGraph`, an artificial root left out."""
+        """Return a :class:`networkx.DiGraph`, an artificial root left out.
+
+        Titles become the attribute ``title`` of its nodes.
+        """
         import networkx as nx
 
         graph = nx.DiGraph()
         first = 1 if self._names[0] is ROOT else 0
         graph.add_nodes_from(self._names[first:])
+        nx.set_node_attributes(graph, self._titles, "title")
         for parent, child in zip(*(ids.tolist() for ids in self._edges), strict=True):
             if parent >= first:
                 graph.add_edge(self._names[parent], self._names[child])
         return graph
 
-    def to_levels(self, labels: Iterable[object]) -> Objects:
+    def to_levels(self, labels: Iterable[object], *, titled: bool = False) -> Objects:
         """Return the path of each label, one column for each level, padded with None.
 
         Parameters
         ----------
         labels : array-like, shape (n_samples,)
             Names of nodes; None stands for the root.
+        titled : bool, default=False
+            Return text: each step followed by the title of its node, if it has one.
 
         Returns
         -------
         levels : ndarray of object, shape (n_samples, n_levels)
-            Steps from the first level down, in their own types.
+            Steps from the first level down, in their own types unless `titled`.
         """
         values = np.asarray(labels, dtype=object).tolist()
         nodes = self.ids(values)
@@ -817,7 +949,7 @@ class Taxonomy:
         if (nodes < 0).any():
             unknown = [value for value, node in zip(values, nodes, strict=True) if node < 0]
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
-        return self.levels_of(nodes)
+        return self.levels_of(nodes, titled=titled)
 
     @frozen_property
     def step_names(self) -> Objects:
@@ -825,6 +957,12 @@ class Taxonomy:
         steps = np.empty(self.n_nodes, dtype=object)
         steps[:] = self._steps
         return steps
+
+    @frozen_property
+    def _step_texts(self) -> Objects:
+        texts = np.empty(self.n_nodes, dtype=object)
+        texts[:] = list(map(self.text_of, range(self.n_nodes)))
+        return texts
 
     @frozen_property
     def node_names(self) -> Objects:
@@ -857,10 +995,10 @@ class Taxonomy:
             rows, climbing = rows[inside], climbing[inside]
         return paths
 
-    def levels_of(self, nodes: NodeIds) -> Objects:
+    def levels_of(self, nodes: NodeIds, *, titled: bool = False) -> Objects:
         """Return the steps of each node's path, as :meth:`to_levels`, from ids."""
         paths = self.path_ids(nodes)
-        levels = self.step_names[paths]
+        levels = (self._step_texts if titled else self.step_names)[paths]
         levels[paths < 0] = None
         return levels
 
@@ -1033,7 +1171,7 @@ class Taxonomy:
         """Return a :class:`pandas.DataFrame` with a row for each node, an artificial root left out.
 
         Columns: ``node``, ``parent`` (None at the top; a tuple where there are several), ``depth``,
-        ``n_children``, ``is_leaf``.
+        ``n_children``, ``is_leaf``; and ``title``, after ``node``, if some node has one.
         """
         import pandas as pd
 
@@ -1041,9 +1179,11 @@ class Taxonomy:
         above = [self.parents(name) for name in self._names[first:]]
         parents = [names if len(names) > 1 else next(iter(names), None) for names in above]
         n_children = np.diff(self.child_offsets)[first:]
+        words = {"title": list(map(self._titles.get, self._names[first:]))}
         return pd.DataFrame(
             {
                 "node": self.node_names[first:],
+                **(words if self._titles else {}),
                 "parent": pd.Series(parents, dtype=object),
                 "depth": self._depths[first:],
                 "n_children": n_children,
