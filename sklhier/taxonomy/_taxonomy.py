@@ -44,6 +44,7 @@ from sklhier.taxonomy._parsing import (
     refuse_gaps,
     sort_key,
 )
+from sklhier.taxonomy._readers import Readers
 from sklhier.taxonomy._text import draw_html, draw_tree
 from sklhier.taxonomy._titles import Titles, read_titles, titled_text, titles_of_graph
 
@@ -70,12 +71,14 @@ ROOT = _Root()
 
 
 @final
-class Taxonomy:
+class Taxonomy(Readers):
     """A tree or directed acyclic graph of classes.
 
     Build one with :meth:`from_edges`, :meth:`from_parents`, :meth:`from_dict`,
-    :meth:`from_networkx`, :meth:`from_levels`, :meth:`from_paths` or :meth:`flat`; the
-    constructor itself takes integers and is for code that builds taxonomies.
+    :meth:`from_networkx`, :meth:`from_levels`, :meth:`from_paths` or :meth:`flat`, or read a file by
+    :meth:`from_csv`, :meth:`from_codes`, :meth:`from_obo`, :meth:`from_newick` or
+    :meth:`from_path_lines`; the constructor itself takes integers and is for code that builds
+    taxonomies.
 
     Nodes are numbered from the root (0) downwards: parents before children, a level is a
     range of ids, and so are the siblings in a tree. ``taxonomy.nodes[i]`` is the name of node

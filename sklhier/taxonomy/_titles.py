@@ -9,9 +9,16 @@ from sklhier._utils.validation import check_choice
 from sklhier.exceptions import TaxonomyError, nearest_names, quoted
 from sklhier.taxonomy._parsing import is_missing, plain
 
-__all__ = ["Titles", "cut_text", "read_titles", "titled_text", "titles_of_graph"]
+__all__ = [
+    "Titles",
+    "cut_text",
+    "read_titles",
+    "titled_text",
+    "titles_of_codes",
+    "titles_of_graph",
+]
 
-Titles: TypeAlias = Mapping[Hashable, str | None] | Sequence[str | None]
+Titles: TypeAlias = Mapping[Any, str | None] | Sequence[str | None]
 
 
 def read_titles(
@@ -76,6 +83,31 @@ def _refuse_unknown(unknown: list[Hashable], names: Sequence[Hashable]) -> None:
         f"{len(unknown)} title(s) belong to no node: {quoted(unknown)}.{hint} Leave them out by "
         "with_titles(titles, unknown='ignore')."
     )
+
+
+def titles_of_codes(titles: Titles, codes: Any, names: Sequence[Hashable]) -> dict[Hashable, str]:
+    """Return titles by name from one for each of `codes`, which may repeat, or from a mapping."""
+    if isinstance(titles, str) or not isinstance(titles, Iterable):
+        return read_titles(titles, names)
+    if hasattr(titles, "items") and not _same_index(titles, codes):
+        return read_titles(titles, names)
+    found: dict[Hashable, str | None] = {}
+    values, codes = list(titles), list(codes)
+    if len(values) != len(codes):
+        raise TaxonomyError(
+            f"`titles` must have one for each of the {len(codes)} codes, got {len(values)}."
+        )
+    for name, title in zip(map(plain, codes), values, strict=True):
+        first = found.setdefault(name, title)
+        if first != title and not (is_missing(first) and is_missing(title)):
+            raise TaxonomyError(f"The code {name!r} has two titles: {first!r} and {title!r}.")
+    return read_titles(found, names)
+
+
+def _same_index(titles: Any, codes: Any) -> bool:
+    """Whether two columns of pandas stand side by side, as those of one frame do."""
+    first, second = (getattr(column, "index", None) for column in (titles, codes))
+    return hasattr(first, "equals") and bool(first.equals(second))
 
 
 def titles_of_graph(graph: Any) -> dict[Hashable, str]:
