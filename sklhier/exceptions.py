@@ -7,6 +7,8 @@ working. Its message states the rule, the value that broke it, and a remedy.
 from __future__ import annotations
 
 import difflib
+import reprlib
+import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -18,6 +20,7 @@ __all__ = [
     "RareClassWarning",
     "TargetError",
     "TaxonomyError",
+    "TaxonomyWarning",
     "VersionWarning",
 ]
 
@@ -25,10 +28,23 @@ __all__ = [
 _FUZZY_LIMIT = 20_000
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlong = 40
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 12
+_SHORT.maxlevel = 4
+
+
+def shown(value: object) -> str:
+    """Return a value as it prints, cut in the middle if long."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= 300 else f"{text[:150]}...{text[-140:]}"
+
+
 def quoted(names: Iterable[Hashable], limit: int = 5) -> str:
-    """Return ``'a', 'b', 'c', ...`` for the first `limit` of `names`."""
+    """Return ``'a', 'b', 'c', ...`` for the first `limit` of `names`, long ones cut."""
     names = list(names)
-    listed = ", ".join(repr(name) for name in names[:limit])
+    listed = ", ".join(map(shown, names[:limit]))
     return f"{listed}, ... ({len(names)} in all)" if len(names) > limit else listed
 
 
@@ -45,11 +61,55 @@ def nearest_names(name: Hashable, names: Iterable[Hashable], limit: int = 3) -> 
 
 
 def _did_you_mean(name: Hashable, names: Iterable[Hashable]) -> str:
-    near = nearest_names(name, names)
-    return f" Nearest names: {quoted(near)}." if near else ""
+    # A comparison of long texts takes long, and tells nobody anything.
+    near = nearest_names(name, names) if len(str(name)) <= _LONGEST_NAME else []
+    if not near:
+        return ""
+    return f" Nearest names: {quoted(near)}{_difference(name, near[0])}."
 
 
-class TaxonomyError(ValueError):
+_LONGEST_NAME = 500
+
+
+def _difference(name: Hashable, other: Hashable) -> str:
+    """Say how two names differ that may look alike, or nothing if one can see it."""
+    first, second = str(name), str(other)
+    if first == second:
+        return f" (of type {type(other).__name__}, not {type(name).__name__})"
+    for what, form in _ALIKE:
+        if form(first) == form(second):
+            return f" (which differs in {what} only)"
+    return ""
+
+
+def _visible(text: str) -> str:
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc", "Mn"))
+
+
+_ALIKE: tuple[tuple[str, Any], ...] = (
+    ("composed letters", lambda text: unicodedata.normalize("NFC", text)),
+    ("blanks", lambda text: "".join(text.split())),
+    ("letters that look alike", lambda text: unicodedata.normalize("NFKC", text)),
+    ("invisible characters", _visible),
+    ("case", str.casefold),
+    ("case, blanks or invisible characters",
+     lambda text: _visible("".join(unicodedata.normalize("NFKC", text).casefold().split()))),
+)  # fmt: skip
+
+
+_LONGEST_MESSAGE = 1000
+
+
+class _ShortError(ValueError):
+    """An error whose message is cut if long: the rule stands at its head, advice at its end."""
+
+    def __init__(self, message: str = "") -> None:
+        if len(message) > _LONGEST_MESSAGE:
+            message = f"{message[:640]} ... {message[-340:]}"
+        super().__init__(message)
+
+
+class TaxonomyError(_ShortError):
     """A taxonomy cannot be built, or cannot do what was requested."""
 
     @classmethod
@@ -61,14 +121,14 @@ class TaxonomyError(ValueError):
     def bad_name(cls, name: object, where: str) -> Self:
         """A name that is missing or cannot be hashed."""
         return cls(
-            f"{name!r} cannot name a node ({where}): names must be hashable and neither None, "
+            f"{shown(name)} cannot name a node ({where}): names must be hashable and neither None, "
             "NaN nor NaT. Fill in or drop the missing names first."
         )
 
     @classmethod
     def cycle(cls, names: Sequence[Hashable]) -> Self:
         """A node that is its own ancestor."""
-        route = " -> ".join(repr(name) for name in names[:12])
+        route = " -> ".join(map(shown, names[:12]))
         more = " -> ..." if len(names) > 12 else ""
         return cls(
             f"The edges form a cycle: {route}{more}. "
@@ -78,14 +138,14 @@ class TaxonomyError(ValueError):
     @classmethod
     def duplicate_edge(cls, parent: Hashable, child: Hashable) -> Self:
         """The same edge twice."""
-        return cls(f"Edges must be distinct, got {parent!r} -> {child!r} twice.")
+        return cls(f"Edges must be distinct, got {shown(parent)} -> {shown(child)} twice.")
 
     @classmethod
     def parent_conflict(cls, child: Hashable, first: Hashable, second: Hashable) -> Self:
         """One name under two parents of a tree."""
-        places = ["at the top" if p is None else f"under {p!r}" for p in (first, second)]
+        places = ["at the top" if p is None else f"under {shown(p)}" for p in (first, second)]
         return cls(
-            f"{child!r} stands {' and '.join(places)}. If these are two classes, "
+            f"{shown(child)} stands {' and '.join(places)}. If these are two classes, "
             "give them different names or use `from_paths`, where the whole path is the name; "
             "if one class has two parents, use `from_edges`."
         )
@@ -94,25 +154,25 @@ class TaxonomyError(ValueError):
     def unreachable(cls, nodes: Sequence[Hashable], root: Hashable) -> Self:
         """Nodes that no path from the root reaches."""
         return cls(
-            f"No path leads from the root {root!r} to {quoted(nodes)}. "
+            f"No path leads from the root {shown(root)} to {quoted(nodes)}. "
             "Add the missing edges, or leave `root` out to have several roots."
         )
 
     @classmethod
     def unknown(cls, name: Hashable, names: Iterable[Hashable]) -> Self:
         """A node that the taxonomy does not have."""
-        return cls(f"The taxonomy has no node {name!r}.{_did_you_mean(name, names)}")
+        return cls(f"The taxonomy has no node {shown(name)}.{_did_you_mean(name, names)}")
 
     @classmethod
     def not_a_tree(cls, what: str, name: Hashable, parents: Sequence[Hashable]) -> Self:
         """Something that only a tree can answer."""
         return cls(
-            f"{what} needs a tree, but the taxonomy is a DAG: {name!r} has the parents "
+            f"{what} needs a tree, but the taxonomy is a DAG: {shown(name)} has the parents "
             f"{quoted(parents)}."
         )
 
 
-class TargetError(ValueError):
+class TargetError(_ShortError):
     """Labels that cannot be read, or that are not in the taxonomy."""
 
     @classmethod
@@ -128,10 +188,26 @@ class TargetError(ValueError):
     @classmethod
     def unknown_path(cls, path: Sequence[object], step: int, names: Iterable[Hashable]) -> Self:
         """A path that leaves the taxonomy."""
-        where = f"under {path[step - 1]!r}" if step else "at the first level"
+        where = f"under {shown(path[step - 1])}" if step else "at the first level"
         return cls(
-            f"The path {tuple(path)!r} is not in the taxonomy: there is no {path[step]!r} {where}."
-            f"{_did_you_mean(str(path[step]), names)}"
+            f"The path {shown(tuple(path))} is not in the taxonomy: there is no {shown(path[step])} "
+            f"{where}.{_did_you_mean(path[step], names)}"  # type: ignore[arg-type]
+        )
+
+    @classmethod
+    def names_root(cls, name: Hashable, where: str = "") -> Self:
+        """A label that is the root, which belongs to every sample."""
+        return cls(
+            f"{shown(name)}{where} names the root, which is no class. Build the taxonomy with "
+            "`root=None` to make it one; a sample without a label has None, or an empty collection."
+        )
+
+    @classmethod
+    def bad_step(cls, row: int, level: int, value: object) -> Self:
+        """A list or another object without a hash in a column of steps."""
+        return cls(
+            f"Row {row} holds {shown(value)} at level {level + 1}, which cannot be a step: steps "
+            "are strings, numbers or other hashable objects."
         )
 
     @classmethod
@@ -146,8 +222,10 @@ class TargetError(ValueError):
     def hole(cls, row: int, path: Sequence[object]) -> Self:
         """A path with a gap in it."""
         return cls(
-            f"Row {row} has a gap in its path {tuple(path)!r}: padding (None, NaN or '') may only "
-            "follow the last known level."
+            f"Row {row} has a gap in its path {shown(tuple(path))}: padding (None, NaN or '') may "
+            "only follow the last known level. `Taxonomy.from_levels` (and `from_paths`) makes "
+            "labels and a taxonomy for fit: gaps='skip' leaves the missing level out, gaps='fill' "
+            "puts a node there that is named after its parent."
         )
 
     @classmethod
@@ -163,7 +241,7 @@ class TargetError(ValueError):
     def no_collection(cls, row: int, labels: object) -> Self:
         """A single label where each row has a set of them."""
         return cls(
-            f"Row {row} must be a collection of labels, got {labels!r}. "
+            f"Row {row} must be a collection of labels, got {shown(labels)}. "
             "Put a single label into a set."
         )
 
@@ -171,7 +249,7 @@ class TargetError(ValueError):
     def bad_member(cls, row: int, label: object) -> Self:
         """Something in a set of labels that is missing, or cannot be a label."""
         return cls(
-            f"Row {row} holds {label!r}, which cannot be a label. Leave it out; a sample without "
+            f"Row {row} holds {shown(label)}, which cannot be a label. Leave it out; a sample without "
             "labels has an empty collection."
         )
 
@@ -179,7 +257,7 @@ class TargetError(ValueError):
     def no_bit(cls, value: object) -> Self:
         """A value in an indicator that is neither 0 nor 1."""
         return cls(
-            f"An indicator must hold only 0 and 1, got {value!r}. Round scores first; "
+            f"An indicator must hold only 0 and 1, got {shown(value)}. Round scores first; "
             "pass labels as one collection for each sample, such as [['a', 'b'], ['c']]."
         )
 
@@ -289,6 +367,62 @@ class LeakageWarning(UserWarning):
             f"{chain!r} gives models features that prediction does not have: outputs for "
             "samples that the models above have memorised, or true labels. Use it for "
             "comparison only; training='out_of_fold' is safe."
+        )
+
+
+class TaxonomyWarning(UserWarning):
+    """A taxonomy was built, but perhaps not the one that was meant."""
+
+    @classmethod
+    def constant_level(cls, step: Hashable) -> Self:
+        """All paths begin with the same step."""
+        return cls(
+            f"All paths begin with {shown(step)}, which tells nothing about a sample, but counts in "
+            f"every hierarchical metric. Pass root={shown(step)} to `from_paths` or `from_levels` to "
+            "make it the root, which is no class, or root=None to keep it as a class."
+        )
+
+    @classmethod
+    def look_alikes(cls, groups: Sequence[Sequence[Hashable]]) -> Self:
+        """Siblings with nearly the same names."""
+        listed = "; ".join(" and ".join(map(shown, group[:3])) for group in groups[:3])
+        more = f"; and {len(groups) - 3} more" if len(groups) > 3 else ""
+        return cls(
+            "Some siblings differ only in case, blanks or the Unicode form of their names: "
+            f"{listed}{more}. They are different classes. If they should be one, write them alike "
+            "first; `Taxonomy.lint` lists them all."
+        )
+
+    @classmethod
+    def reversed_edges(cls, n_tops: int, n_ends: int) -> Self:
+        """Edges that make more sense in the other direction."""
+        return cls(
+            "The edges look as if they went from child to parent: read as (parent, child), they have "
+            f"{n_tops} tops and {n_ends} node(s) without children. Pass direction='child_parent' to "
+            "turn them round, or direction='parent_child' if they are right."
+        )
+
+    @classmethod
+    def no_separator(cls, sep: str, label: str, other: str | None) -> Self:
+        """Paths that do not hold their separator."""
+        advice = (
+            "If there are no levels, use `Taxonomy.flat`."
+            if other is None
+            else f"They all hold {other!r}: pass sep={other!r}."
+        )
+        return cls(
+            f"No label holds the separator {sep!r}, such as {shown(label)}, so that all of them are "
+            f"children of the root. {advice}"
+        )
+
+    @classmethod
+    def unread_paths(cls, label: str, sep: str) -> Self:
+        """Labels that look like paths, but are read as names without a hierarchy."""
+        return cls(
+            f"Labels such as {shown(label)} look like paths with the separator {sep!r}, but without "
+            "`taxonomy=` all labels are children of the root. Pass "
+            f"taxonomy=Taxonomy.from_paths(y, sep={sep!r})[1], or taxonomy=Taxonomy.flat(y) if the "
+            "labels have no levels."
         )
 
 

@@ -941,6 +941,11 @@ def test_a_large_sparse_problem_takes_mini_batches():
     assert model.score(data, y) > 0.5
 
 
+@pytest.mark.parametrize(("sizes", "solver"), [([1_999_999, 1], LBFGS), ([2_000_000, 1], Adam)])
+def test_weights_and_intercepts_count_for_what_is_small(sizes, solver):
+    assert isinstance(MultiHeadClassifier()._training().solver_for(sizes), solver)
+
+
 # -- scikit-learn's contract --------------------------------------------------------------
 
 

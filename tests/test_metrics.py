@@ -558,6 +558,8 @@ def test_information_from_frequencies():
     # Never seen, but all that is seen says nothing: nothing to normalise by.
     assert np.isnan(icm_score(["a"], ["b"], taxonomy=RAGGED, normalize=True))
     assert icm_score(["C"], ["a"], taxonomy=RAGGED, information="leaves", normalize=True) == 0.0
+    little = dict.fromkeys(RAGGED.nodes[1:], 0.01)
+    assert icm_score(["a"], ["a"], taxonomy=RAGGED, information=little, normalize=True) == 1.0
     for bad in ("classes", "nodes"):
         with pytest.raises(ValueError, match=f"`information` must be .* got '{bad}'"):
             icm_score(["C"], ["a"], taxonomy=RAGGED, information=bad)

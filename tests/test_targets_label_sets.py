@@ -88,7 +88,7 @@ SPARSE = {
 def test_dense_indicators(name, case):
     taxonomy, rows, table = case
     y = DENSE[name](table)
-    closed, same, form = read(y, taxonomy)
+    closed, same, form = read(y, taxonomy, taxonomy.nodes[1:])
     assert same is taxonomy
     assert_array_equal(closed.toarray(), closed_indicator(rows_as_sets(rows), taxonomy).toarray())
     restored = form.restore(closed, taxonomy)
@@ -108,7 +108,7 @@ def test_sparse_indicators(name, case):
     taxonomy, _, table = case
     y = SPARSE[name](table)
     before = y.copy()
-    closed, _, form = read(y, taxonomy)
+    closed, _, form = read(y, taxonomy, taxonomy.nodes[1:])
     restored = form.restore(closed, taxonomy)
     wanted = sparse.csr_matrix if isinstance(y, sparse.spmatrix) else sparse.csr_array
     assert type(restored) is wanted
@@ -146,7 +146,7 @@ def as_sets(closed, taxonomy):
 def test_an_indicator_of_leaves(case):
     taxonomy, _, table = case
     y = table[:, taxonomy.leaf_ids - 1]
-    closed, _, form = read(y, taxonomy)
+    closed, _, form = read(y, taxonomy, taxonomy.leaves)
     assert form.class_ids.tolist() == taxonomy.leaf_ids.tolist()
     assert_array_equal(form.restore(closed, taxonomy), y)
     assert as_sets(closed, taxonomy) == [
@@ -166,7 +166,7 @@ def test_polars_frames():
 
 def test_an_indicator_that_is_not_closed_comes_back_closed():
     y = RAGGED.binarize([["a"], ["B1", "B"]], closed=False)
-    closed, _, form = read(y, RAGGED)
+    closed, _, form = read(y, RAGGED, RAGGED.nodes[1:])
     assert_array_equal(
         form.restore(closed, RAGGED).toarray(), RAGGED.binarize([["a"], ["B1"]]).toarray()
     )
@@ -207,7 +207,7 @@ def test_collections(name, case):
     named = {label for row in rows for label in row}
     assert form.class_ids.tolist() == sorted(taxonomy.ids(list(named)).tolist())
     restored = form.restore(closed, taxonomy)
-    assert type(restored) is (list if isinstance(y, list) else np.ndarray)
+    assert type(restored) is type(y)
     # A row of mere top-level labels is closed, and as specific as can be.
     assert list(restored) == list(y)
     assert list(map(type, restored)) == list(map(type, y))
@@ -229,6 +229,7 @@ def test_one_row_that_is_not_closed_asks_for_the_most_specific_labels():
     assert form.restore(form.read([["a"]], RAGGED), RAGGED) == [["a"]]
 
 
+@pytest.mark.filterwarnings("ignore::sklhier.exceptions.TaxonomyWarning")  # one first step
 @pytest.mark.parametrize("kind", [list, frozenset])
 @pytest.mark.parametrize("inferred", [True, False])
 @given(cases(trees()))
@@ -252,12 +253,12 @@ def test_paths(inferred, kind, case):
 
 
 def test_steps_of_paths_keep_their_types():
-    y = [[("a", 1), ("b",)], None, [["a", 2.5], ["a", "1"]], []]
+    y = [[("a", 1), ("b",)], None, [["a", 2.5], ["a", "2"]], []]
     closed, taxonomy, form = read(y, None)
     assert taxonomy.n_levels == 2
     restored = form.restore(closed, taxonomy)
     assert [set(row) for row in restored] == [
-        {("a", 1), ("b",)}, set(), {("a", 2.5), ("a", "1")}, set(),
+        {("a", 1), ("b",)}, set(), {("a", 2.5), ("a", "2")}, set(),
     ]  # fmt: skip
     assert form.read([[("a", 1)]], taxonomy).sum() == 2
     with pytest.raises(TargetError, match="no 3 under 'a'"):
@@ -293,9 +294,9 @@ def test_names_may_be_tuples_or_sets():
 
 
 def test_collections_of_every_kind_and_arrays_within():
-    y = [["a", "a"], ("B1",), {"C"}, np.array(["c", "B"]), None, [], ["R"]]
+    y = [["a", "a"], ("B1",), {"C"}, np.array(["c", "B"]), None, []]
     closed, _, form = read(y, RAGGED)
-    assert form.restore(closed, RAGGED) == [["a"], ["B1"], ["C"], ["B", "c"], [], [], []]
+    assert form.restore(closed, RAGGED) == [["a"], ["B1"], ["C"], ["B", "c"], [], []]
     assert form.read([], RAGGED).shape == (0, RAGGED.n_nodes)
     assert form.restore(form.read([], RAGGED), RAGGED) == []
 
@@ -361,7 +362,11 @@ def frame_of(*names):
         (np.array([["a", None]], dtype=object), None, "got 'a'.*one collection for each"),
         (frame_of("a", "x"), None, r"'x'\..*data frame are named by nodes"),
         (frame_of("a", "R"), None, "it is the root"),
-        (pd.DataFrame({"a": ["x"]}), None, "got 'x'"),
+        (pd.DataFrame({"a": ["x", "y"], "b": [0, 1]}), None, "got 'x'"),
+        (pd.DataFrame({"a": ["x"]}), None, "not in the taxonomy: 'x'"),
+        ([["a"], ["R"]], None, "'R' in row 1 names the root.*`root=None`"),
+        (["a", "R"], None, "'R', the label of row 1, names the root.*`root=None`"),
+        ([{"a": 1}], None, "Row 0 must be a collection of labels, got {'a': 1}"),
         ([["a"], ["a1"]], None, r"not in the taxonomy: 'a1'. Nearest names: 'A1', 'a'"),
         (["a", "a1"], None, "not in the taxonomy: 'a1'"),
         ([["a"], "a"], None, r"Row 1 must be a collection of labels, got 'a'"),
@@ -408,6 +413,13 @@ def test_unknown_labels_of_other_data_are_refused():
         _, _, form = read(y, RAGGED)
         with pytest.raises(TargetError, match="'x'"):
             form.read([["x"]], RAGGED)
+
+
+def test_the_root_is_no_name_to_suggest():
+    news = Taxonomy.from_edges([("news", "sport"), ("news", "arts")], root="news")
+    with pytest.raises(TargetError, match="'newz'") as caught:
+        news.binarize([["newz"]])
+    assert "'news'" not in str(caught.value)
 
 
 # -- Taxonomy.binarize --------------------------------------------------------------------

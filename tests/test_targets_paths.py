@@ -80,13 +80,23 @@ def test_a_list_of_mixed_types_is_not_turned_into_text():
     assert form.restore(nodes, taxonomy).tolist() == ["1", 1, "a"]
 
 
-def test_inner_and_root_answers_take_the_type_of_the_classes():
-    _, _, form = read_targets(["a", "b"], RAGGED)
-    assert form.restore(np.array([1, 2], np.int32), RAGGED).dtype.kind == "U"
-    assert form.restore(np.array([1, 0], np.int32), RAGGED).tolist() == ["A", "R"]
-    several = TAXONOMIES["several_roots"]
-    _, _, form = read_targets(["a", "b"], several)
-    assert form.restore(np.array([1, 0], np.int32), several).tolist() == ["A", None]
+def test_inner_answers_take_the_type_of_the_classes_and_the_root_is_no_answer():
+    for taxonomy in (RAGGED, TAXONOMIES["several_roots"]):
+        _, _, form = read_targets(["a", "b"], taxonomy)
+        inner = form.restore(np.array([1, 2], np.int32), taxonomy, "nodes")
+        assert inner.dtype == form.restore(taxonomy.ids(["a"]), taxonomy, "nodes").dtype
+        assert inner.dtype == taxonomy.typed_names.dtype
+        found = form.restore(np.array([1, 0], np.int32), taxonomy, "any")
+        assert found.tolist() == ["A", None]
+        # The dtype tells what answers may be, not what they are.
+        assert form.restore(taxonomy.ids(["a"]), taxonomy, "any").dtype == object
+
+
+def test_no_answer_is_none_whatever_names_the_root():
+    taxonomy = Taxonomy.from_edges([(("the", "root"), 1), (("the", "root"), 2)])
+    _, _, form = read_targets([1, 2], taxonomy)
+    assert form.restore(np.array([0, 1], np.int32), taxonomy, "any").tolist() == [None, 1]
+    assert form.restore(np.array([1, 2], np.int32), taxonomy).dtype.kind == "i"
 
 
 def level_containers(rows):
@@ -176,6 +186,7 @@ def test_codes_that_could_be_labels_are_refused():
     [
         (["a", "bb"], "not in the taxonomy: 'bb'. Nearest names: 'b'"),
         (["a", None], "label of row 1 is missing"),
+        (["a", "R"], "'R', the label of row 1, names the root, .*`root=None`"),
         (["a", float("nan")], "label of row 1 is missing"),
         (pd.Series(["a", None]), "label of row 1 is missing"),
         (pd.Series(["a", pd.NA], dtype="string"), "label of row 1 is missing"),
@@ -218,15 +229,15 @@ def test_closures_of_all_formats_agree(tree, data):
     assert nodes_or_root(names, tree).tolist() == tree.ids(names).tolist()
 
 
-def test_nothing_and_the_root_are_the_empty_set():
-    assert closed_indicator(["a", None, "R"], RAGGED).sum(axis=1).tolist() == [3, 0, 0]
-    assert closed_indicator([{"a", "B1"}, set(), {"R"}], RAGGED).sum(axis=1).tolist() == [5, 0, 0]
-    assert closed_indicator([["a", "B1"], [], ["R"]], RAGGED).sum(axis=1).tolist() == [5, 0, 0]
+def test_nothing_is_the_empty_set():
+    assert closed_indicator(["a", None], RAGGED).sum(axis=1).tolist() == [3, 0]
+    assert closed_indicator([{"a", "B1"}, set()], RAGGED).sum(axis=1).tolist() == [5, 0]
+    assert closed_indicator([["a", "B1"], []], RAGGED).sum(axis=1).tolist() == [5, 0]
     assert closed_indicator([["A", "A1"], []], RAGGED).sum(axis=1).tolist() == [2, 0]
 
 
 def test_arrays_of_sets():
-    rows = [frozenset({"a", "B1"}), None, frozenset(), frozenset({"R"}), {"c"}]
+    rows = [frozenset({"a", "B1"}), None, frozenset(), frozenset(), {"c"}]
     array = np.empty(len(rows), dtype=object)
     array[:] = rows
     for form in (rows, array, pd.Series(rows), array[[1, 0, 2, 3, 4]]):

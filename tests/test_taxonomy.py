@@ -131,11 +131,27 @@ def test_paths_do_not_depend_on_the_order_of_the_rows():
 
 
 def test_levels_keep_types_and_tell_1_from_its_text():
-    rows = [["a", 1], ["a", "1"], ["b", None], ["a", 2.5]]
+    rows = [["a", 1], ["b", "1"], ["b", None], ["a", 2.5]]
     labels, taxonomy = Taxonomy.from_levels(rows)
-    assert len(set(labels)) == 4
+    assert labels.tolist() == ["a/1", "b/1", "b", "a/2.5"]
     assert taxonomy.to_levels(labels).tolist() == rows
     assert [type(step) for step in taxonomy.to_levels(labels)[:2, 1]] == [int, str]
+
+
+@pytest.mark.parametrize("steps", [[0, "0"], ["2.5", 2.5], [None, "0", 0.0]])
+def test_steps_that_print_alike_are_refused_as_names_would_depend_on_other_rows(steps):
+    for rows in ([["a", step] for step in steps], [[step] for step in steps if step is not None]):
+        with pytest.raises(TaxonomyError, match="Steps must print differently, got .*astype"):
+            Taxonomy.from_levels(rows)
+    apart = [[str(place), step] for place, step in enumerate(steps)]
+    assert Taxonomy.from_levels(apart)[0][1] == f"1/{str(steps[1]).removesuffix('.0')}"
+
+
+@pytest.mark.parametrize("names", [[True, 1], [0, False], [0.0, "x", np.False_], [np.int8(1), True]])
+def test_true_and_1_are_not_both_names(names):
+    with pytest.raises(TargetError, match="must not mix (True|False) and .*equal"):
+        Taxonomy.from_levels([["a", name] for name in names])
+    assert Taxonomy.flat([True, 0, 2]).nodes[1:] == (0, True, 2)
 
 
 @pytest.mark.parametrize("sep", ["/", "."])
@@ -223,7 +239,7 @@ def test_bad_taxonomies_name_the_culprit():
     raises("'a' cannot be the root: it stands below 'r'", edges, [("r", "a")], root="a")
     raises("no node 'rr'. Nearest names: 'r'", edges, [("r", "a")], root="rr")
     raises("None cannot name a node", edges, [("a", None)])
-    raises("nan cannot name a node", edges, [(float("nan"), "a")])
+    raises("nan cannot name a node", edges, [("a", float("nan"))])
     raises("cannot name a node", edges, [([1], "a")])
     raises("at least one node", edges, [])
     raises("at least one node", Taxonomy.flat, [])
@@ -312,6 +328,9 @@ def test_printing_is_cut():
     assert "..." not in str(Taxonomy.from_edges(longest))
     big = Taxonomy.from_parents({i: (i - 1) // 4 if i else None for i in range(4000)})
     assert len(big.to_text(30).splitlines()) <= 30
+    # With four children of each node the second level would take 21 lines, with three 13.
+    square = Taxonomy.from_dict({a: [a + b for b in "wxyz"] for a in "abcd"})
+    assert square.to_text(13).count("... 2 more") == 3
     assert "<pre" in Taxonomy.flat(["<b>"])._repr_html_()
     assert "<b>" not in Taxonomy.flat(["<b>"])._repr_html_()
 

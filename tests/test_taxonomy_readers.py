@@ -66,7 +66,7 @@ def test_parents_in_a_file(taxonomy):
     assert same(Taxonomy.from_csv(lines, "parents", titles="Title"), taxonomy)
 
 
-@given(renamed(trees()))
+@given(renamed(trees(), st.from_regex("[a-z]{1,3}", fullmatch=True)))
 def test_levels_in_a_file(taxonomy):
     paths = [taxonomy.path(node) for node in taxonomy.nodes[1:]]
     width = taxonomy.n_levels
@@ -83,6 +83,7 @@ def test_levels_in_a_file(taxonomy):
         titles=titles,
         header=False,
         sep="\x1f",
+        root=None,
     )
     name = "\x1f".join
     assert set(found.nodes[1:]) == {name(path) for path in paths}
@@ -92,7 +93,12 @@ def test_levels_in_a_file(taxonomy):
     rows = [[*row[:width], title] for row, title in zip(rows, deepest, strict=True)]
     lines = written([[*(f"level {k}" for k in columns), "words"], *rows]).splitlines(keepends=True)
     other = Taxonomy.from_csv(
-        lines, "levels", columns=[f"level {k}" for k in columns], titles="words", sep="\x1f"
+        lines,
+        "levels",
+        columns=[f"level {k}" for k in columns],
+        titles="words",
+        sep="\x1f",
+        root=None,
     )
     assert same(other, found)
 
@@ -107,6 +113,22 @@ def test_paths_and_codes_in_a_file():
     assert found.levels == (("01",), ("011",))
     assert found.title_of("011") == "One one"
     assert Taxonomy.from_csv(lines, "codes", columns="code", delimiter=";", root="01").root == "01"
+
+
+def test_levels_with_gaps_in_a_file():
+    lines = ["one,two,three,1,2,3", "a,-,x,A,none,X", "a,,y,,,Y", "a,k,,A,K,"]
+    options = {"columns": [0, 1, 2], "titles": [3, 4, 5], "missing": ["-"], "root": None}
+    skipped = Taxonomy.from_csv(lines, "levels", gaps="skip", **options)
+    assert dict(skipped.titles) == {"a": "A", "a/x": "X", "a/y": "Y", "a/k": "K"}
+    filled = Taxonomy.from_csv(lines, "levels", gaps="fill", **options)
+    assert dict(filled.titles) == {"a": "A", "a/(a)/x": "X", "a/(a)/y": "Y", "a/k": "K"}
+
+
+def test_tops_in_a_file():
+    lines = ["parent,child", ",a", "a,b", ",c"]
+    assert Taxonomy.from_csv(lines).levels == (("a", "c"), ("b",))
+    assert Taxonomy.from_csv(lines[:3]).root == "a"
+    assert Taxonomy.from_csv(lines[:3], root=None).levels == (("a",), ("b",))
 
 
 def test_titles_by_name():
@@ -521,6 +543,15 @@ def test_bad_ontologies_are_refused(change, message):
     lines = [change.get(number, line) for number, line in enumerate(GO)]
     with pytest.raises(TaxonomyError, match=message):
         Taxonomy.from_obo(lines)
+
+
+def test_one_top_can_be_a_class():
+    lines = ["[Term]", "id: a", "[Term]", "id: b", "is_a: a"]
+    assert Taxonomy.from_obo(lines).root == "a"
+    assert Taxonomy.from_obo(lines, root=None).levels == (("a",), ("b",))
+    assert Taxonomy.from_newick("(b)a;", root=None).levels == (("a",), ("b",))
+    with pytest.raises(TaxonomyError, match="no node 'z'"):
+        Taxonomy.from_obo(lines, root="z")
 
 
 def test_other_files_are_no_ontologies():

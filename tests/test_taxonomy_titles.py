@@ -62,7 +62,7 @@ def test_a_part_keeps_its_titles(taxonomy):
         lambda words: Taxonomy.from_dict({"a": ["b"], "c": []}, titles=words),
         lambda words: Taxonomy.from_networkx(nx.DiGraph([("a", "b"), ("a", "c")]), titles=words),
         lambda words: Taxonomy.flat(["a", "b"], titles=words),
-        lambda words: Taxonomy.from_paths(["a", "b"], titles=words)[1],
+        lambda words: Taxonomy.from_paths(["a", "b", "b/c"], titles=words)[1],
         lambda words: Taxonomy.from_levels([["a"], ["b"]], titles=words)[1],
         lambda words: Taxonomy(["b", "a"], [1], [0], titles=words),
     ],

@@ -256,8 +256,9 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
         X = prepare_features(self, X, reset=True)
+        staged = self.chain is not None or self.routing != "filter"
         target, nodes = PathTarget.read(
-            required_target(self, y), self._given_taxonomy(), self.classes
+            required_target(self, y), self._given_taxonomy(), self.classes, staged=staged
         )
         check_consistent_length(X, nodes)
         weights = checked_weights(sample_weight, len(nodes))

@@ -22,18 +22,20 @@ from sklhier._probabilities.marginals import (
     Outcomes,
     checked_node_proba,
 )
-from sklhier._targets.formats import as_labels
 from sklhier._targets.paths import (
+    LabelFormat,
     TargetFormat,
     label_sets,
     read_targets,
     same_rows,
+    shown_row,
 )
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
 from sklhier._utils.validation import required_target
 from sklhier.decoders import Decoder, resolve_decoder, top_answers
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._oddities import warn_if_paths
 
 __all__ = ["PathModel", "PathPredictor", "PathTarget", "labels_of_batches"]
 
@@ -70,19 +72,27 @@ class PathTarget:
     format: TargetFormat
 
     @classmethod
-    def read(cls, y: Any, taxonomy: Taxonomy | None, classes: Any) -> tuple[Self, NodeIds]:
-        """Read the labels of `fit`; return the node of each label, too."""
-        nodes, taxonomy, form = read_targets(y, taxonomy, classes)
-        return cls(taxonomy, form), nodes
+    def read(
+        cls, y: Any, taxonomy: Taxonomy | None, classes: Any, *, staged: bool = False
+    ) -> tuple[Self, NodeIds]:
+        """Read the labels of `fit`; return the node of each label, too.
+
+        Warn about labels that look like paths, but are read without a hierarchy; of models that
+        learn from those above them (`staged`), on less evidence.
+        """
+        nodes, found, form = read_targets(y, taxonomy, classes)
+        if taxonomy is None and isinstance(form, LabelFormat):
+            warn_if_paths(form.classes.tolist(), staged=staged)
+        return cls(found, form), nodes
 
     def read_batch(self, y: Any, known: NodeIds) -> NodeIds:
         """Return the node of each label of a later batch; refuse those that are not known."""
         nodes = self.format.read(y, self.taxonomy)
         unknown = ~np.isin(nodes, known)
         if unknown.any():
-            label = as_labels(y).tolist()[np.argmax(unknown)]
+            row = int(np.argmax(unknown))
             raise TargetError(
-                f"{label!r} is none of the {len(known)} classes known since the first call. Pass "
+                f"{shown_row(y, row)} is none of the {len(known)} classes known since the first call. Pass "
                 "all labels that may occur as `classes` in the first call to partial_fit."
             )
         return nodes
@@ -97,11 +107,11 @@ class PathTarget:
         names = self.taxonomy.node_names[nodes]  # labels in any format are names to a splitter
         return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
 
-    def restore(self, answers: Any) -> Any:
-        """Return answers, nodes or closed sets of them, as labels."""
+    def restore(self, answers: Any, decoder: Decoder) -> Any:
+        """Return the answers of a decoder, nodes or closed sets of them, as labels."""
         if sparse.issparse(answers):
             return label_sets(answers, self.taxonomy)
-        return self.format.restore(answers, self.taxonomy)
+        return self.format.restore(answers, self.taxonomy, decoder.gives)
 
     def is_right(self, y: Any, answers: Any) -> Bools:
         """Tell for each sample whether the answer is the true node, or its closed set."""
@@ -202,7 +212,7 @@ class PathPredictor:
             with sets gives frozensets of names in an array of objects.
         """
         answers = self._answers(X)
-        labels = self._target.restore(answers)
+        labels = self._target.restore(answers, self.decoder_)
         if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
             return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
         return labels
@@ -350,7 +360,7 @@ class PathPredictor:
         # Where an answer may stop is not in the table: it is what the training labels showed.
         marginals = DenseMarginals(self.taxonomy_, self._model.outcomes, table)
         read = chosen.decode_sets if chosen.gives_sets else chosen.decode
-        return self._target.restore(read(marginals))
+        return self._target.restore(read(marginals), chosen)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of samples whose label, or whole path, is predicted.

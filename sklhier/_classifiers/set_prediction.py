@@ -87,7 +87,9 @@ class SetTarget:
         def split(rows: Rows) -> Splits:
             indicator = closed[rows][:, 1:]  # the root tells samples not apart
             if isinstance(cv, Integral):
-                splitter = HierarchicalStratifiedKFold(int(cv), taxonomy=self.taxonomy)
+                splitter = HierarchicalStratifiedKFold(
+                    int(cv), taxonomy=self.taxonomy, classes=self.taxonomy.nodes[1:]
+                )
                 return list(splitter.split(np.zeros((len(rows), 1)), indicator))
             # Splitters of other packages stratify by dense tables alone.
             return folds_among(cv, rows, n_samples, indicator.astype(np.int8).toarray(), params)

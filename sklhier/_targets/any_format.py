@@ -48,33 +48,40 @@ def labels_of(form: Format, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:
     return form.members(taxonomy) if form.several else form.nodes(taxonomy)
 
 
-def closed_indicator(y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
-    """Return the closures of labels of any format, as :func:`closure_of`."""
-    return closure_of(detect(y, taxonomy, "any"), taxonomy)
+def closed_indicator(y: Any, taxonomy: Taxonomy, classes: Any = None) -> sparse.csr_array:
+    """Return the closures of labels of any format, as :func:`closure_of`.
+
+    Here and below `classes` names the columns of an indicator that has no names of its own.
+    """
+    return closure_of(detect(y, taxonomy, "any", classes), taxonomy)
 
 
-def nodes_or_indicator(y: Any, taxonomy: Taxonomy) -> NodeIds | sparse.csr_array:
+def nodes_or_indicator(
+    y: Any, taxonomy: Taxonomy, classes: Any = None
+) -> NodeIds | sparse.csr_array:
     """Return labels of any format without their ancestors, as :func:`labels_of`."""
-    return labels_of(detect(y, taxonomy, "any"), taxonomy)
+    return labels_of(detect(y, taxonomy, "any", classes), taxonomy)
 
 
-def nodes_or_root(y: Any, taxonomy: Taxonomy) -> NodeIds:
+def nodes_or_root(y: Any, taxonomy: Taxonomy, classes: Any = None) -> NodeIds:
     """Return the node of each label or path; None and an empty path stand for the root."""
-    return detect(y, taxonomy, "one").nodes(taxonomy)
+    return detect(y, taxonomy, "one", classes).nodes(taxonomy)
 
 
-def holds_label_sets(y: Any, taxonomy: Taxonomy) -> bool:
+def holds_label_sets(y: Any, taxonomy: Taxonomy, classes: Any = None) -> bool:
     """Whether `y` may give a sample several labels, rather than one label or path."""
-    return detect(y, taxonomy, "any").several
+    return detect(y, taxonomy, "any", classes).several
 
 
 # -- taxonomies that labels spell out -----------------------------------------------------
 
 
 def detect_all(
-    targets: Sequence[Any], taxonomy: Taxonomy | None, asked: Asked
+    targets: Sequence[Any], taxonomy: Taxonomy | None, asked: Asked, classes: Any = None
 ) -> tuple[list[Format], Taxonomy]:
     """Return the format of each of some targets, and the taxonomy, inferred from paths if None.
+
+    `classes` names the columns of those that are indicators without names.
 
     Raises
     ------
@@ -82,7 +89,7 @@ def detect_all(
         If there is no taxonomy, and not all targets hold paths: names say nothing of it.
     """
     if taxonomy is not None:
-        return [detect(y, taxonomy, asked) for y in targets], taxonomy
+        return [detect(y, taxonomy, asked, classes) for y in targets], taxonomy
     forms = [_spelled_out(y, asked) for y in targets]
     return forms, infer_taxonomy(*forms)
 
@@ -109,7 +116,8 @@ def infer_taxonomy(*forms: Format) -> Taxonomy:
                     "only paths, one column for each level, can be scored.)"
                 )
         rows += form.paths[0] if isinstance(form, PathSets) else _rows_of(form)
-    return Taxonomy.from_levels([row for row in rows if not all(map(is_padding, row))])[1]
+    filled = [row for row in rows if not all(map(is_padding, row))]
+    return Taxonomy.from_levels(filled, root=None, strip=False)[1]
 
 
 def with_paths(taxonomy: Taxonomy, y: Any) -> Taxonomy:
@@ -124,7 +132,7 @@ def with_paths(taxonomy: Taxonomy, y: Any) -> Taxonomy:
         return taxonomy
     own = taxonomy.levels_of(np.arange(1, taxonomy.n_nodes, dtype=np.int32)).tolist()
     more = [row for row in _rows_of(form) if not all(map(is_padding, row))]
-    labels, larger = Taxonomy.from_levels([*own, *more])
+    labels, larger = Taxonomy.from_levels([*own, *more], root=None, strip=False)
     names = larger.node_names.copy()
     names[larger.ids(labels[: len(own)].tolist())] = taxonomy.node_names[1:]
     names[0] = taxonomy.nodes[0]

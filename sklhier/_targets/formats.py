@@ -13,10 +13,11 @@ at the taxonomy (do they name nodes?) and at what is asked for:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, pairwise
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ from scipy import sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from sklhier._utils import columns as containers
 from sklhier._utils.typing import Bools, Labels, NodeIds, Rows
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
@@ -32,14 +34,19 @@ from sklhier.taxonomy._parsing import (
     factorize_levels,
     is_bit,
     is_collection,
+    is_hashable,
     is_missing,
+    is_padding,
     label_array,
     members_by_row,
     path_of_row,
     plain,
     read_bits,
+    refuse_equal_types,
     refuse_gaps,
+    sort_key,
 )
+from sklhier.taxonomy._sources import AUTO
 
 __all__ = ["FORMATS", "Asked", "Format", "as_labels", "detect"]
 
@@ -53,18 +60,62 @@ def detect(y: Any, taxonomy: Taxonomy | None, asked: Asked, classes: Any = None)
     Without a taxonomy the labels themselves are to spell it out. `classes` are labels that the
     columns of an indicator may stand for.
     """
-    if hasattr(y, "__array__") and not hasattr(y, "shape"):
-        y = np.asarray(y)
-    shape = getattr(y, "shape", (0,))
-    if isinstance(y, str | bytes) or not (hasattr(y, "__iter__") or sparse.issparse(y)):
-        raise TargetError(
-            f"y must hold the labels of each sample, got {type(y).__name__}. Pass a list of "
-            "labels, of paths or of collections of labels, or an indicator."
-        )
-    if len(shape) not in (1, 2):
-        raise TargetError(f"y must have one or two dimensions, got shape {shape}.")
-    given = Given(y, taxonomy, asked, classes)
+    given = Given(as_container(y), taxonomy, asked, classes)
+    given = given.unwrapped if given.is_mere_column else given
     return next(kind(given) for kind in FORMATS if kind.matches(given))
+
+
+def as_container(y: Any) -> Any:
+    """Return labels as a list, tuple, array, sparse matrix, or what pandas, polars or arrow hold.
+
+    Raises
+    ------
+    TargetError
+        For what holds no labels in order, and for arrays of no or more than three dimensions.
+    """
+    _refuse_others(y)
+    if isinstance(y, np.ma.MaskedArray):
+        return y.astype(object).filled(None) if y.mask.any() else np.asarray(y)
+    foreign = isinstance(y, list | tuple) or sparse.issparse(y)
+    if not foreign and containers.package_of(y) not in containers.PACKAGES:
+        y = np.asarray(y) if hasattr(y, "__array__") else list(y)
+    n_axes = len(getattr(y, "shape", (0,)))
+    if n_axes not in (1, 2, 3) or (sparse.issparse(y) and n_axes != 2):
+        raise TargetError(
+            f"y must have one or two dimensions, or three with paths of several labels, got shape "
+            f"{y.shape}."
+        )
+    return y
+
+
+def _refuse_others(y: Any) -> None:
+    """Raise a TargetError for anything that does not hold labels, in memory and in order."""
+    package, kind = containers.package_of(y), type(y).__name__
+    sized = hasattr(y, "__iter__") and hasattr(y, "__len__")
+    if isinstance(y, str | bytes) or not (sized or hasattr(y, "__array__") or sparse.issparse(y)):
+        advice = "Pass a list of labels, of paths or of collections of labels, or an indicator."
+        for right, remedy in _REMEDIES.items():
+            advice = remedy if hasattr(y, right) else advice
+        raise TargetError(f"y must hold the labels of each sample, got {kind}. {advice}")
+    if package.startswith("dask"):
+        raise TargetError(
+            f"y must be in memory, got {kind} of dask. {_REMEDIES['compute']}"
+        )
+    if isinstance(y, set | frozenset | Mapping):
+        raise TargetError(
+            f"y must hold the labels of each sample, in order, got a {kind}. Pass a list, such as "
+            f"{'[y[name] for name in names]' if isinstance(y, Mapping) else 'sorted(y)'}."
+        )
+    if containers.is_frame(y) and not y.shape[1]:
+        raise TargetError(f"y must have at least one column, got a {kind} of shape {y.shape}.")
+
+
+# What tells lazy objects apart, and what makes a list or a table of them.
+_REMEDIES = {
+    "__next__": "It can be read but once: pass list(y).",
+    "collect": "It is not computed yet: pass y.collect().",
+    "compute": "It is not computed yet: pass y.compute().",
+}
 
 
 def as_labels(y: Any) -> Labels:
@@ -77,12 +128,14 @@ class Given:
     """Labels and what is asked for, with the facts that tell formats apart.
 
     A table has two dimensions. Anything else has rows: labels, or collections of labels or steps.
+    `frame` is the table whose only column the labels are, if there is one.
     """
 
     y: Any
     taxonomy: Taxonomy | None
     asked: Asked
     classes: Any = None
+    frame: Any = None
 
     @cached_property
     def is_table(self) -> bool:
@@ -90,13 +143,44 @@ class Given:
 
     @cached_property
     def is_frame(self) -> bool:
-        return self.is_table and hasattr(self.y, "columns")
+        return containers.is_frame(self.y)
+
+    @cached_property
+    def is_deep(self) -> bool:
+        """Whether an array holds the steps of several paths for each sample."""
+        return len(getattr(self.y, "shape", ())) == 3
+
+    @cached_property
+    def names(self) -> list[Any]:
+        """The names of the columns of a frame."""
+        return containers.frame_names(self.y)
 
     @cached_property
     def columns(self) -> list[Any]:
         """The columns of a frame; an array is a single one."""
-        y = self.y
-        return [np.asarray(y[name]) for name in y.columns] if self.is_frame else [np.asarray(y)]
+        if not self.is_frame:
+            return [np.asarray(self.y)]
+        return list(map(label_array, containers.frame_columns(self.y)))
+
+    @cached_property
+    def unwrapped(self) -> Given:
+        """The only column of a table, which stands for itself."""
+        column = containers.frame_columns(self.y)[0] if self.is_frame else self.y[:, 0]
+        return Given(column, self.taxonomy, self.asked, self.classes, frame=self.y)
+
+    @cached_property
+    def is_mere_column(self) -> bool:
+        """Whether a table is nothing but one column of labels, or of collections."""
+        if not self.is_table or sparse.issparse(self.y) or self.y.shape[1] != 1:
+            return False
+        kind = getattr(getattr(self.y, "dtype", None), "kind", "O")
+        if kind not in "OUST":
+            return False  # a column vector of numbers: labels, with a warning of scikit-learn
+        if self.unwrapped.collections:
+            return True
+        if self.holds_bits or (self.asked != "sets" and self.taxonomy is None):
+            return False
+        return self.asked == "sets" or not self.spells_paths
 
     @cached_property
     def is_numeric(self) -> bool:
@@ -108,7 +192,7 @@ class Given:
 
     @cached_property
     def rows(self) -> list[Any]:
-        return self.y.tolist() if hasattr(self.y, "tolist") else list(self.y)
+        return _paths_of_rows(self.y) if self.is_deep else containers.values_of(self.y)
 
     @cached_property
     def filled(self) -> list[Any]:
@@ -118,7 +202,7 @@ class Given:
     @cached_property
     def collections(self) -> list[Any]:
         """One row of each type that is a collection."""
-        if getattr(getattr(self.y, "dtype", None), "kind", "O") != "O":
+        if getattr(getattr(self.y, "dtype", None), "kind", "O") != "O" and not self.is_deep:
             return []
         return [*filter(is_collection, {type(row): row for row in self.rows}.values())]
 
@@ -142,8 +226,8 @@ class Given:
     @cached_property
     def spells_paths(self) -> bool:
         """Whether every row is a path of the taxonomy, or empty."""
-        kinds = set() if self.is_table else set(map(type, self.members))
-        if not all(issubclass(kind, Hashable) for kind in kinds):
+        values = chain(*self.columns) if self.is_frame else self.y.flat if self.is_table else None
+        if not all(map(is_hashable, self.members if values is None else values)):
             return False
         return self.taxonomy is None or bool((self.taxonomy.walk(*self.steps) >= 0).all())
 
@@ -151,8 +235,7 @@ class Given:
         """Whether a collection names a node."""
         if self.taxonomy is None or not is_collection(label):
             return False
-        parts = label if isinstance(label, tuple) else ()
-        return all(isinstance(part, Hashable) for part in parts) and label in self.taxonomy
+        return is_hashable(label) and label in self.taxonomy
 
     @cached_property
     def is_mere_bits(self) -> bool:
@@ -160,6 +243,37 @@ class Given:
         if self.y.shape[1] == 1 or not self.holds_bits:
             return False
         return self.is_numeric if self.taxonomy is None else not self.spells_paths
+
+    @cached_property
+    def is_padded(self) -> bool:
+        """Whether rows are lists of one length, of which some are filled up at the end."""
+        rows = self.rows
+        if len(rows) < 2 or not all(isinstance(row, list | tuple | np.ndarray) for row in rows):
+            return False
+        alike = len(set(map(len, rows))) == 1 and len(rows[0]) > 1
+        return alike and any(is_padding(row[-1]) for row in rows)
+
+
+def _paths_of_rows(table: Any) -> list[list[Any]]:
+    """Return the paths of each row of an array of three dimensions, the padding left out."""
+    if table.dtype.kind in "biuf" and _holds_bits(table.ravel()):
+        raise TargetError(
+            f"y must not have three dimensions where it holds 0 and 1, got shape {table.shape}. "
+            "An indicator has two."
+        )
+    n_rows, n_paths, n_steps = table.shape
+    flat = containers.values_of(table.reshape(-1)) if table.dtype.kind in "mM" else table.ravel().tolist()
+    paths = [unpadded(flat[i : i + n_steps]) for i in range(0, len(flat), n_steps)] if n_steps else []
+    rows = [paths[i : i + n_paths] for i in range(0, len(paths), n_paths)] if n_paths else []
+    return [[path for path in row if path] for row in rows] or [[] for _ in range(n_rows)]
+
+
+def unpadded(path: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a path without the padding behind its end."""
+    end = len(path)
+    while end and is_padding(path[end - 1]):
+        end -= 1
+    return tuple(path[:end])
 
 
 def _holds_bits(values: Any) -> bool:
@@ -257,8 +371,7 @@ class SingleLabels(OneEach):
             return given.y.shape[1] == 1 and kind not in "OUT"
         if not given.collections:
             return given.asked != "sets" or bool(given.filled)
-        hashable = all(isinstance(row, Hashable) for row in given.collections)
-        return hashable and any(map(given.is_name, given.rows))
+        return all(map(is_hashable, given.collections)) and any(map(given.is_name, given.rows))
 
     @cached_property
     def labels(self) -> Labels:
@@ -266,13 +379,13 @@ class SingleLabels(OneEach):
 
     @cached_property
     def values(self) -> list[Any]:
-        values: list[Any] = self.labels.tolist()
-        return values
+        refuse_equal_types(self.labels.tolist() if self.labels.dtype.kind == "O" else ())
+        return containers.values_of(self.labels)
 
     @cached_property
     def missing(self) -> Bools:
         """Rows without a label."""
-        if self.labels.dtype.kind in "biuSU" or not any(map(_is_empty, set(self.values))):
+        if self.labels.dtype.kind in "biuSU" or set(map(type, self.values)) <= {str, int}:
             return np.zeros(len(self.values), dtype=bool)
         return np.fromiter(map(_is_empty, self.values), bool, len(self.values))
 
@@ -281,10 +394,14 @@ class SingleLabels(OneEach):
             return super().infer(classes)
         if self.labels.dtype.kind in "fc":
             check_classification_targets(self.labels)
-        return Taxonomy.flat(self.labels)
+        return Taxonomy.flat(containers.object_array(self.values))
 
     def ids(self, taxonomy: Taxonomy) -> NodeIds:
+        _refuse_unhashable(self.values)
         ids = taxonomy.ids(self.values)
+        if (ids == 0).any():
+            row = int(np.argmax(ids == 0))
+            raise TargetError.names_root(self.values[row], f", the label of row {row},")
         ids[self.missing] = EMPTY
         return ids
 
@@ -294,6 +411,12 @@ class SingleLabels(OneEach):
             integers = isinstance(unknown[0], int) and not isinstance(taxonomy.nodes[-1], int)
             hint = _ENCODED_HINT if integers else ""
             raise TargetError.unknown(unknown, taxonomy.nodes[1:], hint)
+
+
+def _refuse_unhashable(labels: list[Any]) -> None:
+    for row, label in enumerate(labels if not set(map(type, labels)) <= {str, int} else ()):
+        if not is_hashable(label):
+            raise TargetError.bad_member(row, label)
 
 
 _ENCODED_HINT = (
@@ -314,18 +437,19 @@ class LevelColumns(OneEach):
         return given.is_table
 
     def infer(self, classes: Any = None) -> Taxonomy:  # noqa: ARG002
-        return Taxonomy.from_levels(self.given.paths)[1]
+        return Taxonomy.from_levels(self.given.paths, strip=False)[1]  # as they are walked
 
     def ids(self, taxonomy: Taxonomy) -> NodeIds:
         columns, codes = self.given.steps
-        ids = np.maximum(taxonomy.walk(columns, codes), UNKNOWN)
-        ids[(codes < 0).all(axis=1)] = EMPTY
-        return ids
+        empty = (codes < 0).all(axis=1)
+        filled = np.flatnonzero(~empty)
+        refuse_gaps(codes[filled], columns, filled)
+        return np.where(
+            empty, np.int32(EMPTY), np.maximum(taxonomy.walk(columns, codes), UNKNOWN)
+        )
 
     def refuse(self, ids: NodeIds, taxonomy: Taxonomy) -> None:
         columns, codes = self.given.steps
-        filled = np.flatnonzero(ids != EMPTY)
-        refuse_gaps(codes[filled], columns, filled)
         if (ids == UNKNOWN).any():
             with self.explained():
                 _refuse_unknown_paths(columns, codes, taxonomy)
@@ -395,8 +519,9 @@ class Indicator(Format):
     def infer(self, classes: Any = None) -> Taxonomy:
         return Taxonomy.flat(np.arange(self.bits.shape[1]) if classes is None else classes)
 
-    def columns(self, taxonomy: Taxonomy, classes: Any = None) -> NodeIds:
+    def columns(self, taxonomy: Taxonomy) -> NodeIds:
         """Return the node of each column."""
+        classes = self.given.classes
         n_columns, n_nodes, leaves = self.bits.shape[1], taxonomy.n_nodes - 1, taxonomy.leaf_ids
         wanted = (
             f"the {n_nodes} nodes of taxonomy.nodes[1:], or the {len(leaves)} of taxonomy.leaves"
@@ -407,11 +532,37 @@ class Indicator(Format):
                 return _named(names, taxonomy, " `classes` names the columns of the indicator.")
             wanted = f"the {len(classes)} labels of `classes` (without `classes`: {wanted})"
         elif n_columns in (n_nodes, len(leaves)):
-            return np.arange(1, n_nodes + 1, dtype=np.int32) if n_columns == n_nodes else leaves
+            full = n_columns == n_nodes
+            nodes = np.arange(1, n_nodes + 1, dtype=np.int32) if full else leaves
+            if not self._order_is_certain(nodes, taxonomy):
+                self._refuse_order("nodes[1:]" if full else "leaves")
+            return nodes
         with self.explained():
             raise TargetError(
                 f"An indicator must have a column for each of {wanted}, got {n_columns} columns. "
                 "Name any others with `classes`, or as the columns of a data frame."
+            )
+
+    def _order_is_certain(self, nodes: NodeIds, taxonomy: Taxonomy) -> bool:
+        """Whether columns are `nodes`, and not the same labels sorted, as other tools write them.
+
+        They are if the nodes are sorted, or if every row is closed under ancestors in their order.
+        """
+        keys = [sort_key(name) for name in taxonomy.node_names[nodes].tolist()]
+        if not self.bits.nnz or all(a <= b for a, b in pairwise(keys)):
+            return True
+        if len(nodes) < taxonomy.n_nodes - 1 or taxonomy.n_levels == 1:
+            return False
+        given = ops.with_columns(self.bits, nodes, taxonomy.n_nodes)
+        return ops.marked(sparse.csr_array(given @ taxonomy.ancestor_closure)).nnz == given.nnz
+
+    def _refuse_order(self, names: str) -> None:
+        with self.explained():
+            raise TargetError(
+                f"An indicator without names must tell the order of its columns, got "
+                f"{self.bits.shape[1]} columns: as many as taxonomy.{names}, which are not sorted as "
+                "those of MultiLabelBinarizer are. Pass `classes=mlb.classes_`, or "
+                f"`classes=taxonomy.{names}`, or name the columns in a data frame."
             )
 
     def members(self, taxonomy: Taxonomy, columns: NodeIds | None = None) -> sparse.csr_array:
@@ -445,7 +596,7 @@ class NamedIndicator(Indicator):
         if not given.is_frame or given.asked != "any":
             return given.is_frame and given.asked == "sets"
         known = () if given.taxonomy is None else given.taxonomy
-        named = all(plain(name) in known for name in given.y.columns)
+        named = all(plain(name) in known for name in given.names)
         if named and given.holds_bits:
             return given.is_numeric or not given.spells_paths
         return given.is_mere_bits
@@ -457,15 +608,15 @@ class NamedIndicator(Indicator):
         return sparse.csr_array(sparse.hstack(parts))
 
     def infer(self, classes: Any = None) -> Taxonomy:  # noqa: ARG002
-        return Taxonomy.flat(list(self.given.y.columns))
+        return Taxonomy.flat(self.given.names)
 
-    def columns(self, taxonomy: Taxonomy, classes: Any = None) -> NodeIds:  # noqa: ARG002
+    def columns(self, taxonomy: Taxonomy) -> NodeIds:
         hint = (
             " The columns of a data frame are named by nodes; pass y.to_numpy() if they are not, "
             "and stand in the order of the nodes or of `classes`."
         )
         with self.explained():
-            return _named(list(self.given.y.columns), taxonomy, hint)
+            return _named(self.given.names, taxonomy, hint)
 
     def members(self, taxonomy: Taxonomy, columns: NodeIds | None = None) -> sparse.csr_array:  # noqa: ARG002
         return super().members(taxonomy)
@@ -501,7 +652,7 @@ def _named(names: Sequence[Any], taxonomy: Taxonomy, hint: str) -> NodeIds:
     if (nodes == 0).any():
         raise TargetError(
             f"{taxonomy.root!r} names a column, but it is the root, which every sample has. "
-            "Leave it out."
+            "Leave it out, or build the taxonomy with `root=None` to make it a class."
         )
     if len(np.unique(nodes)) < len(nodes):
         twice = names[int(np.argmax(np.bincount(nodes)[nodes] > 1))]
@@ -522,8 +673,11 @@ class LabelSets(Format):
         return True
 
     def members(self, taxonomy: Taxonomy) -> sparse.csr_array:
+        rows = self.given.rows
+        if self.given.is_padded and "" not in taxonomy:
+            rows = list(map(unpadded, rows))
         with self.explained():
-            return taxonomy.members_of(self.given.rows)
+            return taxonomy.members_of(rows)
 
 
 class PathSets(Format):
@@ -533,15 +687,19 @@ class PathSets(Format):
 
     @staticmethod
     def matches(given: Given) -> bool:
+        if given.is_deep:
+            return True
         members = [] if given.asked == "one" else given.members
-        paths = all(isinstance(member, list | tuple) for member in members)
+        paths = all(isinstance(member, list | tuple | np.ndarray) for member in members)
         return bool(members) and paths and not any(map(given.is_name, members))
 
     @cached_property
     def paths(self) -> tuple[list[Any], Rows]:
         """The paths of all rows one after the other, and the number in each row."""
-        rows = self.given.rows
-        return members_by_row([() if _is_empty(r) else [tuple(p) for p in r] for r in rows])
+        rows = [() if _is_empty(row) else row for row in self.given.rows]
+        return members_by_row(
+            [[own for path in row if (own := unpadded(path)) or not len(path)] for row in rows]
+        )
 
     @cached_property
     def steps(self) -> tuple[list[list[Hashable]], Any]:
@@ -552,7 +710,10 @@ class PathSets(Format):
 
     def infer(self, classes: Any = None) -> Taxonomy:  # noqa: ARG002
         _ = self.steps  # refuses gaps, by the number of the row rather than of the path
-        return Taxonomy.from_levels(self.paths[0])[1]
+        paths, counts = self.paths
+        # Where some samples have no path, a first step that all paths share tells something.
+        root = None if (counts == 0).any() else AUTO
+        return Taxonomy.from_levels(paths, root=root, strip=False)[1]
 
     def members(self, taxonomy: Taxonomy) -> sparse.csr_array:
         taxonomy.require_tree("A path")

@@ -6,7 +6,6 @@ row of a sparse matrix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import sparse
 
+from sklhier._targets.containers import FrameKind, RowKind
 from sklhier._targets.formats import (
     Format,
     Indicator,
@@ -22,7 +22,8 @@ from sklhier._targets.formats import (
     SparseIndicator,
     detect,
 )
-from sklhier._targets.paths import frame_type
+from sklhier._targets.paths import padding_of, typed_levels
+from sklhier._utils.columns import object_array
 from sklhier._utils.typing import NodeIds, Objects
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
@@ -108,18 +109,27 @@ class FrameFormat:
     columns : tuple
         Names of the columns.
     dtypes : tuple of numpy dtype
-        Of the columns.
+        Of the columns as arrays.
+    frame : FrameKind, default=None
+        The data frame.
     """
 
     class_ids: NodeIds
     package: str
     columns: tuple[Any, ...]
     dtypes: tuple[Any, ...]
+    frame: FrameKind | None = None
 
     def restore(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> Any:  # noqa: ARG002
         table = closed[:, self.class_ids].astype(np.int8).toarray()
-        columns = zip(self.columns, table.T, self.dtypes, strict=True)
-        return frame_type(self.package)({name: bits.astype(kind) for name, bits, kind in columns})
+        # By way of the arrays, for True is not 1 to every package.
+        columns = [
+            bits.astype(kind).tolist() for bits, kind in zip(table.T, self.dtypes, strict=True)
+        ]
+        kinds = (None if self.package == "polars" else kind for kind in self.dtypes)
+        nothing = (None,) * len(columns)
+        saved = FrameKind(self.package, self.columns, tuple(kinds), nothing)  # by earlier versions
+        return (saved if self.frame is None else self.frame).hold(columns)
 
     def read(self, y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
         return _read_like(y, taxonomy, self.class_ids)
@@ -139,18 +149,23 @@ class CollectionFormat:
         Of the collections: list, set or frozenset.
     in_array : bool
         Whether they stand in an array of objects rather than in a list.
+    holder : RowKind, default=None
+        What they stand in.
     """
 
     class_ids: NodeIds
     closed: bool
     kind: Any
     in_array: bool
+    holder: RowKind | None = None
 
     def restore(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> Any:
         sets = closed if self.closed else taxonomy.most_specific_of(closed)
         labels = self._labels_of(sets.indices, taxonomy)
         rows = grouped(labels.tolist(), sets.indptr, self.kind)
-        return _object_array(rows) if self.in_array else rows
+        if self.holder is not None:
+            return self.holder.hold(rows)
+        return object_array(rows) if self.in_array else rows
 
     def _labels_of(self, nodes: NodeIds, taxonomy: Taxonomy) -> Objects:
         names: Objects = taxonomy.node_names[nodes]
@@ -162,20 +177,46 @@ class CollectionFormat:
 
 @dataclass(frozen=True)
 class PathSetFormat(CollectionFormat):
-    """A collection of paths for each sample, a path being the steps from the first level."""
+    """A collection of paths for each sample, a path being the steps from the first level.
+
+    Attributes
+    ----------
+    path_kind : type
+        Of a path: tuple or list.
+    shape : tuple of int, default=None
+        Number of paths and of levels at least, where labels were an array of three dimensions.
+    dtype, padding
+        Of such an array.
+    """
+
+    path_kind: Any = tuple
+    shape: tuple[int, int] | None = None
+    dtype: Any = None
+    padding: Any = None
+
+    def restore(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> Any:
+        if self.shape is None:
+            return super().restore(closed, taxonomy)
+        sets = closed if self.closed else taxonomy.most_specific_of(closed)
+        counts = np.diff(sets.indptr)
+        n_paths = max(self.shape[0], int(counts.max(initial=0)))
+        n_levels = max(self.shape[1], taxonomy.n_levels)
+        table = np.full((len(counts), n_paths, n_levels), self.padding, dtype=object)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        places = np.arange(sets.nnz) - sets.indptr[rows]
+        paths = taxonomy.levels_of(sets.indices.astype(np.int32))
+        table[rows, places, : taxonomy.n_levels] = paths
+        table[table == np.array(None)] = self.padding
+        return typed_levels(table, self.dtype, taxonomy)
 
     def _labels_of(self, nodes: NodeIds, taxonomy: Taxonomy) -> Objects:
         distinct, places = np.unique(nodes, return_inverse=True)
         depths = taxonomy.depths[distinct].tolist()
         rows = taxonomy.levels_of(distinct.astype(np.int32)).tolist()
-        paths = [tuple(row[:depth]) for row, depth in zip(rows, depths, strict=True)]
-        return _object_array(paths)[places]
-
-
-def _object_array(values: Sequence[Any]) -> Objects:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+        paths = [self.path_kind(row[:depth]) for row, depth in zip(rows, depths, strict=True)]
+        if self.path_kind is list:  # every row gets its own, since lists can change
+            return object_array([list(paths[place]) for place in places.tolist()])
+        return object_array(paths)[places]
 
 
 # -- reading ------------------------------------------------------------------------------
@@ -221,7 +262,7 @@ def read_label_sets(
     form = detect(y, taxonomy, "sets", classes)
     taxonomy = form.infer(classes) if taxonomy is None else taxonomy
     if isinstance(form, Indicator):
-        columns = form.columns(taxonomy, classes)
+        columns = form.columns(taxonomy)
         closed = closure(form.members(taxonomy, columns), taxonomy)
         return closed, taxonomy, _table_format(form, columns)
     given = form.members(taxonomy)
@@ -246,7 +287,8 @@ def _table_format(form: Indicator, columns: NodeIds) -> IndicatorFormat | FrameF
     y = form.given.y
     if isinstance(form, NamedIndicator):
         dtypes = tuple(column.dtype for column in form.given.columns)
-        return FrameFormat(columns, type(y).__module__.split(".")[0], tuple(y.columns), dtypes)
+        frame = FrameKind.of(y)
+        return FrameFormat(columns, frame.package, frame.names, dtypes, frame)
     container: Any = None
     if isinstance(form, SparseIndicator):
         container = sparse.csr_matrix if isinstance(y, sparse.spmatrix) else sparse.csr_array
@@ -259,15 +301,28 @@ def _collection_format(
     class_ids = np.unique(given.indices).astype(np.int32)
     deep = bool((taxonomy.depths[class_ids] > 1).any())
     is_closed = deep and given.nnz == closed.nnz
+    holder = RowKind.of(form.given.y, form.given.frame)
     if not form.several:
-        return CollectionFormat(class_ids, is_closed, list, in_array=False)
-    make = PathSetFormat if isinstance(form, PathSets) else CollectionFormat
-    kind = _kind_of(form.given.rows)
-    return make(class_ids, is_closed, kind, in_array=hasattr(form.given.y, "shape"))
+        holder = RowKind("list")  # one label for each has no collections to come back as
+        return CollectionFormat(class_ids, is_closed, list, in_array=False, holder=holder)
+    rows = form.given.rows
+    in_array = holder.package not in ("list", "tuple")
+    plain = CollectionFormat(class_ids, is_closed, _kind_of(rows), in_array, holder)
+    if not isinstance(form, PathSets):
+        return plain
+    paths = form.given.members
+    path_kind = list if paths and all(isinstance(path, list) for path in paths) else tuple
+    deep: dict[str, Any] = {}
+    if form.given.is_deep:
+        y = form.given.y
+        deep = {"shape": y.shape[1:], "dtype": y.dtype, "padding": padding_of(y[..., -1])}
+    return PathSetFormat(**vars(plain), path_kind=path_kind, **deep)
 
 
 def _kind_of(rows: list[Any]) -> Any:
     first = next((row for row in rows if not is_missing(row)), None)
     if isinstance(first, frozenset):
         return frozenset
+    if isinstance(first, tuple):
+        return tuple
     return set if isinstance(first, AbstractSet) else list

@@ -7,29 +7,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
-from sklhier._targets.formats import Format, Given, SingleLabels, as_labels, detect
-from sklhier._utils.typing import Bools, Labels, NodeIds, Objects
-from sklhier.exceptions import TargetError
+from sklhier._targets.containers import FrameKind, RowKind, by_name
+from sklhier._targets.formats import Format, Given, SingleLabels, as_container, as_labels, detect
+from sklhier._utils.columns import frame_columns, is_frame, object_array, package_of, values_of
+from sklhier._utils.typing import Bools, Labels, NodeIds, Objects, Rows
+from sklhier.exceptions import TargetError, shown
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._parsing import is_padding, sort_key
 
 __all__ = [
+    "Gives",
     "LabelFormat",
     "LevelFormat",
     "TargetFormat",
     "as_labels",
-    "frame_type",
     "label_sets",
+    "padding_of",
     "read_targets",
     "resolve_taxonomy",
     "same_rows",
+    "shown_row",
+    "typed_levels",
 ]
+
+
+# What a decoder may answer: classes alone, any node, or also the root, which is no answer.
+Gives: TypeAlias = Literal["classes", "nodes", "any"]
 
 
 class TargetFormat(Protocol):
@@ -45,8 +54,11 @@ class TargetFormat(Protocol):
         """The nodes they name."""
         ...
 
-    def restore(self, nodes: NodeIds, taxonomy: Taxonomy) -> Any:
-        """Return node ids as labels."""
+    def restore(self, nodes: NodeIds, taxonomy: Taxonomy, gives: Gives = "classes") -> Any:
+        """Return node ids as labels.
+
+        Their dtype depends on `gives`, what answers may be, and not on the answers at hand.
+        """
         ...
 
     def read(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
@@ -66,17 +78,31 @@ class LabelFormat:
         The nodes they name.
     encoded : bool
         The labels are integer codes that some tool made of the real ones.
+    dtype : numpy dtype, default=None
+        Of predictions, where it is another than that of `classes`.
+    frame : FrameKind, default=None
+        The table whose only column the labels were.
     """
 
     classes: Labels
     class_ids: NodeIds
     encoded: bool = False
+    dtype: Any = None
+    frame: FrameKind | None = None
 
-    def restore(self, nodes: NodeIds, taxonomy: Taxonomy) -> Labels:
+    def restore(self, nodes: NodeIds, taxonomy: Taxonomy, gives: Gives = "classes") -> Any:
+        labels = self._named(nodes, taxonomy, gives)
+        if self.frame is not None:
+            return self.frame.hold([values_of(labels)], room=gives == "any")
+        if self.dtype is not None and gives == "classes" and (nodes != 0).all():
+            return labels.astype(self.dtype)
+        return labels
+
+    def _named(self, nodes: NodeIds, taxonomy: Taxonomy, gives: Gives) -> Labels:
         position = np.full(taxonomy.n_nodes, -1, dtype=np.intp)
         position[self.class_ids] = np.arange(len(self.class_ids))
         found = position[nodes]
-        if (found >= 0).all():
+        if (found >= 0).all() and (gives == "classes" or self.encoded):
             return self.classes[found]
         if self.encoded:
             name = taxonomy.nodes[nodes[np.argmin(found)]]
@@ -85,19 +111,18 @@ class LabelFormat:
                 "code. Use a decoder that answers leaves, or fit on the labels themselves."
             )
         names = taxonomy.node_names[nodes]
-        names[nodes == 0] = taxonomy.root
-        if (nodes == 0).any() and taxonomy.root is None:
+        names[nodes == 0] = None  # "no answer", whatever the root is called
+        own, all_names = self.classes.dtype, taxonomy.typed_names.dtype
+        if gives == "any" or own.kind != all_names.kind or (nodes == 0).any():
             return names
-        typed = np.array(taxonomy.node_names[np.unique(nodes)].tolist())
-        same_kind = typed.ndim == 1 and typed.dtype.kind == self.classes.dtype.kind
-        return names.astype(typed.dtype) if same_kind else names
+        return names.astype(np.result_type(own, all_names))
 
     def read(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
         if not self.encoded:
             return _known_nodes(y, taxonomy)
-        values = as_labels(y)
-        node_of = dict(zip(self.classes.tolist(), self.class_ids.tolist(), strict=True))
-        found = map(node_of.get, values.tolist(), repeat(-1))
+        values = values_of(as_labels(y))
+        node_of = dict(zip(values_of(self.classes), self.class_ids.tolist(), strict=True))
+        found = map(node_of.get, values, repeat(-1))
         return np.fromiter(found, dtype=np.int32, count=len(values))
 
 
@@ -110,7 +135,7 @@ class LevelFormat:
     classes, class_ids
         As in :class:`LabelFormat`, with the names of nodes for labels.
     container : str
-        ``"array"``, ``"lists"``, or the package of the data frame, ``"pandas"`` or ``"polars"``.
+        ``"array"``, ``"lists"``, or the package of the data frame, such as ``"pandas"``.
     columns : tuple of str
         Names of the columns of a data frame.
     width : int
@@ -119,6 +144,12 @@ class LevelFormat:
         What fills up a path that ends early.
     dtype : numpy dtype
         Of an array.
+    frame : FrameKind, default=None
+        Of a data frame.
+    rows : RowKind, default=None
+        What lists of steps stand in.
+    kind : type
+        Of these: list or tuple.
     """
 
     classes: Labels
@@ -128,38 +159,87 @@ class LevelFormat:
     width: int
     padding: Any
     dtype: Any
+    frame: FrameKind | None = None
+    rows: RowKind | None = None
+    kind: Any = list
 
-    def restore(self, nodes: NodeIds, taxonomy: Taxonomy) -> Any:
+    def restore(self, nodes: NodeIds, taxonomy: Taxonomy, gives: Gives = "classes") -> Any:
         levels = taxonomy.levels_of(nodes)
         if self.container == "lists":
-            depths = np.count_nonzero(taxonomy.path_ids(nodes) >= 0, axis=1)
-            return [row[:depth] for row, depth in zip(levels.tolist(), depths, strict=True)]
+            return self._lists(levels, np.count_nonzero(taxonomy.path_ids(nodes) >= 0, axis=1))
         padded = np.full((len(nodes), max(self.width, levels.shape[1])), None, dtype=object)
         padded[:, : levels.shape[1]] = levels
-        empty = padded == np.array(None)
-        padded[empty] = self.padding
         if self.container == "array":
-            fits = self.dtype.kind in "UO" or not empty.any() or self.dtype.kind == "f"
-            wide = np.dtype(str) if self.dtype.kind == "U" else self.dtype
-            return padded.astype(wide) if fits else padded
-        extra = range(len(self.columns), padded.shape[1])
-        names = [*self.columns, *(f"level_{column + 1}" for column in extra)]
-        frame = frame_type(self.container)
-        return frame({name: column.tolist() for name, column in zip(names, padded.T, strict=True)})
+            return self._array(padded, taxonomy, gives)
+        columns = [column.tolist() for column in padded.T]
+        if self.frame is not None:
+            return self.frame.hold(columns, room=gives != "classes")
+        # Saved by an earlier version.
+        types = (None,) * len(self.columns)
+        return FrameKind(
+            self.container, self.columns, types, (self.padding,) * len(self.columns)
+        ).hold(columns)
+
+    def _lists(self, levels: Objects, depths: Rows) -> Any:
+        paths = [
+            self.kind(row[:depth]) for row, depth in zip(levels.tolist(), depths, strict=True)
+        ]
+        return paths if self.rows is None else self.rows.hold(paths)
+
+    def _array(self, padded: Objects, taxonomy: Taxonomy, gives: Gives) -> Labels:
+        empty = padded == np.array(None)
+        kind = self.dtype.kind
+        if kind in "iub" and (gives != "classes" or empty.any()):
+            return padded  # no room for padding, and the dtype must not depend on the answers
+        padded[empty] = self.padding
+        return typed_levels(padded, self.dtype, taxonomy)
 
     def read(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
+        if self.columns and is_frame(y):
+            y = by_name(y, self.columns, strict=True)
         return _known_nodes(y, taxonomy)
 
 
+def typed_levels(padded: Objects, dtype: Any, taxonomy: Taxonomy) -> Labels:
+    """Return steps and padding in a dtype, of text as wide as the longest step of all."""
+    kind = dtype.kind
+    if kind not in "US":
+        return padded.astype(dtype)
+    longest = max((len(str(step)) for step in taxonomy.step_names[1:]), default=1)
+    size = dtype.itemsize // (4 if kind == "U" else 1)
+    return padded.astype(f"{kind}{max(longest, size)}")
+
+
 def _known_nodes(y: Any, taxonomy: Taxonomy) -> NodeIds:
-    """Return the nodes of labels or paths, -1 for what is missing or not in the taxonomy."""
-    return np.maximum(detect(y, taxonomy, "one").ids(taxonomy), np.int32(-1))
+    """Return the nodes of labels or paths, -1 for what is missing or not in the taxonomy.
+
+    Raises
+    ------
+    TargetError
+        If there is not one of them in several rows: then `y` is of another kind.
+    """
+    form = detect(y, taxonomy, "one")
+    nodes = np.maximum(form.ids(taxonomy), np.int32(-1))
+    # A single row may well be the only one of its class.
+    if len(nodes) > 1 and (nodes < 0).all():
+        table = form.given.is_table
+        rows = form.given.y[:1].tolist() if isinstance(form.given.y, np.ndarray) else []
+        example = next(iter(rows if table else form.given.filled), None)
+        got = "" if example is None else f", such as {shown(example)}"
+        raise TargetError(
+            f"y must hold labels that the model knows, such as {shown(taxonomy.nodes[-1])}, got "
+            f"{len(nodes)} that are missing or not in the taxonomy{got}. Pass labels of the same "
+            "names and types as in fit."
+        )
+    return nodes
 
 
-def frame_type(package: str) -> Any:
-    import importlib
-
-    return importlib.import_module(package).DataFrame
+def shown_row(y: Any, row: int) -> str:
+    """Return the label or path of a row as errors show it."""
+    y = as_container(y)
+    if is_frame(y):
+        return shown(tuple(values_of(column)[row] for column in frame_columns(y)))
+    return shown(values_of(y)[row])
 
 
 def resolve_taxonomy(taxonomy: Any) -> Taxonomy | None:
@@ -181,14 +261,21 @@ def resolve_taxonomy(taxonomy: Any) -> Taxonomy | None:
 def _class_order(labels: Labels, firsts: Any) -> Any:
     if labels.dtype.kind != "O":
         return np.argsort(labels[firsts], kind="stable")
-    values = labels[firsts].tolist()
+    values = values_of(labels[firsts])
     return np.array(sorted(range(len(values)), key=lambda i: sort_key(values[i])), dtype=np.intp)
 
 
-def _label_format(labels: Labels, nodes: NodeIds, *, encoded: bool = False) -> LabelFormat:
+def _label_format(
+    labels: Labels, nodes: NodeIds, *, encoded: bool = False, given: Given | None = None
+) -> LabelFormat:
     ids, firsts = np.unique(nodes, return_index=True)
     order = _class_order(labels, firsts)
-    return LabelFormat(labels[firsts][order], ids[order], encoded)
+    dtype = frame = None
+    if given is not None:
+        own = getattr(given.y, "dtype", None)
+        dtype = own if isinstance(own, np.dtypes.StringDType) else None
+        frame = FrameKind.of(given.frame) if is_frame(given.frame) else None
+    return LabelFormat(labels[firsts][order], ids[order], encoded, dtype, frame)
 
 
 def _codes_of(labels: Labels, classes: Labels) -> Any:
@@ -259,9 +346,9 @@ def _read_labels(
         codes = _codes_of(labels, known.labels)
         if codes is not None:
             nodes = class_ids[codes]
-            return nodes, taxonomy, _label_format(labels, nodes, encoded=True)
+            return nodes, taxonomy, _label_format(labels, nodes, encoded=True, given=form.given)
     nodes = form.nodes(taxonomy)
-    return nodes, taxonomy, _label_format(labels, nodes)
+    return nodes, taxonomy, _label_format(labels, nodes, given=form.given)
 
 
 def _read_levels(form: Format, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxonomy, LevelFormat]:
@@ -276,31 +363,42 @@ def _read_levels(form: Format, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxo
     names = taxonomy.node_names[nodes]
     one_kind = all(isinstance(name, str) for name in taxonomy.nodes[1:])
     known = _label_format(names.astype(str) if one_kind else names, nodes)
+    frame = rows = None
+    container = "array" if given.is_table else "lists"
     if given.is_frame:
-        container, columns = type(y).__module__.split(".")[0], tuple(y.columns)
-    else:
-        container, columns = "array" if given.is_table else "lists", ()
+        container, frame = package_of(y), FrameKind.of(y)
+    elif not given.is_table:
+        rows = RowKind.of(y, given.frame)
+    is_tuple = [isinstance(row, tuple) for row in given.filled] if container == "lists" else []
     way_back = LevelFormat(
         known.classes,
         known.class_ids,
         container=container,
-        columns=columns,
+        columns=() if frame is None else frame.names,
         width=0 if container == "lists" else y.shape[1],
-        padding=_padding_of(y),
+        padding=padding_of(y),
         dtype=np.dtype(object) if array is None else array.dtype,
+        frame=frame,
+        rows=rows,
+        kind=tuple if is_tuple and all(is_tuple) else list,
     )
     return nodes, taxonomy, way_back
 
 
-def _padding_of(y: Any) -> Any:
-    """Return what pads short paths in `y`: the first such cell, or what its dtype can hold."""
-    if isinstance(y, np.ndarray) and y.dtype.kind in "Uf":
-        return "" if y.dtype.kind == "U" else np.nan
-    rows = y.to_numpy() if hasattr(y, "columns") else np.asarray(y, dtype=object)
-    if rows.ndim != 2:
+def padding_of(y: Any) -> Any:
+    """Return what pads short paths in an array: the first such cell, or what its dtype can hold."""
+    if not isinstance(y, np.ndarray) or y.ndim < 2:
         return None
-    cells = (cell for cell in rows[:, -1].tolist() if is_padding(cell))
-    return next(cells, None)
+    kind = y.dtype.kind
+    if kind in _PADDING_OF_DTYPE:
+        return _PADDING_OF_DTYPE[kind]
+    cells = (cell for cell in y[:, -1].tolist() if is_padding(cell))
+    return next(cells, "" if kind == "T" else None)
+
+
+_PADDING_OF_DTYPE: dict[str, Any] = {
+    "U": "", "S": b"", "f": np.nan, "M": np.datetime64("NaT"), "m": np.timedelta64("NaT"),
+}  # fmt: skip
 
 
 # -- sets of nodes ------------------------------------------------------------------------
@@ -313,9 +411,8 @@ def label_sets(closed: Any, taxonomy: Taxonomy) -> Objects:
     members = np.full((closed.shape[0], max(1, int(sizes.max()))), -1, dtype=np.int32)
     members[rows, ops.concatenated_ranges(np.zeros_like(sizes), sizes)] = nodes
     distinct, of_row = np.unique(members, axis=0, return_inverse=True)
-    sets = np.empty(len(distinct), dtype=object)
-    sets[:] = [frozenset(taxonomy.nodes[n] for n in row if n >= 0) for row in distinct.tolist()]
-    return sets[of_row.ravel()]
+    sets = [frozenset(taxonomy.nodes[n] for n in row if n >= 0) for row in distinct.tolist()]
+    return object_array(sets)[of_row.ravel()]
 
 
 def same_rows(first: Any, second: Any) -> Bools:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from scipy import sparse
 from sklearn.base import BaseEstimator
@@ -32,11 +32,15 @@ class Decoder(BaseEstimator, ABC):
         estimators that have decision scores alone are refused.
     gives_sets : bool
         Whether an answer is a set of nodes, from :meth:`decode_sets`, and not a single one.
+    gives : {"classes", "nodes", "any"}
+        What an answer may be: a class, any node but the root, or also the root, for no answer. The
+        dtype of predictions depends on it, and so not on the samples at hand.
     """
 
     needs_all_nodes: ClassVar[bool] = False
     needs_probabilities: ClassVar[bool] = False
     gives_sets: ClassVar[bool] = False
+    gives: ClassVar[Literal["classes", "nodes", "any"]] = "any"
 
     @abstractmethod
     def decode(self, marginals: Marginals) -> NodeIds:

@@ -75,6 +75,8 @@ class BestPath(Decoder):
     HierarchicalClassifier(decoder=BestPath())
     """
 
+    gives = "classes"
+
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the most probable answer; of equals, that of the first class."""
         return top_answers(marginals, 1)[0][:, 0]
@@ -105,6 +107,8 @@ class Beam(Decoder):
     >>> HierarchicalClassifier(decoder=Beam(width=3))
     HierarchicalClassifier(decoder=Beam(width=3))
     """
+
+    gives = "classes"
 
     def __init__(self, width: int = 10) -> None:
         self.width = width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,12 @@ class CostMatrix(Decoder):
         self.costs = costs
         self.actions = actions
         self.labels = labels
+
+    @property
+    def gives(self) -> Literal["nodes", "any"]:  # type: ignore[override]
+        """What an answer may be: the root only if None is an action."""
+        actions, _, _ = _table(self.costs, self.actions, self.labels)
+        return "any" if None in actions else "nodes"
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the cheapest action."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from typing import Literal
+
 import numpy as np
 from scipy import sparse
 
@@ -78,6 +80,11 @@ class HierarchicalF(Decoder):
     def gives_sets(self) -> bool:  # type: ignore[override]
         """Whether answers are sets of nodes."""
         return self.answer == "set"
+
+    @property
+    def gives(self) -> Literal["classes", "nodes"]:  # type: ignore[override]
+        """What an answer may be."""
+        return "classes" if self.answer == "leaf" else "nodes"
 
     def check(self) -> None:
         """Raise a ValueError unless ``beta`` is positive and ``answer`` known."""

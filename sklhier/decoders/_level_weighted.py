@@ -58,6 +58,7 @@ class LevelWeighted(Decoder):
     array(['a/x'], dtype='<U3')
     """
 
+    gives = "classes"
     needs_probabilities = True
 
     def __init__(self, weights: NodeWeight = "uniform") -> None:

@@ -33,6 +33,8 @@ class TopDown(Decoder):
     HierarchicalClassifier(decoder='top_down')
     """
 
+    gives = "classes"
+
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the node at which the descent of each row ends."""
         counts = marginals.outcomes.counts

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from sklhier._utils.typing import NodeIds, Rows
-from sklhier.exceptions import TargetError, TaxonomyError
+from sklhier.exceptions import TaxonomyError, shown
 from sklhier.taxonomy._parsing import is_missing, plain, sort_key
+from sklhier.taxonomy._steps import escaped
 
 __all__ = [
     "checked_names",
-    "edges_of_dict",
     "number_names",
     "refuse_unreachable",
     "tree_of_levels",
-    "tree_of_paths",
 ]
 
 
@@ -27,11 +25,18 @@ def checked_names(names: Iterable[object], where: str) -> list[Hashable]:
     checked = list(map(plain, names))
     if set(map(type, checked)) <= {str, int}:
         return checked
-    for name in checked:
-        if is_missing(name) or not isinstance(name, Hashable):
-            raise TaxonomyError.bad_name(name, where)
-        hash(name)  # a tuple with a list in it is Hashable, yet has no hash
+    for place, name in enumerate(checked):
+        if is_missing(name) or not _has_hash(name):
+            raise TaxonomyError.bad_name(name, f"{where}, at position {place}")
     return checked
+
+
+def _has_hash(name: object) -> bool:
+    try:
+        hash(name)
+    except TypeError:  # also of a tuple with a list in it, which is an instance of Hashable
+        return False
+    return True
 
 
 def number_names(
@@ -47,6 +52,7 @@ def number_names(
         Positions of ``above[i]`` and ``below[i]``.
     """
     names = list(dict.fromkeys(_interleaved(above, below)) | dict.fromkeys(more))
+    names = _of_one_type(names, above, below, more)
     index = dict(zip(names, range(len(names)), strict=True))
     parents = np.fromiter(map(index.__getitem__, above), np.int32, len(above))
     children = np.fromiter(map(index.__getitem__, below), np.int32, len(below))
@@ -59,6 +65,29 @@ def _interleaved(above: list[Hashable], below: list[Hashable]) -> Iterator[Hasha
         yield child
 
 
+def _of_one_type(names: list[Hashable], *sources: list[Hashable]) -> list[Hashable]:
+    """Return names, integers in place of equal floats; refuse True beside 1, which are equal too.
+
+    A column of integers with a missing value among them comes as floats.
+    """
+    kinds = {kind for source in sources for kind in set(map(type, source))}
+    if bool not in kinds and not {int, float} <= kinds:
+        return names
+    integers: dict[Hashable, Hashable] = {}
+    bools: set[Hashable] = set()
+    for source in sources:
+        integers.update((name, name) for name in source if type(name) is int)
+        bools.update(name for name in source if isinstance(name, bool))
+    for source in sources:
+        for name in source if bools else ():
+            if not isinstance(name, bool) and name in bools:
+                raise TaxonomyError(
+                    f"Names must not mix {name == 1} and {shown(name)}, which are equal to Python. "
+                    "Write them as strings."
+                )
+    return [integers.get(name, name) for name in names]
+
+
 def refuse_unreachable(
     names: Sequence[Hashable], parents: NodeIds, children: NodeIds, root: int
 ) -> None:
@@ -67,65 +96,14 @@ def refuse_unreachable(
     if not loose[root]:
         into = parents[children == root]
         raise TaxonomyError(
-            f"{names[root]!r} cannot be the root: it stands below {names[int(into[0])]!r}."
+            f"{shown(names[root])} cannot be the root: it stands below {shown(names[int(into[0])])}. "
+            "Name the top, or leave `root` out. (Edges that go from child to parent need "
+            "direction='child_parent'.)"
         )
     loose[root] = False
     if loose.any():
         culprits = [names[node] for node in np.flatnonzero(loose).tolist()]
         raise TaxonomyError.unreachable(culprits, names[root])
-
-
-def edges_of_dict(
-    nested: Mapping[Hashable, Any],
-) -> tuple[list[Hashable], list[Hashable], list[Hashable]]:
-    """Return the parents and the children of the edges of nested mappings, and the top nodes."""
-    above: list[Hashable] = []
-    below: list[Hashable] = []
-    owner: dict[Hashable, Hashable] = {}
-    todo: list[tuple[Hashable, Any]] = [(None, nested)]
-    for parent, group in todo:  # grows while it is read: no recursion, any depth
-        where = "at the top" if parent is None else f"below {parent!r}"
-        if isinstance(group, str):
-            raise TaxonomyError(
-                f"There must be a mapping, a list or None {where}, got {group!r}. "
-                f"Did you mean [{group!r}]?"
-            )
-        members = group if isinstance(group, Mapping) else dict.fromkeys(group or ())
-        for child in checked_names(members, where):
-            if child in owner:
-                raise TaxonomyError.parent_conflict(child, owner[child], parent)
-            owner[child] = parent
-            todo.append((child, members[child]))
-            if parent is not None:
-                above.append(parent)
-                below.append(child)
-    return above, below, [child for child, parent in owner.items() if parent is None]
-
-
-def tree_of_paths(
-    labels: Iterable[object], sep: str
-) -> tuple[list[str], list[int], list[int], list[str]]:
-    """Return names, edges and last steps of all path strings and their beginnings, sorted."""
-    steps: dict[str, str] = {}
-    for label in dict.fromkeys(labels):
-        if not isinstance(label, str):
-            raise TargetError(f"`y` must hold path strings for from_paths, got {label!r}.")
-        parts = label.split(sep)
-        if "" in parts:
-            raise TargetError(
-                f"The path {label!r} has an empty step: steps are separated by {sep!r}, "
-                "and none may be empty."
-            )
-        for depth in range(len(parts), 0, -1):
-            path = sep.join(parts[:depth])
-            if path in steps:
-                break  # its own beginnings are there already
-            steps[path] = parts[depth - 1]
-    names = sorted(steps, key=lambda path: path.split(sep))
-    index = dict(zip(names, range(len(names)), strict=True))
-    nested = [name for name in names if len(steps[name]) < len(name)]
-    parents = [index[name[: -len(steps[name]) - len(sep)]] for name in nested]
-    return names, parents, [index[name] for name in nested], [steps[name] for name in names]
 
 
 def tree_of_levels(
@@ -164,17 +142,16 @@ def tree_of_levels(
 
 
 def _joined(names: list[str], above: list[int], steps: list[Hashable], sep: str) -> Iterator[str]:
-    """Name nodes by their paths; steps that print alike get their type added."""
-    texts = [_escaped(step, sep) for step in steps]
-    count: dict[tuple[int, str], int] = {}
-    for parent, text in zip(above, texts, strict=True):
-        count[parent, text] = count.get((parent, text), 0) + 1
-    for parent, text, step in zip(above, texts, steps, strict=True):
-        alike = count[parent, text] > 1 and not isinstance(step, str)
-        shown = f"{text} ({type(step).__name__})" if alike else text
-        yield shown if parent < 0 else f"{names[parent]}{sep}{shown}"
-
-
-def _escaped(step: object, sep: str) -> str:
-    text = str(step)
-    return text.replace("\\", "\\\\").replace(sep, "\\" + sep) if sep in text else text
+    """Name nodes by their paths; refuse steps of different types that print alike."""
+    taken: dict[tuple[int, str], Hashable] = {}
+    for parent, step in zip(above, steps, strict=True):
+        text = escaped(step, sep)
+        other = taken.setdefault((parent, text), step)
+        if other is not step and type(other) is not type(step):
+            where = "at the first level" if parent < 0 else f"below {shown(names[parent])}"
+            raise TaxonomyError(
+                f"Steps must print differently, got {shown(other)} ({type(other).__name__}) and "
+                f"{shown(step)} ({type(step).__name__}) {where}. Give all values of a level one type, "
+                "such as by astype(str)."
+            )
+        yield text if parent < 0 else f"{names[parent]}{sep}{text}"

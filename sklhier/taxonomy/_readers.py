@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from sklhier.exceptions import TaxonomyError
 from sklhier.taxonomy._codes import parents_of_codes
+from sklhier.taxonomy._constructors import Constructors
 from sklhier.taxonomy._lines import Source
 from sklhier.taxonomy._newick import read_newick
 from sklhier.taxonomy._obo import read_obo
 from sklhier.taxonomy._path_lines import read_path_lines
+from sklhier.taxonomy._sources import AUTO, Root
 from sklhier.taxonomy._tables import CsvKind, read_csv
 from sklhier.taxonomy._titles import Titles, titles_of_codes
 
 __all__ = ["Readers"]
 
 
-class Readers:
+class Readers(Constructors):
     """Readers of files for :class:`~sklhier.Taxonomy`, which inherits them."""
-
-    if TYPE_CHECKING:  # what the taxonomy's own constructor takes
-
-        def __init__(
-            self,
-            names: Sequence[Hashable],
-            parents: Any,
-            children: Any,
-            *,
-            steps: Sequence[Hashable] | None = None,
-            root: int | None = None,
-            artificial_root: bool = False,
-            titles: Titles | None = None,
-        ) -> None: ...
 
     @classmethod
     def from_csv(
@@ -134,7 +122,7 @@ class Readers:
         sep: str | None = None,
         padding: str | None = None,
         gaps: Literal["error", "skip", "fill"] = "error",
-        root: Hashable | None = None,
+        root: Root = AUTO,
     ) -> Self:
         """Build from codes that begin with the code of their parent, such as 31, 311, 3111.
 
@@ -169,8 +157,9 @@ class Readers:
             What to do where the code of a level is missing: refuse, hang what is below under the
             next code above, or make the code up (with `lengths` or `sep`). With ``"prefix"`` a code
             is missing if one at the top is longer than others there that begin with the same letters.
-        root : hashable, default=None
-            Code that is the root and no class: all others must be below it.
+        root : hashable, default=auto
+            Code that is the root and no class: all others must be below it. By default, and with
+            None, all codes are classes below an artificial root.
 
         Returns
         -------
@@ -209,16 +198,8 @@ class Readers:
         place = dict(zip(names, range(len(names)), strict=True))
         below = [place[code] for code in names if parents[code] is not None]
         above = [place[parent] for parent in parents.values() if parent is not None]
-        if root is not None and root not in place:
-            raise TaxonomyError.unknown(root, names)
-        return cls(
-            names,
-            above,
-            below,
-            root=None if root is None else place[root],
-            artificial_root=root is None,
-            titles=words,
-        )
+        top = _place_of(root, names)
+        return cls(names, above, below, root=top, artificial_root=top is None, titles=words)
 
     @classmethod
     def from_obo(
@@ -228,7 +209,7 @@ class Readers:
         relationships: Collection[str] = ("is_a",),
         namespace: str | None = None,
         return_alt_ids: bool = False,
-        root: Hashable | None = None,
+        root: Root = AUTO,
         encoding: str = "utf-8",
     ) -> Any:
         """Build from an ontology in the OBO flat file format, such as the Gene Ontology.
@@ -246,8 +227,9 @@ class Readers:
             Leave out terms of other namespaces, and the edges to them.
         return_alt_ids : bool, default=False
             Whether to return the alternative ids as well, which older data may use.
-        root : hashable, default=None
-            Id of the root: every term must then be reachable from it.
+        root : hashable or None, default=auto
+            Id of the root: every term must then be reachable from it. None: also a single top is a
+            class. By default a single top is the root, and several get an artificial one.
         encoding : str, default="utf-8"
             Of the file.
 
@@ -301,7 +283,7 @@ class Readers:
         *,
         inner_names: bool = True,
         convert_underscores: bool = True,
-        root: Hashable | None = None,
+        root: Root = AUTO,
         titles: Titles | None = None,
         encoding: str = "utf-8",
     ) -> Self:
@@ -320,8 +302,9 @@ class Readers:
             it is a support value.
         convert_underscores : bool, default=True
             Whether underscores in names without quotes are blanks, as the format says.
-        root : hashable, default=None
-            Name of the root: it must be that of the outermost node.
+        root : hashable or None, default=auto
+            Name of the root: it must be that of the outermost node. None: this node is a class, below
+            an artificial root.
         titles : mapping or sequence of str, default=None
             Words for readers; see :meth:`with_titles`.
         encoding : str, default="utf-8"
@@ -382,7 +365,7 @@ class Readers:
         id_sep: str | None = " - ",
         names: Literal["id", "path"] | None = None,
         gaps: Literal["error", "skip", "fill"] = "error",
-        root: Hashable | None = None,
+        root: Root = AUTO,
         encoding: str = "utf-8",
     ) -> Self:
         """Build from a list with a path on each line, such as ``3237 - Animals > Live Animals``.
@@ -404,8 +387,9 @@ class Readers:
             What to do where the beginning of a path has no line, and so no id: refuse, hang the path
             under the longest beginning that has one, or add a node called by its path. Without ids
             beginnings are always added.
-        root : hashable, default=None
-            Name of the root, which is then no class: all others must be below it.
+        root : hashable, default=auto
+            Name of the root, which is then no class: all others must be below it. By default, and
+            with None, all nodes are classes below an artificial root.
         encoding : str, default="utf-8"
             Of the file.
 
@@ -446,15 +430,14 @@ class Readers:
             source, encoding, sep=sep, id_sep=id_sep, names=names, gaps=gaps
         )
         with lines.named():
-            if root is not None and root not in tree.names:
-                raise TaxonomyError.unknown(root, tree.names)
+            top = _place_of(root, tree.names)
             return cls(
                 tree.names,
                 [parent for parent in tree.parents if parent >= 0],
                 [node for node, parent in enumerate(tree.parents) if parent >= 0],
                 steps=tree.steps,
-                root=None if root is None else tree.names.index(str(root)),
-                artificial_root=root is None,
+                root=top,
+                artificial_root=top is None,
                 titles=tree.titles,
             )
 
@@ -464,20 +447,28 @@ class Readers:
         above: list[Any],
         below: list[Any],
         nodes: list[Any],
-        root: Hashable | None,
+        root: Root,
         titles: Titles | None,
         *,
         nameless_root: bool = False,
     ) -> Self:
         """Build from edges between named nodes, in the order of `nodes`."""
         place = dict(zip(nodes, range(len(nodes)), strict=True))
-        if root is not None and root not in place:
-            raise TaxonomyError.unknown(root, nodes)
-        built: Any = cls(
+        top = _place_of(root, nodes)
+        built = cls(
             nodes,
             list(map(place.__getitem__, above)),
             list(map(place.__getitem__, below)),
-            root=None if root is None else place[root],
-            artificial_root=root is None and nameless_root,
+            root=top,
+            artificial_root=top is None and (nameless_root or root is None),
         )
-        return built if titles is None else built.with_titles(titles)
+        return built._titled_if(titles)
+
+
+def _place_of(root: Root, names: Sequence[Hashable]) -> int | None:
+    """Return the position of a root that is named."""
+    if root is AUTO or root is None:
+        return None
+    if root not in names:
+        raise TaxonomyError.unknown(root, names)
+    return names.index(root)

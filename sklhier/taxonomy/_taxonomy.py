@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import pairwise, repeat
 from types import MappingProxyType
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from sklhier._utils.columns import array_of, values_of
 from sklhier._utils.frozen import frozen, frozen_property
 from sklhier._utils.typing import (
     DirectedGraph,
@@ -23,51 +23,18 @@ from sklhier._utils.typing import (
     Offsets,
     Rows,
     SparseTable,
-    Target,
 )
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.taxonomy import _graph as ops
-from sklhier.taxonomy._construction import (
-    checked_names,
-    edges_of_dict,
-    number_names,
-    refuse_unreachable,
-    tree_of_levels,
-    tree_of_paths,
-)
-from sklhier.taxonomy._parsing import (
-    factorize_levels,
-    grouped,
-    label_array,
-    members_by_row,
-    read_bits,
-    refuse_gaps,
-    sort_key,
-)
+from sklhier.taxonomy._compile import ROOT, compiled
+from sklhier.taxonomy._construction import checked_names
+from sklhier.taxonomy._lint import Findings, found_in
+from sklhier.taxonomy._parsing import grouped, label_array, members_by_row, plain, read_bits
 from sklhier.taxonomy._readers import Readers
 from sklhier.taxonomy._text import draw_html, draw_tree
-from sklhier.taxonomy._titles import Titles, read_titles, titled_text, titles_of_graph
+from sklhier.taxonomy._titles import Titles, read_titles, titled_text
 
 __all__ = ["ROOT", "Taxonomy", "TaxonomyLike"]
-
-
-class _Root:
-    """The name of an artificial root over several roots; it has one instance."""
-
-    def __repr__(self) -> str:
-        return "<root>"
-
-    def __reduce__(self) -> str:
-        return "ROOT"
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self
-
-
-ROOT = _Root()
 
 
 @final
@@ -151,293 +118,14 @@ class Taxonomy(Readers):
         artificial_root: bool = False,
         titles: Titles | None = None,
     ) -> None:
-        names = list(names)
-        words = {} if titles is None else read_titles(titles, names)
-        steps = names if steps is None else list(steps)
-        parents = np.asarray(parents, dtype=np.int32)
-        children = np.asarray(children, dtype=np.int32)
-        if not names:
-            raise TaxonomyError.empty()
-        roots = np.flatnonzero(np.bincount(children, minlength=len(names)) == 0)
-        if root is not None:
-            refuse_unreachable(names, parents, children, root)
-        elif len(roots) > 1 or (artificial_root and len(roots) == 1):
-            parents = np.concatenate([np.full(len(roots), len(names), dtype=np.int32), parents])
-            children = np.concatenate([roots.astype(np.int32), children])
-            root = len(names)
-            names, steps = [*names, ROOT], [*steps, ROOT]
-        elif len(roots) == 1:
-            root = int(roots[0])
-        n_nodes = len(names)
-        start = np.array([] if root is None else [root], dtype=np.int32)
-        order = depths = start
-        if start.size:
-            order, depths = ops.breadth_first(start, parents, children, n_nodes)
-        if len(order) < n_nodes:
-            remaining = np.ones(n_nodes, dtype=bool)
-            remaining[order] = False
-            cycle = ops.find_cycle(parents, children, remaining)
-            raise TaxonomyError.cycle([names[node] for node in cycle])
-        if n_nodes < 2:
-            raise TaxonomyError.empty()
-        # Ids follow the breadth-first order: then parents come before children, and a level, or the
-        # children of a node of a tree, is a range of ids.
-        rank = np.empty(n_nodes, dtype=np.int32)
-        rank[order] = np.arange(n_nodes, dtype=np.int32)
-        parents, children = rank[parents], rank[children]
-        by_parent = np.lexsort((children, parents))
-        parents, children = parents[by_parent], children[by_parent]
-        twice = np.flatnonzero((parents[1:] == parents[:-1]) & (children[1:] == children[:-1]))
-        moved = order.tolist()
-        first = 1 if names[moved[0]] is ROOT else 0
-        if twice.size:
-            edge = twice[0]
-            raise TaxonomyError.duplicate_edge(
-                names[moved[parents[edge]]], names[moved[children[edge]]]
-            )
-        # The one way to set attributes, shared with unpickling: a taxonomy refuses all others.
-        self.__setstate__(
-            {
-                "artificial_root": bool(first),
-                "names": [names[node] for node in moved[first:]],
-                "steps": None if steps == names else [steps[node] for node in moved[first:]],
-                "parents": parents,
-                "children": children,
-                "depths": depths,
-                "titles": [words.get(names[node]) for node in moved[first:]] if words else None,
-            }
+        state = compiled(
+            names, parents, children, steps=steps, root=root, artificial_root=artificial_root
         )
-
-    # -- construction ---------------------------------------------------------------------
-
-    @classmethod
-    def from_edges(
-        cls,
-        pairs: Iterable[tuple[Hashable, Hashable]],
-        *,
-        root: Hashable | None = None,
-        titles: Titles | None = None,
-    ) -> Self:
-        """Build from ``(parent, child)`` pairs; a child may have several parents (a DAG).
-
-        Parameters
-        ----------
-        pairs : iterable of (parent, child)
-            The edges. Siblings keep the order given; a set is read in sorted order, so that the
-            result does not depend on the hash seed.
-        root : hashable, default=None
-            Name of the root: every node must then be reachable from it.
-        titles : mapping or sequence of str, default=None
-            Words for readers; see :meth:`with_titles`.
-
-        Examples
-        --------
-        >>> Taxonomy.from_edges([("a", "c"), ("b", "c")])
-        Taxonomy(DAG of 3 nodes, 1 leaf, depth 2)
-        """
-        if isinstance(pairs, AbstractSet):
-            pairs = sorted(pairs, key=lambda pair: (sort_key(pair[0]), sort_key(pair[1])))
-        pairs = list(pairs)
-        for pair in pairs:
-            if isinstance(pair, str) or len(pair) != 2:
-                raise TaxonomyError(f"An edge must be a (parent, child) pair, got {pair!r}.")
-        above = checked_names((pair[0] for pair in pairs), "as a parent")
-        below = checked_names((pair[1] for pair in pairs), "as a child")
-        return cls._from_named_edges(above, below, [], root)._titled_if(titles)
-
-    @classmethod
-    def _from_named_edges(
-        cls,
-        above: list[Hashable],
-        below: list[Hashable],
-        more: list[Hashable],
-        root: Hashable | None,
-    ) -> Self:
-        names, parents, children = number_names(above, below, more)
-        index = dict(zip(names, range(len(names)), strict=True)) if root is not None else {}
-        if root is not None and root not in index:
-            raise TaxonomyError.unknown(root, names)
-        return cls(names, parents, children, root=None if root is None else index[root])
-
-    @classmethod
-    def from_parents(
-        cls, mapping: Mapping[Hashable, Hashable | None], *, titles: Titles | None = None
-    ) -> Self:
-        """Build a tree from a mapping of each node to its parent (None for a root).
-
-        `titles` are words for readers; see :meth:`with_titles`.
-
-        Examples
-        --------
-        >>> Taxonomy.from_parents({"owl": "bird", "wren": "bird", "fish": None, "bird": None})
-        Taxonomy(tree of 4 nodes, 3 leaves, depth 2)
-        """
-        below = checked_names(mapping, "as a child")
-        above = list(mapping.values())
-        rooted = [parent is None for parent in above]
-        if any(rooted):
-            tops = [child for child, top in zip(below, rooted, strict=True) if top]
-            below = [child for child, top in zip(below, rooted, strict=True) if not top]
-            above = [parent for parent in above if parent is not None]
-        else:
-            tops = []
-        above = checked_names(above, "as a parent")
-        return cls._from_named_edges(above, below, tops, None)._titled_if(titles)
-
-    @classmethod
-    def from_dict(cls, nested: Mapping[Hashable, Any], *, titles: Titles | None = None) -> Self:
-        """Build a tree from nested mappings; a leaf is an empty mapping, None or a list item.
-
-        `titles` are words for readers; see :meth:`with_titles`.
-
-        Examples
-        --------
-        >>> print(Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": {"ray": {}, "eel": None}}))
-        <root>
-        ├── bird
-        │   ├── owl
-        │   └── wren
-        └── fish
-            ├── ray
-            └── eel
-        """
-        return cls._from_named_edges(*edges_of_dict(nested), None)._titled_if(titles)
-
-    @classmethod
-    def from_networkx(
-        cls,
-        graph: DirectedGraph,
-        *,
-        root: Hashable | None = None,
-        titles: Titles | None = None,
-    ) -> Self:
-        """Build from a :class:`networkx.DiGraph` whose edges go from parent to child.
-
-        Parameters
-        ----------
-        graph : networkx.DiGraph
-            Names are its nodes. It is read once and not kept.
-        root : hashable, default=None
-            Name of the root: every node must then be reachable from it.
-        titles : mapping or sequence of str, default=None
-            Words for readers; see :meth:`with_titles`. None: the attribute ``title`` of each node
-            where it is a string.
-        """
-        if not (hasattr(graph, "is_directed") and graph.is_directed()):
-            raise TaxonomyError(
-                "`graph` must be a networkx.DiGraph with edges from parent to child, "
-                f"got {type(graph).__name__}. Give the edges a direction first."
-            )
-        edges = list(graph.edges())
-        above = checked_names((edge[0] for edge in edges), "as a parent")
-        below = checked_names((edge[1] for edge in edges), "as a child")
-        built = cls._from_named_edges(above, below, checked_names(graph, "as a node"), root)
-        return built.with_titles(titles_of_graph(graph) if titles is None else titles)
-
-    @classmethod
-    def from_paths(
-        cls, y: Iterable[object], sep: str = "/", *, titles: Titles | None = None
-    ) -> tuple[Labels, Self]:
-        """Build from labels that spell out their path, such as ``"science/space/nasa"``.
-
-        A node is its whole path: two ``Other`` under different parents stay two. Siblings are
-        sorted, so that the result does not depend on the order of the rows.
-
-        Parameters
-        ----------
-        y : array-like of str, shape (n_samples,)
-            Paths; repeated and inner ones are fine.
-        sep : str, default="/"
-            Separator of the steps.
-        titles : mapping or sequence of str, default=None
-            Words for readers, by whole paths; see :meth:`with_titles`.
-
-        Returns
-        -------
-        labels : ndarray, shape (n_samples,)
-            `y` as a 1-D array: the labels to give to ``fit``.
-        taxonomy : Taxonomy
-            With one node for each path and for each beginning of one.
-
-        Examples
-        --------
-        >>> labels, taxonomy = Taxonomy.from_paths(["a/x", "a/Other", "b/Other", "b"])
-        >>> print(taxonomy)
-        <root>
-        ├── a
-        │   ├── Other
-        │   └── x
-        └── b
-            └── Other
-        >>> taxonomy.leaves
-        ('a/Other', 'a/x', 'b/Other')
-        """
-        labels = label_array(y)
-        if labels.ndim != 1:
-            raise TargetError(
-                f"`y` must be 1-D for from_paths, got an array of shape {labels.shape}. "
-                "For one column for each level use `from_levels`."
-            )
-        names, parents, children, steps = tree_of_paths(labels.tolist(), sep)
-        built = cls(names, parents, children, steps=steps, artificial_root=True)
-        return labels, built._titled_if(titles)
-
-    @classmethod
-    def from_levels(
-        cls, Y: Target, sep: str = "/", *, titles: Titles | None = None
-    ) -> tuple[Labels, Self]:
-        """Build from one column for each level, or from ragged lists of steps.
-
-        Paths that end early are padded with None, NaN or ``""``. A node is its whole path, named by
-        its steps joined with `sep` (a `sep` within a step is preceded by a backslash); the steps
-        themselves keep their types and come back from :meth:`to_levels`.
-
-        Parameters
-        ----------
-        Y : array-like, shape (n_samples, n_levels), DataFrame, or list of lists
-            Steps of each path from the top.
-        sep : str, default="/"
-            Separator of the steps in the names.
-        titles : mapping or sequence of str, default=None
-            Words for readers, by names; see :meth:`with_titles`.
-
-        Returns
-        -------
-        labels : ndarray of str, shape (n_samples,)
-            Names of the deepest nodes: the labels to give to ``fit``.
-        taxonomy : Taxonomy
-            With one node for each path and for each beginning of one.
-
-        Examples
-        --------
-        >>> labels, taxonomy = Taxonomy.from_levels([["a", 1], ["a", 2], ["b", None]])
-        >>> labels
-        array(['a/1', 'a/2', 'b'], dtype='<U3')
-        >>> taxonomy.to_levels(labels)
-        array([['a', 1],
-               ['a', 2],
-               ['b', None]], dtype=object)
-        """
-        columns, codes = factorize_levels(Y)
-        refuse_gaps(codes, columns)
-        names, parents, children, steps, node_of_row = tree_of_levels(columns, codes, sep)
-        taxonomy = cls(names, parents, children, steps=steps, artificial_root=True)
-        return np.array(names)[node_of_row], taxonomy._titled_if(titles)
-
-    @classmethod
-    def flat(cls, labels: Iterable[object], *, titles: Titles | None = None) -> Self:
-        """Build a tree of one level: every distinct label is a child of the root.
-
-        `titles` are words for readers; see :meth:`with_titles`.
-
-        Examples
-        --------
-        >>> Taxonomy.flat(["b", "a", "b"]).leaves
-        ('a', 'b')
-        """
-        names = checked_names(dict.fromkeys(label_array(labels).tolist()), "as a label")
-        built = cls(sorted(names, key=sort_key), [], [], artificial_root=True)
-        return built._titled_if(titles)
+        if titles is not None:
+            words = read_titles(titles, list(map(plain, names)))
+            state["titles"] = list(map(words.get, state["names"]))
+        # The one way to set attributes, shared with unpickling: a taxonomy refuses all others.
+        self.__setstate__(state)
 
     # -- state ----------------------------------------------------------------------------
 
@@ -845,9 +533,6 @@ class Taxonomy(Readers):
         twin.__dict__.pop("_step_texts", None)
         return twin
 
-    def _titled_if(self, titles: Titles | None) -> Self:
-        return self if titles is None else self.with_titles(titles)
-
     def text_of(self, node: int) -> str:
         """Return the last step and the title of the node with id `node`, as displays show it."""
         return titled_text(self._steps[node], self._titles.get(self._names[node]))
@@ -912,6 +597,45 @@ class Taxonomy(Readers):
         children = [*self._edges[1].tolist(), *(index[name] for name in below)]
         return type(self)(names, parents, children, steps=steps, root=0, titles=self._titles)
 
+    # -- oddities -------------------------------------------------------------------------
+
+    def lint(self, labels: Iterable[object] | None = None) -> Findings:
+        """Return what in the taxonomy was perhaps not meant.
+
+        It looks for siblings that differ only in case, blanks or Unicode form
+        (``"look_alikes"``), names such as nan, None, ``""`` or unknown (``"doubtful_names"``), chains
+        of nodes with one child (``"single_children"``), edges that seem to go from child to
+        parent (``"reversed_edges"``), more than 50 levels (``"deep"``) or 1,000 children
+        (``"wide"``), and one level whose names look like paths (``"paths"``).
+
+        Parameters
+        ----------
+        labels : array-like, shape (n_samples,), default=None
+            Names of nodes, or collections of them. If given, also nodes without a label at or below
+            them (``"unused"``), and labels that are no nodes (``"unknown_labels"``).
+
+        Returns
+        -------
+        findings : tuple of Finding
+            One for each kind that occurs, with the attributes ``kind``, ``cases`` (names, or tuples
+            of names that belong together) and ``advice``; empty if nothing is odd.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "Owl"], "fish": {"ray": ["nan"]}})
+        >>> taxonomy.lint(["owl", "Owl"])
+        look_alikes (1): 'owl', 'Owl'
+            Siblings that differ only in case, blanks or the Unicode form of their letters.
+        doubtful_names (1): 'nan'
+            Names that look like a missing label, have blanks at an end, or hold characters that
+            were read wrongly. Pass `missing=` and `strip=` to from_levels or from_paths.
+        single_children (1): 'fish', 'ray', 'nan'
+            Nodes with one child each: nothing is decided there, and every metric counts the level.
+        unused (3): 'fish'; 'ray'; 'nan'
+            Nodes without a label at or below them. `prune` leaves them out.
+        """
+        return found_in(self, labels)
+
     # -- conversion -----------------------------------------------------------------------
 
     def to_networkx(self) -> Any:
@@ -945,7 +669,7 @@ class Taxonomy(Readers):
         levels : ndarray of object, shape (n_samples, n_levels)
             Steps from the first level down, in their own types unless `titled`.
         """
-        values = np.asarray(labels, dtype=object).tolist()
+        values = values_of(label_array(labels))
         nodes = self.ids(values)
         if (nodes < 0).any():
             nodes[[value is None for value in values]] = 0
@@ -960,6 +684,11 @@ class Taxonomy(Readers):
         steps = np.empty(self.n_nodes, dtype=object)
         steps[:] = self._steps
         return steps
+
+    @frozen_property
+    def typed_names(self) -> Labels:
+        """Names of all nodes but the root, as an array of their own type."""
+        return array_of(list(self._names[1:]))
 
     @frozen_property
     def _step_texts(self) -> Objects:
@@ -1050,7 +779,7 @@ class Taxonomy(Readers):
     # -- label sets -----------------------------------------------------------------------
 
     def members_of(self, label_sets: Iterable[object]) -> sparse.csr_array:
-        """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes), root left out.
+        """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes).
 
         `label_sets`, and the errors, as for :meth:`binarize`.
         """
@@ -1059,7 +788,11 @@ class Taxonomy(Readers):
         if (nodes < 0).any():
             unknown = [labels[entry] for entry in np.flatnonzero(nodes < 0).tolist()]
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
-        marks = ((nodes > 0).astype(np.float64), nodes, ops.offsets_of(counts))
+        if (nodes == 0).any():
+            entry = int(np.argmax(nodes == 0))
+            row = int(np.searchsorted(np.cumsum(counts), entry, side="right"))
+            raise TargetError.names_root(labels[entry], f" in row {row}")
+        marks = (np.ones(len(nodes)), nodes, ops.offsets_of(counts))
         return ops.marked(sparse.csr_array(marks, shape=(len(counts), self.n_nodes)))
 
     def most_specific_of(self, closed: sparse.csr_array) -> sparse.csr_array:
@@ -1088,7 +821,7 @@ class Taxonomy(Readers):
         ----------
         label_sets : iterable of collections of hashable
             Names of nodes for each sample: a list, tuple, set or array. None and an empty
-            collection are the empty set. The root has no column and is left out.
+            collection are the empty set. The root has no column, and is refused.
         closed : bool, default=True
             Mark the ancestors of the labels as well.
         sparse_output : bool, default=True
@@ -1102,7 +835,7 @@ class Taxonomy(Readers):
         Raises
         ------
         TargetError
-            For a label that is missing or no node, and a row that is no collection.
+            For a label that is missing, no node or the root, and a row that is no collection.
 
         See Also
         --------

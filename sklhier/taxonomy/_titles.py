@@ -106,8 +106,8 @@ def titles_of_codes(titles: Titles, codes: Any, names: Sequence[Hashable]) -> di
 
 def _same_index(titles: Any, codes: Any) -> bool:
     """Whether two columns of pandas stand side by side, as those of one frame do."""
-    first, second = (getattr(column, "index", None) for column in (titles, codes))
-    return hasattr(first, "equals") and bool(first.equals(second))
+    first: Any = getattr(titles, "index", None)
+    return hasattr(first, "equals") and bool(first.equals(getattr(codes, "index", None)))
 
 
 def titles_of_graph(graph: Any) -> dict[Hashable, str]:

@@ -1,0 +1,469 @@
+"""The ways to build a taxonomy from what users have."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from sklhier._utils.columns import values_of
+from sklhier._utils.typing import DirectedGraph, Frame, Labels, NodeIds, Target
+from sklhier.exceptions import TargetError, TaxonomyError, shown
+from sklhier.taxonomy._construction import checked_names, number_names
+from sklhier.taxonomy._oddities import warn_about_levels, warn_if_flat, warn_if_reversed
+from sklhier.taxonomy._parsing import factorize_levels, label_array
+from sklhier.taxonomy._sources import (
+    AUTO,
+    Direction,
+    NamedEdges,
+    Root,
+    checked_direction,
+    edges_of,
+    edges_of_dict,
+    edges_of_graph,
+    edges_of_parents,
+    steady_key,
+)
+from sklhier.taxonomy._spelled import Spelled, tree_of_columns, tree_of_paths
+from sklhier.taxonomy._steps import Gaps, Missing, checked_gaps, checked_sep, cleaner
+from sklhier.taxonomy._titles import Titles, titles_of_graph
+
+__all__ = ["Constructors"]
+
+
+class Constructors:
+    """Constructors of :class:`~sklhier.Taxonomy`, which inherits them."""
+
+    if TYPE_CHECKING:  # what the taxonomy's own constructor takes
+
+        def __init__(
+            self,
+            names: Sequence[Hashable],
+            parents: NodeIds | Sequence[int],
+            children: NodeIds | Sequence[int],
+            *,
+            steps: Sequence[Hashable] | None = None,
+            root: int | None = None,
+            artificial_root: bool = False,
+            titles: Titles | None = None,
+        ) -> None: ...
+
+        def with_titles(self, titles: Titles) -> Self: ...
+
+    def _titled_if(self, titles: Titles | None) -> Self:
+        return self if titles is None else self.with_titles(titles)
+
+    # -- edges ----------------------------------------------------------------------------
+
+    @classmethod
+    def from_edges(
+        cls,
+        pairs: Iterable[tuple[Hashable | None, Hashable]] | Frame,
+        *,
+        root: Root = AUTO,
+        direction: Direction = None,
+        titles: Titles | None = None,
+    ) -> Self:
+        """Build from ``(parent, child)`` pairs; a child may have several parents (a DAG).
+
+        Parameters
+        ----------
+        pairs : iterable of (parent, child), array of shape (n_edges, 2), or table
+            The edges. A parent of None, NaN or NA puts the child at the top. Siblings keep the order
+            given; a set is read in sorted order, so that the result does not depend on the hash
+            seed. A table of pandas, polars or pyarrow has a column ``parent`` and a column
+            ``child``, or two columns in this order.
+        root : hashable or None, default=auto
+            Name of the root: every node must then be reachable from it. None: also a single top is a
+            class, below an artificial root. By default a single top is the root, and several get an
+            artificial one. See :ref:`root-rule`.
+        direction : {"parent_child", "child_parent"}, default=None
+            Which end of a pair comes first, unless columns are called ``parent`` or ``child``.
+            None is ``"parent_child"``, with a warning if the edges seem to be the other way round.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
+
+        Raises
+        ------
+        TaxonomyError
+            For what is no pair, a missing child, a cycle, a repeated edge.
+
+        Warns
+        -----
+        TaxonomyWarning
+            If the edges seem to go from child to parent.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> Taxonomy.from_edges([("a", "c"), ("b", "c")])
+        Taxonomy(DAG of 3 nodes, 1 leaf, depth 2)
+        >>> upwards = [("owl", "bird"), ("wren", "bird"), ("bird", None)]
+        >>> Taxonomy.from_edges(upwards, direction="child_parent").root
+        'bird'
+        """
+        edges = edges_of(pairs, checked_direction(direction))
+        taxonomy = cls._from_named_edges(edges, root, doubtful=direction is None)
+        return taxonomy._titled_if(titles)
+
+    @classmethod
+    def _from_named_edges(cls, edges: NamedEdges, root: Root, *, doubtful: bool = False) -> Self:
+        names, parents, children = number_names(*edges)
+        position = None
+        if root is not AUTO and root is not None:
+            root = checked_names([root], "as the root")[0]
+            position = dict(zip(names, range(len(names)), strict=True)).get(root)
+            if position is None:
+                raise TaxonomyError.unknown(root, names)
+        taxonomy = cls(names, parents, children, root=position, artificial_root=root is None)
+        if doubtful and not edges.more and position is None:
+            warn_if_reversed(parents, children, len(names))
+        return taxonomy
+
+    @classmethod
+    def from_parents(
+        cls,
+        mapping: Mapping[Hashable, Hashable | None],
+        *,
+        root: Root = AUTO,
+        titles: Titles | None = None,
+    ) -> Self:
+        """Build a tree from a mapping of each node to its parent.
+
+        Parameters
+        ----------
+        mapping : mapping or pandas.Series
+            Parents by node (for a Series, by its index). None, NaN or NA stands for no parent;
+            parents need not be keys.
+        root : hashable or None, default=auto
+            As in :meth:`from_edges`; see :ref:`root-rule`.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> Taxonomy.from_parents({"owl": "bird", "wren": "bird", "fish": None, "bird": None})
+        Taxonomy(tree of 4 nodes, 3 leaves, depth 2)
+        """
+        return cls._from_named_edges(edges_of_parents(mapping), root)._titled_if(titles)
+
+    @classmethod
+    def from_dict(
+        cls,
+        nested: Mapping[Hashable, Any] | Iterable[Any],
+        *,
+        root: Root = AUTO,
+        titles: Titles | None = None,
+    ) -> Self:
+        """Build a tree from nested mappings and lists, as JSON and YAML files hold them.
+
+        Parameters
+        ----------
+        nested : mapping or list
+            A mapping leads from names to what is below them: a mapping, a list, or None. An item of
+            a list is a leaf, or a mapping from a name to what is below it. Sets are read in sorted
+            order.
+        root : hashable or None, default=auto
+            As in :meth:`from_edges`; see :ref:`root-rule`.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> print(Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": {"ray": {}, "eel": None}}))
+        <root>
+        ├── bird
+        │   ├── owl
+        │   └── wren
+        └── fish
+            ├── ray
+            └── eel
+        >>> Taxonomy.from_dict([{"bird": ["owl", {"duck": ["eider"]}]}, "fish"]).leaves
+        ('fish', 'owl', 'eider')
+        >>> Taxonomy.from_dict({"A": ["B", "C"]}).levels
+        (('B', 'C'),)
+        >>> Taxonomy.from_dict({"A": ["B", "C"]}, root=None).levels
+        (('A',), ('B', 'C'))
+        """
+        return cls._from_named_edges(edges_of_dict(nested), root)._titled_if(titles)
+
+    @classmethod
+    def from_networkx(
+        cls,
+        graph: DirectedGraph,
+        *,
+        root: Root = AUTO,
+        direction: Direction = None,
+        titles: Titles | None = None,
+    ) -> Self:
+        """Build from a :class:`networkx.DiGraph` whose edges go from parent to child.
+
+        Parameters
+        ----------
+        graph : networkx.DiGraph
+            Names are its nodes. It is read once and not kept.
+        root : hashable or None, default=auto
+            As in :meth:`from_edges`; see :ref:`root-rule`.
+        direction : {"parent_child", "child_parent"}, default=None
+            Where edges lead. Graphs of ontologies often go from child to parent. None is
+            ``"parent_child"``, with a warning if the edges seem to be the other way round.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
+            None: the attribute ``title`` of each node where it is a string.
+        """
+        edges = edges_of_graph(graph, checked_direction(direction))
+        names, parents, children = number_names(edges.above, edges.below, [])
+        taxonomy = cls._from_named_edges(edges, root)
+        if direction is None and root in (AUTO, None):
+            warn_if_reversed(parents, children, len(names))
+        return taxonomy.with_titles(titles_of_graph(graph) if titles is None else titles)
+
+    # -- paths ----------------------------------------------------------------------------
+
+    @classmethod
+    def from_paths(
+        cls,
+        y: Iterable[object],
+        sep: str = "/",
+        *,
+        root: Root = AUTO,
+        gaps: Gaps = "error",
+        missing: Missing | None = None,
+        strip: bool = True,
+        titles: Titles | None = None,
+    ) -> tuple[Labels, Self]:
+        r"""Build from labels that spell out their path, such as ``"science/space/nasa"``.
+
+        A node is its whole path: two ``Other`` under different parents stay two. Siblings are
+        sorted, so that the result does not depend on the order of the rows.
+
+        Parameters
+        ----------
+        y : array-like of str, shape (n_samples,)
+            Paths; repeated and inner ones are fine. A separator within a step is preceded by a
+            backslash, as :meth:`from_levels` writes it.
+        sep : str, default="/"
+            Separator of the steps.
+        root : hashable or None, default=auto
+            The first step of all paths, which is then the root, and no class. By default, and with
+            None, all steps are classes; None gives no warning if the first is the same everywhere.
+            See :ref:`root-rule`.
+        gaps : {"error", "skip", "fill"}, default="error"
+            What to do about missing steps before the end of a path. ``"skip"`` leaves them out.
+            ``"fill"`` puts in a step named after its parent, in parentheses: ``"a//x"`` becomes
+            ``"a/(a)/x"``, and a missing first step ``"(root)"``; a real step of this name in the same
+            place is an error. Missing steps at the end are left out with all but ``"error"``, which
+            takes only those of `missing`. See :ref:`gaps`.
+        missing : collection or callable, default=None
+            Steps that mean no label, such as ``["c__", "-", "unclassified"]``, or a function that
+            tells whether a step is one.
+        strip : bool, default=True
+            Whether to take blanks (also those of a fixed width, and invisible marks) off the ends of
+            steps.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
+
+        Returns
+        -------
+        labels : ndarray, shape (n_samples,)
+            The names of the nodes, to give to ``fit``: `y` as a 1-D array, as far as nothing was
+            stripped or missing.
+        taxonomy : Taxonomy
+            With one node for each path and for each beginning of one.
+
+        Raises
+        ------
+        TargetError
+            For a gap, a missing label or one that is no string. The message names the row.
+        TaxonomyError
+            If there is nothing to build, or a parameter is wrong.
+
+        Warns
+        -----
+        TaxonomyWarning
+            If no path holds `sep`, if all begin with the same step, and if siblings differ only in
+            case, blanks, or the Unicode form of their letters.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> labels, taxonomy = Taxonomy.from_paths(["a/x", "a/Other", "b/Other", "b"])
+        >>> print(taxonomy)
+        <root>
+        ├── a
+        │   ├── Other
+        │   └── x
+        └── b
+            └── Other
+        >>> taxonomy.leaves
+        ('a/Other', 'a/x', 'b/Other')
+        >>> labels, taxonomy = Taxonomy.from_paths(
+        ...     ["all > a > x", "all > - > y"], " > ", root="all", missing=["-"], gaps="fill"
+        ... )
+        >>> taxonomy.root, taxonomy.to_levels(labels).tolist()
+        ('all', [['a', 'x'], ['(all)', 'y']])
+        """
+        sep, gaps, clean = checked_sep(sep), checked_gaps(gaps), cleaner(strip, missing)
+        labels = label_array(_in_rows(y))
+        if labels.ndim != 1:
+            raise TargetError(
+                f"`y` must be 1-D for from_paths, got an array of shape {labels.shape}. "
+                "For one column for each level use `from_levels`."
+            )
+        given = labels.tolist()
+        tree, names_of = tree_of_paths(given, sep, clean=clean, gaps=gaps, root=root)
+        taxonomy = cls._from_spelled(tree)
+        warn_if_flat(given, sep, len(tree.children))
+        _warn_about(tree, root)
+        if any(label != name for label, name in names_of.items()):
+            kind = object if labels.dtype.kind == "O" else None
+            labels = np.array([names_of[label] for label in given], dtype=kind)
+        return labels, taxonomy._titled_if(titles)
+
+    @classmethod
+    def from_levels(
+        cls,
+        Y: Target,
+        sep: str = "/",
+        *,
+        root: Root = AUTO,
+        gaps: Gaps = "error",
+        missing: Missing | None = None,
+        strip: bool = True,
+        titles: Titles | None = None,
+    ) -> tuple[Labels, Self]:
+        """Build from one column for each level, or from ragged lists of steps.
+
+        Paths that end early are padded with None, NaN or ``""``. A node is its whole path, named by
+        its steps joined with `sep` (a `sep` within a step is preceded by a backslash); the steps
+        themselves keep their types and come back from :meth:`to_levels`.
+
+        Parameters
+        ----------
+        Y : array-like, shape (n_samples, n_levels), DataFrame, or list of lists
+            Steps of each path from the top.
+        sep : str, default="/"
+            Separator of the steps in the names.
+        root : hashable or None, default=auto
+            The first step of all paths, which is then the root, and no class. By default, and with
+            None, all steps are classes; None gives no warning if the first is the same everywhere.
+            See :ref:`root-rule`.
+        gaps : {"error", "skip", "fill"}, default="error"
+            What to do about missing steps before the end of a path. ``"skip"`` moves the steps below
+            up, so that the path is shorter. ``"fill"`` puts in a step named after its parent, in
+            parentheses: ``["a", None, "x"]`` becomes ``["a", "(a)", "x"]``, and a missing first step
+            ``"(root)"``; a real step of this name in the same place is an error. See :ref:`gaps`.
+        missing : collection or callable, default=None
+            Further steps that mean no label, such as ``["c__", "-", "unclassified"]``, or a function
+            that tells whether a step is one.
+        strip : bool, default=True
+            Whether to take blanks (also those of a fixed width, and invisible marks) off the ends of
+            steps.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
+
+        Returns
+        -------
+        labels : ndarray of str, shape (n_samples,)
+            Names of the deepest nodes: the labels to give to ``fit``, together with the taxonomy.
+        taxonomy : Taxonomy
+            With one node for each path and for each beginning of one.
+
+        Raises
+        ------
+        TargetError
+            For a gap or an empty row. The message names the row.
+        TaxonomyError
+            If there is nothing to build, or a parameter is wrong.
+
+        Warns
+        -----
+        TaxonomyWarning
+            If all paths begin with the same step, and if siblings differ only in case, blanks, or the
+            Unicode form of their letters.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> labels, taxonomy = Taxonomy.from_levels([["a", 1], ["a", 2], ["b", None]])
+        >>> labels
+        array(['a/1', 'a/2', 'b'], dtype='<U3')
+        >>> taxonomy.to_levels(labels)
+        array([['a', 1],
+               ['a', 2],
+               ['b', None]], dtype=object)
+        >>> rows = [["a", "-", "x"], ["a", "k ", "y"]]
+        >>> Taxonomy.from_levels(rows, missing=["-"], gaps="fill", root=None)[0]
+        array(['a/(a)/x', 'a/k/y'], dtype='<U7')
+        >>> Taxonomy.from_levels(rows, missing=["-"], gaps="skip", root=None)[0]
+        array(['a/x', 'a/k/y'], dtype='<U5')
+        """
+        sep, gaps, clean = checked_sep(sep), checked_gaps(gaps), cleaner(strip, missing)
+        columns, codes = factorize_levels(_in_rows(Y))
+        tree, node_of_row = tree_of_columns(columns, codes, sep, clean=clean, gaps=gaps, root=root)
+        taxonomy = cls._from_spelled(tree)
+        _warn_about(tree, root)
+        return np.array(tree.names)[node_of_row], taxonomy._titled_if(titles)
+
+    @classmethod
+    def _from_spelled(cls, tree: Spelled) -> Self:
+        return cls(
+            tree.names,
+            tree.parents,
+            tree.children,
+            steps=tree.steps,
+            root=tree.root,
+            artificial_root=tree.root is None,
+        )
+
+    @classmethod
+    def flat(
+        cls, labels: Iterable[object], *, root: Root = AUTO, titles: Titles | None = None
+    ) -> Self:
+        """Build a tree of one level: every distinct label is a child of the root.
+
+        Parameters
+        ----------
+        labels : iterable of hashable
+            The classes, also repeated; they are sorted.
+        root : hashable or None, default=auto
+            Name of the root; by default, and with None, an artificial one.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> Taxonomy.flat(["b", "a", "b"]).leaves
+        ('a', 'b')
+        """
+        values = values_of(label_array(_in_rows(labels, ordered=False)))
+        names = sorted(dict.fromkeys(checked_names(values, "as a label")), key=steady_key)
+        if root is AUTO or root is None:
+            return cls(names, [], [], artificial_root=True, titles=titles)
+        root = checked_names([root], "as the root")[0]
+        if root in names:
+            raise TargetError.names_root(root)
+        below = range(1, len(names) + 1)
+        return cls([root, *names], [0] * len(names), below, root=0, titles=titles)
+
+
+def _in_rows(labels: Any, *, ordered: bool = True) -> Any:
+    """Return labels that can be read more than once; refuse what has no rows."""
+    if isinstance(labels, set | frozenset):
+        if ordered:
+            raise TargetError("Labels must have an order, got a set. Pass a list.")
+        return list(labels)
+    if isinstance(labels, Iterator):
+        return list(labels)
+    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+        raise TargetError(f"There must be a label or path for each sample, got {shown(labels)}.")
+    return labels
+
+
+def _warn_about(tree: Spelled, root: Root) -> None:
+    edges = (tree.parents, tree.children)
+    warn_about_levels(tree.names, tree.steps, edges, constant=root is AUTO)
