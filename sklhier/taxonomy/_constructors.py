@@ -11,6 +11,7 @@ from sklhier._utils.columns import values_of
 from sklhier._utils.typing import DirectedGraph, Frame, Labels, NodeIds, Target
 from sklhier.exceptions import TargetError, TaxonomyError, shown
 from sklhier.taxonomy._construction import checked_names, number_names
+from sklhier.taxonomy._json import is_document, parts_of
 from sklhier.taxonomy._oddities import warn_about_levels, warn_if_flat, warn_if_reversed
 from sklhier.taxonomy._parsing import factorize_levels, label_array
 from sklhier.taxonomy._sources import (
@@ -164,7 +165,7 @@ class Constructors:
         nested : mapping or list
             A mapping leads from names to what is below them: a mapping, a list, or None. An item of
             a list is a leaf, or a mapping from a name to what is below it. Sets are read in sorted
-            order.
+            order. Or what :meth:`~sklhier.Taxonomy.to_dict` returns, which names its root.
         root : hashable or None, default=auto
             As in :meth:`from_edges`; see :ref:`root-rule`.
         titles : mapping or sequence of str, default=None
@@ -188,6 +189,10 @@ class Constructors:
         >>> Taxonomy.from_dict({"A": ["B", "C"]}, root=None).levels
         (('A',), ('B', 'C'))
         """
+        if isinstance(nested, Mapping) and is_document(nested):
+            if root is not AUTO:
+                raise TaxonomyError("A saved taxonomy has a root. Leave `root` out.")
+            return cls(**parts_of(dict(nested)))._titled_if(titles)
         return cls._from_named_edges(edges_of_dict(nested), root)._titled_if(titles)
 
     @classmethod

@@ -96,11 +96,11 @@ def read_newick(
 
 
 def _as_lines(source: Source) -> Source:
-    """Return the lines of a str that is a tree itself, and anything else unchanged."""
+    """Return a str that is a tree itself as one line, and anything else unchanged."""
     if not isinstance(source, str):
         return source
     is_tree = source.rstrip().endswith(";") or ("(" in source and not os.path.exists(source))
-    return source.splitlines() if is_tree else source
+    return [source] if is_tree else source
 
 
 def _parsed(text: _Text, *, convert_underscores: bool) -> NewickTree:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Sequence
 from typing import Any, Literal, Self
 
-from sklhier.exceptions import TaxonomyError
+from sklhier.exceptions import TaxonomyError, shown
 from sklhier.taxonomy._codes import parents_of_codes
 from sklhier.taxonomy._constructors import Constructors
+from sklhier.taxonomy._json import parsed, parts_of
 from sklhier.taxonomy._lines import Source
 from sklhier.taxonomy._newick import read_newick
 from sklhier.taxonomy._obo import read_obo
@@ -440,6 +441,40 @@ class Readers(Constructors):
                 artificial_root=top is None,
                 titles=tree.titles,
             )
+
+    @classmethod
+    def from_json(cls, source: Source) -> Self:
+        """Build from what :meth:`~sklhier.Taxonomy.to_json` wrote.
+
+        Parameters
+        ----------
+        source : path, open text file, iterable of str, or the JSON itself
+            A str that begins with ``{`` is JSON, any other the path of a file in UTF-8.
+
+        Returns
+        -------
+        taxonomy : Taxonomy
+            Equal to the one that was written, with its titles.
+
+        Raises
+        ------
+        TaxonomyError
+            For what is no JSON, and for JSON that is no saved taxonomy. The message names the place.
+        OSError
+            For a file that cannot be opened.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> taxonomy = Taxonomy.from_edges([("a", 1), ("a", "1")])
+        >>> Taxonomy.from_json(taxonomy.to_json()).leaves
+        (1, '1')
+        """
+        lines, document = parsed(source)
+        with lines.named():
+            if not isinstance(document, dict):
+                raise TaxonomyError(f"A saved taxonomy must be an object, got {shown(document)}.")
+            return cls(**parts_of(document))
 
     @classmethod
     def _from_graph(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise, repeat
@@ -28,6 +29,7 @@ from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._compile import ROOT, compiled
 from sklhier.taxonomy._construction import checked_names
+from sklhier.taxonomy._json import document_of, nested_names, write_json
 from sklhier.taxonomy._lint import Findings, found_in
 from sklhier.taxonomy._parsing import grouped, label_array, members_by_row, plain, read_bits
 from sklhier.taxonomy._readers import Readers
@@ -653,6 +655,65 @@ class Taxonomy(Readers):
             if parent >= first:
                 graph.add_edge(self._names[parent], self._names[child])
         return graph
+
+    def to_dict(self, *, nested: bool = False) -> dict[Any, Any]:
+        """Return the taxonomy as lists, strings and numbers, which JSON and YAML can hold.
+
+        :meth:`from_dict` makes an equal taxonomy of it, with its titles: names keep their types and
+        order. Names that JSON does not know become an object with the name of their type, such as
+        ``{"tuple": ["a", 1]}``: tuples, bytes, dates, times and infinite numbers.
+
+        Parameters
+        ----------
+        nested : bool, default=False
+            Return names alone, nested in each other as in ``{"bird": {"owl": {}, "wren": {}}}``. An
+            artificial root, titles and steps are left out.
+
+        Returns
+        -------
+        document : dict
+            ``format`` (``"sklhier.Taxonomy"``), ``version`` (1), ``names`` in the order of
+            ``nodes`` (the first is None for an artificial root), ``parents`` and ``children`` of the
+            edges as positions of names, and ``steps`` and ``titles`` where there are any.
+
+        Raises
+        ------
+        TaxonomyError
+            For a name of any other type; if `nested`, for a DAG.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+        >>> document = taxonomy.to_dict()
+        >>> document["names"], document["parents"], document["children"]
+        ([None, 'bird', 'fish', 'owl', 'wren'], [0, 0, 1, 1], [1, 2, 3, 4])
+        >>> Taxonomy.from_dict(document) == taxonomy
+        True
+        >>> taxonomy.to_dict(nested=True)
+        {'bird': {'owl': {}, 'wren': {}}, 'fish': {}}
+        """
+        if not nested:
+            return document_of(self)
+        return nested_names(self._names, self.parent_ids.tolist())
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """Write what :meth:`to_dict` returns as JSON, which :meth:`from_json` reads.
+
+        Parameters
+        ----------
+        path : str or path, default=None
+            The file to write, in UTF-8. None returns the text.
+
+        Returns
+        -------
+        text : str or None
+
+        Raises
+        ------
+        TaxonomyError
+            For a name that is no string, number, boolean, bytes, date, time or tuple of them.
+        """
+        return write_json(document_of(self), path)
 
     def to_levels(self, labels: Iterable[object], *, titled: bool = False) -> Objects:
         """Return the path of each label, one column for each level, padded with None.
