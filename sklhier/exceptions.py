@@ -191,7 +191,7 @@ class TargetError(_ShortError):
         where = f"under {shown(path[step - 1])}" if step else "at the first level"
         return cls(
             f"The path {shown(tuple(path))} is not in the taxonomy: there is no {shown(path[step])} "
-            f"{where}.{_did_you_mean(path[step], names)}"  # type: ignore[arg-type]
+            f"{where}.{_did_you_mean(path[step], names)}"
         )
 
     @classmethod
@@ -249,8 +249,8 @@ class TargetError(_ShortError):
     def bad_member(cls, row: int, label: object) -> Self:
         """Something in a set of labels that is missing, or cannot be a label."""
         return cls(
-            f"Row {row} holds {shown(label)}, which cannot be a label. Leave it out; a sample without "
-            "labels has an empty collection."
+            f"Row {row} holds {shown(label)}, which cannot be a label. Leave it out; a sample "
+            "without labels has an empty collection."
         )
 
     @classmethod

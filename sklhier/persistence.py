@@ -29,6 +29,8 @@ _PRIVATE = (
     "sklhier._local.model.LocalModel",
     "sklhier._local.model.Upstream",
     "sklhier._probabilities.marginals.Outcomes",
+    "sklhier._targets.containers.FrameKind",
+    "sklhier._targets.containers.RowKind",
     "sklhier._targets.label_sets.CollectionFormat",
     "sklhier._targets.label_sets.FrameFormat",
     "sklhier._targets.label_sets.IndicatorFormat",
@@ -39,7 +41,12 @@ _PRIVATE = (
     "sklhier._training.marginals.SetModels",
     "sklhier._training.trainer.FitReport",
 )
-_ARRAYS = ("numpy.dtype", "scipy.sparse._csr.csr_array", "scipy.sparse._csr.csr_matrix")
+_ARRAYS = (
+    "builtins.frozenset",
+    "numpy.dtype",
+    "scipy.sparse._csr.csr_array",
+    "scipy.sparse._csr.csr_matrix",
+)
 _PUBLIC = (
     "sklhier",
     "sklhier.decoders",

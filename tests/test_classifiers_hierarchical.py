@@ -386,7 +386,7 @@ def test_levels_in_levels_out():
     assert by_lists.predict(X) == [list(RAGGED.path(label)) for label in wanted.predict(X)]
     assert by_lists.score(X, rows) == by_frame.score(X, frame) == wanted.score(X, y)
     assert by_lists.score(X[:3], [["A", "A1", "new"], ["new"], ["C"]]) in (0, 1 / 3)
-    with pytest.raises(TargetError, match="labels that the model knows.*'new'"):
+    with pytest.raises(TargetError, match=r"labels that the model knows.*'new'"):
         by_lists.score(X[:3], [["A", "A1", "new"], ["new"], ["C", "x"]])
     assert wanted.score(X, y) == np.mean(wanted.predict(X) == y)
     assert wanted.score(X, y, sample_weight=np.arange(60)) == pytest.approx(

@@ -1,6 +1,11 @@
-"""Every format of labels is read alike by fit, metrics and splitters."""
+"""Every format of labels is read alike by fit, metrics and splitters.
 
+``python tests/test_targets_formats.py`` writes the table of formats in the documentation again.
+"""
+
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -89,6 +94,44 @@ def test_every_format_says_what_it_is_and_why():
         assert form.description[0].isupper()
         assert not form.description.endswith(".")
         assert form.why.startswith(("it is ", "it has ", "its rows "))
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "user_guide" / "targets.rst"
+TABLE = PAGE.with_name("_formats.inc")
+
+
+def format_table():
+    """Return the table of formats in reStructuredText."""
+    lines = [
+        ".. Written by tests/test_targets_formats.py from the table of the detector.",
+        "",
+        ".. list-table::",
+        "   :header-rows: 1",
+        "   :widths: 14 24 22 20 20",
+        "",
+    ]
+    heads = ["name", "looks like", "comes in", "read as", "``predict`` returns"]
+    rows = [heads] + [
+        [f"``{form.name}``", form.description, form.containers, form.reads, form.returns]
+        for form in sorted(FORMATS, key=lambda form: (form.several, FORMATS.index(form)))
+    ]
+    for first, *others in rows:
+        lines += [f"   * - {first}", *(f"     - {_literal(cell)}" for cell in others)]
+    return "\n".join([*lines, ""])
+
+
+def _literal(cell):
+    return (
+        re.sub(r"`([^`]+)`|(taxonomy\.[\w:\[\]]+)", r"``\1\2``", cell)
+        if "``" not in cell
+        else cell
+    )
+
+
+def test_the_documentation_shows_the_table_of_formats():
+    shown = TABLE.read_text(encoding="utf-8")
+    assert shown == format_table(), "run `python tests/test_targets_formats.py`"
+    assert f".. include:: {TABLE.name}" in PAGE.read_text(encoding="utf-8")
 
 
 def folds_of(y, tree, classes=None):
@@ -241,3 +284,7 @@ def test_errors_say_how_labels_were_read(y, asked, match):
 def test_sets_are_refused_where_one_label_each_is_fitted(y):
     with pytest.raises(TargetError, match=r"several labels.*y was read as '(label sets|sparse)"):
         read_targets(y, RAGGED)
+
+
+if __name__ == "__main__":
+    TABLE.write_text(format_table(), encoding="utf-8")

@@ -141,15 +141,17 @@ def test_levels_keep_types_and_tell_1_from_its_text():
 @pytest.mark.parametrize("steps", [[0, "0"], ["2.5", 2.5], [None, "0", 0.0]])
 def test_steps_that_print_alike_are_refused_as_names_would_depend_on_other_rows(steps):
     for rows in ([["a", step] for step in steps], [[step] for step in steps if step is not None]):
-        with pytest.raises(TaxonomyError, match="Steps must print differently, got .*astype"):
+        with pytest.raises(TaxonomyError, match=r"Steps must print differently, got .*astype"):
             Taxonomy.from_levels(rows)
     apart = [[str(place), step] for place, step in enumerate(steps)]
     assert Taxonomy.from_levels(apart)[0][1] == f"1/{str(steps[1]).removesuffix('.0')}"
 
 
-@pytest.mark.parametrize("names", [[True, 1], [0, False], [0.0, "x", np.False_], [np.int8(1), True]])
+@pytest.mark.parametrize(
+    "names", [[True, 1], [0, False], [0.0, "x", np.False_], [np.int8(1), True]]
+)
 def test_true_and_1_are_not_both_names(names):
-    with pytest.raises(TargetError, match="must not mix (True|False) and .*equal"):
+    with pytest.raises(TargetError, match=r"must not mix (True|False) and .*equal"):
         Taxonomy.from_levels([["a", name] for name in names])
     assert Taxonomy.flat([True, 0, 2]).nodes[1:] == (0, True, 2)
 

@@ -31,7 +31,7 @@ from sklhier._targets.paths import (
     shown_row,
 )
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
-from sklhier._utils.validation import required_target
+from sklhier._utils.validation import checked_weights, required_target
 from sklhier.decoders import Decoder, resolve_decoder, top_answers
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.taxonomy import Taxonomy
@@ -92,8 +92,8 @@ class PathTarget:
         if unknown.any():
             row = int(np.argmax(unknown))
             raise TargetError(
-                f"{shown_row(y, row)} is none of the {len(known)} classes known since the first call. Pass "
-                "all labels that may occur as `classes` in the first call to partial_fit."
+                f"{shown_row(y, row)} is none of the {len(known)} classes known since the first "
+                "call. Pass all labels that may occur as `classes` in the first call to partial_fit."
             )
         return nodes
 
@@ -339,8 +339,9 @@ class PathPredictor:
 
         Parameters
         ----------
-        node_proba : array-like of float, shape (n_samples, n_nodes)
-            As returned by :meth:`predict_node_proba`.
+        node_proba : array-like of float, shape (n_samples, n_nodes), or data frame
+            As returned by :meth:`predict_node_proba`. The columns of a data frame are named by
+            nodes, in any order.
         decoder : str or Decoder, default=None
             The decoder; by default the estimator's own.
 
@@ -372,7 +373,8 @@ class PathPredictor:
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-            True labels in the format of the training labels. Unknown ones count as wrong.
+            True labels in any format. Unknown ones count as wrong, unless all of them are unknown.
+            The columns of a data frame are found by their names, if it has some.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
 
@@ -380,7 +382,14 @@ class PathPredictor:
         -------
         score : float
             Accuracy, in [0, 1].
+
+        Raises
+        ------
+        TargetError
+            If no label in several rows is known, and for paths with gaps.
+        ValueError
+            For negative or missing weights.
         """
         predicted = self._answers(X)
         right = self._target.is_right(required_target(self, y), predicted)
-        return float(np.average(right, weights=sample_weight))
+        return float(np.average(right, weights=checked_weights(sample_weight, len(right))))

@@ -23,7 +23,7 @@ from sklhier._targets.paths import resolve_taxonomy, same_rows
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Rows
-from sklhier._utils.validation import required_target
+from sklhier._utils.validation import checked_weights, required_target
 from sklhier.decoders import SetDecoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
@@ -88,7 +88,7 @@ class SetTarget:
             indicator = closed[rows][:, 1:]  # the root tells samples not apart
             if isinstance(cv, Integral):
                 splitter = HierarchicalStratifiedKFold(
-                    int(cv), taxonomy=self.taxonomy, classes=self.taxonomy.nodes[1:]
+                    int(cv), taxonomy=self.taxonomy, classes=self.taxonomy.node_names[1:]
                 )
                 return list(splitter.split(np.zeros((len(rows), 1)), indicator))
             # Splitters of other packages stratify by dense tables alone.
@@ -234,7 +234,7 @@ class SetPredictor:
 
         Parameters
         ----------
-        node_proba : array-like of float, shape (n_samples, n_nodes)
+        node_proba : array-like of float, shape (n_samples, n_nodes), or data frame
             As returned by :meth:`predict_node_proba`.
         decoder : str or SetDecoder, default=None
             The decoder, its thresholds given as numbers; by default the estimator's own.
@@ -302,4 +302,4 @@ class SetPredictor:
         check_is_fitted(self, "taxonomy_")
         predicted = self._decoded(X)
         right = self._target.is_right(required_target(self, y), predicted)
-        return float(np.average(right, weights=sample_weight))
+        return float(np.average(right, weights=checked_weights(sample_weight, len(right))))

@@ -63,7 +63,7 @@ def coarsen(y: Target, taxonomy: TaxonomyLike | None, min_count: int) -> Labels:
     -------
     labels : ndarray, shape (n_samples,)
         Names of nodes, each that of the row's own label or of an ancestor, in the dtype of `y`
-        where that holds names. An artificial root is None, in an array of objects.
+        where that holds names. The root is None, in an array of objects.
 
     Raises
     ------

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
+from scipy import sparse
 
+from sklhier._utils.columns import is_frame, table_by_name
 from sklhier._utils.frozen import frozen_property
 from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
 from sklhier.taxonomy import Taxonomy
@@ -347,8 +348,19 @@ class AnswerMarginals:
         return table
 
 
-def checked_node_proba(node_proba: npt.ArrayLike, taxonomy: Taxonomy) -> Floats:
-    """Return user-given marginals as a clean array; refuse another shape or values."""
+def checked_node_proba(node_proba: Any, taxonomy: Taxonomy) -> Floats:
+    """Return user-given marginals as a clean array; refuse another shape or values.
+
+    The columns of a data frame are found by their names, which are those of nodes; the root may be
+    left out.
+    """
+    if sparse.issparse(node_proba) or np.ma.is_masked(node_proba):
+        raise ValueError(
+            "`node_proba` must be a dense table without masked values, got a "
+            f"{type(node_proba).__name__}. Pass what predict_node_proba returns."
+        )
+    if is_frame(node_proba):
+        node_proba = table_by_name(node_proba, taxonomy.nodes, "node_proba")
     table = np.asarray(node_proba, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] != taxonomy.n_nodes:
         raise ValueError(
@@ -356,8 +368,16 @@ def checked_node_proba(node_proba: npt.ArrayLike, taxonomy: Taxonomy) -> Floats:
             f"one for each node with the root first, as predict_node_proba returns it, got "
             f"shape {table.shape}."
         )
-    if not np.isfinite(table).all() or (table < 0).any():
+    wrong = ~((table >= 0) & (table <= 1 + _ROUNDING))
+    if wrong.any():
+        row, node = np.argwhere(wrong)[0].tolist()
         raise ValueError(
-            "`node_proba` must hold probabilities, got negative or non-finite values."
+            f"`node_proba` must hold probabilities in [0, 1], got {table[row, node]:g} for "
+            f"{taxonomy.nodes[node]!r:.80} in row {row}: it must not be negative or non-finite, and "
+            "scores must be turned into probabilities first."
         )
     return table
+
+
+# Probabilities that are sums of others may leave [0, 1] by rounding.
+_ROUNDING = 1e-6

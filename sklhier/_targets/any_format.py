@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklhier._targets.containers import by_name
 from sklhier._targets.formats import Asked, Format, Paths, PathSets, detect
 from sklhier._targets.label_sets import closure
+from sklhier._utils.columns import frame_columns, frame_names, is_frame
 from sklhier._utils.typing import NodeIds
 from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy._parsing import is_padding
+from sklhier.taxonomy._parsing import is_padding, label_array
 
 __all__ = [
     "closed_indicator",
@@ -88,10 +90,29 @@ def detect_all(
     TargetError
         If there is no taxonomy, and not all targets hold paths: names say nothing of it.
     """
+    targets = in_one_order(targets)
     if taxonomy is not None:
         return [detect(y, taxonomy, asked, classes) for y in targets], taxonomy
     forms = [_spelled_out(y, asked) for y in targets]
     return forms, infer_taxonomy(*forms)
+
+
+def in_one_order(targets: Sequence[Any]) -> list[Any]:
+    """Return targets with the columns of level frames in the order of the first frame, by name.
+
+    Frames of altogether different names are left as they are, and so are indicators.
+    """
+    frames = [y for y in targets if is_frame(y) and not _holds_numbers(y)]
+    if len(frames) < 2:
+        return list(targets)
+    names = frame_names(frames[0])
+    ordered = {id(y): by_name(y, names, strict=False) for y in frames}
+    return [ordered.get(id(y), y) for y in targets]
+
+
+def _holds_numbers(frame: Any) -> bool:
+    columns = map(label_array, frame_columns(frame))
+    return all(column.dtype.kind in "biuf" for column in columns)
 
 
 def _spelled_out(y: Any, asked: Asked) -> Format:

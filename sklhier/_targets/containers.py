@@ -99,12 +99,15 @@ class FrameKind:
         """Return the kind of a data frame."""
         columns = frame_columns(frame)
         types = tuple(map(type_of, columns))
-        first = [next(filter(is_padding, values_of(column)), None) for column in columns]
+        first = [_first_padding(values_of(column)) for column in columns]
         package = package_of(frame)
         pads = [_padding(pad, kind, package) for pad, kind in zip(first, types, strict=True)]
         # A column without a gap is padded as the last one with a gap of its type is.
         known = {_key(kind): pad for kind, pad in zip(types, pads, strict=True) if pad is not None}
-        pads = [known.get(_key(kind)) if pad is None else pad for kind, pad in zip(types, pads, strict=True)]
+        pads = [
+            known.get(_key(kind)) if pad is None else pad
+            for kind, pad in zip(types, pads, strict=True)
+        ]
         return cls(package, tuple(frame_names(frame)), types, tuple(pads))
 
     def hold(self, columns: Sequence[list[Any]], *, room: bool = False) -> Any:
@@ -123,6 +126,12 @@ class FrameKind:
             for values, pad, kind, name in zip(columns, pads, types, names, strict=True)
         ]
         return frame_of(held, names, self.package)
+
+
+def _first_padding(values: list[Any]) -> Any:
+    if set(map(type, values)) <= {str, int}:
+        return "" if "" in values else None
+    return next(filter(is_padding, values), None)
 
 
 def _key(kind: ColumnType) -> str:

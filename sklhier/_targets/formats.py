@@ -75,7 +75,7 @@ def as_container(y: Any) -> Any:
     """
     _refuse_others(y)
     if isinstance(y, np.ma.MaskedArray):
-        return y.astype(object).filled(None) if y.mask.any() else np.asarray(y)
+        return np.ma.filled(y.astype(object), None) if np.ma.is_masked(y) else np.asarray(y)
     foreign = isinstance(y, list | tuple) or sparse.issparse(y)
     if not foreign and containers.package_of(y) not in containers.PACKAGES:
         y = np.asarray(y) if hasattr(y, "__array__") else list(y)
@@ -98,9 +98,7 @@ def _refuse_others(y: Any) -> None:
             advice = remedy if hasattr(y, right) else advice
         raise TargetError(f"y must hold the labels of each sample, got {kind}. {advice}")
     if package.startswith("dask"):
-        raise TargetError(
-            f"y must be in memory, got {kind} of dask. {_REMEDIES['compute']}"
-        )
+        raise TargetError(f"y must be in memory, got {kind} of dask. {_REMEDIES['compute']}")
     if isinstance(y, set | frozenset | Mapping):
         raise TargetError(
             f"y must hold the labels of each sample, in order, got a {kind}. Pass a list, such as "
@@ -262,8 +260,14 @@ def _paths_of_rows(table: Any) -> list[list[Any]]:
             "An indicator has two."
         )
     n_rows, n_paths, n_steps = table.shape
-    flat = containers.values_of(table.reshape(-1)) if table.dtype.kind in "mM" else table.ravel().tolist()
-    paths = [unpadded(flat[i : i + n_steps]) for i in range(0, len(flat), n_steps)] if n_steps else []
+    flat = (
+        containers.values_of(table.reshape(-1))
+        if table.dtype.kind in "mM"
+        else table.ravel().tolist()
+    )
+    paths = (
+        [unpadded(flat[i : i + n_steps]) for i in range(0, len(flat), n_steps)] if n_steps else []
+    )
     rows = [paths[i : i + n_paths] for i in range(0, len(paths), n_paths)] if n_paths else []
     return [[path for path in row if path] for row in rows] or [[] for _ in range(n_rows)]
 
@@ -293,7 +297,9 @@ def _is_empty(row: Any) -> bool:
 class Format(ABC):
     """Labels of one format: the test of fit, and the readers.
 
-    `name`, `description` and `why` (a reason for the format) are words for errors and documents.
+    `name`, `description` and `why` (a reason for the format) are words for errors and documents, and
+    so are `containers` (what labels come in), `reads` (what fit makes of them) and `returns` (what
+    predict answers in).
     `several` tells that samples may have several labels, `has_steps` that each has a path.
     """
 
@@ -301,6 +307,9 @@ class Format(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     why: ClassVar[str]
+    containers: ClassVar[str]
+    reads: ClassVar[str]
+    returns: ClassVar[str]
     several: ClassVar[bool] = True
     has_steps: ClassVar[bool] = False
 
@@ -362,6 +371,16 @@ class SingleLabels(OneEach):
     name = "labels"
     description = "One label for each sample, in a 1-D container; tuples may be labels"
     why = "its rows are no collections, or name nodes"
+    containers = (
+        "List or tuple; array of text, numbers, times, objects or StringDType; Series, Index or "
+        "array of pandas, also of nullable, categorical and arrow-backed types; Series of polars; "
+        "array of pyarrow; data frame of one column"
+    )
+    reads = "The node of that name. None, NaN, NaT and NA are no label"
+    returns = (
+        "An array of the type of the labels, of objects where None may be an answer; for a frame "
+        "of one column such a frame"
+    )
 
     @staticmethod
     def matches(given: Given) -> bool:
@@ -430,6 +449,18 @@ class LevelColumns(OneEach):
     name = "level columns"
     description = "An array or data frame with a column for each level, padded at the end"
     why = "it has 2 dimensions, and may hold paths rather than 0 and 1 for each node"
+    containers = (
+        "Array of text, numbers, times, objects or StringDType; data frame of pandas or polars; "
+        "table of pyarrow"
+    )
+    reads = (
+        'A path, from the first level down, with None, NaN, NA or "" behind its end. Whole '
+        "numbers in a column of floats are integers"
+    )
+    returns = (
+        "The same container, with its names, types, categories and padding. Whole numbers without "
+        "room for padding become nullable ones, or objects, where a decoder may stop early"
+    )
     has_steps = True
 
     @staticmethod
@@ -444,9 +475,7 @@ class LevelColumns(OneEach):
         empty = (codes < 0).all(axis=1)
         filled = np.flatnonzero(~empty)
         refuse_gaps(codes[filled], columns, filled)
-        return np.where(
-            empty, np.int32(EMPTY), np.maximum(taxonomy.walk(columns, codes), UNKNOWN)
-        )
+        return np.where(empty, np.int32(EMPTY), np.maximum(taxonomy.walk(columns, codes), UNKNOWN))
 
     def refuse(self, ids: NodeIds, taxonomy: Taxonomy) -> None:
         columns, codes = self.given.steps
@@ -459,6 +488,12 @@ class Paths(LevelColumns):
     name = "paths"
     description = "One path for each sample: a list, tuple or array of steps from the first level"
     why = "its rows are lists, tuples or arrays"
+    containers = (
+        "List, tuple, array of objects or Series of pandas with lists, tuples or arrays; Series "
+        "of List in polars; list array of pyarrow; a data frame with these in its only column"
+    )
+    reads = "The steps of a path, from the first level down; padding at the end is left out"
+    returns = "The same container of lists or tuples"
 
     @staticmethod
     def matches(given: Given) -> bool:
@@ -495,6 +530,15 @@ class Indicator(Format):
     name = "indicator"
     description = "A 2-D array of 0 and 1 with a column for each label"
     why = "it is an array of 2 dimensions"
+    containers = "Array of numbers, booleans or objects"
+    reads = (
+        "Columns are `classes`; without it taxonomy.nodes[1:] or taxonomy.leaves, where these are "
+        "sorted, or where all rows have the ancestors of their labels"
+    )
+    returns = (
+        "An array of the same dtype, with 1 for the ancestors as well, as far as they have a "
+        "column"
+    )
 
     @staticmethod
     def matches(given: Given) -> bool:
@@ -576,6 +620,9 @@ class SparseIndicator(Indicator):
     name = "sparse indicator"
     description = "A sparse matrix of 0 and 1 with a column for each label"
     why = "it is a sparse matrix"
+    containers = "Sparse matrix or array of SciPy"
+    reads = "As an indicator"
+    returns = "A CSR matrix or array of the same dtype, with 1 for the ancestors as well"
 
     @staticmethod
     def matches(given: Given) -> bool:
@@ -590,6 +637,9 @@ class NamedIndicator(Indicator):
     name = "named indicator"
     description = "A data frame of 0 and 1 whose columns are named by labels, in any order"
     why = "it is a data frame, of labels or of 0 and 1"
+    containers = "Data frame of pandas or polars, table of pyarrow"
+    reads = "Columns are the nodes of their names, in any order"
+    returns = "The same container, with its names and types"
 
     @staticmethod
     def matches(given: Given) -> bool:
@@ -626,6 +676,9 @@ class RowsOfBits(Indicator):
     name = "rows of bits"
     description = "Lists or arrays of 0 and 1, all of one length, with an entry for each label"
     why = "its rows hold 0 and 1, and neither names a node"
+    containers = "List, tuple or array of objects with lists or arrays"
+    reads = "As an indicator"
+    returns = "An array"
 
     @staticmethod
     def matches(given: Given) -> bool:
@@ -667,6 +720,19 @@ class LabelSets(Format):
     name = "label sets"
     description = "A collection of labels for each sample; None and an empty one hold no label"
     why = "its rows are sets, or lists of which not all are paths of the taxonomy"
+    containers = (
+        "List, tuple, array of objects or Series of pandas with lists, tuples, sets, frozensets "
+        "or arrays; Series of List in polars; list array of pyarrow; a data frame with these in "
+        "its only column"
+    )
+    reads = (
+        "The nodes of these names. None is an empty collection. In a table of lists of one "
+        "length, padding at the end is left out"
+    )
+    returns = (
+        "The same container of collections of the same type: the most specific labels, or all of "
+        "them if those of training came with their ancestors"
+    )
 
     @staticmethod
     def matches(given: Given) -> bool:  # noqa: ARG004
@@ -684,6 +750,15 @@ class PathSets(Format):
     name = "path sets"
     description = "A collection of paths for each sample, a path being a tuple or list of steps"
     why = "its rows are collections of tuples or lists that name no nodes"
+    containers = (
+        "As label sets, with a list or tuple of steps for each label; array of three dimensions, "
+        "padded"
+    )
+    reads = "The nodes at the ends of these paths"
+    returns = (
+        "The same container; an array of three dimensions has as many paths for each row as the "
+        "longest answer needs, at least those of training"
+    )
 
     @staticmethod
     def matches(given: Given) -> bool:

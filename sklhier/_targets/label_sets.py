@@ -22,7 +22,7 @@ from sklhier._targets.formats import (
     SparseIndicator,
     detect,
 )
-from sklhier._targets.paths import padding_of, typed_levels
+from sklhier._targets.paths import padding_of, saved_dtype, typed_levels
 from sklhier._utils.columns import object_array
 from sklhier._utils.typing import NodeIds, Objects
 from sklhier.taxonomy import Taxonomy
@@ -207,7 +207,7 @@ class PathSetFormat(CollectionFormat):
         paths = taxonomy.levels_of(sets.indices.astype(np.int32))
         table[rows, places, : taxonomy.n_levels] = paths
         table[table == np.array(None)] = self.padding
-        return typed_levels(table, self.dtype, taxonomy)
+        return typed_levels(table, self.dtype, self.padding, taxonomy)
 
     def _labels_of(self, nodes: NodeIds, taxonomy: Taxonomy) -> Objects:
         distinct, places = np.unique(nodes, return_inverse=True)
@@ -312,11 +312,11 @@ def _collection_format(
         return plain
     paths = form.given.members
     path_kind = list if paths and all(isinstance(path, list) for path in paths) else tuple
-    deep: dict[str, Any] = {}
+    array: dict[str, Any] = {}
     if form.given.is_deep:
         y = form.given.y
-        deep = {"shape": y.shape[1:], "dtype": y.dtype, "padding": padding_of(y[..., -1])}
-    return PathSetFormat(**vars(plain), path_kind=path_kind, **deep)
+        array = {"shape": y.shape[1:], "dtype": saved_dtype(y), "padding": padding_of(y[..., -1])}
+    return PathSetFormat(**vars(plain), path_kind=path_kind, **array)
 
 
 def _kind_of(rows: list[Any]) -> Any:

@@ -32,6 +32,7 @@ __all__ = [
     "read_targets",
     "resolve_taxonomy",
     "same_rows",
+    "saved_dtype",
     "shown_row",
     "typed_levels",
 ]
@@ -78,8 +79,8 @@ class LabelFormat:
         The nodes they name.
     encoded : bool
         The labels are integer codes that some tool made of the real ones.
-    dtype : numpy dtype, default=None
-        Of predictions, where it is another than that of `classes`.
+    dtype : "T" or None, default=None
+        Of predictions, where it is another than that of `classes`: that of numpy's StringDType.
     frame : FrameKind, default=None
         The table whose only column the labels were.
     """
@@ -142,8 +143,8 @@ class LevelFormat:
         Number of columns at least.
     padding : object
         What fills up a path that ends early.
-    dtype : numpy dtype
-        Of an array.
+    dtype : numpy dtype or "T"
+        Of an array; "T" is numpy's StringDType, which no file can hold.
     frame : FrameKind, default=None
         Of a data frame.
     rows : RowKind, default=None
@@ -165,6 +166,8 @@ class LevelFormat:
 
     def restore(self, nodes: NodeIds, taxonomy: Taxonomy, gives: Gives = "classes") -> Any:
         levels = taxonomy.levels_of(nodes)
+        if gives == "classes":  # none of which may be as deep as the taxonomy
+            levels = levels[:, : max(taxonomy.depths[self.class_ids].max(), self.width)]
         if self.container == "lists":
             return self._lists(levels, np.count_nonzero(taxonomy.path_ids(nodes) >= 0, axis=1))
         padded = np.full((len(nodes), max(self.width, levels.shape[1])), None, dtype=object)
@@ -188,11 +191,10 @@ class LevelFormat:
 
     def _array(self, padded: Objects, taxonomy: Taxonomy, gives: Gives) -> Labels:
         empty = padded == np.array(None)
-        kind = self.dtype.kind
-        if kind in "iub" and (gives != "classes" or empty.any()):
+        if getattr(self.dtype, "kind", "T") in "iub" and (gives != "classes" or empty.any()):
             return padded  # no room for padding, and the dtype must not depend on the answers
         padded[empty] = self.padding
-        return typed_levels(padded, self.dtype, taxonomy)
+        return typed_levels(padded, self.dtype, self.padding, taxonomy)
 
     def read(self, y: Any, taxonomy: Taxonomy) -> NodeIds:
         if self.columns and is_frame(y):
@@ -200,8 +202,11 @@ class LevelFormat:
         return _known_nodes(y, taxonomy)
 
 
-def typed_levels(padded: Objects, dtype: Any, taxonomy: Taxonomy) -> Labels:
+def typed_levels(padded: Objects, dtype: Any, padding: Any, taxonomy: Taxonomy) -> Labels:
     """Return steps and padding in a dtype, of text as wide as the longest step of all."""
+    if isinstance(dtype, str):
+        missing = {} if isinstance(padding, str) else {"na_object": padding}
+        return padded.astype(np.dtypes.StringDType(**missing))
     kind = dtype.kind
     if kind not in "US":
         return padded.astype(dtype)
@@ -272,8 +277,8 @@ def _label_format(
     order = _class_order(labels, firsts)
     dtype = frame = None
     if given is not None:
-        own = getattr(given.y, "dtype", None)
-        dtype = own if isinstance(own, np.dtypes.StringDType) else None
+        is_text = isinstance(given.y, np.ndarray) and given.y.dtype.kind == "T"
+        dtype = "T" if is_text else None
         frame = FrameKind.of(given.frame) if is_frame(given.frame) else None
     return LabelFormat(labels[firsts][order], ids[order], encoded, dtype, frame)
 
@@ -377,12 +382,17 @@ def _read_levels(form: Format, taxonomy: Taxonomy | None) -> tuple[NodeIds, Taxo
         columns=() if frame is None else frame.names,
         width=0 if container == "lists" else y.shape[1],
         padding=padding_of(y),
-        dtype=np.dtype(object) if array is None else array.dtype,
+        dtype=np.dtype(object) if array is None else saved_dtype(array),
         frame=frame,
         rows=rows,
         kind=tuple if is_tuple and all(is_tuple) else list,
     )
     return nodes, taxonomy, way_back
+
+
+def saved_dtype(array: Labels) -> Any:
+    """Return a dtype in words that any file can hold."""
+    return "T" if array.dtype.kind == "T" else array.dtype
 
 
 def padding_of(y: Any) -> Any:
@@ -397,7 +407,7 @@ def padding_of(y: Any) -> Any:
 
 
 _PADDING_OF_DTYPE: dict[str, Any] = {
-    "U": "", "S": b"", "f": np.nan, "M": np.datetime64("NaT"), "m": np.timedelta64("NaT"),
+    "U": "", "S": b"", "f": np.nan, "M": None, "m": None,
 }  # fmt: skip
 
 

@@ -6,16 +6,18 @@ pandas, polars and pyarrow are imported only where the user's own object is thei
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from sklhier._utils.typing import Labels, Objects
-from sklhier.exceptions import TargetError
+from sklhier._utils.typing import Floats, Labels, Objects
+from sklhier.exceptions import TargetError, quoted
 
 __all__ = [
+    "PACKAGES",
     "ColumnType",
     "array_of",
     "column_of",
@@ -26,6 +28,7 @@ __all__ = [
     "object_array",
     "package_of",
     "plain_time",
+    "table_by_name",
     "type_of",
     "typed_array",
     "values_of",
@@ -44,8 +47,9 @@ def package_of(container: object) -> str:
 
 def is_frame(container: object) -> bool:
     """Whether a container is a table of named columns."""
-    named = hasattr(container, "columns") or hasattr(container, "column_names")
-    return named and len(getattr(container, "shape", ())) == 2
+    if len(getattr(container, "shape", ())) != 2:
+        return False
+    return hasattr(container, "columns") or hasattr(container, "column_names")
 
 
 def frame_names(frame: Any) -> list[Any]:
@@ -145,16 +149,21 @@ def object_array(values: Sequence[Any]) -> Objects:
 
 def array_of(values: list[Any]) -> Labels:
     """Return values as a 1-D array of their own type, or of objects where numpy changes some."""
-    kinds = {next((f for f in _FAMILIES if issubclass(k, f)), object) for k in map(type, values)}
+    types = set(map(type, values))
+    kinds = {next((f for f in _FAMILIES if issubclass(own, f)), object) for own in types}
     if object in kinds or not (len(kinds) < 2 or kinds == {_INTEGER, _FLOAT}):
         return object_array(values)
     array = np.asarray(values)
-    if kinds <= {_INTEGER, _FLOAT}:
+    if len(kinds) == 1 and array.dtype.kind in "iuf":
+        same = (array.dtype.kind == "f") == (_FLOAT in kinds)
+    elif kinds <= {_INTEGER, _FLOAT}:
         same = (array.dtype.kind == "f") == (_FLOAT in kinds) or not values
         same = same and all(a == b or b != b for a, b in zip(array.tolist(), values, strict=True))
     else:
         # Text of a fixed width loses zero bytes at its end.
-        same = not kinds & {str, bytes} or not any(v[-1:] in ("\0", b"\0") for v in values)
+        same = not (str in kinds and "\0" in "".join(values)) and not (
+            bytes in kinds and b"\0" in b"".join(values)
+        )
     return array if same else object_array(values)
 
 
@@ -183,6 +192,36 @@ def _is_foreign(column: Any) -> bool:
     """Whether the values of a column are of a package's own type, not of one of numpy's."""
     own = isinstance(getattr(column, "dtype", None), np.dtype)
     return package_of(column) in PACKAGES and not own
+
+
+def table_by_name(frame: Any, nodes: Sequence[Hashable], what: str) -> Floats:
+    """Return the numbers of a frame with a column for each node, in their order.
+
+    Columns are found by name; those that are numbered stay as they are. The first node, the root,
+    may be left out: every sample belongs to it.
+    """
+    names, columns = frame_names(frame), list(map(typed_array, frame_columns(frame)))
+    if names == [*range(len(nodes))]:
+        return np.column_stack(columns)
+    position = {node: place for place, node in enumerate(nodes)}
+    # Only pandas has columns named by other objects than strings.
+    texts = {str(node): place for node, place in position.items()}
+    found = [position.get(name, texts.get(name, -1)) for name in names]
+    absent = sorted({*range(1, len(nodes))} - {*found})
+    if absent or -1 in found or len({*found}) < len(found):
+        wrong = {
+            "unknown": [name for name, place in zip(names, found, strict=True) if place < 0],
+            "missing": [nodes[place] for place in absent],
+            "twice": [name for name, times in Counter(names).items() if times > 1],
+        }
+        got = "; ".join(f"{kind}: {quoted(them)}" for kind, them in wrong.items() if them)
+        raise ValueError(
+            f"The columns of `{what}` must be named by the nodes of the taxonomy, each once, got "
+            f"{got}. Pass an array if they stand in the order of taxonomy.nodes."
+        )
+    table = np.ones((len(columns[0]), len(nodes)))
+    table[:, found] = np.column_stack(columns)
+    return table
 
 
 # -- types, and the way back --------------------------------------------------------------

@@ -10,9 +10,21 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from sklhier._utils import compat
+from sklhier._utils.columns import PACKAGES, is_frame, package_of, typed_array
 from sklhier._utils.typing import Floats, Rows
 
-__all__ = ["is_csr", "reduce_rows", "rows_of", "softmax", "take_rows"]
+__all__ = ["is_csr", "reduce_rows", "rows_of", "sliceable", "softmax", "take_rows"]
+
+
+def sliceable(X: Any) -> Any:
+    """Return one column of texts or objects, of an array type of pandas or others, as an array.
+
+    The extension arrays and the Index of pandas, and columns of polars and arrow, have no rows that
+    scikit-learn could take.
+    """
+    if package_of(X) not in PACKAGES or hasattr(X, "iloc") or is_frame(X):
+        return X
+    return typed_array(X)
 
 
 def take_rows(X: Any, rows: Rows) -> Any:

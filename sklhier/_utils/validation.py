@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples, validate_data
 
+from sklhier._utils.rows import sliceable
 from sklhier._utils.typing import Features, Floats, Rows, SampleWeight
 from sklhier.exceptions import TargetError
 
@@ -63,6 +64,7 @@ def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
 
 def _as_container(X: Any) -> Any:
     """Turn a list of rows of numbers into an array; leave texts and records alone."""
+    X = sliceable(X)
     if hasattr(X, "__array__") and not hasattr(X, "shape"):
         return np.asarray(X)
     if not isinstance(X, list | tuple) or not len(X) or isinstance(X[0], str | bytes | Mapping):

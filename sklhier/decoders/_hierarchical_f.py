@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
 from typing import Literal
 
 import numpy as np
@@ -64,7 +63,7 @@ class HierarchicalF(Decoder):
     >>> model.decode(node_proba, HierarchicalF())
     array(['b/z'], dtype='<U3')
     >>> model.decode(node_proba, HierarchicalF(beta=0.3))
-    array(['a'], dtype='<U1')
+    array(['a'], dtype='<U3')
     >>> sorted(model.decode(node_proba, HierarchicalF(answer="set"))[0])
     ['a', 'a/x', 'b', 'b/z']
     """

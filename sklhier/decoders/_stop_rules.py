@@ -56,9 +56,9 @@ class InformationThreshold(Decoder):
     >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(4), y)
     >>> node_proba = [[1.0, 0.6, 0.4, 0.35, 0.15, 0.1]]
     >>> model.decode(node_proba, InformationThreshold(0.3))  # b and a/x have the same
-    array(['b'], dtype='<U3')
+    array(['b'], dtype=object)
     >>> model.decode(node_proba, Threshold(0.3))
-    array(['a/x'], dtype='<U3')
+    array(['a/x'], dtype=object)
     """
 
     needs_all_nodes = True

@@ -41,7 +41,7 @@ class Threshold(Decoder):
     >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/x", "a/y", "a/y", "b", "b"])
     >>> classifier = HierarchicalClassifier(taxonomy=taxonomy, decoder=Threshold(0.6)).fit(X, y)
     >>> classifier.predict([[0.1], [1.65], [9.1]])
-    array(['a/x', 'a', 'b'], dtype='<U3')
+    array(['a/x', 'a', 'b'], dtype=object)
     """
 
     needs_probabilities = True

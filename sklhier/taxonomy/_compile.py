@@ -51,7 +51,8 @@ def compiled(
     TaxonomyError
         For whatever cannot be a taxonomy.
     """
-    names = _distinct(_listed(names, "names", "as a node"))
+    names = _listed(names, "names", "as a node")
+    holds_root = ROOT in _distinct(names)
     steps = names if steps is None else _as_many(_listed(steps, "steps", "as a step"), names)
     above = _positions(parents, "parents", len(names))
     below = _positions(children, "children", len(names))
@@ -69,7 +70,8 @@ def compiled(
         refuse_unreachable(names, above, below, top)
     elif len(tops) == 1 and not add_root:
         top = int(tops[0])
-    _refuse_lower_root(names, top)
+    if holds_root:
+        _refuse_lower_root(names, top)
     if add_root:
         above = np.concatenate([np.full(len(tops), len(names), dtype=np.int32), above])
         below = np.concatenate([tops.astype(np.int32), below])
@@ -140,8 +142,9 @@ def _listed(values: object, what: str, where: str) -> list[Hashable]:
     return checked_names(values, where)
 
 
-def _distinct(names: list[Hashable]) -> list[Hashable]:
-    if len(set(names)) < len(names):
+def _distinct(names: list[Hashable]) -> set[Hashable]:
+    distinct = set(names)
+    if len(distinct) < len(names):
         seen: dict[Hashable, Hashable] = {}
         for name in names:
             if name in seen:
@@ -150,7 +153,7 @@ def _distinct(names: list[Hashable]) -> list[Hashable]:
                     "equal."
                 )
             seen[name] = name
-    return names
+    return distinct
 
 
 def _as_many(steps: list[Hashable], names: list[Hashable]) -> list[Hashable]:
@@ -200,7 +203,7 @@ def _checked_root(root: object, artificial_root: object, n_names: int) -> int | 
 
 def _refuse_lower_root(names: list[Hashable], root: int | None) -> None:
     """Refuse the name of the artificial root for any other node."""
-    if ROOT in set(names) and (root is None or names[root] is not ROOT):
+    if root is None or names[root] is not ROOT:
         raise TaxonomyError(
             "`sklhier.taxonomy.ROOT` names an artificial root, and no other node. Choose another "
             "name."

@@ -22,9 +22,10 @@ __all__ = [
 
 def checked_names(names: Iterable[object], where: str) -> list[Hashable]:
     """Return names as plain Python objects; refuse what cannot name a node."""
-    checked = list(map(plain, names))
-    if set(map(type, checked)) <= {str, int}:
-        return checked
+    given = list(names)
+    if set(map(type, given)) <= {str, int}:
+        return given
+    checked = list(map(plain, given))
     for place, name in enumerate(checked):
         if is_missing(name) or not _has_hash(name):
             raise TaxonomyError.bad_name(name, f"{where}, at position {place}")
@@ -151,7 +152,7 @@ def _joined(names: list[str], above: list[int], steps: list[Hashable], sep: str)
             where = "at the first level" if parent < 0 else f"below {shown(names[parent])}"
             raise TaxonomyError(
                 f"Steps must print differently, got {shown(other)} ({type(other).__name__}) and "
-                f"{shown(step)} ({type(step).__name__}) {where}. Give all values of a level one type, "
-                "such as by astype(str)."
+                f"{shown(step)} ({type(step).__name__}) {where}. Give all values of a level one "
+                "type, such as by astype(str)."
             )
         yield text if parent < 0 else f"{names[parent]}{sep}{text}"

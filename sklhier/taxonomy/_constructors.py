@@ -411,7 +411,8 @@ class Constructors:
         tree, node_of_row = tree_of_columns(columns, codes, sep, clean=clean, gaps=gaps, root=root)
         taxonomy = cls._from_spelled(tree)
         _warn_about(tree, root)
-        return np.array(tree.names)[node_of_row], taxonomy._titled_if(titles)
+        texts = ["" if node == tree.root else name for node, name in enumerate(tree.names)]
+        return np.array(texts)[node_of_row], taxonomy._titled_if(titles)
 
     @classmethod
     def _from_spelled(cls, tree: Spelled) -> Self:

@@ -120,8 +120,9 @@ def warn_about_levels(
 ) -> None:
     """Warn about names that look alike, and, if asked to, about a first step that all paths share."""
     parents, children = edges
-    below = set(children)
-    tops = [node for node in range(len(names)) if node not in below]
+    is_top = np.ones(len(names), dtype=bool)
+    is_top[np.asarray(children, dtype=np.intp)] = False
+    tops = np.flatnonzero(is_top).tolist()
     if constant and len(tops) == 1 and len(set(parents)) < len(parents):  # and paths part below it
         warn_caller(TaxonomyWarning.constant_level(steps[tops[0]]))
     groups = look_alikes(steps, [*parents, *[-1] * len(tops)], [*children, *tops])

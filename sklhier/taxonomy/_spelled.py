@@ -248,15 +248,17 @@ def tree_of_paths(
     last_part: dict[str, str] = {}
     names_of: dict[object, str] = {}
     is_filled: dict[str, bool] = {}
-    for label in dict.fromkeys(labels):
-        name, parts, places = reader.read(label)  # type: ignore[arg-type]
+    distinct: list[str] = list(dict.fromkeys(labels))  # type: ignore[arg-type]
+    as_given = clean.changes_nothing(distinct, sep)
+    for label in distinct:
+        name, parts, places = (label, label.split(sep), []) if as_given else reader.read(label)
         names_of[label] = name
         for depth in range(len(parts), 0, -1):
             beginning = sep.join(parts[:depth])
             if gaps == "fill":
                 own = depth - 1 in places
                 if is_filled.setdefault(beginning, own) != own:
-                    _refuse_clash(reader.row(label), parts[depth - 1])  # type: ignore[arg-type]
+                    _refuse_clash(reader.row(label), parts[depth - 1])
             elif beginning in last_part:
                 break  # its own beginnings are there already
             last_part[beginning] = parts[depth - 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from sklhier.exceptions import TaxonomyError, shown
@@ -24,10 +25,10 @@ __all__ = [
 
 Gaps: TypeAlias = Literal["error", "skip", "fill"]
 Missing: TypeAlias = Collection[Hashable] | Callable[[Hashable], bool]
-Cleaner: TypeAlias = Callable[[Hashable], Hashable | None]
 
 # `str.strip` leaves these: they take no room, or mark the beginning of a file.
-_INVISIBLE = re.compile(r"\A[\s\u200b\u2060\ufeff]+|[\s\u200b\u2060\ufeff]+\Z")
+_BLANK = r"[\s\u200b\u2060\ufeff]"
+_BLANK_ENDS = re.compile(rf"\A{_BLANK}+|{_BLANK}+\Z")
 
 
 def checked_sep(sep: object) -> str:
@@ -50,27 +51,56 @@ def checked_gaps(gaps: object) -> Gaps:
 # -- cleaning -----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Cleaner:
+    """Takes the blanks around a step away, and makes None of what is no label.
+
+    Attributes
+    ----------
+    strip : bool
+    is_placeholder : callable or None
+        Tells whether a step, stripped if at all, means no label.
+    """
+
+    strip: bool
+    is_placeholder: Callable[[Hashable], bool] | None
+
+    def __call__(self, step: Hashable) -> Hashable | None:
+        step = stripped(step) if self.strip else step
+        padding = not step if type(step) is str else is_padding(step)
+        absent = padding or (self.is_placeholder is not None and self.is_placeholder(step))
+        return None if absent else step
+
+    def changes_nothing(self, paths: Collection[str], sep: str) -> bool:
+        """Whether no step of any path is escaped, missing, or stripped; one search for all."""
+        text = sep.join(paths)
+        if self.is_placeholder is not None or not text or "\\" in text:
+            return False
+        mark = re.escape(sep)
+        edges = [rf"\A{mark}", mark * 2, rf"{mark}\Z"]  # of an empty step
+        if self.strip:
+            edges += [rf"(?:\A|{mark}){_BLANK}", rf"{_BLANK}(?:{mark}|\Z)"]
+        return re.search("|".join(edges), text) is None
+
+
 def cleaner(strip: object, missing: object) -> Cleaner:
-    """Return a function that takes the blanks around a step away, and makes None of no label."""
+    """Return what cleans steps; refuse other values of the parameters."""
     if not isinstance(strip, bool):
         raise TaxonomyError(f"`strip` must be True or False, got {shown(strip)}.")
-    is_placeholder = _placeholders(missing, strip)
-
-    def clean(step: Hashable) -> Hashable | None:
-        step = stripped(step) if strip else step
-        return None if is_padding(step) or is_placeholder(step) else step
-
-    return clean
+    return Cleaner(strip, _placeholders(missing, strip))
 
 
 def stripped(step: Hashable) -> Hashable:
     """Return a string without blanks and invisible characters around it."""
-    return _INVISIBLE.sub("", step) if isinstance(step, str) else step
+    if not isinstance(step, str):
+        return step
+    text = step.strip()
+    return text if text.isascii() else _BLANK_ENDS.sub("", text)
 
 
-def _placeholders(missing: object, strip: bool) -> Callable[[Hashable], bool]:
+def _placeholders(missing: object, strip: bool) -> Callable[[Hashable], bool] | None:
     if missing is None:
-        return is_padding
+        return None
     if callable(missing) and not isinstance(missing, type):
         return lambda step: bool(missing(step))
     wrong = isinstance(missing, str | bytes | Mapping) or not isinstance(missing, Collection)
