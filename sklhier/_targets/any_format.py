@@ -163,6 +163,7 @@ def with_paths(taxonomy: Taxonomy, y: Any) -> Taxonomy:
         larger.edge_children,
         steps=larger.step_names.tolist(),
         root=0,
+        titles=taxonomy.titles,
     )
 
 

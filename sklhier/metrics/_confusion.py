@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import sparse
 from sklhier._utils.typing import SampleWeight, Target
 from sklhier._utils.validation import check_choice
 from sklhier.metrics._input import read_level, read_nodes
+from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._graph import entry_rows
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
@@ -29,6 +31,7 @@ def hierarchical_confusion_matrix(
     normalize: str | None = None,
     sparse_output: bool = False,
     classes: npt.ArrayLike | None = None,
+    as_frame: bool = False,
 ) -> Any:
     """Compute the confusion matrix of the nodes of one level.
 
@@ -52,10 +55,13 @@ def hierarchical_confusion_matrix(
     classes : array-like, default=None
         The labels that the columns of an indicator stand for, as in the classifiers; it may have
         one label for each sample. Other formats name their labels themselves.
+    as_frame : bool, default=False
+        Return a :class:`pandas.DataFrame` whose rows and columns are labelled by the names of nodes
+        and their titles, the last column by ``"(above)"``.
 
     Returns
     -------
-    matrix : ndarray or csr_array, shape (n_level_nodes, n_level_nodes + 1)
+    matrix : ndarray, csr_array or DataFrame, shape (n_level_nodes, n_level_nodes + 1)
         Rows are true nodes, columns predicted ones, both in the order of
         ``taxonomy.levels[level - 1]``. Of int64, or float64 with weights or normalised.
 
@@ -66,7 +72,7 @@ def hierarchical_confusion_matrix(
     TaxonomyError
         If the taxonomy is no tree.
     ValueError
-        For another `level` or `normalize`.
+        For another `level` or `normalize`, and for both `sparse_output` and `as_frame`.
 
     See Also
     --------
@@ -89,6 +95,8 @@ def hierarchical_confusion_matrix(
            [0, 0, 0, 1]])
     """
     check_choice("normalize", normalize, (*_AXES, None))
+    if sparse_output and as_frame:
+        raise ValueError("`sparse_output` and `as_frame` exclude each other: set one of them.")
     true, predicted, weights, resolved = read_nodes(
         y_true,
         y_pred,
@@ -108,7 +116,20 @@ def hierarchical_confusion_matrix(
     matrix = sparse.csr_array((counts, coordinates), shape=(size, size + 1))
     if normalize is not None:
         matrix = _normalized(matrix, _AXES[normalize])
+    if as_frame:
+        return _labelled(matrix, resolved, resolved.levels[depth - 1])
     return matrix if sparse_output else matrix.toarray()
+
+
+def _labelled(matrix: sparse.csr_array, taxonomy: Taxonomy, names: Sequence[Hashable]) -> Any:
+    import pandas as pd
+
+    texts = taxonomy.titled(names)
+    return pd.DataFrame(
+        matrix.toarray(),
+        index=pd.Index(texts, name="true"),
+        columns=pd.Index([*texts, "(above)"], name="predicted"),
+    )
 
 
 def _normalized(matrix: sparse.csr_array, axis: int | None) -> sparse.csr_array:

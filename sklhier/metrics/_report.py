@@ -15,11 +15,13 @@ from sklhier.metrics._levels import accuracy_of_levels
 from sklhier.metrics._scores import check_options, scores_of
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
+from sklhier.taxonomy._titles import cut_text
 
 __all__ = ["hierarchical_classification_report"]
 
 _MEASURES = ("precision", "recall", "f1", "support")
 _MOST_INDENTED = 40  # levels; the names of deeper nodes stand below each other
+_WIDEST = 60  # characters of a name with its title: some titles are whole sentences
 
 
 def hierarchical_classification_report(
@@ -73,7 +75,8 @@ def hierarchical_classification_report(
         ``"macro"``), ``"tree_distance"`` (as for levels) and ``"nodes"`` (by name). The macro average
         is over the nodes that occur in `y_true` or `y_pred`; others are not listed. The support of a
         level or node is its number of samples. The support of an average is the number of true nodes
-        of all samples (micro), of samples, or of nodes (macro).
+        of all samples (micro), of samples, or of nodes (macro). Titles of the taxonomy follow the
+        names in the text, and stand under ``"title"`` otherwise.
 
     Raises
     ------
@@ -146,7 +149,10 @@ def hierarchical_classification_report(
         return _as_frame(resolved, listed, rows, averages)
     if output == "dict":
         nodes = {
-            resolved.nodes[node]: dict(zip(_MEASURES, map(float, row), strict=True))
+            resolved.nodes[node]: {
+                **dict(zip(_MEASURES, map(float, row), strict=True)),
+                **_title(resolved, node),
+            }
             for node, row in zip(listed.tolist(), rows, strict=True)
         }
         return {"levels": levels, "averages": averages, "tree_distance": distance, "nodes": nodes}
@@ -162,6 +168,11 @@ def _levels(
         {"level": level, "accuracy": float(score), "support": float(support)}
         for level, (score, support) in enumerate(zip(scores, reached, strict=True), start=1)
     ]
+
+
+def _title(taxonomy: Taxonomy, node: int) -> dict[str, str]:
+    title = taxonomy.titles.get(taxonomy.nodes[node])
+    return {} if title is None else {"title": title}
 
 
 def _listed(taxonomy: Taxonomy, occurs: Bools, max_depth: int | None) -> NodeIds:
@@ -182,9 +193,17 @@ def _as_frame(
     names = [taxonomy.nodes[node] for node in listed]
     frame = pd.DataFrame(rows, columns=list(_MEASURES), index=pd.Index(names, name="node"))
     frame.insert(0, "level", taxonomy.depths[listed])
+    if taxonomy.titles:
+        frame.insert(0, "title", list(map(taxonomy.titles.get, names)))
     summary = pd.DataFrame(averages).T.rename(index=lambda name: f"{name} average")
     summary.insert(0, "level", 0)
     return pd.concat([frame, summary]).rename_axis("node")
+
+
+def _short_text(taxonomy: Taxonomy, node: int) -> str:
+    """Return a node's step and title, the title cut if long."""
+    text = taxonomy.text_of(node)
+    return cut_text(text, max(_WIDEST, len(str(taxonomy.step_names[node])) + 3))
 
 
 def _as_text(
@@ -197,8 +216,8 @@ def _as_text(
     digits: int,
 ) -> str:
     names = [
-        "  " * min(int(taxonomy.depths[node]) - 1, _MOST_INDENTED) + str(taxonomy.step_names[node])
-        for node in listed
+        "  " * min(int(taxonomy.depths[node]) - 1, _MOST_INDENTED) + _short_text(taxonomy, node)
+        for node in listed.tolist()
     ]
     width = max(len("samples average"), *map(len, names), 0) if names else len("samples average")
 

@@ -11,6 +11,7 @@ from sklhier._utils.columns import values_of
 from sklhier._utils.typing import DirectedGraph, Frame, Labels, NodeIds, Target
 from sklhier.exceptions import TargetError, TaxonomyError, shown
 from sklhier.taxonomy._construction import checked_names, number_names
+from sklhier.taxonomy._json import is_document, parts_of
 from sklhier.taxonomy._oddities import warn_about_levels, warn_if_flat, warn_if_reversed
 from sklhier.taxonomy._parsing import factorize_levels, label_array
 from sklhier.taxonomy._sources import (
@@ -27,6 +28,7 @@ from sklhier.taxonomy._sources import (
 )
 from sklhier.taxonomy._spelled import Spelled, tree_of_columns, tree_of_paths
 from sklhier.taxonomy._steps import Gaps, Missing, checked_gaps, checked_sep, cleaner
+from sklhier.taxonomy._titles import Titles, titles_of_graph
 
 __all__ = ["Constructors"]
 
@@ -45,7 +47,13 @@ class Constructors:
             steps: Sequence[Hashable] | None = None,
             root: int | None = None,
             artificial_root: bool = False,
+            titles: Titles | None = None,
         ) -> None: ...
+
+        def with_titles(self, titles: Titles) -> Self: ...
+
+    def _titled_if(self, titles: Titles | None) -> Self:
+        return self if titles is None else self.with_titles(titles)
 
     # -- edges ----------------------------------------------------------------------------
 
@@ -56,6 +64,7 @@ class Constructors:
         *,
         root: Root = AUTO,
         direction: Direction = None,
+        titles: Titles | None = None,
     ) -> Self:
         """Build from ``(parent, child)`` pairs; a child may have several parents (a DAG).
 
@@ -73,6 +82,8 @@ class Constructors:
         direction : {"parent_child", "child_parent"}, default=None
             Which end of a pair comes first, unless columns are called ``parent`` or ``child``.
             None is ``"parent_child"``, with a warning if the edges seem to be the other way round.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
 
         Raises
         ------
@@ -94,7 +105,8 @@ class Constructors:
         'bird'
         """
         edges = edges_of(pairs, checked_direction(direction))
-        return cls._from_named_edges(edges, root, doubtful=direction is None)
+        taxonomy = cls._from_named_edges(edges, root, doubtful=direction is None)
+        return taxonomy._titled_if(titles)
 
     @classmethod
     def _from_named_edges(cls, edges: NamedEdges, root: Root, *, doubtful: bool = False) -> Self:
@@ -112,7 +124,11 @@ class Constructors:
 
     @classmethod
     def from_parents(
-        cls, mapping: Mapping[Hashable, Hashable | None], *, root: Root = AUTO
+        cls,
+        mapping: Mapping[Hashable, Hashable | None],
+        *,
+        root: Root = AUTO,
+        titles: Titles | None = None,
     ) -> Self:
         """Build a tree from a mapping of each node to its parent.
 
@@ -123,6 +139,8 @@ class Constructors:
             parents need not be keys.
         root : hashable or None, default=auto
             As in :meth:`from_edges`; see :ref:`root-rule`.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
 
         Examples
         --------
@@ -130,11 +148,15 @@ class Constructors:
         >>> Taxonomy.from_parents({"owl": "bird", "wren": "bird", "fish": None, "bird": None})
         Taxonomy(tree of 4 nodes, 3 leaves, depth 2)
         """
-        return cls._from_named_edges(edges_of_parents(mapping), root)
+        return cls._from_named_edges(edges_of_parents(mapping), root)._titled_if(titles)
 
     @classmethod
     def from_dict(
-        cls, nested: Mapping[Hashable, Any] | Iterable[Any], *, root: Root = AUTO
+        cls,
+        nested: Mapping[Hashable, Any] | Iterable[Any],
+        *,
+        root: Root = AUTO,
+        titles: Titles | None = None,
     ) -> Self:
         """Build a tree from nested mappings and lists, as JSON and YAML files hold them.
 
@@ -143,9 +165,11 @@ class Constructors:
         nested : mapping or list
             A mapping leads from names to what is below them: a mapping, a list, or None. An item of
             a list is a leaf, or a mapping from a name to what is below it. Sets are read in sorted
-            order.
+            order. Or what :meth:`~sklhier.Taxonomy.to_dict` returns, which names its root.
         root : hashable or None, default=auto
             As in :meth:`from_edges`; see :ref:`root-rule`.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
 
         Examples
         --------
@@ -165,11 +189,20 @@ class Constructors:
         >>> Taxonomy.from_dict({"A": ["B", "C"]}, root=None).levels
         (('A',), ('B', 'C'))
         """
-        return cls._from_named_edges(edges_of_dict(nested), root)
+        if isinstance(nested, Mapping) and is_document(nested):
+            if root is not AUTO:
+                raise TaxonomyError("A saved taxonomy has a root. Leave `root` out.")
+            return cls(**parts_of(dict(nested)))._titled_if(titles)
+        return cls._from_named_edges(edges_of_dict(nested), root)._titled_if(titles)
 
     @classmethod
     def from_networkx(
-        cls, graph: DirectedGraph, *, root: Root = AUTO, direction: Direction = None
+        cls,
+        graph: DirectedGraph,
+        *,
+        root: Root = AUTO,
+        direction: Direction = None,
+        titles: Titles | None = None,
     ) -> Self:
         """Build from a :class:`networkx.DiGraph` whose edges go from parent to child.
 
@@ -182,13 +215,16 @@ class Constructors:
         direction : {"parent_child", "child_parent"}, default=None
             Where edges lead. Graphs of ontologies often go from child to parent. None is
             ``"parent_child"``, with a warning if the edges seem to be the other way round.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
+            None: the attribute ``title`` of each node where it is a string.
         """
         edges = edges_of_graph(graph, checked_direction(direction))
         names, parents, children = number_names(edges.above, edges.below, [])
         taxonomy = cls._from_named_edges(edges, root)
         if direction is None and root in (AUTO, None):
             warn_if_reversed(parents, children, len(names))
-        return taxonomy
+        return taxonomy.with_titles(titles_of_graph(graph) if titles is None else titles)
 
     # -- paths ----------------------------------------------------------------------------
 
@@ -202,6 +238,7 @@ class Constructors:
         gaps: Gaps = "error",
         missing: Missing | None = None,
         strip: bool = True,
+        titles: Titles | None = None,
     ) -> tuple[Labels, Self]:
         r"""Build from labels that spell out their path, such as ``"science/space/nasa"``.
 
@@ -231,6 +268,8 @@ class Constructors:
         strip : bool, default=True
             Whether to take blanks (also those of a fixed width, and invisible marks) off the ends of
             steps.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
 
         Returns
         -------
@@ -287,7 +326,7 @@ class Constructors:
         if any(label != name for label, name in names_of.items()):
             kind = object if labels.dtype.kind == "O" else None
             labels = np.array([names_of[label] for label in given], dtype=kind)
-        return labels, taxonomy
+        return labels, taxonomy._titled_if(titles)
 
     @classmethod
     def from_levels(
@@ -299,6 +338,7 @@ class Constructors:
         gaps: Gaps = "error",
         missing: Missing | None = None,
         strip: bool = True,
+        titles: Titles | None = None,
     ) -> tuple[Labels, Self]:
         """Build from one column for each level, or from ragged lists of steps.
 
@@ -327,6 +367,8 @@ class Constructors:
         strip : bool, default=True
             Whether to take blanks (also those of a fixed width, and invisible marks) off the ends of
             steps.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
 
         Returns
         -------
@@ -370,7 +412,7 @@ class Constructors:
         taxonomy = cls._from_spelled(tree)
         _warn_about(tree, root)
         texts = ["" if node == tree.root else name for node, name in enumerate(tree.names)]
-        return np.array(texts)[node_of_row], taxonomy
+        return np.array(texts)[node_of_row], taxonomy._titled_if(titles)
 
     @classmethod
     def _from_spelled(cls, tree: Spelled) -> Self:
@@ -384,7 +426,9 @@ class Constructors:
         )
 
     @classmethod
-    def flat(cls, labels: Iterable[object], *, root: Root = AUTO) -> Self:
+    def flat(
+        cls, labels: Iterable[object], *, root: Root = AUTO, titles: Titles | None = None
+    ) -> Self:
         """Build a tree of one level: every distinct label is a child of the root.
 
         Parameters
@@ -393,6 +437,8 @@ class Constructors:
             The classes, also repeated; they are sorted.
         root : hashable or None, default=auto
             Name of the root; by default, and with None, an artificial one.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
 
         Examples
         --------
@@ -403,11 +449,12 @@ class Constructors:
         values = values_of(label_array(_in_rows(labels, ordered=False)))
         names = sorted(dict.fromkeys(checked_names(values, "as a label")), key=steady_key)
         if root is AUTO or root is None:
-            return cls(names, [], [], artificial_root=True)
+            return cls(names, [], [], artificial_root=True, titles=titles)
         root = checked_names([root], "as the root")[0]
         if root in names:
             raise TargetError.names_root(root)
-        return cls([root, *names], [0] * len(names), range(1, len(names) + 1), root=0)
+        below = range(1, len(names) + 1)
+        return cls([root, *names], [0] * len(names), below, root=0, titles=titles)
 
 
 def _in_rows(labels: Any, *, ordered: bool = True) -> Any:

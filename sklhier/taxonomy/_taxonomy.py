@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise, repeat
+from types import MappingProxyType
 from typing import Any, Self, TypeAlias, final
 
 import numpy as np
@@ -28,10 +30,12 @@ from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._closure import Links, ancestor_table, lifts_of
 from sklhier.taxonomy._compile import ROOT, compiled
 from sklhier.taxonomy._construction import checked_names
-from sklhier.taxonomy._constructors import Constructors
+from sklhier.taxonomy._json import document_of, nested_names, write_json
 from sklhier.taxonomy._lint import Findings, found_in
-from sklhier.taxonomy._parsing import grouped, label_array, members_by_row, read_bits
+from sklhier.taxonomy._parsing import grouped, label_array, members_by_row, plain, read_bits
+from sklhier.taxonomy._readers import Readers
 from sklhier.taxonomy._text import draw_html, draw_tree
+from sklhier.taxonomy._titles import Titles, read_titles, titled_text
 
 __all__ = ["ROOT", "Taxonomy", "TaxonomyLike"]
 
@@ -40,12 +44,14 @@ _SMALL = 2**11  # so many nodes have a closure that may be kept, whatever their 
 
 
 @final
-class Taxonomy(Constructors):
+class Taxonomy(Readers):
     """A tree or directed acyclic graph of classes.
 
     Build one with :meth:`from_edges`, :meth:`from_parents`, :meth:`from_dict`,
-    :meth:`from_networkx`, :meth:`from_levels`, :meth:`from_paths` or :meth:`flat`; the
-    constructor itself takes integers and is for code that builds taxonomies.
+    :meth:`from_networkx`, :meth:`from_levels`, :meth:`from_paths` or :meth:`flat`, or read a file by
+    :meth:`from_csv`, :meth:`from_codes`, :meth:`from_obo`, :meth:`from_newick` or
+    :meth:`from_path_lines`; the constructor itself takes integers and is for code that builds
+    taxonomies.
 
     Nodes are numbered from the root (0) downwards: parents before children, a level is a
     range of ids, and so are the siblings in a tree. ``taxonomy.nodes[i]`` is the name of node
@@ -54,7 +60,8 @@ class Taxonomy(Constructors):
     ``sklhier.taxonomy.ROOT``.
 
     A taxonomy never changes; it is hashable, compares by content, and may be shared by any number
-    of estimators (cloning an estimator does not copy it).
+    of estimators (cloning an estimator does not copy it). Nodes may have titles, which displays and
+    reports show beside the names; see :meth:`with_titles`. They do not count for equality.
 
     Parameters
     ----------
@@ -71,6 +78,8 @@ class Taxonomy(Constructors):
         artificial one above them if there are several.
     artificial_root : bool, default=False
         Put an artificial root above even a single root.
+    titles : mapping or sequence of str, default=None
+        Words for readers, by name or one for each of `names`; see :meth:`with_titles`.
 
     Raises
     ------
@@ -102,6 +111,7 @@ class Taxonomy(Constructors):
     _steps: tuple[Hashable, ...]
     _edges: tuple[NodeIds, NodeIds]
     _depths: NodeIds
+    _titles: dict[Hashable, str]
 
     def __init__(
         self,
@@ -112,19 +122,25 @@ class Taxonomy(Constructors):
         steps: Sequence[Hashable] | None = None,
         root: int | None = None,
         artificial_root: bool = False,
+        titles: Titles | None = None,
     ) -> None:
-        # The one way to set attributes, shared with unpickling: a taxonomy refuses all others.
-        self.__setstate__(
-            compiled(
-                names, parents, children, steps=steps, root=root, artificial_root=artificial_root
-            )
+        state = compiled(
+            names, parents, children, steps=steps, root=root, artificial_root=artificial_root
         )
+        if titles is not None:
+            words = read_titles(titles, list(map(plain, names)))
+            state["titles"] = list(map(words.get, state["names"]))
+        # The one way to set attributes, shared with unpickling: a taxonomy refuses all others.
+        self.__setstate__(state)
 
     # -- state ----------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         artificial = self._names[0] is ROOT
+        # Taxonomies without titles are saved as before there were any.
+        words = {"titles": list(map(self._titles.get, self._names[artificial:]))}
         return {
+            **(words if self._titles else {}),
             "artificial_root": artificial,
             "names": list(self._names[artificial:]),
             "steps": None if self._steps is self._names else list(self._steps[artificial:]),
@@ -138,7 +154,9 @@ class Taxonomy(Constructors):
         names = (*top, *state["names"])
         steps = names if state["steps"] is None else (*top, *state["steps"])
         edges = tuple(frozen(np.asarray(state[key])) for key in ("parents", "children"))
+        titles = zip(state["names"], state.get("titles") or (), strict=False)
         self.__dict__.update(
+            _titles={name: title for name, title in titles if title is not None},
             _names=names,
             _steps=steps,
             _edges=edges,
@@ -527,6 +545,82 @@ class Taxonomy(Constructors):
         up_second = self._reached(self.id(second), up=True)
         return min(up_first[node] + up_second[node] for node in up_first.keys() & up_second)
 
+    # -- titles ---------------------------------------------------------------------------
+
+    @property
+    def titles(self) -> Mapping[Hashable, str]:
+        """Titles by name, of the nodes that have one, in the order of ``nodes``; read-only."""
+        return MappingProxyType(self._titles)
+
+    def title_of(self, name: Hashable) -> str | None:
+        """Return the title of a node, or None if it has none."""
+        return self._titles.get(self._names[self.id(name)])
+
+    def titled(self, names: Iterable[object]) -> list[str]:
+        """Return names as text, each followed by its title if it has one.
+
+        Parameters
+        ----------
+        names : iterable of hashable
+            Names of nodes; None stands for the root.
+
+        Returns
+        -------
+        texts : list of str
+
+        Raises
+        ------
+        TaxonomyError
+            For a name that is no node.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"31-33": ["311"]}, titles={"31-33": "Manufacturing"})
+        >>> taxonomy.titled(["31-33", "311"])
+        ['31-33 Manufacturing', '311']
+        """
+        known = [self._names[0] if name is None else self._names[self.id(name)] for name in names]
+        return [titled_text(name, self._titles.get(name)) for name in known]
+
+    def with_titles(self, titles: Titles, *, unknown: str = "error") -> Self:
+        """Return the taxonomy with other titles, which displays and reports show beside the names.
+
+        Titles are words for readers: labels are read by names alone, and taxonomies that differ in
+        titles only are equal.
+
+        Parameters
+        ----------
+        titles : mapping of names to titles, or sequence of str
+            A mapping may leave nodes out; a sequence has one title for each of ``nodes``. None,
+            NaN and blank text stand for no title, an empty mapping takes all titles away.
+        unknown : {"error", "ignore"}, default="error"
+            Whether to refuse or to leave out titles of what is no node.
+
+        Raises
+        ------
+        TaxonomyError
+            For a title that is no string, one for no node, and a sequence of another length.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"31-33": ["311", "312"]})
+        >>> print(taxonomy.with_titles({"31-33": "Manufacturing", "311": "Food"}))
+        <root>
+        └── 31-33 Manufacturing
+            ├── 311 Food
+            └── 312
+        """
+        words = read_titles(titles, self._names, unknown)
+        twin = object.__new__(type(self))
+        # All other attributes never change: what is computed already serves both.
+        twin.__dict__.update(self.__dict__, _titles=words)
+        twin.__dict__.pop("_step_texts", None)
+        return twin
+
+    def text_of(self, node: int) -> str:
+        """Return the last step and the title of the node with id `node`, as displays show it."""
+        return titled_text(self._steps[node], self._titles.get(self._names[node]))
+
     # -- other taxonomies -----------------------------------------------------------------
 
     def _restricted(self, keep: set[int], root: int) -> Self:
@@ -541,6 +635,7 @@ class Taxonomy(Constructors):
             children[inside],
             steps=[self._steps[node] for node in order],
             root=int(rank[root]),
+            titles=[self._titles.get(self._names[node]) for node in order],
         )
 
     def subtree(self, name: Hashable) -> Self:
@@ -584,7 +679,7 @@ class Taxonomy(Constructors):
             raise TaxonomyError.unknown(unknown[0], self._names)
         parents = [*self._edges[0].tolist(), *(index[name] for name in above)]
         children = [*self._edges[1].tolist(), *(index[name] for name in below)]
-        return type(self)(names, parents, children, steps=steps, root=0)
+        return type(self)(names, parents, children, steps=steps, root=0, titles=self._titles)
 
     # -- oddities -------------------------------------------------------------------------
 
@@ -628,29 +723,94 @@ class Taxonomy(Constructors):
     # -- conversion -----------------------------------------------------------------------
 
     def to_networkx(self) -> Any:
-        """Return a :class:`networkx.DiGraph`, an artificial root left out."""
+        """Return a :class:`networkx.DiGraph`, an artificial root left out.
+
+        Titles become the attribute ``title`` of its nodes.
+        """
         import networkx as nx
 
         graph = nx.DiGraph()
         first = 1 if self._names[0] is ROOT else 0
         graph.add_nodes_from(self._names[first:])
+        nx.set_node_attributes(graph, self._titles, "title")
         for parent, child in zip(*(ids.tolist() for ids in self._edges), strict=True):
             if parent >= first:
                 graph.add_edge(self._names[parent], self._names[child])
         return graph
 
-    def to_levels(self, labels: Iterable[object]) -> Objects:
+    def to_dict(self, *, nested: bool = False) -> dict[Any, Any]:
+        """Return the taxonomy as lists, strings and numbers, which JSON and YAML can hold.
+
+        :meth:`from_dict` makes an equal taxonomy of it, with its titles: names keep their types and
+        order. Names that JSON does not know become an object with the name of their type, such as
+        ``{"tuple": ["a", 1]}``: tuples, bytes, dates, times and infinite numbers.
+
+        Parameters
+        ----------
+        nested : bool, default=False
+            Return names alone, nested in each other as in ``{"bird": {"owl": {}, "wren": {}}}``. An
+            artificial root, titles and steps are left out.
+
+        Returns
+        -------
+        document : dict
+            ``format`` (``"sklhier.Taxonomy"``), ``version`` (1), ``names`` in the order of
+            ``nodes`` (the first is None for an artificial root), ``parents`` and ``children`` of the
+            edges as positions of names, and ``steps`` and ``titles`` where there are any.
+
+        Raises
+        ------
+        TaxonomyError
+            For a name of any other type; if `nested`, for a DAG.
+
+        Examples
+        --------
+        >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+        >>> document = taxonomy.to_dict()
+        >>> document["names"], document["parents"], document["children"]
+        ([None, 'bird', 'fish', 'owl', 'wren'], [0, 0, 1, 1], [1, 2, 3, 4])
+        >>> Taxonomy.from_dict(document) == taxonomy
+        True
+        >>> taxonomy.to_dict(nested=True)
+        {'bird': {'owl': {}, 'wren': {}}, 'fish': {}}
+        """
+        if not nested:
+            return document_of(self)
+        return nested_names(self._names, self.parent_ids.tolist())
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """Write what :meth:`to_dict` returns as JSON, which :meth:`from_json` reads.
+
+        Parameters
+        ----------
+        path : str or path, default=None
+            The file to write, in UTF-8. None returns the text.
+
+        Returns
+        -------
+        text : str or None
+
+        Raises
+        ------
+        TaxonomyError
+            For a name that is no string, number, boolean, bytes, date, time or tuple of them.
+        """
+        return write_json(document_of(self), path)
+
+    def to_levels(self, labels: Iterable[object], *, titled: bool = False) -> Objects:
         """Return the path of each label, one column for each level, padded with None.
 
         Parameters
         ----------
         labels : array-like, shape (n_samples,)
             Names of nodes; None stands for the root.
+        titled : bool, default=False
+            Return text: each step followed by the title of its node, if it has one.
 
         Returns
         -------
         levels : ndarray of object, shape (n_samples, n_levels)
-            Steps from the first level down, in their own types.
+            Steps from the first level down, in their own types unless `titled`.
         """
         values = values_of(label_array(labels))
         nodes = self.ids(values)
@@ -659,7 +819,7 @@ class Taxonomy(Constructors):
         if (nodes < 0).any():
             unknown = [value for value, node in zip(values, nodes, strict=True) if node < 0]
             raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
-        return self.levels_of(nodes)
+        return self.levels_of(nodes, titled=titled)
 
     @frozen_property
     def step_names(self) -> Objects:
@@ -672,6 +832,12 @@ class Taxonomy(Constructors):
     def typed_names(self) -> Labels:
         """Names of all nodes but the root, as an array of their own type."""
         return array_of(list(self._names[1:]))
+
+    @frozen_property
+    def _step_texts(self) -> Objects:
+        texts = np.empty(self.n_nodes, dtype=object)
+        texts[:] = list(map(self.text_of, range(self.n_nodes)))
+        return texts
 
     @frozen_property
     def node_names(self) -> Objects:
@@ -700,10 +866,10 @@ class Taxonomy(Constructors):
         paths[ops.entry_rows(above), self._depths[above.indices] - 1] = above.indices
         return paths[rows]
 
-    def levels_of(self, nodes: NodeIds) -> Objects:
+    def levels_of(self, nodes: NodeIds, *, titled: bool = False) -> Objects:
         """Return the steps of each node's path, as :meth:`to_levels`, from ids."""
         paths = self.path_ids(nodes)
-        levels = self.step_names[paths]
+        levels = (self._step_texts if titled else self.step_names)[paths]
         levels[paths < 0] = None
         return levels
 
@@ -880,7 +1046,7 @@ class Taxonomy(Constructors):
         """Return a :class:`pandas.DataFrame` with a row for each node, an artificial root left out.
 
         Columns: ``node``, ``parent`` (None at the top; a tuple where there are several), ``depth``,
-        ``n_children``, ``is_leaf``.
+        ``n_children``, ``is_leaf``; and ``title``, after ``node``, if some node has one.
         """
         import pandas as pd
 
@@ -888,9 +1054,11 @@ class Taxonomy(Constructors):
         above = [self.parents(name) for name in self._names[first:]]
         parents = [names if len(names) > 1 else next(iter(names), None) for names in above]
         n_children = np.diff(self.child_offsets)[first:]
+        words = {"title": list(map(self._titles.get, self._names[first:]))}
         return pd.DataFrame(
             {
                 "node": self.node_names[first:],
+                **(words if self._titles else {}),
                 "parent": pd.Series(parents, dtype=object),
                 "depth": self._depths[first:],
                 "n_children": n_children,

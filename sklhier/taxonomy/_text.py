@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterator
 from typing import Protocol
 
-from sklhier._utils.typing import NodeIds, Objects
+from sklhier._utils.typing import NodeIds
 
 __all__ = ["draw_html", "draw_tree"]
 
@@ -14,8 +14,7 @@ __all__ = ["draw_html", "draw_tree"]
 class _Taxonomy(Protocol):
     """The part of a taxonomy that is drawn."""
 
-    @property
-    def step_names(self) -> Objects: ...
+    def text_of(self, node: int) -> str: ...
 
     def children_of(self, node: int) -> NodeIds: ...
 
@@ -59,7 +58,7 @@ def _outline(taxonomy: _Taxonomy, max_lines: int, max_children: int) -> Iterator
             continue
         below = taxonomy.children_of(node).tolist()
         cut = below and depth == deepest
-        yield branch, f"{taxonomy.step_names[node]} ..." if cut else str(taxonomy.step_names[node])
+        yield branch, f"{taxonomy.text_of(node)} ..." if cut else taxonomy.text_of(node)
         if cut:
             continue
         shown = below if len(below) <= max_children else below[: max_children - 1]

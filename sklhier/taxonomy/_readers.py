@@ -1,0 +1,509 @@
+"""Constructors of the taxonomy that read files and the formats of other fields."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from typing import Any, Literal, Self
+
+from sklhier.exceptions import TaxonomyError, shown
+from sklhier.taxonomy._codes import parents_of_codes
+from sklhier.taxonomy._constructors import Constructors
+from sklhier.taxonomy._json import parsed, parts_of
+from sklhier.taxonomy._lines import Source
+from sklhier.taxonomy._newick import read_newick
+from sklhier.taxonomy._obo import read_obo
+from sklhier.taxonomy._path_lines import read_path_lines
+from sklhier.taxonomy._sources import AUTO, Root
+from sklhier.taxonomy._tables import CsvKind, read_csv
+from sklhier.taxonomy._titles import Titles, titles_of_codes
+
+__all__ = ["Readers"]
+
+
+class Readers(Constructors):
+    """Readers of files for :class:`~sklhier.Taxonomy`, which inherits them."""
+
+    @classmethod
+    def from_csv(
+        cls,
+        source: Source,
+        kind: CsvKind = "edges",
+        *,
+        columns: Sequence[str | int] | None = None,
+        titles: str | int | Sequence[str | int] | Titles | None = None,
+        header: bool = True,
+        delimiter: str = ",",
+        encoding: str = "utf-8",
+        **options: Any,
+    ) -> Self:
+        r"""Build from a table in a file of comma-separated values.
+
+        Cells stay text: a code ``01`` keeps its zero. Blanks around cells are taken off, and empty
+        cells are missing. Files of other kinds, such as those of Excel, are read with pandas or
+        polars, and their columns passed to :meth:`from_edges`, :meth:`from_parents` or
+        :meth:`from_levels`.
+
+        Parameters
+        ----------
+        source : path, open text file, or iterable of str
+            A file, or its lines. A file whose name ends in ``.gz`` is unpacked.
+        kind : {"edges", "parents", "levels", "paths", "codes"}, default="edges"
+            What a row holds: the parent and the child of an edge, or a node and its parent, where an
+            empty parent puts the node at the top; a path with a column for each level, padded at its
+            end; a path in one column; or a code, which begins with the code of its parent.
+        columns : sequence of str or int, default=None
+            Names or positions (from 0) of the columns: ``(parent, child)``, ``(node, parent)``, the
+            levels from the top, ``(path,)`` or ``(code,)``. By default columns of these names
+            (``child`` is as good as ``node``); for levels, and without a header, all columns but
+            those of `titles`.
+        titles : str, int, sequence of them, or mapping, default=None
+            Column of the titles: those of the child, node, path or code of the row. For levels, that
+            of the deepest node, or one for each of `columns`. Or a mapping of names to titles.
+        header : bool, default=True
+            Whether the first row names the columns.
+        delimiter : str, default=","
+            Character between cells, ``"\t"`` for a tab.
+        encoding : str, default="utf-8"
+            Of the file.
+        **options : dict
+            Passed to :meth:`from_edges`, :meth:`from_parents`, :meth:`from_levels`,
+            :meth:`from_paths` or :meth:`from_codes`, such as ``root`` or ``sep``.
+
+        Returns
+        -------
+        taxonomy : Taxonomy
+
+        Raises
+        ------
+        TaxonomyError
+            For what cannot be read or is no taxonomy. The message names the file and the line.
+        OSError
+            For a file that cannot be opened.
+
+        References
+        ----------
+        Y. Shafranovich. Common Format and MIME Type for Comma-Separated Values (CSV) Files. RFC 4180
+        (2005).
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> lines = ["code,part_of,title", "31-33,,Manufacturing", "311,31-33,Food"]
+        >>> taxonomy = Taxonomy.from_csv(
+        ...     lines, "parents", columns=["code", "part_of"], titles="title"
+        ... )
+        >>> print(taxonomy)
+        31-33 Manufacturing
+        └── 311 Food
+        """
+        gaps = options.get("gaps", "error") != "error"
+        table = read_csv(source, kind, columns, titles, header, delimiter, encoding, gaps=gaps)
+        build: Any = cls
+        with table.lines.named():
+            if kind == "edges":
+                taxonomy = build.from_edges(table.rows, **options)
+            elif kind == "parents":
+                taxonomy = build.from_parents(dict(table.rows), **options)
+            elif kind == "codes":
+                taxonomy = build.from_codes(table.rows, **options)
+            elif kind == "paths":
+                taxonomy = build.from_paths(table.rows, **options)[1]
+            else:
+                labels, taxonomy = build.from_levels(table.rows, **options)
+                return taxonomy.with_titles(table.titles_of_levels(taxonomy, labels))
+            return taxonomy.with_titles(table.titles)
+
+    @classmethod
+    def from_codes(
+        cls,
+        codes: Collection[Hashable],
+        titles: Titles | None = None,
+        *,
+        lengths: Sequence[int] | Literal["prefix"] | None = None,
+        sep: str | None = None,
+        padding: str | None = None,
+        gaps: Literal["error", "skip", "fill"] = "error",
+        root: Root = AUTO,
+    ) -> Self:
+        """Build from codes that begin with the code of their parent, such as 31, 311, 3111.
+
+        The parent of a code is the longest other code that it begins with. Blanks, dots, dashes,
+        slashes and underscores in codes do not count, so that 079.9 is above 079.99. A range such as
+        ``31-33`` or ``A00-B99``, with ends of the same length, is above the codes from its first to
+        its last, and what begins with them.
+
+        All codes are classes, also a single one at the top, unless `root` names it. Codes that do not
+        begin with that of their parent, such as the sections A to U above the divisions 01 to 99 of
+        NACE and ISIC, are built with :meth:`from_parents`.
+
+        Parameters
+        ----------
+        codes : collection of str or int
+            Distinct codes; repeated ones count once. Numbers have lost their leading zeros.
+        titles : mapping or sequence of str, default=None
+            Words for readers, by code or one for each of `codes`. A pandas Series is a mapping by its
+            index, unless `codes` is one with the same index.
+        lengths : sequence of int or "prefix", default=None
+            The numbers of letters and digits at each level, ascending, such as ``[2, 3, 4]``: the
+            parent of a code has the next smaller one. ``"prefix"``: the parent is the longest
+            beginning. None is ``"prefix"``, and refuses codes such as 1.1 and 1.10, which may be
+            counted steps instead.
+        sep : str, default=None
+            What separates steps, such as ``"."``, if steps may be of any length: 1.10 is then below
+            1, and beside 1.1. Ranges are not read.
+        padding : str, default=None
+            With `lengths`: a character that fills codes of inner nodes up, as 0 in 11-0000 above
+            11-1011.
+        gaps : {"error", "skip", "fill"}, default="error"
+            What to do where the code of a level is missing: refuse, hang what is below under the
+            next code above, or make the code up (with `lengths` or `sep`). With ``"prefix"`` a code
+            is missing if one at the top is longer than others there that begin with the same letters.
+        root : hashable, default=auto
+            Code that is the root and no class: all others must be below it. By default, and with
+            None, all codes are classes below an artificial root.
+
+        Returns
+        -------
+        taxonomy : Taxonomy
+            Siblings in the order of `codes`.
+
+        Raises
+        ------
+        TaxonomyError
+            For codes without a parent, two codes that differ in separators only, ranges that overlap,
+            and codes of other lengths. The message names the code.
+
+        References
+        ----------
+        Executive Office of the President. North American Industry Classification System (2022):
+        sectors of two digits or ranges of them, then one digit more for each level. World Health
+        Organization. International Statistical Classification of Diseases: chapters and blocks are
+        ranges of categories.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> codes = {"31-33": "Manufacturing", "311": "Food", "3111": "Animal food", "322": "Paper"}
+        >>> print(Taxonomy.from_codes(codes, codes))
+        <root>
+        └── 31-33 Manufacturing
+            ├── 311 Food
+            │   └── 3111 Animal food
+            └── 322 Paper
+        >>> Taxonomy.from_codes(["079.99", "079.98"], lengths=[3, 4, 5], gaps="fill").nodes
+        (<root>, '079', '079.9', '079.99', '079.98')
+        """
+        parents = parents_of_codes(codes, lengths, sep=sep, padding=padding, gaps=gaps)
+        words = {} if titles is None else titles_of_codes(titles, codes, list(parents))
+        names = list(parents)
+        place = dict(zip(names, range(len(names)), strict=True))
+        below = [place[code] for code in names if parents[code] is not None]
+        above = [place[parent] for parent in parents.values() if parent is not None]
+        top = _place_of(root, names)
+        return cls(names, above, below, root=top, artificial_root=top is None, titles=words)
+
+    @classmethod
+    def from_obo(
+        cls,
+        source: Source,
+        *,
+        relationships: Collection[str] = ("is_a",),
+        namespace: str | None = None,
+        return_alt_ids: bool = False,
+        root: Root = AUTO,
+        encoding: str = "utf-8",
+    ) -> Any:
+        """Build from an ontology in the OBO flat file format, such as the Gene Ontology.
+
+        Ids are the names, the names of terms are titles. Lines lead from a term to its parent; edges
+        of the taxonomy from the parent to the term. Obsolete terms are left out.
+
+        Parameters
+        ----------
+        source : path, open text file, or iterable of str
+            A file of version 1.2 or 1.4, or its lines. A file whose name ends in ``.gz`` is unpacked.
+        relationships : collection of str, default=("is_a",)
+            What leads to a parent: ``"is_a"``, and kinds of ``relationship`` such as ``"part_of"``.
+        namespace : str, default=None
+            Leave out terms of other namespaces, and the edges to them.
+        return_alt_ids : bool, default=False
+            Whether to return the alternative ids as well, which older data may use.
+        root : hashable or None, default=auto
+            Id of the root: every term must then be reachable from it. None: also a single top is a
+            class. By default a single top is the root, and several get an artificial one.
+        encoding : str, default="utf-8"
+            Of the file.
+
+        Returns
+        -------
+        taxonomy : Taxonomy
+            A DAG, in most cases.
+        alt_ids : dict of str to str
+            The id of the term by each alternative id. Only if `return_alt_ids`.
+
+        Raises
+        ------
+        TaxonomyError
+            For lines that are not of this format, a parent that is no term or obsolete, and cycles.
+            The message names the file and the line.
+        ValueError
+            For a `namespace` that no term has.
+        OSError
+            For a file that cannot be opened.
+
+        References
+        ----------
+        C. Mungall et al. The OBO Flat File Format Guide, version 1.4.
+        https://owlcollab.github.io/oboformat/doc/GO.format.obo-1_4.html
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> lines = [
+        ...     "[Term]", "id: GO:1", "name: process", "",
+        ...     "[Term]", "id: GO:2", "name: growth", "alt_id: GO:9", "is_a: GO:1 ! process",
+        ... ]
+        >>> taxonomy, alt_ids = Taxonomy.from_obo(lines, return_alt_ids=True)
+        >>> print(taxonomy)
+        GO:1 process
+        └── GO:2 growth
+        >>> alt_ids
+        {'GO:9': 'GO:2'}
+        """
+        if isinstance(relationships, str):
+            relationships = (relationships,)
+        lines, found = read_obo(source, encoding, relationships, namespace)
+        with lines.named():
+            taxonomy = cls._from_graph(found.above, found.below, found.terms, root, found.titles)
+        return (taxonomy, found.alt_ids) if return_alt_ids else taxonomy
+
+    @classmethod
+    def from_newick(
+        cls,
+        source: Source,
+        *,
+        inner_names: bool = True,
+        convert_underscores: bool = True,
+        root: Root = AUTO,
+        titles: Titles | None = None,
+        encoding: str = "utf-8",
+    ) -> Self:
+        """Build from a tree in the Newick format, such as ``(owl,(eel,ray)fish);``.
+
+        Branch lengths and comments in square brackets are passed over. Inner nodes without a name are
+        called ``"node 1"``, ``"node 2"`` and so on, in the order in which they begin. A root with a
+        name is the root; without one it is artificial.
+
+        Parameters
+        ----------
+        source : path, open text file, iterable of str, or the tree itself
+            A str that ends in ``;`` is a tree, any other the path of a file.
+        inner_names : bool, default=True
+            Whether what stands behind ``)`` is the name of an inner node. False passes it over, where
+            it is a support value.
+        convert_underscores : bool, default=True
+            Whether underscores in names without quotes are blanks, as the format says.
+        root : hashable or None, default=auto
+            Name of the root: it must be that of the outermost node. None: this node is a class, below
+            an artificial root.
+        titles : mapping or sequence of str, default=None
+            Words for readers; see :meth:`with_titles`.
+        encoding : str, default="utf-8"
+            Of the file.
+
+        Returns
+        -------
+        taxonomy : Taxonomy
+            A tree; siblings in the order given.
+
+        Raises
+        ------
+        TaxonomyError
+            For text that is no such tree, a leaf without a name and repeated names. The message names
+            line and column.
+        OSError
+            For a file that cannot be opened.
+
+        References
+        ----------
+        G. Olsen. "Newick's 8:45" Tree Format Standard (1990).
+        https://phylipweb.github.io/phylip/newick_doc.html
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> print(Taxonomy.from_newick("((owl:1,'house wren':2):.5,[cold](eel,ray)fish)animal;"))
+        animal
+        ├── node 1
+        │   ├── owl
+        │   └── house wren
+        └── fish
+            ├── eel
+            └── ray
+        """
+        lines, names, parents = read_newick(
+            source, encoding, convert_underscores=convert_underscores, inner_names=inner_names
+        )
+        with lines.named():
+            first = 1 if names[0] is None else 0  # a root without a name
+            named = list(map(str, names[first:]))
+            edges = [(above, below) for below, above in enumerate(parents) if above >= first]
+            return cls._from_graph(
+                [named[above - first] for above, _ in edges],
+                [named[below - first] for _, below in edges],
+                named,
+                root,
+                titles,
+                nameless_root=bool(first),
+            )
+
+    @classmethod
+    def from_path_lines(
+        cls,
+        source: Source,
+        *,
+        sep: str = " > ",
+        id_sep: str | None = " - ",
+        names: Literal["id", "path"] | None = None,
+        gaps: Literal["error", "skip", "fill"] = "error",
+        root: Root = AUTO,
+        encoding: str = "utf-8",
+    ) -> Self:
+        """Build from a list with a path on each line, such as ``3237 - Animals > Live Animals``.
+
+        Taxonomies of products are published in this form. Lines that begin with ``#`` are comments.
+
+        Parameters
+        ----------
+        source : path, open text file, or iterable of str
+            A file, or its lines. A file whose name ends in ``.gz`` is unpacked.
+        sep : str, default=" > "
+            Separator of the steps.
+        id_sep : str, default=" - "
+            Separator of the id before the path. None: there are no ids.
+        names : {"id", "path"}, default=None
+            What nodes are called. ``"id"``: by the id, and the last step of the path is the title.
+            ``"path"``: by the whole path, and the id is the title. None: by the id if there is one.
+        gaps : {"error", "skip", "fill"}, default="error"
+            What to do where the beginning of a path has no line, and so no id: refuse, hang the path
+            under the longest beginning that has one, or add a node called by its path. Without ids
+            beginnings are always added.
+        root : hashable, default=auto
+            Name of the root, which is then no class: all others must be below it. By default, and
+            with None, all nodes are classes below an artificial root.
+        encoding : str, default="utf-8"
+            Of the file.
+
+        Returns
+        -------
+        taxonomy : Taxonomy
+            A tree; siblings in the order of their lines.
+
+        Raises
+        ------
+        TaxonomyError
+            For a line without an id, an empty step, a repeated path or id, and a gap. The message
+            names the file and the line.
+        OSError
+            For a file that cannot be opened.
+
+        References
+        ----------
+        Google Merchant Center Help. Google product category: the taxonomy with and without numerical
+        ids. https://support.google.com/merchants/answer/6324436
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> lines = [
+        ...     "# Version: 2021-09-21",
+        ...     "1 - Animals & Pet Supplies",
+        ...     "3237 - Animals & Pet Supplies > Live Animals",
+        ... ]
+        >>> print(Taxonomy.from_path_lines(lines))
+        <root>
+        └── 1 Animals & Pet Supplies
+            └── 3237 Live Animals
+        >>> Taxonomy.from_path_lines(lines, names="path").leaves
+        ('Animals & Pet Supplies > Live Animals',)
+        """
+        lines, tree = read_path_lines(
+            source, encoding, sep=sep, id_sep=id_sep, names=names, gaps=gaps
+        )
+        with lines.named():
+            top = _place_of(root, tree.names)
+            return cls(
+                tree.names,
+                [parent for parent in tree.parents if parent >= 0],
+                [node for node, parent in enumerate(tree.parents) if parent >= 0],
+                steps=tree.steps,
+                root=top,
+                artificial_root=top is None,
+                titles=tree.titles,
+            )
+
+    @classmethod
+    def from_json(cls, source: Source) -> Self:
+        """Build from what :meth:`~sklhier.Taxonomy.to_json` wrote.
+
+        Parameters
+        ----------
+        source : path, open text file, iterable of str, or the JSON itself
+            A str that begins with ``{`` is JSON, any other the path of a file in UTF-8.
+
+        Returns
+        -------
+        taxonomy : Taxonomy
+            Equal to the one that was written, with its titles.
+
+        Raises
+        ------
+        TaxonomyError
+            For what is no JSON, and for JSON that is no saved taxonomy. The message names the place.
+        OSError
+            For a file that cannot be opened.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> taxonomy = Taxonomy.from_edges([("a", 1), ("a", "1")])
+        >>> Taxonomy.from_json(taxonomy.to_json()).leaves
+        (1, '1')
+        """
+        lines, document = parsed(source)
+        with lines.named():
+            if not isinstance(document, dict):
+                raise TaxonomyError(f"A saved taxonomy must be an object, got {shown(document)}.")
+            return cls(**parts_of(document))
+
+    @classmethod
+    def _from_graph(
+        cls,
+        above: list[Any],
+        below: list[Any],
+        nodes: list[Any],
+        root: Root,
+        titles: Titles | None,
+        *,
+        nameless_root: bool = False,
+    ) -> Self:
+        """Build from edges between named nodes, in the order of `nodes`."""
+        place = dict(zip(nodes, range(len(nodes)), strict=True))
+        top = _place_of(root, nodes)
+        built = cls(
+            nodes,
+            list(map(place.__getitem__, above)),
+            list(map(place.__getitem__, below)),
+            root=top,
+            artificial_root=top is None and (nameless_root or root is None),
+        )
+        return built._titled_if(titles)
+
+
+def _place_of(root: Root, names: Sequence[Hashable]) -> int | None:
+    """Return the position of a root that is named."""
+    if root is AUTO or root is None:
+        return None
+    if root not in names:
+        raise TaxonomyError.unknown(root, names)
+    return names.index(root)
