@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sklhier._utils.columns import values_of
+from sklhier._utils.columns import is_frame, values_of
 from sklhier._utils.typing import DirectedGraph, Frame, Labels, NodeIds, Target
 from sklhier.exceptions import TargetError, TaxonomyError, shown
 from sklhier.taxonomy._construction import checked_names, number_names
@@ -418,7 +418,7 @@ def _in_rows(labels: Any, *, ordered: bool = True) -> Any:
         return list(labels)
     if isinstance(labels, Iterator):
         return list(labels)
-    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+    if isinstance(labels, str | bytes) or not (hasattr(labels, "__iter__") or is_frame(labels)):
         raise TargetError(f"There must be a label or path for each sample, got {shown(labels)}.")
     return labels
 
