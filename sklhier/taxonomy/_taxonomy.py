@@ -584,10 +584,9 @@ class Taxonomy(Readers):
         --------
         >>> taxonomy = Taxonomy.from_dict({"31-33": ["311", "312"]})
         >>> print(taxonomy.with_titles({"31-33": "Manufacturing", "311": "Food"}))
-        <root>
-        └── 31-33 Manufacturing
-            ├── 311 Food
-            └── 312
+        31-33 Manufacturing
+        ├── 311 Food
+        └── 312
         """
         words = read_titles(titles, self._names, unknown)
         twin = object.__new__(type(self))
