@@ -278,8 +278,8 @@ def test_integers_that_a_gap_made_floats_are_named_as_integers():
     assert names.tolist() == ["1/10", "1/20", "2"]
     assert [type(step) for step in tree.step_names[1:]] == [int] * 4
     full = with_gap[:2].astype(int)
-    assert Taxonomy.from_levels(full)[0].tolist() == names[:2].tolist()
-    assert Taxonomy.from_levels(full.to_numpy(float))[0].tolist() == names[:2].tolist()
+    assert Taxonomy.from_levels(full, root=None)[0].tolist() == names[:2].tolist()
+    assert Taxonomy.from_levels(full.to_numpy(float), root=None)[0].tolist() == names[:2].tolist()
     model = HierarchicalClassifier(GaussianNB()).fit(X[:3], with_gap)
     pd.testing.assert_frame_equal(model.predict(X[:3]), with_gap)
     assert model.score(X[:2], full) == 1

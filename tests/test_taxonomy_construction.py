@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.naive_bayes import GaussianNB
 
-from sklhier import Taxonomy
+from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier.exceptions import TargetError, TaxonomyError, TaxonomyWarning
 from sklhier.taxonomy import ROOT
 
@@ -514,3 +515,54 @@ def test_no_source_of_ordinary_trees_warns():
             build()
         Taxonomy.from_paths(["a/x", "a/y", "b"])
         Taxonomy.flat(["a", "A"])
+
+
+# -- labels -------------------------------------------------------------------------------
+
+
+def test_a_table_of_one_column_holds_labels():
+    pandas = pytest.importorskip("pandas")
+    polars = pytest.importorskip("polars")
+    for make in (pandas.DataFrame, polars.DataFrame, pytest.importorskip("pyarrow").table):
+        labels, _ = Taxonomy.from_paths(make({"p": ["a/x", "b/y"]}))
+        assert labels.tolist() == ["a/x", "b/y"]
+        assert Taxonomy.flat(make({"p": ["a", "b"]})).leaves == ("a", "b")
+        two = make({"p": ["a"], "q": ["b"]})
+        for build in (Taxonomy.from_paths, Taxonomy.flat):
+            raises("one column, got 2.*from_levels", build, two, error=TargetError)
+    for build in (Taxonomy.from_paths, Taxonomy.from_levels, Taxonomy.flat):
+        lazy = polars.LazyFrame({"p": ["a"]})
+        raises("in memory, got LazyFrame", build, lazy, error=TargetError)
+
+
+class Lazy:
+    """Looks like a frame of dask."""
+
+    dask, columns, shape = {}, ["parent", "child"], (object(), 2)
+
+    def __iter__(self):
+        return iter(self.columns)
+
+
+def test_tables_that_are_not_in_memory_are_refused():
+    raises("got Lazy. Call its `compute", Taxonomy.from_edges, Lazy())
+    for build in (Taxonomy.from_paths, Taxonomy.from_levels, Taxonomy.flat):
+        raises("in memory, got a dask collection", build, Lazy(), error=TargetError)
+
+
+@pytest.mark.parametrize("source", [None, 5, "ab", b"ab"])
+@pytest.mark.parametrize("build", [Taxonomy.from_paths, Taxonomy.from_levels, Taxonomy.flat])
+def test_what_holds_no_labels_is_refused(build, source):
+    raises("a label or path for each sample", build, source, error=TargetError)
+
+
+def test_generators_hold_labels():
+    assert Taxonomy.from_paths(path for path in ["a/x", "b"])[0].tolist() == ["a/x", "b"]
+    assert Taxonomy.from_levels(row for row in [["a", "x"], ["b"]])[0].tolist() == ["a/x", "b"]
+    assert Taxonomy.flat(name for name in "ba").leaves == ("a", "b")
+
+
+def test_classes_in_a_set_have_no_order():
+    X, y = np.zeros((4, 1)), ["a", "b", "a", "b"]
+    model = HierarchicalClassifier(GaussianNB(), classes={"a", "b"})
+    raises("must have an order, got the set", model.fit, X, y, error=TargetError)

@@ -138,7 +138,10 @@ def test_placeholders_of_other_types():
     rows = [["a", -1], ["a", 0], ["b", -1.0]]
     assert Taxonomy.from_levels(rows, missing=np.array([-1]))[0].tolist() == ["a", "a/0", "b"]
     # False is not 0.
-    assert Taxonomy.from_levels([["a", 0], ["b", 1]], missing=[False])[0].tolist() == ["a/0", "b/1"]
+    assert Taxonomy.from_levels([["a", 0], ["b", 1]], missing=[False])[0].tolist() == [
+        "a/0",
+        "b/1",
+    ]
 
 
 @BUILDERS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sklhier._utils.columns import values_of
+from sklhier._utils.columns import frame_columns, is_frame, package_of, values_of
 from sklhier._utils.typing import DirectedGraph, Frame, Labels, NodeIds, Target
 from sklhier.exceptions import TargetError, TaxonomyError, shown
 from sklhier.taxonomy._construction import checked_names, number_names
@@ -312,7 +312,7 @@ class Constructors:
         ('all', [['a', 'x'], ['(all)', 'y']])
         """
         sep, gaps, clean = checked_sep(sep), checked_gaps(gaps), cleaner(strip, missing)
-        labels = label_array(_in_rows(y))
+        labels = label_array(_one_column(_in_rows(y)))
         if labels.ndim != 1:
             raise TargetError(
                 f"`y` must be 1-D for from_paths, got an array of shape {labels.shape}. "
@@ -446,7 +446,8 @@ class Constructors:
         >>> Taxonomy.flat(["b", "a", "b"]).leaves
         ('a', 'b')
         """
-        values = values_of(label_array(_in_rows(labels, ordered=False)))
+        listed = list(labels) if isinstance(labels, set | frozenset) else labels
+        values = values_of(label_array(_one_column(_in_rows(listed))))
         names = sorted(dict.fromkeys(checked_names(values, "as a label")), key=steady_key)
         if root is AUTO or root is None:
             return cls(names, [], [], artificial_root=True, titles=titles)
@@ -457,17 +458,34 @@ class Constructors:
         return cls([root, *names], [0] * len(names), below, root=0, titles=titles)
 
 
-def _in_rows(labels: Any, *, ordered: bool = True) -> Any:
+def _in_rows(labels: Any) -> Any:
     """Return labels that can be read more than once; refuse what has no rows."""
     if isinstance(labels, set | frozenset):
-        if ordered:
-            raise TargetError("Labels must have an order, got a set. Pass a list.")
-        return list(labels)
+        raise TargetError("Labels must have an order, got a set. Pass a list.")
     if isinstance(labels, Iterator):
         return list(labels)
-    if isinstance(labels, str | bytes) or not hasattr(labels, "__iter__"):
+    if package_of(labels) == "polars" and hasattr(labels, "collect"):
+        raise TargetError(
+            f"Labels must be in memory, got {type(labels).__name__}. Collect it first."
+        )
+    if hasattr(labels, "dask"):
+        raise TargetError("Labels must be in memory, got a dask collection. Compute it first.")
+    if isinstance(labels, str | bytes) or not (hasattr(labels, "__iter__") or is_frame(labels)):
         raise TargetError(f"There must be a label or path for each sample, got {shown(labels)}.")
     return labels
+
+
+def _one_column(labels: Any) -> Any:
+    """Return the column of a table that has no other, anything else unchanged."""
+    if not is_frame(labels):
+        return labels
+    columns = frame_columns(labels)
+    if len(columns) != 1:
+        raise TargetError(
+            f"A table of labels must have one column, got {len(columns)}. For one column for each "
+            "level use `from_levels`."
+        )
+    return columns[0]
 
 
 def _warn_about(tree: Spelled, root: Root) -> None:

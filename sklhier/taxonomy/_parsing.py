@@ -57,7 +57,12 @@ def plain(name: Any) -> Hashable:
 
 
 def label_array(labels: Iterable[object]) -> Labels:
-    """Return labels of any container as an array, without changing the type of any of them."""
+    """Return labels of any container as an array, without changing the type of any of them.
+
+    A set has no order that rows or columns could have, and is refused.
+    """
+    if isinstance(labels, set | frozenset):
+        raise TargetError(f"Labels must have an order, got the set {shown(labels)}. Pass a list.")
     nested = isinstance(labels, list) and set(map(type, labels)) == {list}
     if nested and len(set(map(len, labels))) == 1:  # type: ignore[arg-type]
         return np.asarray(labels)  # two dimensions, where one is expected
