@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 import runpy
@@ -62,6 +63,17 @@ def test_page(page):
         str(page), module_relative=False, optionflags=FLAGS, encoding="utf-8"
     )
     assert results.failed == 0, "the failing lines are printed above"
+
+
+def test_examples_of_the_methods_of_the_taxonomy():
+    # The class carries the name of the package, so that no collection by modules finds them.
+    for name, method in inspect.getmembers(sklhier.Taxonomy):
+        text = "" if name.startswith("_") else inspect.getdoc(method) or ""
+        example = doctest.DocTestParser().get_doctest(
+            text, {"Taxonomy": sklhier.Taxonomy}, name, name, 0
+        )
+        results = doctest.DocTestRunner(optionflags=FLAGS).run(example)
+        assert results.failed == 0, name
 
 
 @pytest.mark.slow

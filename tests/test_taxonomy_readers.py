@@ -185,6 +185,9 @@ def test_quotes_blanks_and_marks_of_a_file(tmp_path):
         ([], {}, "<lines> holds no rows"),
         ([b"parent,child"], {}, "line 1: must be text, got bytes"),
         (["parent,child"], {"delimiter": ",,"}, "`delimiter` must be one character"),
+        (pd.DataFrame({"parent": ["a"]}), {}, "got DataFrame. Pass tables .* to from_edges"),
+        ({"a": "b"}, {}, "lines of text, got dict"),
+        ({"parent,child"}, {}, "lines of text, got set"),
         (5, {}, "A source must be the path of a file, .* got int"),
         ("parent,child\na,b", {}, "got text of several lines"),
     ],
@@ -350,6 +353,11 @@ def test_missing_codes():
     assert ranges.path("B15") == ("A00-B99", "B15")
 
 
+def test_sets_of_codes_have_an_order():
+    assert Taxonomy.from_codes({"2", "1", "11", "12"}).nodes[1:] == ("1", "2", "11", "12")
+    assert Taxonomy.from_codes({"2": 0, "1": 0, "11": 0}).levels[0] == ("2", "1")
+
+
 def test_integer_codes_and_titles():
     table = pd.DataFrame({"code": [1, 11, 12, 1], "title": ["One", "Eleven", None, "One"]})
     found = Taxonomy.from_codes(table["code"], table["title"])
@@ -373,6 +381,8 @@ def test_the_root_of_codes():
     ("codes", "options", "message"),
     [
         ([], {}, "There must be some codes"),
+        ("11", {}, "`codes` must be a collection of codes.*got '11'"),
+        (pd.DataFrame({"code": ["1"]}), {}, "`codes` must be a collection"),
         (["1", None], {}, "text or an integer, got None"),
         (["1", 1.5], {}, "got 1.5. Read codes as text"),
         (["1", True], {}, "got True"),
@@ -404,6 +414,7 @@ def test_the_root_of_codes():
         (["1", "11"], {"titles": ["x"]}, "one for each of the 2 codes, got 1"),
         (["1", "11", "1"], {"titles": ["x", "y", "z"]}, "'1' has two titles: 'x' and 'z'"),
         (["1", "11"], {"titles": "x"}, "got str"),
+        ({"1", "11"}, {"titles": ["x", "y"]}, "`titles` of a set of codes must be a mapping"),
     ],
 )
 def test_bad_codes_are_refused(codes, options, message):

@@ -738,12 +738,15 @@ class LabelSets(Format):
     def matches(given: Given) -> bool:  # noqa: ARG004
         return True
 
-    def members(self, taxonomy: Taxonomy) -> sparse.csr_array:
+    def rows(self, taxonomy: Taxonomy) -> list[Any]:
+        """Return the collections, those of a padded table without the padding."""
         rows = self.given.rows
-        if self.given.is_padded and "" not in taxonomy:
-            rows = list(map(unpadded, rows))
+        padded = self.given.is_padded and "" not in taxonomy
+        return list(map(unpadded, rows)) if padded else rows
+
+    def members(self, taxonomy: Taxonomy) -> sparse.csr_array:
         with self.explained():
-            return taxonomy.members_of(rows)
+            return taxonomy.members_of(self.rows(taxonomy))
 
 
 class PathSets(Format):

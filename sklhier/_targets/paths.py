@@ -27,6 +27,7 @@ __all__ = [
     "LevelFormat",
     "TargetFormat",
     "as_labels",
+    "codes_of",
     "label_sets",
     "padding_of",
     "read_targets",
@@ -283,7 +284,7 @@ def _label_format(
     return LabelFormat(labels[firsts][order], ids[order], encoded, dtype, frame)
 
 
-def _codes_of(labels: Labels, classes: Labels) -> Any:
+def codes_of(labels: Labels, classes: Labels) -> Any:
     """Return `labels` if they are codes into `classes`, or None if they are labels themselves."""
     if labels.dtype.kind not in "iub" or labels.dtype.kind == "b":
         return None
@@ -348,7 +349,7 @@ def _read_labels(
     if classes is not None:
         known = SingleLabels(Given(classes, taxonomy, "one"))
         class_ids = known.nodes(taxonomy, empty_is_root=False)
-        codes = _codes_of(labels, known.labels)
+        codes = codes_of(labels, known.labels)
         if codes is not None:
             nodes = class_ids[codes]
             return nodes, taxonomy, _label_format(labels, nodes, encoded=True, given=form.given)

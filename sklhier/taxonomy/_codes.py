@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from sklhier._utils.validation import check_choice
 from sklhier.exceptions import TaxonomyError, quoted
-from sklhier.taxonomy._parsing import is_missing, plain
+from sklhier.taxonomy._parsing import is_missing, plain, sort_key
 
 __all__ = ["CodeParents", "parents_of_codes"]
 
@@ -65,6 +66,12 @@ def parents_of_codes(
 ) -> CodeParents:
     """Return the parent of each code, None at the top; for parameters see ``from_codes``."""
     check_choice("gaps", gaps, ("error", "skip", "fill"))
+    if isinstance(codes, str | bytes) or hasattr(codes, "columns"):
+        raise TaxonomyError(
+            f"`codes` must be a collection of codes, such as a list or a column, got {codes!r:.80}."
+        )
+    if isinstance(codes, AbstractSet):  # whose order would change with the hash seed
+        codes = sorted(codes, key=sort_key)
     names = list(dict.fromkeys(map(_checked, codes)))
     if not names:
         raise TaxonomyError("There must be some codes, got none.")

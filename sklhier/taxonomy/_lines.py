@@ -7,7 +7,8 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +83,12 @@ def read_lines(source: Source, encoding: str) -> Lines:
         text = _decoded(path, encoding)
         # newline="" leaves \r\n alone, also within the quotes of a CSV file.
         return Lines(path.name, _without_mark(list(io.StringIO(text, newline=""))))
-    if isinstance(source, bytes) or not isinstance(source, Iterable):
+    unordered = isinstance(source, bytes | AbstractSet | Mapping)
+    if unordered or hasattr(source, "shape") or not isinstance(source, Iterable):
         raise TaxonomyError(
             "A source must be the path of a file, an open text file or lines of text, got "
-            f"{type(source).__name__}."
+            f"{type(source).__name__}. Pass tables and graphs to from_edges, from_parents, "
+            "from_levels or from_networkx."
         )
     return _given_lines(source)
 

@@ -139,7 +139,7 @@ class Readers(Constructors):
         Parameters
         ----------
         codes : collection of str or int
-            Distinct codes; repeated ones count once. Numbers have lost their leading zeros.
+            Repeated ones count once, a set is sorted. Numbers have lost their leading zeros.
         titles : mapping or sequence of str, default=None
             Words for readers, by code or one for each of `codes`. A pandas Series is a mapping by its
             index, unless `codes` is one with the same index.

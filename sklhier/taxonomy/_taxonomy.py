@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise, repeat
 from types import MappingProxyType
-from typing import Any, Self, TypeAlias, final
+from typing import Any, Literal, Self, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,14 @@ from sklhier._utils.typing import (
     Offsets,
     Rows,
     SparseTable,
+    Target,
 )
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._closure import Links, ancestor_table, lifts_of
 from sklhier.taxonomy._compile import ROOT, compiled
 from sklhier.taxonomy._construction import checked_names
+from sklhier.taxonomy._encoding import encode
 from sklhier.taxonomy._json import document_of, nested_names, write_json
 from sklhier.taxonomy._lint import Findings, found_in
 from sklhier.taxonomy._parsing import grouped, label_array, members_by_row, plain, read_bits
@@ -545,6 +547,65 @@ class Taxonomy(Readers):
         up_second = self._reached(self.id(second), up=True)
         return min(up_first[node] + up_second[node] for node in up_first.keys() & up_second)
 
+    # -- labels ---------------------------------------------------------------------------
+
+    def encode(
+        self,
+        y: Target,
+        *,
+        classes: npt.ArrayLike | None = None,
+        kind: Literal["one", "sets"] | None = None,
+        unknown: Literal["error", "ignore"] = "error",
+    ) -> Any:
+        """Return labels of any format as names of nodes: new data for a taxonomy that exists.
+
+        It reads what ``fit`` reads: labels, paths as columns or lists, indicators, and collections of
+        labels or of paths. The answer goes into ``fit``, metrics, splitters and :meth:`binarize`.
+
+        Parameters
+        ----------
+        y : array-like, sparse matrix, data frame or list, of n_samples rows
+            Labels of any format.
+        classes : array-like, default=None
+            Labels that the columns of an indicator, or integer codes, stand for.
+        kind : {"one", "sets"}, default=None
+            What rows hold: one label or path, or any number of labels. None finds out; a list
+            of steps that are not all in the taxonomy is then read as a collection of labels.
+        unknown : {"error", "ignore"}, default="error"
+            Whether to refuse labels that are no nodes. ``"ignore"`` gives None in place of an
+            unknown label or path, and leaves it out of a collection; columns of an indicator are
+            always refused.
+
+        Returns
+        -------
+        labels : ndarray, shape (n_samples,), or list of n_samples lists
+            The name of the node of each row, None for a row without label: an array of the type of
+            the names, or of objects where there is a None. For collections and indicators, a list
+            of names for each row, each name once, in the order of ``nodes``.
+
+        Raises
+        ------
+        TargetError
+            For labels that are no nodes, gaps in paths, and what else ``fit`` refuses. The message
+            names the rows.
+
+        See Also
+        --------
+        to_levels : The way back to paths.
+        binarize : Collections of labels as an indicator.
+
+        Examples
+        --------
+        >>> labels, taxonomy = Taxonomy.from_levels([["a", 1], ["a", 2], ["b", None]])
+        >>> taxonomy.encode([["b", None], ["a", 2]])
+        array(['b', 'a/2'], dtype='<U3')
+        >>> taxonomy.encode([["a", 3], ["a", 1]], kind="one", unknown="ignore")
+        array([None, 'a/1'], dtype=object)
+        >>> taxonomy.encode([{"b", "a/2"}, set()])
+        [['b', 'a/2'], []]
+        """
+        return encode(y, self, classes=classes, kind=kind, unknown=unknown)
+
     # -- titles ---------------------------------------------------------------------------
 
     @property
@@ -605,10 +666,9 @@ class Taxonomy(Readers):
         --------
         >>> taxonomy = Taxonomy.from_dict({"31-33": ["311", "312"]})
         >>> print(taxonomy.with_titles({"31-33": "Manufacturing", "311": "Food"}))
-        <root>
-        └── 31-33 Manufacturing
-            ├── 311 Food
-            └── 312
+        31-33 Manufacturing
+        ├── 311 Food
+        └── 312
         """
         words = read_titles(titles, self._names, unknown)
         twin = object.__new__(type(self))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias
 
 from sklhier._utils.validation import check_choice
@@ -92,6 +93,8 @@ def titles_of_codes(titles: Titles, codes: Any, names: Sequence[Hashable]) -> di
     if hasattr(titles, "items") and not _same_index(titles, codes):
         return read_titles(titles, names)
     found: dict[Hashable, str | None] = {}
+    if isinstance(codes, AbstractSet):
+        raise TaxonomyError("`titles` of a set of codes must be a mapping: a set has no order.")
     values, codes = list(titles), list(codes)
     if len(values) != len(codes):
         raise TaxonomyError(
