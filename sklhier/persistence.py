@@ -52,6 +52,7 @@ _ARRAYS = (
 _PUBLIC = (
     "sklhier",
     "sklhier.decoders",
+    "sklhier.linear_model",
     "sklhier.links",
     "sklhier.model_selection",
     "sklhier.objectives",

@@ -39,6 +39,7 @@ from sklhier.exceptions import (
     TaxonomyError,
     VersionWarning,
 )
+from sklhier.linear_model import ScaledLogisticRegression
 from sklhier.staging import Filter, Predicted
 from sklhier.strategies import PerParent
 
@@ -495,7 +496,7 @@ def test_node_estimators_by_name_level_and_callable():
         return GaussianNB() if taxonomy.depth(name) else None
 
     model.set_params(node_estimators=choose).fit(X, y)
-    assert [type(base) for base in model.estimators_.values()] == [LogisticRegression] + [
+    assert [type(base) for base in model.estimators_.values()] == [ScaledLogisticRegression] + [
         GaussianNB
     ] * 3
 

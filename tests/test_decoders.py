@@ -28,7 +28,7 @@ from sklhier.decoders import (
     resolve_decoder,
     top_answers,
 )
-from sklhier.exceptions import IncompatiblePartsError, TargetError
+from sklhier.exceptions import IncompatiblePartsError, TaxonomyError
 
 
 @st.composite
@@ -436,5 +436,5 @@ def test_errors_that_need_the_taxonomy():
     ):
         with pytest.raises(ValueError, match=match):
             decoder.decode(marginals)
-    with pytest.raises(TargetError, match="'zz'"):
+    with pytest.raises(TaxonomyError, match="'zz'"):
         CostMatrix({"zz": costs["a"]}).decode(marginals)

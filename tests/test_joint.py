@@ -256,7 +256,7 @@ def test_gradients_through_hidden_layers(activation, is_sparse):
 def test_one_level_is_multinomial_logistic_regression(loss):
     n = len(Y)
     plain = LogisticRegression(C=1 / (n * 3e-2), tol=1e-8, max_iter=2000).fit(X, Y)
-    ours = MultiHeadClassifier(loss=loss, **EXACT).fit(X, Y)
+    ours = MultiHeadClassifier(Taxonomy.flat(Y), loss=loss, **EXACT).fit(X, Y)
     assert_allclose(ours.predict_proba(X), plain.predict_proba(X), atol=1e-5)
     assert_array_equal(ours.predict(X), plain.predict(X))
     order = [ours.columns_.index(label) for label in plain.classes_]

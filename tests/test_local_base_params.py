@@ -773,7 +773,7 @@ def test_label_sets_validate_in_codes_of_each_node():
             {"eval_set": [(XV, ["q"] * 6)]},
             {},
             TargetError,
-            "row 0 of `eval_set` is missing or not",
+            "`eval_set`: y must hold labels that the model knows",
         ),
         ({"eval_set": [(XV, YV[:3])]}, {}, ValueError, "inconsistent numbers of samples"),
         ({"eval_set": [(np.ones((6, 9)), YV)]}, {}, ValueError, "features"),

@@ -605,12 +605,11 @@ def test_node_probabilities_are_matched_by_name():
         r"unknown: 'q'; missing: 'c'": frame.rename(columns={"c": "q"}),
         r"missing: 'c'": frame.drop(columns="c"),
         r"twice: 'c'": pd.concat([frame, frame[["c"]]], axis=1),
-        r"in \[0, 1\], got 1.5 for <root> in row 0": proba * 1.5,
+        r"from 0 to 1, got 1.5 for <root> in row 0": proba * 1.5,
         r"got nan for 'a' in row 2": np.where(
             (np.arange(24) == 2)[:, None] & (proba < 1), np.nan, proba
         ),
-        r"without masked values": np.ma.masked_array(proba, mask=proba < 0.5),
-        r"dense table.*got a csr_array": sparse.csr_array(proba),
+        r"got masked ones": np.ma.masked_array(proba, mask=proba < 0.5),
     }
     for match, table in wrong.items():
         with pytest.raises(ValueError, match=match):
@@ -657,6 +656,8 @@ def test_what_holds_no_labels_is_refused_in_words(kind, make, match):
     n_rows = len(y) if isinstance(y, list) else 4
     with pytest.raises(ValueError, match=match):
         kind(GaussianNB(), taxonomy=TREE).fit(X[:n_rows], y)
+    if "generator" in match:  # metrics read it once
+        return
     with pytest.raises(ValueError, match=match):
         hierarchical_f1_score(make(), NAMES, taxonomy=TREE)
 

@@ -96,7 +96,7 @@ def test_a_terminal_sees_the_node_done_and_left(data, terminal, n_jobs, capsys, 
 def test_every_task_counts_once_alone_or_in_batches(terminal):
     tasks = [Task("shared"), *(Task(f"t{i}", 10.0 - i) for i in range(6))]
     done = parallel.in_parallel(
-        lambda batch: names_of(batch), tasks, least=15.0, n_jobs=2, verbose=1
+        lambda batch, _: names_of(batch), tasks, shared=None, least=15.0, n_jobs=2, verbose=1
     )
     assert done == names_of(tasks)
     counts = [int(done) for done, *_ in drawn(terminal)]

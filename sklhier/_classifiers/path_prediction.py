@@ -99,7 +99,10 @@ class PathTarget:
 
     def validation_targets(self, y: Any, name: str) -> NodeIds:
         """Return the node of each label of a validation set, a fit parameter of that name."""
-        nodes: NodeIds = known_targets(self.format.read(y, self.taxonomy), name)
+        try:
+            nodes: NodeIds = known_targets(self.format.read(y, self.taxonomy))
+        except TargetError as error:
+            raise TargetError(f"`{name}`: {error}") from error
         return nodes
 
     def splitter(

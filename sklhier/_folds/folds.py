@@ -15,8 +15,6 @@ __all__ = ["Folds", "Splits", "folds_among", "require_groups"]
 
 Splits = list[tuple[Rows, Rows]]
 
-_ROUTED = "fit(X, y, groups=groups), with sklearn.set_config(enable_metadata_routing=True) before"
-
 
 def require_groups(cv: Any, groups: Any, way: str) -> None:
     """Raise a ValueError if a splitter asks for groups and there are none; pass them by `way`."""
@@ -47,7 +45,6 @@ def folds_among(
             (np.flatnonzero(np.isin(rows, train)), np.flatnonzero(np.isin(rows, test)))
             for train, test in folds
         ]
-    require_groups(cv, params.get("groups"), _ROUTED)
     samples = np.zeros((n_samples, 1))  # no splitter needs the features
     own = compat.params_of_rows(samples, params, rows)
     try:

@@ -17,6 +17,7 @@ from sklhier._local.class_params import names_classes
 from sklhier._local.keys import Kind, ModelKey, described, level_of
 from sklhier._local.problem import LocalProblem
 from sklhier._utils.typing import Rows
+from sklhier._utils.validation import check_instance
 from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError, TaxonomyError
 from sklhier.linear_model import ScaledLogisticRegression
@@ -52,11 +53,7 @@ def check_classifier(estimator: Any, name: str) -> None:
     IncompatiblePartsError
         For regressors, clusterers, outlier detectors and transformers.
     """
-    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
-        raise TypeError(
-            f"`{name}` must be a classifier with fit and predict, got {estimator!r}. Pass an "
-            "object such as LogisticRegression()."
-        )
+    check_instance(name, estimator)
     kind = _other_kind(estimator)
     if kind:
         raise IncompatiblePartsError.needs(

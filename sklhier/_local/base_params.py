@@ -36,6 +36,7 @@ _SAFE = (
     "sklearn.neural_network",
     "sklearn.svm",
     "sklearn.tree",
+    "sklhier.linear_model",
 )
 
 
@@ -259,6 +260,6 @@ def _draws(value: Any) -> bool:
 def _is_safe(base: Any) -> bool:
     if type(base) is Pipeline:
         steps = [step for _, step in base.steps]
-        own = all(type(step).__module__.startswith("sklearn.") for step in steps)
+        own = all(type(step).__module__.startswith(("sklearn.", "sklhier.")) for step in steps)
         return own and _is_safe(steps[-1])
     return type(base).__module__.startswith(_SAFE)

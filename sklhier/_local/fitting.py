@@ -426,7 +426,8 @@ def _fit_one(task: _Task, X: Any) -> Fitted:
     except Exception as error:
         raise LocalFitError.at(error, job.estimator, task.where, len(problem.codes)) from error
     if task.method == "fit" and not job.is_safe:
-        _probe(job, own, task.where)
+        whole = replace(job, estimator=linear_fit.full_width(job.estimator, subset))
+        _probe(whole, own, task.where)
     return Fitted(job.estimator, subset, time.perf_counter() - started)
 
 

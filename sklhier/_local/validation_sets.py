@@ -299,12 +299,12 @@ def _read_tables(way: str, given: dict[str, Any]) -> tuple[_Parts, Written]:
     return [(X, y, w, way) for X, y, w in zip(tables, targets, weights, strict=True)], write
 
 
-def known_targets(nodes: Any, name: str) -> Any:
+def known_targets(nodes: Any) -> Any:
     """Return the nodes of labels of a validation set; refuse rows without a known label."""
     if not sparse.issparse(nodes) and (nodes < 0).any():
         row = int(np.argmax(nodes < 0))
         raise TargetError(
-            f"The label of row {row} of `{name}` is missing or not in the taxonomy. Validation "
-            "sets have labels in the same form as y."
+            f"The label of row {row} is missing or not in the taxonomy. Validation sets have labels "
+            "in the same form as y."
         )
     return nodes

@@ -13,7 +13,6 @@ from sklhier._probabilities.marginals import Marginals
 from sklhier._utils.typing import Floats, Frame, NodeIds
 from sklhier._utils.validation import numbers, shown
 from sklhier.decoders._base import Decoder
-from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["CostMatrix"]
@@ -152,9 +151,5 @@ def _table(
 
 
 def _ids(names: list[Hashable], taxonomy: Taxonomy) -> NodeIds:
-    nodes = taxonomy.ids(names)
-    nodes[[name is None for name in names]] = 0
-    unknown = [name for name, node in zip(names, nodes.tolist(), strict=True) if node < 0]
-    if unknown:
-        raise TargetError.unknown(unknown, taxonomy.nodes[1:])
-    return nodes
+    nodes = [0 if name is None else taxonomy.id(name) for name in names]
+    return np.array(nodes, dtype=np.int32)

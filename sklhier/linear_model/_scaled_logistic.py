@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,7 @@ from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from sklearn.utils.sparsefuncs import inplace_column_scale
 from sklearn.utils.validation import validate_data
 
-from sklhier._utils.typing import Floats, SampleWeight
-from sklhier._utils.validation import checked_weights
+Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
 __all__ = ["ScaledLogisticRegression"]
 
@@ -86,7 +85,7 @@ class ScaledLogisticRegression(LogisticRegression):
             C=C, class_weight=class_weight, tol=tol, max_iter=max_iter, solver="newton-cg"
         )
 
-    def fit(self, X: Any, y: npt.ArrayLike, sample_weight: SampleWeight = None) -> Self:
+    def fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -109,8 +108,7 @@ class ScaledLogisticRegression(LogisticRegression):
             For numbers that are not finite, fewer than two classes, or a parameter out of range.
         """
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
-        weights = checked_weights(sample_weight, X.shape[0])
-        shift, scale = _columns_of(X, weights)
+        shift, scale = _columns_of(X, sample_weight)
         inner = LogisticRegression(
             C=self._strength(X),
             class_weight=self.class_weight,
@@ -136,15 +134,15 @@ def _solver_of(X: Any, y: Any) -> str:
     return "newton-cholesky" if n_weights <= _FEW_WEIGHTS else "newton-cg"
 
 
-def _columns_of(X: Any, weights: Floats | None) -> tuple[Floats, Floats]:
+def _columns_of(X: Any, sample_weight: npt.ArrayLike | None) -> tuple[Floats, Floats]:
     """Return what is taken from each column, and by what it is divided, in the precision of X.
 
     Rows without weight have no influence.
     """
     if not sparse.issparse(X):
-        scaler = StandardScaler().fit(X, sample_weight=weights)
+        scaler = StandardScaler().fit(X, sample_weight=sample_weight)
         return scaler.mean_.astype(X.dtype), scaler.scale_.astype(X.dtype)
-    used = X if weights is None else X[weights > 0]  # type: ignore[index]
+    used = X if sample_weight is None else X[np.flatnonzero(sample_weight)]  # type: ignore[index]
     largest = MaxAbsScaler().fit(used).max_abs_
     return np.zeros_like(largest), np.maximum(largest, 1)
 

@@ -139,9 +139,10 @@ def _of_frame(frame: Any) -> tuple[Any, Any] | None:
     parts = [part for part in found if part is not None]
     if len(parts) < len(names) or not any(missing.any() for _, missing in parts):
         return None
+    kind = np.dtype(np.int64) if package == "pandas" else None
     filled, marks = (
         frame_of(
-            [column_of(part[i].astype(int).tolist(), package, "int64") for part in parts],
+            [column_of(part[i].astype(int).tolist(), package, kind) for part in parts],
             names,
             package,
         )
