@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sklhier import HierarchicalClassifier, Taxonomy
-from sklhier._cli import files, models, options
+from sklhier._cli import files, models, options, walks
 from sklhier._cli.columns import Columns, number_of
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import Threshold
@@ -422,6 +422,22 @@ def test_a_taxonomy_printed_and_converted(shop, shop_model, tmp_path, capsys):
     assert run(capsys, "taxonomy", shop, *SHOP_LEVELS)[1] == drawn
     status, out, _ = run(capsys, "taxonomy", shop_model, "--lines", "3")
     assert "..." in out
+
+
+def test_a_taxonomy_is_looked_through(tmp_path, capsys):
+    path = tmp_path / "t.json"
+    Taxonomy.from_dict({"a": ["x", "X "], "b": ["z"]}, titles={"a": "Alpha"}).to_json(path)
+    status, out, _ = run(capsys, "taxonomy", path, "--lint")
+    assert status == 0
+    assert "'x', 'X '" in out
+    status, out, _ = run(capsys, "taxonomy", path)
+    assert "a Alpha" in out
+
+
+def test_titles_are_shown_with_names():
+    tree = Taxonomy.from_paths(["a/x", "b/y"], titles={"a": "Alpha"})[1]
+    node = tree.id("a/x")
+    assert walks.shown_path_of(tree, node) == "a Alpha / x"
 
 
 def test_a_taxonomy_with_two_parents_and_one_with_a_root(tmp_path, capsys):

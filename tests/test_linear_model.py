@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -29,22 +30,53 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
+def wide(X, seed=0):
+    """Return X with noise in many more columns, so that weights are no longer few."""
+    rng = np.random.default_rng(seed)
+    return np.hstack([X, sparse.random_array((len(X), 80), density=0.2, rng=rng).toarray()])
+
+
 @pytest.mark.parametrize("n_classes", [2, 4])
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_matrix])
-def test_it_is_logistic_regression_on_scaled_columns(n_classes, container):
+def test_dense_columns_are_standardised(n_classes):
     X, y = problem(n_classes)
-    X[:, 4] *= 10 / X[:, 4].max()
-    X[:, 5] *= 1e5 / X[:, 5].max()
-    is_dense = container is np.asarray
-    scaled = StandardScaler().fit_transform(X) if is_dense else X / np.maximum(X.max(axis=0), 1)
+    X[:, 5] = X[:, 5] * 1e5 + 1e6
+    scaled = StandardScaler().fit_transform(X)
     wanted = LogisticRegression(C=3.0, solver="newton-cg", **TIGHT).fit(scaled, y)
-    model = ScaledLogisticRegression(C=3.0, **TIGHT).fit(container(X), y)
+    model = ScaledLogisticRegression(C=3.0, **TIGHT).fit(X, y)
     assert_array_equal(model.classes_, wanted.classes_)
-    assert_allclose(model.predict_proba(container(X)), wanted.predict_proba(scaled), atol=1e-6)
+    assert_allclose(model.predict_proba(X), wanted.predict_proba(scaled), atol=1e-6)
     assert model.coef_.shape == wanted.coef_.shape
 
 
-@pytest.mark.parametrize(("container", "C"), [(np.asarray, 10 / 7), (sparse.csr_array, 100)])
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize("shape", [lambda X: X, wide])
+def test_sparse_columns_are_divided_and_classes_stand_against_the_rest(
+    n_classes, container, shape
+):
+    X, y = problem(n_classes)
+    X = shape(X)
+    X[:, 4] *= 10 / X[:, 4].max()
+    X[:, 5] *= 1e5 / X[:, 5].max()
+    scaled = X / np.maximum(X.max(axis=0), 1)
+    base = LogisticRegression(C=3.0, solver="liblinear", **TIGHT)
+    wanted = (base if n_classes == 2 else OneVsRestClassifier(base)).fit(scaled, y)
+    model = ScaledLogisticRegression(C=3.0, **TIGHT).fit(container(X), y)
+    assert_array_equal(model.classes_, wanted.classes_)
+    assert_allclose(model.predict_proba(container(X)), wanted.predict_proba(scaled), atol=1e-5)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_weights_of_classes(container):
+    X, y = problem(3)
+    X, weights = container(X), {"a": 2.0, "b": 0.5, "c": 1.0}
+    rows = np.array([weights[label] for label in y])
+    model = ScaledLogisticRegression(class_weight=weights, **TIGHT).fit(X, y, np.full(len(y), 2.0))
+    other = ScaledLogisticRegression(**TIGHT).fit(X, y, 2 * rows)
+    assert_allclose(model.coef_, other.coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("container", "C"), [(np.asarray, 10 / 7), (sparse.csr_array, 1000)])
 def test_the_default_strength(container, C):
     X, y = problem(3)
     found = ScaledLogisticRegression().fit(container(X), y).coef_

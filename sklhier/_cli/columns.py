@@ -220,7 +220,6 @@ class LabelReader:
 
 def _fault(steps: list[str]) -> str | None:
     """Return why a path cannot be one."""
-    # The options --gaps and --missing of `Taxonomy.from_levels` belong here.
     if "" not in steps:
         return None
     return f"the path {listed(steps)} has an empty step before its last one"

@@ -17,7 +17,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
@@ -46,7 +46,7 @@ __all__ = [
 
 ESTIMATORS: dict[str, Callable[[int], Any]] = {
     "sgd": lambda seed: SGDClassifier(loss="log_loss", alpha=1e-5, random_state=seed),
-    "logistic": lambda _: LogisticRegression(C=10, max_iter=1000),
+    "logistic": lambda _: None,  # the default of the classifiers
     "linear_svc": lambda seed: LinearSVC(random_state=seed),
     "forest": lambda seed: RandomForestClassifier(random_state=seed),
     "extra_trees": lambda seed: ExtraTreesClassifier(random_state=seed),

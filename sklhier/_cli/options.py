@@ -149,6 +149,9 @@ def _taxonomy_parser() -> ArgumentParser:
         "--lines", type=int, default=60, metavar="N", help="of the drawing, at most"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--lint", action="store_true", help="list what looks like a mistake, such as names alike"
+    )
     parser.add_argument("--out", metavar="FILE", help="convert to .csv or .json")
     _trust(parser)
     _labels(parser)
@@ -186,7 +189,6 @@ def _labels(parser: ArgumentParser) -> None:
     group.add_argument("--label", metavar="COLUMN", help="whole paths, or names of nodes")
     group.add_argument("--sep", help="between the steps of a path (default: /)")
     group.add_argument("--label-sep", metavar="SEP", help="between several labels of a row")
-    # Options of `Taxonomy.from_levels`, such as --gaps and --missing, belong here.
 
 
 def _reading(parser: ArgumentParser) -> None:
@@ -205,7 +207,7 @@ def _delimiter(text: str) -> str:
 
 def _learning(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("learning")
-    group.add_argument("--estimator", choices=sorted(ESTIMATORS), default="sgd")
+    group.add_argument("--estimator", choices=sorted(ESTIMATORS), default="logistic")
     group.add_argument("--strategy", choices=STRATEGIES, default="per_parent")
     names = ", ".join(dict.fromkeys([*DECODERS, *SET_DECODERS]))
     group.add_argument("--decoder", metavar="NAME", help=names)

@@ -47,6 +47,8 @@ def run(options: Namespace) -> None:
     taxonomy = _taxonomy(options)
     if options.out:
         _write(taxonomy, options.out)
+    elif options.lint:
+        say(str(taxonomy.lint()))
     elif options.json:
         say(_as_json(taxonomy, escaped=escapes_needed()))
     else:

@@ -15,7 +15,9 @@ __all__ = ["Walker", "shown_names", "shown_path_of"]
 
 def shown_names(taxonomy: Taxonomy, nodes: Iterable[int]) -> list[str]:
     """Return what the command prints for nodes: the one place where names become text."""
-    return [str(taxonomy.step_names[node]) for node in nodes]
+    pairs = [(taxonomy.step_names[node], taxonomy.nodes[node]) for node in nodes]
+    titles = taxonomy.titles
+    return [f"{step} {titles[name]}" if name in titles else str(step) for step, name in pairs]
 
 
 def shown_path_of(taxonomy: Taxonomy, node: int) -> str:

@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC, LinearSVC, LinearSVR, NuSVC
 
 from sklhier._utils.typing import Rows
+from sklhier.linear_model import ScaledLogisticRegression
 
 __all__ = ["GRIDS", "BaseTraits", "Need", "Parameter", "parameters_of"]
 
@@ -248,13 +249,15 @@ def _draws(value: Any) -> bool:
     """Whether a value is, names or stands for a solver with random numbers of the whole process."""
     if isinstance(value, str):
         return value == "liblinear"
-    if isinstance(value, LogisticRegression | LogisticRegressionCV):
+    if isinstance(value, LogisticRegression | LogisticRegressionCV) and not isinstance(
+        value, ScaledLogisticRegression
+    ):
         return bool(value.solver == "liblinear")
     if isinstance(value, CalibratedClassifierCV):
         return value.estimator is None  # stands for a LinearSVC
     if isinstance(value, SVC | NuSVC):
         return value.probability is True
-    return isinstance(value, LinearSVC | LinearSVR)
+    return isinstance(value, LinearSVC | LinearSVR | ScaledLogisticRegression)
 
 
 def _is_safe(base: Any) -> bool:

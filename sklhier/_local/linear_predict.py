@@ -16,7 +16,7 @@ from sklhier._local.sparse_rows import SparseRows
 from sklhier._utils import compat
 from sklhier._utils.rows import softmax
 from sklhier._utils.typing import Floats
-from sklhier.linear_model import ScaledLogisticRegression
+from sklhier.linear_model._scaled_logistic import ScaledLogisticRegression, shares
 
 __all__ = [
     "inverse_link",
@@ -28,7 +28,6 @@ __all__ = [
     "supports",
 ]
 
-_LOGISTIC = (LogisticRegression, ScaledLogisticRegression)
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # products are taken in that of the weights
 
 
@@ -177,7 +176,13 @@ def inverse_link(
         return _margins
     if method == "predict_proba" and type(estimator) is SGDClassifier:
         return _shares if estimator.loss == "log_loss" else None
-    if method == "predict_proba" and type(estimator) in _LOGISTIC:
+    if method == "predict_proba" and type(estimator) is ScaledLogisticRegression:
+        if len(estimator.classes_) == 2:
+            return _shares
+        if estimator.one_vs_rest_:
+            return shares
+        return softmax
+    if method == "predict_proba" and type(estimator) is LogisticRegression:
         # scikit-learn before 1.8 has this parameter.
         if getattr(estimator, "multi_class", "auto") not in ("auto", "deprecated"):
             return None

@@ -7,42 +7,48 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.special import log_expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.sparsefuncs import inplace_column_scale
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
-__all__ = ["ScaledLogisticRegression"]
+__all__ = ["ScaledLogisticRegression", "shares"]
 
 
 # Chosen on held-out rows of the training sets of `benchmarks.default_base`.
-_FOR_SPARSE, _FOR_DENSE = 100.0, 10.0
-_FEW_WEIGHTS = 100
+_FOR_SPARSE, _FOR_DENSE = 1000.0, 10.0
+# So many weights of a class are found by whole Newton steps, which are exact.
+_FEW_WEIGHTS = 50
 
 
 class ScaledLogisticRegression(LogisticRegression):
     """Logistic regression on columns of a common scale, for texts and for tables.
 
-    The columns of dense X are standardised. Those of sparse X are divided by their largest absolute
-    value where that is above 1, so that TF-IDF stays as it is. The fitted weights are those of X as
-    it is given. So one strength of the penalty serves for texts, sentence vectors and unscaled
-    tables, and the solver converges.
+    The columns of dense X are standardised, and all classes are learnt together. Those of sparse X
+    are divided by their largest absolute value where that is above 1, so that TF-IDF stays as it is,
+    and each class is learnt against the rest; their probabilities are divided by their sum. The
+    fitted weights are those of X as it is given. So one strength of the penalty serves for texts,
+    sentence vectors and unscaled tables, and the solvers converge.
 
     Parameters
     ----------
     C : float or "auto", default="auto"
         Inverse strength of the L2 penalty on the weights of the scaled columns, above 0. "auto" is
-        100 for sparse X, and 10 divided by the number of columns for dense X, whose standardised
+        1000 for sparse X, and 10 divided by the number of columns for dense X, whose standardised
         rows have a squared length of about that number.
     class_weight : dict or "balanced", default=None
         Weights of the classes.
-    tol : float, default=1e-6
-        Tolerance of the solver.
-    max_iter : int, default=100
-        Most iterations of the solver, Newton's method, with conjugate gradients where there are more
-        than a hundred weights.
+    tol : float or "auto", default="auto"
+        Tolerance of the solver, above 0. "auto" is 0.1 for sparse X (the largest violation of an
+        optimality condition) and 1e-6 for dense X (the largest partial derivative).
+    max_iter : int, default=1000
+        Most iterations of the solver: dual coordinate descent [1]_ for sparse X, Newton's method with
+        conjugate gradients for dense X.
 
     Attributes
     ----------
@@ -51,9 +57,11 @@ class ScaledLogisticRegression(LogisticRegression):
     coef_ : ndarray, shape (1 or n_classes, n_features)
         Weights of the features as they are given.
     intercept_ : ndarray, shape (1 or n_classes,)
-        Intercepts.
+        Intercepts. Those of sparse X are penalised like a weight.
     n_iter_ : ndarray of int32, shape (1,)
-        Iterations of the solver.
+        Most iterations of a class.
+    one_vs_rest_ : bool
+        Whether each of several classes was learnt against the rest: X was sparse.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
@@ -62,6 +70,11 @@ class ScaledLogisticRegression(LogisticRegression):
     See Also
     --------
     sklearn.linear_model.LogisticRegression : Without the scaling.
+
+    References
+    ----------
+    .. [1] H.-F. Yu, F.-L. Huang, C.-J. Lin (2011), "Dual coordinate descent methods for logistic
+       regression and maximum entropy models", Machine Learning 85.
 
     Examples
     --------
@@ -78,8 +91,8 @@ class ScaledLogisticRegression(LogisticRegression):
         C: float | Literal["auto"] = "auto",
         *,
         class_weight: Any = None,
-        tol: float = 1e-6,
-        max_iter: int = 100,
+        tol: float | Literal["auto"] = "auto",
+        max_iter: int = 1000,
     ) -> None:
         super().__init__(
             C=C, class_weight=class_weight, tol=tol, max_iter=max_iter, solver="newton-cg"
@@ -108,30 +121,90 @@ class ScaledLogisticRegression(LogisticRegression):
             For numbers that are not finite, fewer than two classes, or a parameter out of range.
         """
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"y must hold at least 2 classes, got one class: {classes[0]!r}.")
+        if self.class_weight is not None:
+            of_classes = compute_sample_weight(self.class_weight, y)
+            sample_weight = of_classes if sample_weight is None else of_classes * sample_weight
+        is_sparse = sparse.issparse(X)
         shift, scale = _columns_of(X, sample_weight)
-        inner = LogisticRegression(
-            C=self._strength(X),
-            class_weight=self.class_weight,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            solver=_solver_of(X, y),
-        ).fit(_scaled(X, shift, scale), y, sample_weight)
-        self.classes_, self.n_iter_ = inner.classes_, inner.n_iter_
-        self.coef_ = inner.coef_ / scale
-        self.intercept_ = inner.intercept_ - self.coef_ @ shift
+        learn = self._one_by_one if is_sparse else self._together
+        coef, intercept, n_iter = learn(_scaled(X, shift, scale), codes, sample_weight)
+        self.one_vs_rest_ = is_sparse and len(classes) > 2
+        self.classes_, self.n_iter_ = classes, np.array([n_iter], dtype=np.int32)
+        self.coef_ = (coef / scale).astype(X.dtype, copy=False)
+        self.intercept_ = (intercept - self.coef_ @ shift).astype(X.dtype, copy=False)
         return self
 
-    def _strength(self, X: Any) -> float:
-        """Return the number that `C` stands for."""
-        if self.C != "auto":
-            return self.C
-        return _FOR_SPARSE if sparse.issparse(X) else _FOR_DENSE / X.shape[1]
+    def predict_proba(self, X: Any) -> Floats:
+        """Estimate the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        proba : ndarray of float, shape (n_samples, n_classes)
+            In [0, 1]; rows sum to 1.
+        """
+        check_is_fitted(self)
+        if not self.one_vs_rest_:
+            of_all: Floats = super().predict_proba(X)
+            return of_all
+        proba: Floats = shares(self.decision_function(X))
+        return proba
+
+    def _together(
+        self, X: Any, codes: npt.NDArray[np.intp], weights: npt.ArrayLike | None
+    ) -> tuple[Floats, Floats, int]:
+        """Return weights and intercepts of a model of all classes, and the iterations."""
+        C = _FOR_DENSE / X.shape[1] if self.C == "auto" else self.C
+        tol = 1e-6 if self.tol == "auto" else self.tol
+        model = LogisticRegression(C=C, tol=tol, max_iter=self.max_iter, solver="newton-cg")
+        model.fit(X, codes, weights)
+        return model.coef_, model.intercept_, int(model.n_iter_.max())
+
+    def _one_by_one(
+        self, X: Any, codes: npt.NDArray[np.intp], weights: npt.ArrayLike | None
+    ) -> tuple[Floats, Floats, int]:
+        """Return weights and intercepts of each class against the rest, and the iterations."""
+        params: dict[str, Any] = {
+            "C": _FOR_SPARSE if self.C == "auto" else self.C,
+            "tol": 0.1 if self.tol == "auto" else self.tol,
+            "max_iter": self.max_iter,
+        }
+        used = np.unique(X.indices)
+        if len(used) > _FEW_WEIGHTS:
+            # Rows are visited in random order, always in the same one.
+            model = LogisticRegression(solver="liblinear", dual=True, random_state=0, **params)
+        else:
+            # The same problem: the intercept is the weight of a column of ones.
+            X, few = np.column_stack([X[:, used].toarray(), np.ones(X.shape[0], X.dtype)]), X
+            params["tol"] = min(params["tol"], 1e-6)
+            model = LogisticRegression(solver="newton-cholesky", fit_intercept=False, **params)
+        n_classes = int(codes.max()) + 1
+        rows, n_iter = [], 0
+        for code in [1] if n_classes == 2 else range(n_classes):
+            model.fit(X, codes == code, weights)
+            rows.append(np.append(model.coef_[0], model.intercept_))
+            n_iter = max(n_iter, int(model.n_iter_.max()))
+        found = np.array(rows)
+        if len(used) > _FEW_WEIGHTS:
+            return found[:, :-1], found[:, -1], n_iter
+        coef = np.zeros((len(found), few.shape[1]))
+        coef[:, used] = found[:, : len(used)]
+        return coef, found[:, len(used)], n_iter
 
 
-def _solver_of(X: Any, y: Any) -> str:
-    """Return the solver: whole Newton steps, which are exact, where there are few weights."""
-    n_weights = X.shape[1] * len(np.unique(y))
-    return "newton-cholesky" if n_weights <= _FEW_WEIGHTS else "newton-cg"
+def shares(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the logistic function of the scores of classes over its sum."""
+    # By logarithms: scores of a sample far away may all be so low that the function is 0.
+    proba: npt.NDArray[np.float64] = softmax(log_expit(scores), axis=1)
+    return proba
 
 
 def _columns_of(X: Any, sample_weight: npt.ArrayLike | None) -> tuple[Floats, Floats]:
