@@ -334,6 +334,11 @@ _READERS: dict[str, Callable[[dict[str, str]], tuple[str, str] | None]] = {
     "onet_titles": lambda record: (
         None if ";" in record["codes"] else (record["title"], record["codes"])
     ),
+    "onet_tools": lambda record: (record["text"], record["commodity"]),
+    "womens_clothing": lambda record: (
+        f"{record['title']} {record['text']}",
+        f"{record['department']}/{record['class']}",
+    ),
     "trec": lambda record: (record["text"], record["fine"]),
 }
 

@@ -11,6 +11,7 @@ import traceback
 from benchmarks import (
     common,
     decision_scores,
+    default_base,
     grids,
     joint,
     label_sets,
@@ -31,6 +32,7 @@ _MODULES = (
     workloads,
     real_text,
     decision_scores,
+    default_base,
     overhead,
     speed,
     grids,

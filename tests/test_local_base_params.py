@@ -340,7 +340,7 @@ def test_what_is_no_classifier_is_refused(base, kind):
 
 @pytest.mark.parametrize("base", [5, GaussianNB, "svm"])
 def test_what_is_no_estimator_is_refused(base):
-    with pytest.raises(TypeError, match="`estimator` must be an? (classifier|estimator)"):
+    with pytest.raises(TypeError, match=r"`estimator` must be an? (classifier|estimator)"):
         fitted(base)
 
 

@@ -199,7 +199,7 @@ def test_tools_hand_groups_on(monkeypatch):
 @pytest.mark.parametrize("cv", [GroupKFold(2), HierarchicalStratifiedGroupKFold(2)])
 def test_groups_that_are_missing(cv):
     model = HierarchicalClassifier(GaussianNB(), taxonomy=BIRDS, chain="proba", cv=cv)
-    with pytest.raises(ValueError, match="groups that it needs, got none for .*KFold"):
+    with pytest.raises(ValueError, match=r"groups that it needs, got none for .*KFold"):
         model.fit(X_GROUPED, Y_GROUPED)
     with pytest.raises(ValueError, match="Pass them to this function as `groups=`"):
         leakage_report(model.set_params(chain=None), X_GROUPED, Y_GROUPED, cv=cv)
