@@ -1,9 +1,9 @@
-"""Which linear base ``estimator=None`` should stand for, on texts, dense vectors, tables and label sets.
+"""Which linear base ``estimator=None`` should stand for: texts, dense vectors, tables, label sets.
 
 Every base learns from three rows of four of each training set and is scored on the fourth: the test
 sets had no say in the choice. ``--test`` scores on the test sets instead. Tables come as they are, in
-their own units, texts as TF-IDF and as 200 dense components of it. The strategy is per
-parent. ``gap`` is the whole path, or F1 of sets, less that of LinearSVC, standardised where X is dense.
+their own units, texts as TF-IDF and as 200 dense components of it. The strategy is per parent.
+``gap`` is the whole path, or F1 of sets, less that of LinearSVC, standardised where X is dense.
 Seconds are CPU seconds of the fit.
 """
 
