@@ -9,6 +9,8 @@ from sklhier._utils.typing import Rows
 
 __all__ = ["grouped_folds"]
 
+_DIGITS = 10
+
 
 def grouped_folds(closed: sparse.csr_array, groups: Rows, order: Rows, n_splits: int) -> Rows:
     r"""Return the fold of each group, so that the rows of every node are spread over all folds.
@@ -41,16 +43,15 @@ def grouped_folds(closed: sparse.csr_array, groups: Rows, order: Rows, n_splits:
     squares in place of standard deviations, so that only the nodes of a group have to be looked at.
     """
     shares = _shares(closed, groups, len(order))
-    sizes = np.add.reduceat(
-        shares.data**2, shares.indptr[:-1]
-    )  # no row is empty: all have the root
+    # No row is empty: all have the root. Rounded, for equals are equal on every machine then.
+    sizes = np.add.reduceat(shares.data**2, shares.indptr[:-1]).round(_DIGITS)
     taken = np.zeros((n_splits, shares.shape[1]))
     folds = np.empty(len(order), dtype=np.intp)
     for group in order[np.argsort(-sizes[order], kind="stable")].tolist():
         entries = slice(shares.indptr[group], shares.indptr[group + 1])
         nodes, own = shares.indices[entries], shares.data[entries]
         # A fold without a group has 0, and every other one more, by the root.
-        fold = int(np.argmin(taken[:, nodes] @ own))
+        fold = int(np.argmin((taken[:, nodes] @ own).round(_DIGITS)))
         taken[fold, nodes] += own
         folds[group] = fold
     return folds

@@ -408,8 +408,8 @@ class HierarchicalStratifiedGroupKFold(BaseCrossValidator):
     >>> folds = HierarchicalStratifiedGroupKFold(2, taxonomy=taxonomy)
     >>> for train, test in folds.split(y, y, groups):
     ...     print(groups[test], y[test])
-    ['a' 'a' 'a' 'b' 'b'] ['owl' 'owl' 'eel' 'wren' 'ray']
-    ['c' 'c' 'd'] ['ray' 'wren' 'eel']
+    ['a' 'a' 'a' 'c' 'c'] ['owl' 'owl' 'eel' 'ray' 'wren']
+    ['b' 'b' 'd'] ['wren' 'ray' 'eel']
     """
 
     # Tools of scikit-learn hand groups on to a splitter that says so.
