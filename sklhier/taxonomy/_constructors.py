@@ -261,7 +261,7 @@ class Constructors:
             ``"fill"`` puts in a step named after its parent, in parentheses: ``"a//x"`` becomes
             ``"a/(a)/x"``, and a missing first step ``"(root)"``; a real step of this name in the same
             place is an error. Missing steps at the end are left out with all but ``"error"``, which
-            takes only those of `missing`. See :ref:`gaps`.
+            takes only those of `missing`. See :ref:`the guide <gaps>`.
         missing : collection or callable, default=None
             Steps that mean no label, such as ``["c__", "-", "unclassified"]``, or a function that
             tells whether a step is one.
@@ -360,7 +360,7 @@ class Constructors:
             What to do about missing steps before the end of a path. ``"skip"`` moves the steps below
             up, so that the path is shorter. ``"fill"`` puts in a step named after its parent, in
             parentheses: ``["a", None, "x"]`` becomes ``["a", "(a)", "x"]``, and a missing first step
-            ``"(root)"``; a real step of this name in the same place is an error. See :ref:`gaps`.
+            ``"(root)"``; a real step of this name in the same place is an error. See :ref:`the guide <gaps>`.
         missing : collection or callable, default=None
             Further steps that mean no label, such as ``["c__", "-", "unclassified"]``, or a function
             that tells whether a step is one.
