@@ -360,7 +360,8 @@ class Constructors:
             What to do about missing steps before the end of a path. ``"skip"`` moves the steps below
             up, so that the path is shorter. ``"fill"`` puts in a step named after its parent, in
             parentheses: ``["a", None, "x"]`` becomes ``["a", "(a)", "x"]``, and a missing first step
-            ``"(root)"``; a real step of this name in the same place is an error. See :ref:`the guide <gaps>`.
+            ``"(root)"``; a real step of this name in the same place is an error. See
+            :ref:`the guide <gaps>`.
         missing : collection or callable, default=None
             Further steps that mean no label, such as ``["c__", "-", "unclassified"]``, or a function
             that tells whether a step is one.
