@@ -17,6 +17,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier._targets.formats import FORMATS, detect
 from sklhier.decoders import SetThreshold, Threshold
+from sklhier.exceptions import TargetError
 from sklhier.metrics import (
     hierarchical_classification_report,
     hierarchical_f1_score,
@@ -660,6 +661,20 @@ def test_what_holds_no_labels_is_refused_in_words(kind, make, match):
         return
     with pytest.raises(ValueError, match=match):
         hierarchical_f1_score(make(), NAMES, taxonomy=TREE)
+
+
+@pytest.mark.parametrize("labels", [NAMES, list(range(len(NAMES)))])
+def test_masked_labels_are_missing(labels):
+    y = np.ma.masked_array(labels, mask=[False, True] + [False] * (len(labels) - 2))
+    with pytest.raises(TargetError, match="label of row 1 is missing"):
+        HierarchicalClassifier(GaussianNB(), taxonomy=Taxonomy.flat(labels)).fit(X[: len(y)], y)
+    assert y.data[1] == labels[1]
+
+
+@pytest.mark.parametrize("labels", [[False, 0], [1, True, 2], [0.0, False]])
+def test_truth_values_are_not_mixed_with_numbers(labels):
+    with pytest.raises(TargetError, match="must not mix"):
+        Taxonomy.flat(labels)
 
 
 class Delayed:

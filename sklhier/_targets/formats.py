@@ -75,7 +75,9 @@ def as_container(y: Any) -> Any:
     """
     _refuse_others(y)
     if isinstance(y, np.ma.MaskedArray):
-        return np.ma.filled(y.astype(object), None) if np.ma.is_masked(y) else np.asarray(y)
+        values = y.data.astype(object) if np.ma.is_masked(y) else y.data
+        values[np.ma.getmaskarray(y)] = None  # a copy, if anything is masked
+        return values
     foreign = isinstance(y, list | tuple) or sparse.issparse(y)
     if not foreign and containers.package_of(y) not in containers.PACKAGES:
         y = np.asarray(y) if hasattr(y, "__array__") else list(y)

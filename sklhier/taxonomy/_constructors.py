@@ -13,7 +13,7 @@ from sklhier.exceptions import TargetError, TaxonomyError, shown
 from sklhier.taxonomy._construction import checked_names, number_names
 from sklhier.taxonomy._json import is_document, parts_of
 from sklhier.taxonomy._oddities import warn_about_levels, warn_if_flat, warn_if_reversed
-from sklhier.taxonomy._parsing import factorize_levels, label_array
+from sklhier.taxonomy._parsing import factorize_levels, label_array, refuse_equal_types
 from sklhier.taxonomy._sources import (
     AUTO,
     Direction,
@@ -449,6 +449,7 @@ class Constructors:
         """
         listed = list(labels) if isinstance(labels, set | frozenset) else labels
         values = values_of(label_array(_one_column(_in_rows(listed))))
+        refuse_equal_types(values)
         names = sorted(dict.fromkeys(checked_names(values, "as a label")), key=steady_key)
         if root is AUTO or root is None:
             return cls(names, [], [], artificial_root=True, titles=titles)
