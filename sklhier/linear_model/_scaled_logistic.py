@@ -46,7 +46,7 @@ class ScaledLogisticRegression(LogisticRegression):
     tol : float or "auto", default="auto"
         Tolerance of the solver, above 0. "auto" is 0.1 for sparse X (the largest violation of an
         optimality condition) and 1e-6 for dense X (the largest partial derivative).
-    max_iter : int, default=1000
+    max_iter : int, default=10000
         Most iterations of the solver: dual coordinate descent [1]_ for sparse X, Newton's method with
         conjugate gradients for dense X.
 
@@ -92,7 +92,7 @@ class ScaledLogisticRegression(LogisticRegression):
         *,
         class_weight: Any = None,
         tol: float | Literal["auto"] = "auto",
-        max_iter: int = 1000,
+        max_iter: int = 10_000,
     ) -> None:
         super().__init__(
             C=C, class_weight=class_weight, tol=tol, max_iter=max_iter, solver="newton-cg"
