@@ -106,7 +106,7 @@ def gives_probabilities(model: LocalClassifier) -> bool:
 
 @dataclass(frozen=True)
 class Reading:
-    """How the outputs of local models are read, as the parameters said when they were fitted.
+    """The reading of outputs of local models, as the parameters said when they were fitted.
 
     Attributes
     ----------

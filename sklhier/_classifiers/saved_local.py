@@ -40,7 +40,7 @@ _SIZES = _COMPRESSION_DTYPE.names[2:]  # type: ignore[index]
 
 @dataclass(frozen=True)
 class CompressionReport:
-    """What became of each local model when it was compressed.
+    """The fate of each local model when it was compressed.
 
     Records hold objects, which skops cannot save: they are made when they are read.
 

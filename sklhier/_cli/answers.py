@@ -1,4 +1,4 @@
-"""What a model answers: paths and their probabilities, for rows of a table or typed questions."""
+"""Answers of a model: paths and their probabilities, for rows of a table or typed questions."""
 
 from __future__ import annotations
 

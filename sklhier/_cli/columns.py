@@ -95,7 +95,7 @@ class Columns:
 
     @property
     def name_sep(self) -> str:
-        """What joins the steps of a path to the name of a node."""
+        """The text between the steps of a path in the name of a node."""
         return self.sep or " / "
 
 

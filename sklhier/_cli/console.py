@@ -1,4 +1,4 @@
-"""What the command prints: lines, numbers, names, errors."""
+"""Output of the command: lines, numbers, names, errors."""
 
 from __future__ import annotations
 

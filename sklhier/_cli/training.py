@@ -1,4 +1,4 @@
-"""What ``train`` and the demonstration share: a comparison with a flat model, and the last fit."""
+"""Steps that ``train`` and the demonstration share: a comparison with a flat model, and the last fit."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Corpus:
 
     @property
     def extent(self) -> str:
-        """How many classes and levels there are."""
+        """The numbers of classes and levels, as text."""
         classes = counted(len(self.labels.distinct), "class")
         return f"{classes}, {counted(self.labels.taxonomy.n_levels, 'level')}"
 

@@ -111,7 +111,7 @@ class Choice(NamedTuple):
 
 
 class SmallNodes(NamedTuple):
-    """What takes the place of base estimators that have too few rows.
+    """The estimator in place of base estimators that have too few rows.
 
     Attributes
     ----------

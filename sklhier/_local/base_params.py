@@ -1,4 +1,4 @@
-"""What the parameters of a base estimator say of seeds, rows, classes and shared state."""
+"""Parameters of base estimators: what they say of seeds, rows, classes and shared state."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Parameter(NamedTuple):
 
     @property
     def described(self) -> str:
-        """What error messages call it, with the estimator that has it."""
+        """The name in error messages, with the estimator that has it."""
         return f"`{self.name}` of {type(self.owner).__name__}"
 
 
@@ -116,7 +116,7 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True)
 class BaseTraits:
-    """What has to be known of a base estimator before it is fitted.
+    """Facts about a base estimator that are needed before it is fitted.
 
     Attributes
     ----------

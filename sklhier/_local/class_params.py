@@ -105,7 +105,7 @@ class _Local(NamedTuple):
 
     @property
     def where(self) -> str:
-        """What messages call the model."""
+        """The name of the model in messages."""
         return described(self.problem.key, self.labels.taxonomy)[1]
 
     @property

@@ -1,4 +1,4 @@
-"""What users hold their labels in, and the way back to it."""
+"""Containers of labels, and the way back to them."""
 
 from __future__ import annotations
 

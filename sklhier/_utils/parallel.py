@@ -34,7 +34,7 @@ class Task(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called while it is done."""
+        """Its name while it is done."""
 
     @property
     def size(self) -> float:
@@ -192,7 +192,7 @@ def _deaths() -> tuple[type[Exception], ...]:
 
 
 class _InRay:
-    """What all tasks read, in the store of ray: joblib's backend of ray copies every argument."""
+    """The data of all tasks in the store of ray: joblib's backend of ray copies every argument."""
 
     def __init__(self, shared: Any) -> None:
         self._place = import_module("ray").put(shared)

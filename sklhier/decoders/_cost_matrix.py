@@ -74,7 +74,7 @@ class CostMatrix(Decoder):
 
     @property
     def gives(self) -> Literal["nodes", "any"]:  # type: ignore[override]
-        """What an answer may be: the root only if None is an action."""
+        """The kind of answers: the root only if None is an action."""
         actions, _, _ = _table(self.costs, self.actions, self.labels)
         return "any" if None in actions else "nodes"
 

@@ -83,7 +83,7 @@ class HierarchicalF(Decoder):
 
     @property
     def gives(self) -> Literal["classes", "nodes"]:  # type: ignore[override]
-        """What an answer may be."""
+        """The kind of answers."""
         return "classes" if self.answer == "leaf" else "nodes"
 
     def check(self) -> None:

@@ -11,7 +11,7 @@ __all__ = ["encode", "put_encoder"]
 
 
 class _Encoder(Protocol):
-    """What ``Taxonomy.encode`` calls."""
+    """The reader that ``Taxonomy.encode`` calls."""
 
     def __call__(
         self, y: Any, taxonomy: Taxonomy, *, classes: Any, kind: str | None, unknown: str

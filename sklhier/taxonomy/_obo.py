@@ -31,7 +31,7 @@ class _Term:
 
 @dataclass(frozen=True)
 class Ontology:
-    """What a file says of the terms that are in use.
+    """The terms of a file that are in use.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Auto(Enum):
-    """What `root` is unless given; no name can be equal to it."""
+    """The value of `root` unless given; no name can be equal to it."""
 
     AUTO = "auto"
 

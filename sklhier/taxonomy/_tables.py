@@ -44,7 +44,7 @@ class _Tree(Protocol):
 
 @dataclass
 class Table:
-    """What a file says of a taxonomy.
+    """A taxonomy as a file says it.
 
     Attributes
     ----------
