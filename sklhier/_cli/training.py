@@ -1,4 +1,4 @@
-"""Steps that ``train`` and the demonstration share: a comparison with a flat model, and the last fit."""
+"""Steps of ``train`` and the demonstration: a comparison with a flat model, and the last fit."""
 
 from __future__ import annotations
 

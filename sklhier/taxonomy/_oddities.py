@@ -1,4 +1,4 @@
-"""Oddities of a taxonomy that were perhaps not meant: names that look alike, edges the wrong way round, ..."""
+"""Oddities of a taxonomy: names that look alike, edges the wrong way round, ..."""
 
 from __future__ import annotations
 
