@@ -33,7 +33,7 @@ def test_scikit_learns_checks(estimator, check):
 def wide(X, seed=0):
     """Return X with noise in many more columns, so that weights are no longer few."""
     rng = np.random.default_rng(seed)
-    return np.hstack([X, sparse.random_array((len(X), 80), density=0.2, rng=rng).toarray()])
+    return np.hstack([X, sparse.random(len(X), 80, density=0.2, random_state=rng).toarray()])
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
@@ -141,6 +142,12 @@ NUMBER_FORMS = {
 }
 
 
+def can_be_cut(y):
+    """Whether scikit-learn can take rows of labels: before 1.7 not of arrow."""
+    is_arrow = type(y).__module__.startswith("pyarrow")
+    return not is_arrow or hasattr(sklearn.utils, "_repr_html")
+
+
 def same(found, wanted):
     """Whether two containers are equal in type, dtype and values."""
     if isinstance(wanted, pd.DataFrame):
@@ -185,7 +192,7 @@ def goes_through(y, taxonomy, wanted, *, searched=True):
         wanted, by_name, taxonomy=taxonomy, output="dict"
     )
     assert_array_equal(taxonomy.ids(by_name.tolist()), taxonomy.ids(list(wanted)))
-    if not searched:
+    if not searched or not can_be_cut(y):
         return predicted
     search = GridSearchCV(
         model,
@@ -382,13 +389,14 @@ def sets_go_through(y):
     report = hierarchical_classification_report(y, predicted, taxonomy=TREE, output="dict")
     sets = [set(row) for row in rows]
     assert report == hierarchical_classification_report(sets, sets, taxonomy=TREE, output="dict")
-    search = GridSearchCV(
-        model,
-        {"decoder": [SetThreshold(0.3), SetThreshold(0.5)]},
-        cv=KFold(2),
-        error_score="raise",
-    )
-    assert search.fit(X, y).best_score_ == 1
+    if can_be_cut(y):
+        search = GridSearchCV(
+            model,
+            {"decoder": [SetThreshold(0.3), SetThreshold(0.5)]},
+            cv=KFold(2),
+            error_score="raise",
+        )
+        assert search.fit(X, y).best_score_ == 1
     folds = HierarchicalStratifiedKFold(2, taxonomy=TREE)
     assert len(list(folds.split(X, y))) == 2
     same(predicted, y)

@@ -16,14 +16,17 @@ __all__ = ["Folds", "Splits", "folds_among", "require_groups"]
 Splits = list[tuple[Rows, Rows]]
 
 
+_ROUTED = "fit(X, y, groups=groups), with sklearn.set_config(enable_metadata_routing=True) before"
+
+
 def require_groups(cv: Any, groups: Any, way: str) -> None:
     """Raise a ValueError if a splitter asks for groups and there are none; pass them by `way`."""
     if groups is not None or not hasattr(cv, "get_metadata_routing"):
         return
     if cv.get_metadata_routing().split.requests.get("groups") is True:
         raise ValueError(
-            f"`cv` must be a splitter that needs no groups, or there must be `groups`: got "
-            f"{type(cv).__name__} without any. Pass them to {way}, or take another `cv`."
+            f"`cv` must get the groups that it needs, got none for {type(cv).__name__}. Pass them to "
+            f"{way}, or take another `cv`."
         )
 
 
@@ -45,6 +48,7 @@ def folds_among(
             (np.flatnonzero(np.isin(rows, train)), np.flatnonzero(np.isin(rows, test)))
             for train, test in folds
         ]
+    require_groups(cv, params.get("groups"), _ROUTED)
     samples = np.zeros((n_samples, 1))  # no splitter needs the features
     own = compat.params_of_rows(samples, params, rows)
     try:

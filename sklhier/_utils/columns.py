@@ -89,7 +89,7 @@ def values_of(column: Any) -> list[Any]:
 
 
 def _values_of_package(column: Any) -> list[Any]:
-    for method in ("to_pylist", "to_list", "tolist"):
+    for method in ("to_pylist", "tolist", "to_list"):
         if hasattr(column, method):
             values: list[Any] = getattr(column, method)()
             return values

@@ -45,7 +45,8 @@ class ScaledLogisticRegression(LogisticRegression):
         Weights of the classes.
     tol : float or "auto", default="auto"
         Tolerance of the solver, above 0. "auto" is 0.1 for sparse X (the largest violation of an
-        optimality condition) and 1e-6 for dense X (the largest partial derivative).
+        optimality condition), and for dense X (the largest partial derivative) 1e-6, or 1e-4 in
+        single precision.
     max_iter : int, default=10000
         Most iterations of the solver: dual coordinate descent [1]_ for sparse X, Newton's method with
         conjugate gradients for dense X.
@@ -163,7 +164,9 @@ class ScaledLogisticRegression(LogisticRegression):
     ) -> tuple[Floats, Floats, int]:
         """Return weights and intercepts of a model of all classes, and the iterations."""
         C = _FOR_DENSE / X.shape[1] if self.C == "auto" else self.C
-        tol = 1e-6 if self.tol == "auto" else self.tol
+        tol: Any = self.tol
+        if tol == "auto":
+            tol = 1e-6 if X.dtype == np.float64 else 1e-4  # about what the precision allows
         model = LogisticRegression(C=C, tol=tol, max_iter=self.max_iter, solver="newton-cg")
         model.fit(X, codes, weights)
         return model.coef_, model.intercept_, int(model.n_iter_.max())

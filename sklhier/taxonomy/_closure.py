@@ -58,7 +58,12 @@ class Links(NamedTuple):
         """Return the edges from children to parents, as scipy searches them."""
         n_nodes = len(self.depths)
         marks = np.ones(len(self.parents))
-        return sparse.csr_array((marks, self.parents, self.offsets), shape=(n_nodes, n_nodes))
+        graph = sparse.csr_array((marks, self.parents, self.offsets), shape=(n_nodes, n_nodes))
+        graph.indices = graph.indices.astype(
+            np.int32
+        )  # some searches of older releases want it so
+        graph.indptr = graph.indptr.astype(np.int32)
+        return graph
 
 
 def few_and_deep(n_searches: int, links: Links) -> bool:
