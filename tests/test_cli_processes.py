@@ -40,6 +40,7 @@ def folder(tmp_path_factory):
 PREDICT = ("predict", "--allow-pickle", "--id", "id", "--model")
 
 
+@pytest.mark.slow
 def test_from_a_pipe_into_a_pipe(folder):
     done = call(*PREDICT, folder / "m.joblib", "-", stdin=shop_text().encode("utf-16"))
     assert (done.returncode, done.stderr) == (0, b"")
@@ -47,6 +48,7 @@ def test_from_a_pipe_into_a_pipe(folder):
     assert [row["predicted_sous-rayon"] for row in rows] == [row[-1] for row in shop_rows()[1]]
 
 
+@pytest.mark.slow
 def test_a_terminal_without_letters(folder):
     done = call("taxonomy", folder / "m.joblib", "--allow-pickle", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, b"")
