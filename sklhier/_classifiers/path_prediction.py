@@ -199,11 +199,12 @@ class PathPredictor:
         check_is_fitted(self, "taxonomy_")
         return map(read, self._model.blocks(self._prepared(X), all_nodes=all_nodes))
 
-    def _answers(self, X: Any) -> Any:
-        """Return the nodes that the decoder answers, or a closed indicator if these are sets."""
-        decoder = self.decoder_
+    def _answers(self, X: Any, decoder: Decoder) -> Any:
+        """Return the nodes that `decoder_` answers, or a closed indicator if these are sets."""
         read = decoder.decode_sets if decoder.gives_sets else decoder.decode
-        return concatenated(list(self._by_block(X, read, all_nodes=decoder.needs_all_nodes)))
+        # Not `_by_block`: `decoder_` has looked whether there is a fit, which costs a row some time.
+        blocks = self._model.blocks(self._prepared(X), all_nodes=decoder.needs_all_nodes)
+        return concatenated(list(map(read, blocks)))
 
     def predict(self, X: Any) -> Any:
         """Predict labels.
@@ -219,8 +220,8 @@ class PathPredictor:
             Names of nodes; or paths, if the estimator was fitted on paths. A decoder that answers
             with sets gives frozensets of names in an array of objects.
         """
-        answers = self._answers(X)
-        labels = self._target.restore(answers, self.decoder_)
+        decoder = self.decoder_
+        labels = self._target.restore(self._answers(X, decoder), decoder)
         if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
             return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
         return labels
@@ -238,7 +239,7 @@ class PathPredictor:
         levels : ndarray of object, shape (n_samples, n_levels)
             Steps from the first level down, padded with None.
         """
-        answers = self._answers(X)
+        answers = self._answers(X, self.decoder_)
         if sparse.issparse(answers):
             raise IncompatiblePartsError.needs(
                 "predict_levels",
@@ -400,7 +401,7 @@ class PathPredictor:
         ValueError
             For weights that are negative or not finite, and if all are 0.
         """
-        predicted = self._answers(X)
+        predicted = self._answers(X, self.decoder_)
         right = self._target.is_right(required_target(self, y), predicted)
         return float(
             np.average(right, weights=checked_weights(sample_weight, len(right), "score"))
