@@ -496,6 +496,8 @@ def test_hidden_layers_are_drawn_as_by_glorot_and_bengio(activation):
         assert 0.99 * bound < array.max() <= bound
     assert not drawn.weights[1].any()
     assert drawn.sizes == [300, 100, 7]
+    # Intercepts are draws of their own.
+    assert len(np.unique([*drawn.weights[0].ravel(), *drawn.intercepts[0]])) == 301 * 100
 
 
 @pytest.mark.parametrize("make", [joint, convex_sets])

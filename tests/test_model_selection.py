@@ -711,6 +711,9 @@ def test_flat_loses_where_its_base_cannot_tell_all_classes_apart():
     text = str(found)
     assert "hierarchical against flat: better at level" in text
     assert "flat is not shown to win anywhere." in text
+    for measure, flat, ours in zip(found.measures, *found.scores, strict=True):
+        line = next(line for line in text.splitlines() if line.startswith(f"{measure} "))
+        assert line.removeprefix(measure).split()[:2] == [f"{flat:.4f}", f"{ours:.4f}"]
     searched = GridSearchCV(estimator, {"hierarchicalclassifier__estimator__max_depth": [1]}, cv=2)
     again = compare_with_flat(searched, X, y, n_bootstrap=200)
     assert_array_equal(again.intervals, found.intervals)

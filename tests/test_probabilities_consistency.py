@@ -12,6 +12,8 @@ from sklearn import config_context
 
 from sklhier import Taxonomy
 from sklhier._probabilities.consistency import METHODS, make_consistent
+from sklhier._probabilities.marginals import Outcomes
+from sklhier._probabilities.products import normalised_products
 
 taxonomies = st.one_of(trees(max_nodes=12), dags(max_nodes=12))
 seeds = st.integers(0, 2**16)
@@ -193,3 +195,13 @@ def test_projection_of_shifted_and_scaled_scores(taxonomy, seed):
     found = make_consistent(scores, taxonomy, "isotonic")
     other = make_consistent(scores * 1e3 - 40, taxonomy, "isotonic")
     np.testing.assert_allclose(other[:, 1:], found[:, 1:] * 1e3 - 40, rtol=0, atol=1e-9)
+
+
+def test_a_stop_takes_its_share_of_normalised_products():
+    tree = Taxonomy.from_dict({"a": ["x", "y"], "b": ["z"]})
+    shares = {0: [0.6, 0.4], tree.id("a"): [0.5, 0.3, 0.2], tree.id("b"): [1.0]}
+    outcomes = Outcomes.of(tree, tree.ids(["a", "x", "y", "z"]), stops=True)
+    found = normalised_products(tree, outcomes, 1, lambda node, _: np.log([shares[node]]))
+    wanted = [0.12, 0.3, 0.18, 0.4]
+    assert found.answer_proba(outcomes.classes)[0] == pytest.approx(wanted)
+    assert found.dense().node_proba[0, tree.id("a")] == pytest.approx(0.6)
