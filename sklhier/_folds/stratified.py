@@ -180,7 +180,35 @@ def _required(y: Any, splitter: object) -> Any:
     return list(y) if isinstance(y, Iterator) else y
 
 
-class HierarchicalStratifiedKFold(BaseCrossValidator):
+class _TaxonomyFolds(BaseCrossValidator):
+    """The parameters of splitters that know a taxonomy."""
+
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        taxonomy: TaxonomyLike | None = None,
+        shuffle: bool = False,
+        random_state: RandomState = None,
+        classes: npt.ArrayLike | None = None,
+    ) -> None:
+        self.n_splits = n_splits
+        self.taxonomy = taxonomy
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.classes = classes
+
+    def get_n_splits(
+        self,
+        X: object = None,  # noqa: ARG002
+        y: object = None,  # noqa: ARG002
+        groups: object = None,  # noqa: ARG002
+    ) -> int:
+        """Return the number of folds."""
+        return self.n_splits
+
+
+class HierarchicalStratifiedKFold(_TaxonomyFolds):
     """Stratified folds in which rare classes are merged upwards in the taxonomy.
 
     Rows are stratified by their labels; those of a class with fewer than `n_splits` rows by the
@@ -250,30 +278,6 @@ class HierarchicalStratifiedKFold(BaseCrossValidator):
     [['owl', 'eel'], ['wren'], ['ray'], []]
     [['owl'], ['eel', 'wren'], ['ray', 'owl']]
     """
-
-    def __init__(
-        self,
-        n_splits: int = 5,
-        *,
-        taxonomy: TaxonomyLike | None = None,
-        shuffle: bool = False,
-        random_state: RandomState = None,
-        classes: npt.ArrayLike | None = None,
-    ) -> None:
-        self.n_splits = n_splits
-        self.taxonomy = taxonomy
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.classes = classes
-
-    def get_n_splits(
-        self,
-        X: object = None,  # noqa: ARG002
-        y: object = None,  # noqa: ARG002
-        groups: object = None,  # noqa: ARG002
-    ) -> int:
-        """Return the number of folds."""
-        return self.n_splits
 
     def split(
         self, X: Features | None, y: Any = None, groups: Groups = None
@@ -355,7 +359,7 @@ def _parts(folds: Rows, n_splits: int) -> Iterator[tuple[Rows, Rows]]:
     return iter([(np.flatnonzero(~inside), np.flatnonzero(inside)) for inside in own])
 
 
-class HierarchicalStratifiedGroupKFold(BaseCrossValidator):
+class HierarchicalStratifiedGroupKFold(_TaxonomyFolds):
     """Folds that keep groups of rows whole and are stratified over the taxonomy.
 
     Rows of a patient, an author or a document often look alike: if some of them are for training and
@@ -414,30 +418,6 @@ class HierarchicalStratifiedGroupKFold(BaseCrossValidator):
 
     # Tools of scikit-learn hand groups on to a splitter that says so.
     __metadata_request__split: ClassVar[dict[str, bool]] = {"groups": True}
-
-    def __init__(
-        self,
-        n_splits: int = 5,
-        *,
-        taxonomy: TaxonomyLike | None = None,
-        shuffle: bool = False,
-        random_state: RandomState = None,
-        classes: npt.ArrayLike | None = None,
-    ) -> None:
-        self.n_splits = n_splits
-        self.taxonomy = taxonomy
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.classes = classes
-
-    def get_n_splits(
-        self,
-        X: object = None,  # noqa: ARG002
-        y: object = None,  # noqa: ARG002
-        groups: object = None,  # noqa: ARG002
-    ) -> int:
-        """Return the number of folds."""
-        return self.n_splits
 
     def split(
         self, X: Features | None, y: Any = None, groups: Groups = None
