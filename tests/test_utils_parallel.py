@@ -430,7 +430,7 @@ def test_dask_sends_all_samples_once(kind, container, monkeypatch):
         return n_bytes
 
     monkeypatch.setattr(distributed.comm.tcp.TCP, "write", counted)
-    cluster = distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None)
+    cluster = distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0")
     with cluster, distributed.Client(cluster), joblib.parallel_config(backend="dask"):
         sent.clear()
         model.fit(X, y)
