@@ -262,7 +262,6 @@ def _aligned(proba: Floats, own: Taxonomy, taxonomy: Taxonomy | None) -> Floats:
         unknown = [name for name, column in zip(own.nodes[1:], columns, strict=True) if column < 0]
         raise TargetError.unknown(unknown, taxonomy.nodes[1:])
     aligned = np.zeros((len(proba), taxonomy.n_nodes))
-    aligned[:, 0] = 1.0
     aligned[:, columns] = proba[:, 1:]
     return aligned
 
