@@ -191,11 +191,20 @@ def test_every_fold_has_its_share_of_each_group(case, n_splits, shuffle):
         assert min(sizes) >= 1
 
 
-def test_without_rare_classes_it_is_stratified_k_fold():
-    ours = HierarchicalStratifiedKFold(3, taxonomy=TREE, shuffle=True, random_state=0).split(X, Y)
-    theirs = StratifiedKFold(3, shuffle=True, random_state=0).split(X, Y)
-    for one, other in zip(ours, theirs, strict=True):
-        assert_array_equal(one[1], other[1])
+@given(
+    case=labelled_trees(),
+    n_splits=st.integers(2, 3),
+    shuffle=st.booleans(),
+)
+def test_folds_of_groups_are_those_of_stratified_k_fold(case, n_splits, shuffle):
+    taxonomy, y, seed = case
+    y = np.repeat(y, n_splits)[np.random.default_rng(seed).permutation(n_splits * len(y))]
+    params = {"shuffle": shuffle, "random_state": 3 if shuffle else None}
+    ours = HierarchicalStratifiedKFold(n_splits, taxonomy=taxonomy, **params).split(None, y)
+    theirs = StratifiedKFold(n_splits, **params).split(y, y)
+    for (train, test), (wanted_train, wanted_test) in zip(ours, theirs, strict=True):
+        assert_array_equal(train, wanted_train)
+        assert_array_equal(test, wanted_test)
 
 
 def folds_dealt_one_by_one(sets, taxonomy, n_splits):
