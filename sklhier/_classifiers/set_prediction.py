@@ -16,6 +16,7 @@ from sklhier._classifiers.probability_tables import concatenated, gives_probabil
 from sklhier._folds.folds import Splits, folds_among
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._probabilities.marginals import checked_node_proba
+from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._targets.label_sets import LabelSetFormat, read_label_sets
 from sklhier._targets.paths import resolve_taxonomy, same_rows
@@ -40,8 +41,8 @@ class SetModel(Protocol):
     def columns_per_row(self) -> int:
         """Return about how many numbers are held for each row."""
 
-    def marginals(self, X: Any) -> SetMarginals:
-        """Return the node probabilities of some samples."""
+    def marginals(self, X: Any, wanted: Wanted | None = None) -> SetMarginals:
+        """Return the node probabilities of some samples, at least what is wanted of them."""
 
 
 @dataclass(frozen=True)
@@ -155,16 +156,18 @@ class SetPredictor:
         unseen[self._model.observed] = False
         return tuple(self.taxonomy_.nodes[node] for node in np.flatnonzero(unseen))
 
-    def _blocks(self, X: Any) -> Iterator[SetMarginals]:
+    def _blocks(self, X: Any, wanted: Wanted | None = None) -> Iterator[SetMarginals]:
         """Yield the probabilities of blocks of rows that fit in memory."""
         check_is_fitted(self, "taxonomy_")
         X = self._prepared(X)
         for block in row_blocks(_num_samples(X), self._model.columns_per_row()):
-            yield self._model.marginals(take_rows(X, np.arange(block.start, block.stop)))
+            yield self._model.marginals(take_rows(X, np.arange(block.start, block.stop)), wanted)
 
     def _decoded(self, X: Any) -> sparse.csr_array:
         """Return the answers of the decoder, closed under ancestors."""
-        return concatenated([self.decoder_.decode(marginals) for marginals in self._blocks(X)])
+        decoder = self.decoder_
+        wanted = decoder.wanted(self.taxonomy_)
+        return concatenated([decoder.decode(found) for found in self._blocks(X, wanted)])
 
     def predict(self, X: Any) -> Any:
         """Predict sets of labels.

@@ -96,8 +96,8 @@ class JointSets:
         """Return how many numbers are in memory for each row."""
         return numbers_per_row("sets", self.columns.taxonomy.n_nodes)
 
-    def marginals(self, X: Any) -> SetMarginals:
-        """Return the node probabilities of a block of rows."""
+    def marginals(self, X: Any, wanted: object = None) -> SetMarginals:  # noqa: ARG002
+        """Return the node probabilities of a block of rows; all of them, for they are one product."""
         taxonomy, nodes = self.columns.taxonomy, self.columns.nodes
         raw = np.zeros((X.shape[0], taxonomy.n_nodes))
         raw[:, 0] = 1.0

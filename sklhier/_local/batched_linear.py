@@ -169,7 +169,25 @@ class BatchedLinear:
             return False
         columns, others = (cast(ColumnSubset, m.subset).columns for m in (model, other))
         same_dtype = model.estimator.coef_.dtype == other.estimator.coef_.dtype
-        return same_dtype and np.array_equal(columns, others)  # None: all columns
+        alike = same_dtype and model.link is other.link and model.method == other.method
+        return alike and (columns is others or np.array_equal(columns, others))  # None: all
+
+    def proba_of_siblings(self, models: Sequence[LocalModel], rows: Rows) -> Floats | None:
+        """Return the probability of each of several binary models, for the same rows.
+
+        None for models that cannot be one product. Not finite where a model rules everything out.
+        """
+        first = models[0]
+        if self._rows is None or not all(self._same_columns(m, first) for m in models[1:]):
+            return None
+        inverse_link = linear_predict.inverse_link(first.estimator, first.method, self._rows)
+        if inverse_link is None:
+            return None
+        stored: Any = [(model.estimator, model.subset) for model in models]
+        scores = linear_predict.scores_side_by_side(stored, self._rows.at(rows))
+        outputs = output_table(inverse_link(scores.reshape(-1, 1)), first.method, 2)
+        proba = conditional(first.link.proba(outputs), first.outcomes, first.outcomes)
+        return proba[:, 1].reshape(scores.shape)
 
     def precompute(self, keys: Sequence[ModelKey]) -> None:
         """Compute the decision scores of a run of siblings for all rows, in one product."""

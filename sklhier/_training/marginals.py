@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import _num_samples
 
+from sklhier._local.keys import Kind
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.scores import LocalScores
 from sklhier._probabilities.marginals import Marginals, Outcomes
+from sklhier._probabilities.set_search import Wanted, searched
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
 from sklhier._utils.rows import take_rows
@@ -126,7 +129,7 @@ class SetModels:
     consistency: str
 
     def __getstate__(self) -> dict[str, Any]:
-        return _without_keys(vars(self))
+        return _without_keys({k: v for k, v in vars(self).items() if k != "can_search"})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(_with_keys(state))
@@ -140,8 +143,10 @@ class SetModels:
         """Return about how many numbers are held for each row."""
         return numbers_per_row("sets", self.taxonomy.n_nodes)
 
-    def marginals(self, X: Any) -> SetMarginals:
-        """Return the node probabilities of some samples."""
+    def marginals(self, X: Any, wanted: Wanted | None = None) -> SetMarginals:
+        """Return the node probabilities of some samples, or what is wanted of them."""
+        if wanted is not None and self.can_search:
+            return self._searched(X, wanted)
         tables: Iterator[tuple[Floats, Floats]] = (
             part.set_proba(
                 self.taxonomy,
@@ -153,6 +158,29 @@ class SetModels:
         )
         raw, proba = self.strategy.combined_sets(tables)
         return SetMarginals(self.taxonomy, raw, proba)
+
+    @cached_property
+    def can_search(self) -> bool:
+        """Whether probabilities are products down a tree, of models that can be called one by one.
+
+        Outputs that other models see are needed for all samples.
+        """
+        return (
+            self.taxonomy.is_tree
+            and not self.has_members
+            and self.strategy.is_conditional
+            and all(
+                model.key.kind == Kind.NODE and not model.is_multi_output and not model.upstream
+                for model in all_models(self.models)
+            )
+        )
+
+    def _searched(self, X: Any, wanted: Wanted) -> SetMarginals:
+        scores = LocalScores(self.models[0], X, self.taxonomy, chained=False)
+        table = searched(
+            self.taxonomy, self.observed, scores.n_rows, scores.proba_of_siblings, wanted
+        )
+        return SetMarginals(self.taxonomy, table, table)
 
 
 def observed_nodes(closed: sparse.csr_array) -> NodeIds:

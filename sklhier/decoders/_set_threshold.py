@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
+from sklhier._probabilities.set_search import Wanted, smallest_below
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier._utils.typing import Floats, Integers, Rows
 from sklhier._utils.validation import check_choice, check_flag, check_number, check_probability
@@ -99,6 +100,13 @@ class SetThreshold(SetDecoder):
         """Raise a ValueError unless there is a threshold for each node, or for each level."""
         if not self._is_one_number:
             read_node_values(self.tau, taxonomy, "tau", levels=True)
+
+    def wanted(self, taxonomy: Taxonomy) -> Wanted:
+        """Return the lowest threshold at or below each node."""
+        if self._is_one_number:
+            return Wanted(least=self.tau)
+        tau = read_node_values(self.tau, taxonomy, "tau", levels=True)
+        return Wanted(least=smallest_below(np.append(0.0, tau), taxonomy))
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the nodes above their thresholds, and their ancestors."""
