@@ -26,6 +26,16 @@ class Wanted:
         Neither a node nor what is below it counts where its probability is below this.
     n_leaves : int or None, default=None
         If not None, leaves alone count, that many of the most probable ones.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.decoders import SetThreshold, TopLabels
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+    >>> TopLabels(2).wanted(taxonomy)
+    Wanted(least=0.0, n_leaves=2)
+    >>> SetThreshold(0.3).wanted(taxonomy)
+    Wanted(least=0.3, n_leaves=None)
     """
 
     least: Floats | float = 0.0

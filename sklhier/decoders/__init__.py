@@ -5,6 +5,7 @@ an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again 
 """
 
 from sklhier._probabilities.marginals import HeldOutPaths
+from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier._utils.pickling import published
 from sklhier.decoders._base import Decoder
@@ -41,6 +42,7 @@ __all__ = [
     "Threshold",
     "TopDown",
     "TopLabels",
+    "Wanted",
     "register",
     "resolve_decoder",
     "resolve_set_decoder",
