@@ -181,8 +181,8 @@ def _read_mapping(tau: Mapping[Any, float], taxonomy: Taxonomy) -> Floats:
         unknown = names[int(np.argmax(ids < 0))]
         if isinstance(unknown, str) and unknown.startswith(_OF_LEVEL):
             raise ValueError(
-                f"`tau` must name levels from '{_OF_LEVEL}1' to '{_OF_LEVEL}{taxonomy.n_levels}', got "
-                f"{shown(unknown)}."
+                f"`tau` must name levels from '{_OF_LEVEL}1' to "
+                f"'{_OF_LEVEL}{taxonomy.n_levels}', got {shown(unknown)}."
             )
         taxonomy.id(unknown)  # raises the error of an unknown name
     if (ids == 0).any():

@@ -33,9 +33,10 @@ class SetThreshold(SetDecoder):
         Threshold in [0, 1]; a node is answered if its probability is larger, so that none is at 1.
         One number for all nodes; one for each level, from the first; one for each node, in the order
         of ``taxonomy.nodes[1:]``; or a mapping by names of nodes, in which ``"level:k"`` stands for
-        all nodes of level `k` that are not named. ``"oof"`` finds what gives the best micro-averaged hierarchical F1 on out-of-fold
-        predictions, which fits every model again in each fold; folds, and so thresholds, depend
-        on the order of the rows. 0.5 is best for accuracy, and far too high for rare labels.
+        all nodes of level `k` that are not named. ``"oof"`` finds what gives the best
+        micro-averaged hierarchical F1 on out-of-fold predictions, which fits every model again in
+        each fold; folds, and so thresholds, depend on the order of the rows. 0.5 is best for
+        accuracy, and far too high for rare labels.
     scope : {"global", "level", "node"}, default="global"
         The nodes that share a tuned threshold: all, those of a level, or one.
     shrinkage : float, default=20.0
@@ -111,13 +112,17 @@ class SetThreshold(SetDecoder):
 
     def tuned(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:
         """Return the decoder with the thresholds that are best on held-out samples."""
-        return self.tuned_by(map(self.evidence, held_out())) if self.needs_tuning else self
+        return self._tuned_by(map(self._evidence, held_out())) if self.needs_tuning else self
 
-    def evidence(self, part: HeldOutSets) -> Histograms:
-        """Return what :meth:`tuned_by` needs of a block of held-out samples."""
+    def _evidence(self, part: HeldOutSets) -> Histograms:
+        """Return what `_tuned_by` needs of a block of held-out samples."""
         return Histograms.of(part)
 
-    def tuned_by(self, evidence: Iterable[Histograms]) -> Self:
+    def _pooled(self, evidence: list[Histograms]) -> list[Histograms]:
+        """Return the evidence of several blocks in as little memory as it takes."""
+        return [Histograms.summed(evidence)]
+
+    def _tuned_by(self, evidence: Iterable[Histograms]) -> Self:
         """Return the decoder with the thresholds that are best on held-out samples."""
         found = Histograms.summed(evidence)
         positive, negative, taxonomy = found

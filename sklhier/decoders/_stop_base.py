@@ -56,12 +56,16 @@ class StopRule(Decoder):
     def _candidates(self, marginals: Marginals) -> tuple[NodeIds, Floats]:
         """Return a node and its probability for each row and level, as :class:`Candidates`."""
 
-    def evidence(self, part: HeldOutPaths) -> Candidates:
-        """Return what :meth:`tuned_by` needs of a block of held-out samples."""
+    def _evidence(self, part: HeldOutPaths) -> Candidates:
+        """Return what `_tuned_by` needs of a block of held-out samples."""
         nodes, proba = self._candidates(part.marginals)
         return Candidates(part.marginals.taxonomy, nodes, proba, part.nodes, part.weights)
 
-    def tuned_by(self, evidence: Sequence[Candidates]) -> Self:
+    def _pooled(self, evidence: list[Candidates]) -> list[Candidates]:
+        """Return the evidence of several blocks in as little memory as it takes."""
+        return evidence
+
+    def _tuned_by(self, evidence: Sequence[Candidates]) -> Self:
         """Return the decoder with the thresholds that are best on held-out samples."""
         best = tuned_thresholds(evidence, self.scope, self.beta, self.min_rows)
         tuned: Self = clone(self).set_params(tau=best.tau)
@@ -70,6 +74,6 @@ class StopRule(Decoder):
 
     def tuned(self, held_out: Callable[[], Iterator[HeldOutPaths]]) -> Self:
         """Return the decoder with the thresholds that are best on held-out samples."""
-        return self.tuned_by(list(map(self.evidence, held_out()))) if self.needs_tuning else self
+        return self._tuned_by(list(map(self._evidence, held_out()))) if self.needs_tuning else self
 
     threshold_report_: dict[str, Any]
