@@ -130,7 +130,7 @@ class SetThreshold(SetDecoder):
         levels, n_levels = taxonomy.depths[1:] - 1, taxonomy.n_levels
         n_positive = positive.sum(axis=1)
         tau: Any = overall
-        source = np.full(len(levels), self.scope)
+        source = np.full(len(levels), self.scope, dtype="<U6")
         of_levels = _best_thresholds(
             *(_sums_by(levels, table, n_levels) for table in (positive, negative))
         )

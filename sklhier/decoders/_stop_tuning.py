@@ -80,7 +80,7 @@ def tuned_thresholds(
     levels = np.maximum(taxonomy.depths - 1, 0)
     overall = search.overall()
     tau = np.full(taxonomy.n_nodes, overall)
-    source = np.full(taxonomy.n_nodes, "global")
+    source = np.full(taxonomy.n_nodes, "global", dtype="<U6")
     n_rows = search.rows_of_nodes()
     if scope != "global":
         tau = search.improved(tau, levels, np.ones(taxonomy.n_nodes, dtype=bool))
