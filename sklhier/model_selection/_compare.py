@@ -486,8 +486,9 @@ def _read_data(
     found = _read_taxonomy(taxonomy, routes, y, of_sets=of_sets)
     own = [getattr(route.classifier, "classes", None) for route in routes]
     names = next((names for names in [classes, *own] if names is not None), None)
-    knows_paths = any(_knows_taxonomies(route) for route in routes) and not of_sets
-    if of_sets or (not knows_paths and holds_label_sets(y, found, names)):
+    if found is not None and not any(map(_knows_taxonomies, routes)):
+        of_sets = holds_label_sets(y, found, names)
+    if of_sets:
         return read_label_set_data(X, y, found, sample_weight, names)
     if found is not None:
         found.require_tree("A comparison")
@@ -572,7 +573,8 @@ def _levels_of(data: Data, rows: Rows) -> Rows:
     if isinstance(data, LabelledData):
         paths = data.taxonomy.path_ids(np.unique(data.nodes[rows]))
         return np.flatnonzero((paths >= 0).any(axis=0))
-    return np.unique(data.taxonomy.depths[data.closed[rows].indices]) - 1
+    reached = np.bincount(data.taxonomy.depths[data.closed[rows].indices])
+    return np.flatnonzero(reached[1:])
 
 
 def _of_sets(

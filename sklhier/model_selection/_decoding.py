@@ -52,6 +52,7 @@ class HeldOutRows:
     @classmethod
     def of(cls, data: LabelledData | LabelSetData, rows: Rows) -> Self:
         """Return some rows of the data."""
+        truth: NodeIds | sparse.csr_array
         if isinstance(data, LabelSetData):
             truth, is_encoded = data.closed[rows], False
         else:

@@ -502,9 +502,11 @@ def _refitted(estimator: Any, route: Route, decoder: str | AnyDecoder | None, da
     """Fit as in the folds, then set the decoder: searches within choose without it in both."""
     fitted = _without_tuning(clone(estimator), route, data)
     fitted.fit(data.X, data.y, **weight_params(route, data.weights))
-    classifier, own = classifier_within(fitted), clone(decoder, safe=False)
-    if hasattr(decoder, "threshold_report_"):
-        own.threshold_report_ = decoder.threshold_report_
+    classifier: Any = classifier_within(fitted)
+    own: Any = clone(decoder, safe=False)
+    report = getattr(decoder, "threshold_report_", None)
+    if report is not None:
+        own.threshold_report_ = report
     classifier.set_params(decoder=own)
     if isinstance(data, LabelSetData):
         classifier.decoder_ = resolve_set_decoder(own)
