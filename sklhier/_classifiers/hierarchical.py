@@ -288,6 +288,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         # Copies of what predictions use: set_params does not change a fitted model.
         strategy, decoder = clone(resolve_strategy(self.strategy)), resolve_decoder(self.decoder)
         self._reading = Reading.of(self)
+        decoder.check_taxonomy(target.taxonomy)
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
         split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
         staging = self._staging(strategy, split, weights)
@@ -393,6 +394,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         weights = checked_weights(sample_weight, len(nodes))
         rows = used_rows(weights, len(nodes))
         decoder = resolve_decoder(self.decoder)
+        decoder.check_taxonomy(target.taxonomy)
         for part in (strategy, decoder):
             if part.needs_tuning:
                 raise IncompatiblePartsError.needs(

@@ -242,6 +242,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         check_consistent_length(X, nodes)
         rows, weights = weighted_rows(sample_weight, len(nodes))
         decoder, loss = resolve_decoder(self.decoder), resolve_loss(self.loss)
+        decoder.check_taxonomy(target.taxonomy)
         split = target.splitter(self.cv, nodes, {})
         splits = split(rows) if decoder.needs_tuning else []
         X, nodes = take_rows(X, rows), nodes[rows]
@@ -301,7 +302,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         is_first = not hasattr(self, "taxonomy_")
         check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
-        resolve_decoder(self.decoder)  # refused before the model is fitted
+        decoder = resolve_decoder(self.decoder)  # refused before the model is fitted
         loss = resolve_loss(self.loss)
         if is_first:
             given = self._given_taxonomy()
@@ -310,6 +311,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             model = self._unfitted(target, training, X.dtype)
         else:
             target, model = self._target, self._model
+        decoder.check_taxonomy(target.taxonomy)
         known = model.columns.outcomes.classes
         nodes = target.read_batch(required_target(self, y), known)
         check_consistent_length(X, nodes)

@@ -199,6 +199,14 @@ class PathPredictor:
         check_is_fitted(self, "taxonomy_")
         return map(read, self._model.blocks(self._prepared(X), all_nodes=all_nodes))
 
+    def _tables(self, X: Any) -> Iterator[DenseMarginals]:
+        """Yield the probabilities of all nodes, for blocks of rows that fit in memory."""
+        return self._by_block(X, lambda marginals: marginals.dense())
+
+    def _labelled(self, answers: Any, decoder: Decoder) -> Any:
+        """Return the answers of a decoder as labels."""
+        return self._target.restore(answers, decoder)
+
     def _answers(self, X: Any, decoder: Decoder) -> Any:
         """Return the nodes that `decoder_` answers, or a closed indicator if these are sets."""
         read = decoder.decode_sets if decoder.gives_sets else decoder.decode

@@ -163,6 +163,10 @@ class SetPredictor:
         for block in row_blocks(_num_samples(X), self._model.columns_per_row()):
             yield self._model.marginals(take_rows(X, np.arange(block.start, block.stop)), wanted)
 
+    def _tables(self, X: Any) -> Iterator[SetMarginals]:
+        """Yield the probabilities of all nodes, for blocks of rows that fit in memory."""
+        return self._blocks(X)
+
     def _decoded(self, X: Any) -> sparse.csr_array:
         """Return the answers of the decoder, closed under ancestors."""
         decoder = self.decoder_
