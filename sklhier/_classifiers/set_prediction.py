@@ -19,11 +19,12 @@ from sklhier._probabilities.marginals import checked_node_proba
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._targets.label_sets import LabelSetFormat, read_label_sets
 from sklhier._targets.paths import resolve_taxonomy, same_rows
+from sklhier._utils.digests import Digests, kept_digests
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Rows
 from sklhier._utils.validation import checked_cv, checked_weights, required_target
-from sklhier.decoders import SetDecoder, resolve_set_decoder
+from sklhier.decoders import RiskControl, SetDecoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
 
@@ -141,6 +142,7 @@ class SetPredictor:
     decoder_: SetDecoder
     _target: SetTarget
     _model: SetModel
+    _known_rows: Digests | None = None  # of training, where a decoder may be calibrated
 
     def _prepared(self, X: Any) -> Any:
         """Return samples as the model takes them, checked."""
@@ -154,6 +156,14 @@ class SetPredictor:
         unseen[0] = False
         unseen[self._model.observed] = False
         return tuple(self.taxonomy_.nodes[node] for node in np.flatnonzero(unseen))
+
+    def _keep_known(self, X: Any, rows: Rows) -> None:
+        """Store by what the training rows are known again; warn of too few of them."""
+        self._known_rows = None
+        if isinstance(self.decoder_, RiskControl):
+            self._known_rows = kept_digests(take_rows(X, rows))
+            if self.decoder_.needs_tuning:
+                self.decoder_.warn_of_few_rows(self.taxonomy_)
 
     def _blocks(self, X: Any) -> Iterator[SetMarginals]:
         """Yield the probabilities of blocks of rows that fit in memory."""
@@ -262,7 +272,9 @@ class SetPredictor:
         """
         check_is_fitted(self, "taxonomy_")
         chosen = self.decoder_ if decoder is None else resolve_set_decoder(decoder)
-        if chosen.needs_tuning:
+        if isinstance(chosen, RiskControl) and repr(chosen) == repr(self.decoder_):
+            chosen = self.decoder_  # with what was learnt for it
+        elif chosen.needs_tuning:
             raise IncompatiblePartsError.needs(
                 chosen,
                 "training samples to learn a threshold from",
