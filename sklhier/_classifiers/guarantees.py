@@ -11,7 +11,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
 from sklhier._classifiers.path_prediction import PathPredictor, by_rows
-from sklhier._classifiers.probability_tables import concatenated, gives_probabilities
+from sklhier._classifiers.probability_tables import (
+    concatenated,
+    gives_probabilities,
+    warn_of_few_rows,
+)
 from sklhier._classifiers.set_prediction import SetPredictor, fitted_decoder
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._targets.paths import label_sets, shown_row
@@ -156,7 +160,7 @@ class PathGuarantees(PathPredictor):
             learnt = decoder.calibrated(self._calibration(X, nodes), "calibration", of_rows)
             self._tuned_decoder = repr(decoder), learnt
             _warn_of_training_rows(X, self._known_rows)
-            learnt.warn_of_few_rows(self.taxonomy_)
+            warn_of_few_rows(learnt, self.taxonomy_)
         return self
 
     def _calibration_nodes(self, y: Any) -> NodeIds:
@@ -323,7 +327,7 @@ class SetGuarantees(SetPredictor):
             learnt = decoder.calibrated(self._calibration(X, closed), "calibration")
             self.decoder_ = learnt
             _warn_of_training_rows(self._prepared(X), self._known_rows)
-            learnt.warn_of_few_rows(self.taxonomy_)
+            warn_of_few_rows(learnt, self.taxonomy_)
         return self
 
     def _calibration(self, X: Any, closed: sparse.csr_array) -> Iterator[HeldOutSets]:

@@ -12,7 +12,12 @@ from scipy import sparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
-from sklhier._classifiers.probability_tables import concatenated, gives_probabilities, written
+from sklhier._classifiers.probability_tables import (
+    concatenated,
+    gives_probabilities,
+    warn_of_few_rows,
+    written,
+)
 from sklhier._folds.folds import Splits, folds_among
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._local.validation_sets import known_targets
@@ -233,7 +238,7 @@ class PathPredictor:
         is_conformal = isinstance(decoder, Conformal)
         self._known_rows = kept_digests(take_rows(X, rows)) if is_conformal else None
         if isinstance(learnt, Conformal) and decoder.needs_tuning:
-            learnt.warn_of_few_rows(self._target.taxonomy)
+            warn_of_few_rows(learnt, self._target.taxonomy)
 
     def _deciding(self, decoder: Decoder) -> Decoder:
         """Return the decoder of predictions: a tuned one, and refusal if there is any."""

@@ -12,7 +12,12 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
-from sklhier._classifiers.probability_tables import concatenated, gives_probabilities, written
+from sklhier._classifiers.probability_tables import (
+    concatenated,
+    gives_probabilities,
+    warn_of_few_rows,
+    written,
+)
 from sklhier._folds.folds import Splits, folds_among
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._probabilities.marginals import checked_node_proba
@@ -163,7 +168,7 @@ class SetPredictor:
         if isinstance(self.decoder_, RiskControl):
             self._known_rows = kept_digests(take_rows(X, rows))
             if self.decoder_.needs_tuning:
-                self.decoder_.warn_of_few_rows(self.taxonomy_)
+                warn_of_few_rows(self.decoder_, self.taxonomy_)
 
     def _blocks(self, X: Any) -> Iterator[SetMarginals]:
         """Yield the probabilities of blocks of rows that fit in memory."""

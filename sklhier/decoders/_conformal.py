@@ -14,7 +14,6 @@ from sklearn.exceptions import NotFittedError
 from sklhier._probabilities.marginals import HeldOutPaths, Marginals
 from sklhier._utils.typing import Floats, Labels, NodeIds, Rows
 from sklhier._utils.validation import check_choice, check_integer, check_number, shown
-from sklhier._utils.warning import warn_caller
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import top_answers
 from sklhier.decoders._conformal_scores import GroupedScores, rows_needed
@@ -22,7 +21,6 @@ from sklhier.decoders._registry import register
 from sklhier.decoders._set_base import closed_above
 from sklhier.decoders._stop_rules import _path_proba
 from sklhier.decoders._top_down import TopDown
-from sklhier.exceptions import RareClassWarning, quoted
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["SOURCES", "Conformal", "ConformalThresholds", "RowGroups"]
@@ -293,21 +291,20 @@ class Conformal(Decoder):
         records["source"] = learnt.source
         return records
 
-    def warn_of_few_rows(self, taxonomy: Taxonomy) -> None:
-        """Warn if a group has too few rows for its answers to be any but the root."""
+    def lack_of_rows(self, taxonomy: Taxonomy) -> str:
+        """Say which groups have too few rows for their answers to be any but the root, or nothing."""
         report = self.report(taxonomy)
         few = report[np.isinf(report["threshold"])]
         if not len(few):
-            return
-        needed, level = rows_needed(self.confidence_level), self.confidence_level
+            return ""
+        level = self.confidence_level
+        needs = f"confidence_level={level:g} needs {rows_needed(level)} "
         if len(report) == 1:
-            what = f"confidence_level={level:g} needs {needed} rows, got {few['n_rows'][0]}: every"
-        else:
-            what = (
-                f"confidence_level={level:g} needs {needed} rows in each group, but {len(few)} of "
-                f"{len(report)} groups have fewer: {quoted(few['group'].tolist())}. In these every"
-            )
-        warn_caller(f"{what} answer stops at the root. See `conformal_report_`.", RareClassWarning)
+            return f"{needs}rows, got {few['n_rows'][0]}: every answer stops at the root."
+        return (
+            f"{needs}rows in each group, but {len(few)} of {len(report)} groups have fewer: "
+            f"{shown(few['group'].tolist())}. In these every answer stops at the root."
+        )
 
     # -- answering ------------------------------------------------------------------------
 

@@ -16,7 +16,6 @@ from sklearn.exceptions import NotFittedError
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier._utils.typing import Floats, Integers, Rows
 from sklhier._utils.validation import check_choice, check_number, numbers, shown
-from sklhier._utils.warning import warn_caller
 from sklhier.decoders._conformal import SOURCES
 from sklhier.decoders._registry import register
 from sklhier.decoders._risk_bounds import (
@@ -26,7 +25,6 @@ from sklhier.decoders._risk_bounds import (
     hoeffding_bentkus_p_values,
 )
 from sklhier.decoders._set_base import SetDecoder, closed_above
-from sklhier.exceptions import RareClassWarning
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
@@ -341,15 +339,13 @@ class RiskControl(SetDecoder):
             )
         return ""
 
-    def warn_of_few_rows(self, taxonomy: Taxonomy) -> None:  # noqa: ARG002
-        """Warn if there are too few rows to hold the target."""
+    def lack_of_rows(self, taxonomy: Taxonomy) -> str:  # noqa: ARG002
+        """Say that there are too few rows to hold the target, or nothing."""
         learnt = self._learnt()
-        if not learnt.is_held:
-            warn_caller(
-                f"{self!r} needs {self.n_needed} rows at least, got {learnt.n_rows}; "
-                f"{self._note(learnt)}. See `conformal_report_`.",
-                RareClassWarning,
-            )
+        if learnt.is_held:
+            return ""
+        needs = f"{self!r} needs {self.n_needed} rows at least, got {learnt.n_rows}"
+        return f"{needs}; {self._note(learnt)}."
 
 
 class _Curve:
