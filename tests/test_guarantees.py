@@ -469,7 +469,8 @@ def test_training_rows_are_noticed(make):
     own = [labels[i] for i in rows]
     with pytest.warns(LeakageWarning, match="60 of 160 calibration rows"):
         model.conformalize(X[rows], own)
-    model.conformalize(X[CAL], labels[CAL])
+    few = np.r_[153:300]  # 7 of 147 may be equal by chance
+    model.conformalize(X[few], [labels[i] for i in few])
 
 
 def test_digests_know_rows_in_every_form():

@@ -37,6 +37,9 @@ __all__ = [
 
 D = TypeVar("D")
 
+# Share of calibration rows that may well equal one of training, as short texts do.
+_MOST_KNOWN = 0.05
+
 
 def check_reject(reject: Any) -> None:
     """Raise a ValueError unless a share of samples is in (0, 1)."""
@@ -56,12 +59,12 @@ def refuse_learning_from_batches(decoder: Decoder) -> None:
 
 def _warn_of_training_rows(X: Any, known: Digests | None) -> None:
     """Warn if rows of calibration are rows of training."""
-    found = n_known(X, known)
-    if found:
+    found, n_rows = n_known(X, known), _num_samples(X)
+    if found > _MOST_KNOWN * n_rows:
         warn_caller(
-            f"{found} of {_num_samples(X)} calibration rows are rows of training, or equal to one: "
-            "models know them, thresholds become too low, and nothing is guaranteed. Calibrate with "
-            "rows that were not used in fit.",
+            f"{found} of {n_rows} calibration rows are rows of training, or equal to one. Models know "
+            "them, so that thresholds become too low, and nothing is guaranteed. Calibrate with rows "
+            "that were not used in fit.",
             LeakageWarning,
         )
 
@@ -118,8 +121,9 @@ class PathGuarantees(PathPredictor):
         Warns
         -----
         LeakageWarning
-            If calibration rows are rows of training. It is noticed where the classifier was fitted
-            with the decoder ``Conformal``, and for numbers, texts and data frames.
+            If more than one in twenty calibration rows is one of training, or equal to one. It is
+            noticed where the classifier was fitted with the decoder ``Conformal``, and for numbers,
+            texts and data frames.
         RareClassWarning
             If there are too few rows for a threshold; ``conformal_report_`` says how many it takes.
 
@@ -274,8 +278,8 @@ class SetGuarantees(SetPredictor):
         """Calibrate the decoder :class:`~sklhier.decoders.RiskControl` on rows not used before.
 
         Rows must be exchangeable with those of predictions, and must not have been used for
-        anything else: neither to fit, nor to choose parameters. Then the target is guaranteed, as the
-        decoder describes it. The models stay as they are. The decoder may be set after `fit`:
+        anything else: neither to fit, nor to choose parameters. Then the target is guaranteed, as
+        the decoder describes it. The models stay as they are. The decoder may be set after `fit`:
         ``model.set_params(decoder=RiskControl("fnr", 0.1)).conformalize(X_cal, y_cal)``.
 
         Parameters
@@ -304,8 +308,9 @@ class SetGuarantees(SetPredictor):
         Warns
         -----
         LeakageWarning
-            If calibration rows are rows of training. It is noticed where the classifier was fitted
-            with the decoder ``RiskControl``, and for numbers, texts and data frames.
+            If more than one in twenty calibration rows is one of training, or equal to one. It is
+            noticed where the classifier was fitted with the decoder ``RiskControl``, and for
+            numbers, texts and data frames.
         RareClassWarning
             If there are too few rows for a threshold; ``conformal_report_`` says how many it takes.
 
