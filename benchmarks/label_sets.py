@@ -413,6 +413,13 @@ _SETTINGS = {
         tunes=False,
     ),
 }
+
+
+def forest(kind: str) -> RandomForestClassifier:
+    """Return the forest of a family of tables."""
+    return _SETTINGS[kind].forest()
+
+
 _CHOSEN_ON = ("imclef07d", "enron_corr", "cellcycle_FUN", "seq_FUN")
 _FIXED = 0.25  # a threshold for data sets on which tuning one would take too long
 

@@ -42,6 +42,9 @@ _PRIVATE = (
     "sklhier._training.marginals.PathModels",
     "sklhier._training.marginals.SetModels",
     "sklhier._training.trainer.FitReport",
+    "sklhier.decoders._conformal.ConformalThresholds",
+    "sklhier.decoders._conformal_scores.GroupedScores",
+    "sklhier.decoders._risk_control.RiskCalibration",
 )
 _ARRAYS = (
     "builtins.frozenset",

@@ -70,6 +70,15 @@ PARTS = {
     "decoder": [
         (decoders.Beam, {"width": COUNT}),
         (decoders.Climbing, STOP_RULE),
+        (
+            decoders.Conformal,
+            {
+                "confidence_level": (*PROBABILITY, 0),
+                "path": ("x", 5, None, "threshold"),
+                "by": ("x", 0, -1, 1.5, True, [1]),
+                "source": ("x", 5, None),
+            },
+        ),
         (decoders.Darts, {"accuracy_reward": NOT_NEGATIVE, "reward": (*NODE_WEIGHTS, None)}),
         (decoders.HierarchicalF, {"beta": (*POSITIVE, 1e200, 1e-200)}),
         (
@@ -93,6 +102,16 @@ PARTS = {
                 "min_rows": (*NOT_NEGATIVE, 2.5),
                 "at_least_one": ("x", None, 2),
                 "scope": (5, "x"),
+            },
+        ),
+        (
+            decoders.RiskControl,
+            {
+                "risk": ("x", 5, None, int),
+                "target": (*PROBABILITY, 0),
+                "method": ("x", 5, None),
+                "delta": (*PROBABILITY, 0),
+                "source": ("x", 5, None),
             },
         ),
         (decoders.TopLabels, {"k": COUNT}),

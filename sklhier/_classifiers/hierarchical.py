@@ -13,6 +13,7 @@ from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
+from sklhier._classifiers.guarantees import PathGuarantees, check_reject
 from sklhier._classifiers.local_base import (
     LocalClassifier,
     Reading,
@@ -52,7 +53,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["HierarchicalClassifier"]
 
 
-class HierarchicalClassifier(PathPredictor, LocalClassifier):
+class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     """Classify into a taxonomy, one path for each sample.
 
     A base estimator is fitted for each parent node of the taxonomy and decides among its children
@@ -79,6 +80,11 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         How probabilities become predictions: ``"best_path"``, ``"top_down"``, ``"beam"``,
         ``"level_weighted"``, ``"hierarchical_f"``, ``"threshold"``, ``"information_threshold"``,
         ``"climbing"``, ``"darts"``, or an object of :mod:`sklhier.decoders` with parameters.
+    reject : float, default=None
+        The share of the training samples, in (0, 1), that would get no answer: those whose most
+        probable answer is the least probable, out-of-fold. The threshold that this gives, fitted by
+        models of folds (`cv`), is then that of predictions. For samples that belong to no class; see
+        :doc:`/user_guide/guarantees`.
     chain : str or Chain, default=None
         Whether a model sees the outputs of the models above it, beside X: ``"proba"``,
         ``"log_proba"`` or ``"decision"``, in training those for samples that were held out;
@@ -215,6 +221,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         taxonomy: Any = None,
         strategy: str | Strategy = "per_parent",
         decoder: str | Decoder = "best_path",
+        reject: float | None = None,
         chain: str | Chain | None = None,
         routing: str | Routing = "filter",
         link: str | Link | None = None,
@@ -230,6 +237,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         self.taxonomy = taxonomy
         self.strategy = strategy
         self.decoder = decoder
+        self.reject = reject
         self.chain = chain
         self.routing = routing
         self.link = link
@@ -288,8 +296,11 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         # Copies of what predictions use: set_params does not change a fitted model.
         strategy, decoder = clone(resolve_strategy(self.strategy)), resolve_decoder(self.decoder)
         self._reading = Reading.of(self)
+        if self.reject is not None:
+            check_reject(self.reject)
+        wanted = self._wanted(decoder)
+        refuse_mismatch(wanted, self, "'best_path' or 'top_down'")
         decoder.check_taxonomy(target.taxonomy)
-        refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
         split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
         staging = self._staging(strategy, split, weights)
         # Weights of the routing are multiplied by those of samples, so there must be some: base
@@ -312,7 +323,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         )
         trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
         rows = used_rows(weights, len(nodes))
-        strategy, tuned = _tuned(trainer, strategy, decoder, rows, split)
+        strategy, learnt = _tuned(trainer, strategy, wanted, rows, split)
         models, self._reports = trainer.train_parts(strategy, rows)
         if not any(models):  # no base estimator has looked at X
             allow_nan = get_tags(self).input_tags.allow_nan
@@ -327,8 +338,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
             is_staged=staging is not None,
             asks_all=staging is not None and staging.routing.needs_held_out,
         )
-        self._tuned_decoder = (repr(decoder), tuned) if decoder.needs_tuning else None
         self._store(target, seed)
+        self._keep_learnt(decoder, learnt, X, rows)
         return self
 
     def _store(self, target: PathTarget, seed: int | None) -> None:
@@ -395,7 +406,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         rows = used_rows(weights, len(nodes))
         decoder = resolve_decoder(self.decoder)
         decoder.check_taxonomy(target.taxonomy)
-        for part in (strategy, decoder):
+        for part in (strategy, decoder, self._wanted(decoder)):
             if part.needs_tuning:
                 raise IncompatiblePartsError.needs(
                     part,
@@ -428,6 +439,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         observed = self._trained.classes[np.isin(self._trained.classes, self._observed)]
         outcomes = strategy.outcomes(taxonomy, observed)
         self._model = replace(self._model, models=models, outcomes=outcomes)
+        # These were about the models so far.
+        self._tuned_decoder = self._known_rows = self._reject_threshold = None
         self._store(target, self._seed)
         return self
 

@@ -12,6 +12,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklhier._classifiers.guarantees import (
+    PathGuarantees,
+    check_reject,
+    refuse_learning_from_batches,
+)
 from sklhier._classifiers.joint_base import JointEstimator, has_batches, held_out_rows
 from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
 from sklhier._joint.model import JointModel, Training
@@ -37,7 +42,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["MultiHeadClassifier"]
 
 
-class MultiHeadClassifier(PathPredictor, JointEstimator):
+class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
     r"""One model for a whole taxonomy, a head for each node, fitted by one objective.
 
     Where :class:`HierarchicalClassifier` fits many models, this one fits all nodes together: the
@@ -86,6 +91,9 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         Whether to start from the weights of the last fit; labels and features must be the same.
     decoder : str or Decoder, default="best_path"
         How node probabilities become answers, as in :class:`HierarchicalClassifier`.
+    reject : float, default=None
+        The share of the training samples, in (0, 1), that would get no answer, as in
+        :class:`HierarchicalClassifier`.
     cv : int, splitter or iterable, default=None
         Folds for a decoder with a parameter that is tuned out-of-fold; the model is fitted once more
         for each. A number, None for 5, means that many folds of
@@ -180,6 +188,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         class_weight: Any = None,
         warm_start: bool = False,
         decoder: str | Decoder = "best_path",
+        reject: float | None = None,
         cv: Any = None,
         classes: Any = None,
         verbose: int = 0,
@@ -195,6 +204,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.decoder = decoder
+        self.reject = reject
         self.cv = cv
         self.classes = classes
         self.verbose = verbose
@@ -242,9 +252,12 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         check_consistent_length(X, nodes)
         rows, weights = weighted_rows(sample_weight, len(nodes))
         decoder, loss = resolve_decoder(self.decoder), resolve_loss(self.loss)
-        decoder.check_taxonomy(target.taxonomy)
         split = target.splitter(self.cv, nodes, {})
-        splits = split(rows) if decoder.needs_tuning else []
+        if self.reject is not None:
+            check_reject(self.reject)
+        decoder.check_taxonomy(target.taxonomy)
+        wanted = self._wanted(decoder)
+        splits = split(rows) if wanted.needs_tuning else []
         X, nodes = take_rows(X, rows), nodes[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
         class_ids = target.format.class_ids
@@ -257,12 +270,12 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
 
         everything = np.arange(len(rows))
         fitted = train(0, everything, self._previous())
-        self._tuned_decoder = None
-        if decoder.needs_tuning:
+        learnt = wanted
+        if wanted.needs_tuning:
             held_out = HeldOutPass(train, everything, splits, keep=False)
-            tuned = decoder.tuned(lambda: _held_out_paths(held_out, X, nodes, weights))
-            self._tuned_decoder = repr(decoder), tuned
+            learnt = wanted.tuned(lambda: _held_out_paths(held_out, X, nodes, weights))
         self._store(target, fitted)
+        self._keep_learnt(decoder, learnt, X, everything)
         return self
 
     @available_if(has_batches)
@@ -302,7 +315,8 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         is_first = not hasattr(self, "taxonomy_")
         check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
-        decoder = resolve_decoder(self.decoder)  # refused before the model is fitted
+        decoder = resolve_decoder(self.decoder)
+        refuse_learning_from_batches(self._wanted(decoder))  # before the model is fitted
         loss = resolve_loss(self.loss)
         if is_first:
             given = self._given_taxonomy()
@@ -322,7 +336,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         path_loss = model.columns.loss_of(loss, nodes, self.level_weights, X.dtype)
         shares = self._shares(nodes, weights, target)
         joint = model.joint.after_batch(X, shares, path_loss, training)
-        self._tuned_decoder = None
+        self._tuned_decoder = self._known_rows = self._reject_threshold = None
         self._store(target, replace(model, joint=joint).observing(nodes))
         return self
 

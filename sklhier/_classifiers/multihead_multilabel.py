@@ -8,10 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklhier._classifiers.guarantees import SetGuarantees
 from sklhier._classifiers.joint_base import (
     JointEstimator,
     has_batches,
@@ -39,7 +41,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["MultiHeadMultiLabelClassifier"]
 
 
-class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
+class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator):
     r"""One multi-label model: a logistic head for each node, made consistent by a maximum.
 
     Each node has a score, and its probability is the largest one at or below it, so that no node is
@@ -244,6 +246,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
             held_out = HeldOutPass(train, np.arange(len(rows)), splits, keep=False)
             decoder = decoder.tuned(lambda: _held_out_sets(held_out, X, closed, weights))
         self._store(target, fitted, decoder)
+        self._keep_known(X, np.arange(len(rows)))
         return self
 
     @available_if(has_batches)
@@ -292,7 +295,8 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
             model = self._unfitted(target.taxonomy, training, X.dtype)
             decoder = fitted_decoder(self.decoder, target.taxonomy)
         else:
-            target, model, decoder = self._target, self._model, self.decoder_
+            target, model = self._target, self._model
+            decoder = clone(self.decoder_)  # without what was learnt about the model so far
             closed = target.read_batch(y)
         refuse_tuning(decoder)
         check_consistent_length(X, closed)

@@ -13,6 +13,7 @@ from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
+from sklhier._classifiers.guarantees import SetGuarantees
 from sklhier._classifiers.local_base import (
     LocalClassifier,
     Reading,
@@ -56,7 +57,7 @@ from sklhier.strategies import Memberships, SetStrategy, resolve_set_strategy
 __all__ = ["HierarchicalMultiLabelClassifier"]
 
 
-class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
+class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassifier):
     """Classify into a taxonomy, any number of labels for each sample.
 
     Local models say for each node whether a sample belongs to it [1]_; their answers are combined
@@ -313,6 +314,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         observed = observed_nodes(closed[rows])
         self._model = SetModels(strategy, models, taxonomy, observed, self.consistency)
         self._store(target, decoder, seed)
+        self._keep_known(X, rows)
         return self
 
     def _parts(self, target: SetTarget) -> tuple[SetStrategy, SetDecoder]:
@@ -391,7 +393,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             seed = drawn_seed(self.random_state)
             self._reading = Reading.of(self)
         else:
-            target, decoder, model, seed = self._target, self.decoder_, self._model, self._seed
+            target, model, seed = self._target, self._model, self._seed
+            decoder = clone(self.decoder_)  # without what was learnt about the models so far
             strategy, closed = model.strategy, target.read_batch(y)
         refuse_tuning(decoder)
         check_consistent_length(X, closed)

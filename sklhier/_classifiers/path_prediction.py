@@ -12,7 +12,12 @@ from scipy import sparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
-from sklhier._classifiers.probability_tables import concatenated, gives_probabilities, written
+from sklhier._classifiers.probability_tables import (
+    concatenated,
+    gives_probabilities,
+    warn_of_few_rows,
+    written,
+)
 from sklhier._folds.folds import Splits, folds_among
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._local.validation_sets import known_targets
@@ -30,14 +35,17 @@ from sklhier._targets.paths import (
     same_rows,
     shown_row,
 )
+from sklhier._utils.digests import Digests, kept_digests
+from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
 from sklhier._utils.validation import check_integer, checked_cv, checked_weights, required_target
-from sklhier.decoders import Decoder, resolve_decoder, top_answers
+from sklhier.decoders import Conformal, Decoder, resolve_decoder, top_answers
+from sklhier.decoders._refusing import Refusing
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._oddities import warn_if_paths
 
-__all__ = ["PathModel", "PathPredictor", "PathTarget", "labels_of_batches"]
+__all__ = ["PathModel", "PathPredictor", "PathTarget", "by_rows", "labels_of_batches"]
 
 
 class PathModel(Protocol):
@@ -143,6 +151,19 @@ def labels_of_batches(*known: Any, taxonomy: Taxonomy | None) -> Any:
     return list(taxonomy.leaves)
 
 
+def by_rows(read: Callable[..., Any], codes: Rows) -> Callable[[Marginals], Any]:
+    """Return a function of successive blocks that hands on the codes of their rows."""
+    start = 0
+
+    def of_block(marginals: Marginals) -> Any:
+        nonlocal start
+        part = codes[start : start + marginals.n_rows]
+        start += marginals.n_rows
+        return read(marginals, groups=part)
+
+    return of_block
+
+
 class PathPredictor:
     """The predictions of an estimator that gives one path to each sample.
 
@@ -155,6 +176,10 @@ class PathPredictor:
     _target: PathTarget
     _model: PathModel
     _tuned_decoder: tuple[str, Decoder] | None  # as it prints before it is tuned, and tuned
+    # Defaults are for files of versions that did not have these.
+    reject: float | None = None
+    _reject_threshold: float | None = None
+    _known_rows: Digests | None = None  # of training, where a decoder may be calibrated
 
     def _prepared(self, X: Any) -> Any:
         """Return samples as the model takes them, checked."""
@@ -180,10 +205,18 @@ class PathPredictor:
 
     def _tuned(self, decoder: Decoder) -> Decoder:
         """Return a decoder as it was tuned in fit, or itself if it has nothing to tune."""
-        if not decoder.needs_tuning:
+        if not (decoder.needs_tuning or isinstance(decoder, Conformal)):
             return decoder
         # set_params may have brought another decoder since: then nothing was tuned for it.
         if self._tuned_decoder is None or self._tuned_decoder[0] != repr(decoder):
+            if isinstance(decoder, Conformal):
+                raise IncompatiblePartsError.needs(
+                    decoder,
+                    "calibration rows",
+                    "the classifier has seen none for this decoder",
+                    "Call conformalize(X, y) with rows that were not used in fit; or fit again, "
+                    "with source='out_of_fold', without a guarantee.",
+                )
             raise IncompatiblePartsError.needs(
                 decoder,
                 "training samples to tune a parameter on",
@@ -191,6 +224,27 @@ class PathPredictor:
                 "Fit again, or give the parameter as a number.",
             )
         return self._tuned_decoder[1]
+
+    def _wanted(self, decoder: Decoder) -> Decoder:
+        """Return what has to be learnt for predictions: a decoder, and when to refuse an answer."""
+        return decoder if self.reject is None else Refusing(decoder, self.reject)
+
+    def _keep_learnt(self, decoder: Decoder, learnt: Decoder, X: Any, rows: Rows) -> None:
+        """Store what held-out samples told, and by what the training rows are known again."""
+        self._reject_threshold = None
+        if isinstance(learnt, Refusing):
+            learnt, self._reject_threshold = learnt.decoder, learnt.threshold
+        self._tuned_decoder = (repr(decoder), learnt) if decoder.needs_tuning else None
+        is_conformal = isinstance(decoder, Conformal)
+        self._known_rows = kept_digests(take_rows(X, rows)) if is_conformal else None
+        if isinstance(learnt, Conformal) and decoder.needs_tuning:
+            warn_of_few_rows(learnt, self._target.taxonomy)
+
+    def _deciding(self, decoder: Decoder) -> Decoder:
+        """Return the decoder of predictions: a tuned one, and refusal if there is any."""
+        if self._reject_threshold is None:
+            return decoder
+        return Refusing(decoder, self.reject or 0.0, self._reject_threshold)
 
     def _by_block(
         self, X: Any, read: Callable[[Marginals], Any], *, all_nodes: bool = True
@@ -207,20 +261,39 @@ class PathPredictor:
         """Return the answers of a decoder as labels."""
         return self._target.restore(answers, decoder)
 
-    def _answers(self, X: Any, decoder: Decoder) -> Any:
-        """Return the nodes that `decoder_` answers, or a closed indicator if these are sets."""
+    def _answers(self, X: Any, decoder: Decoder, groups: Any = None) -> Any:
+        """Return the nodes that a decoder answers, or a closed indicator if these are sets."""
+        read: Callable[[Marginals], Any]
         read = decoder.decode_sets if decoder.gives_sets else decoder.decode
+        if groups is not None:
+            read = self._by_group(decoder, groups, _num_samples(X))
         # Not `_by_block`: `decoder_` has looked whether there is a fit, which costs a row some time.
         blocks = self._model.blocks(self._prepared(X), all_nodes=decoder.needs_all_nodes)
         return concatenated(list(map(read, blocks)))
 
-    def predict(self, X: Any) -> Any:
+    def _by_group(
+        self, decoder: Decoder, groups: Any, n_samples: int
+    ) -> Callable[[Marginals], Any]:
+        """Return what decodes one block after the other, by the groups of their rows."""
+        inner = decoder.decoder if isinstance(decoder, Refusing) else decoder
+        if not isinstance(inner, Conformal):
+            raise IncompatiblePartsError.needs(
+                "groups", "the decoder Conformal", f"decoder={self.decoder!r}", "Leave it out."
+            )
+        codes = inner.codes_of(groups)
+        check_consistent_length(codes, np.empty((n_samples, 0)))
+        return by_rows(decoder.decode, codes)
+
+    def predict(self, X: Any, groups: Any = None) -> Any:
         """Predict labels.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
+        groups : array-like, shape (n_samples,), default=None
+            Their groups, where :meth:`conformalize` was called with groups. None: the threshold that
+            holds the level in every group. A group that is not known gets no answer.
 
         Returns
         -------
@@ -228,26 +301,28 @@ class PathPredictor:
             Names of nodes; or paths, if the estimator was fitted on paths. A decoder that answers
             with sets gives frozensets of names in an array of objects.
         """
-        decoder = self.decoder_
-        labels = self._target.restore(self._answers(X, decoder), decoder)
+        decoder = self._deciding(self.decoder_)
+        labels = self._target.restore(self._answers(X, decoder, groups), decoder)
         if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
             return labels.set_axis(X.index)  # rows of one data frame belong to those of the other
         return labels
 
-    def predict_levels(self, X: Any) -> Objects:
+    def predict_levels(self, X: Any, groups: Any = None) -> Objects:
         """Predict paths, one column for each level.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
+        groups : array-like, shape (n_samples,), default=None
+            As in :meth:`predict`.
 
         Returns
         -------
         levels : ndarray of object, shape (n_samples, n_levels)
             Steps from the first level down, padded with None.
         """
-        answers = self._answers(X, self.decoder_)
+        answers = self._answers(X, self._deciding(self.decoder_), groups)
         if sparse.issparse(answers):
             raise IncompatiblePartsError.needs(
                 "predict_levels",
@@ -375,7 +450,8 @@ class PathPredictor:
         rounding may tell apart answers that are equally probable, one of them a stop.
         """
         check_is_fitted(self, "taxonomy_")
-        chosen = self._tuned(resolve_decoder(self.decoder if decoder is None else decoder))
+        found = self._tuned(resolve_decoder(self.decoder if decoder is None else decoder))
+        chosen = self._deciding(found)
         table = checked_node_proba(node_proba, self.taxonomy_)
         # Where an answer may stop is not in the table: it is what the training labels showed.
         marginals = DenseMarginals(self.taxonomy_, self._model.outcomes, table)
@@ -409,7 +485,7 @@ class PathPredictor:
         ValueError
             For weights that are negative or not finite, and if all are 0.
         """
-        predicted = self._answers(X, self.decoder_)
+        predicted = self._answers(X, self._deciding(self.decoder_))
         right = self._target.is_right(required_target(self, y), predicted)
         return float(
             np.average(right, weights=checked_weights(sample_weight, len(right), "score"))

@@ -12,7 +12,12 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
-from sklhier._classifiers.probability_tables import concatenated, gives_probabilities, written
+from sklhier._classifiers.probability_tables import (
+    concatenated,
+    gives_probabilities,
+    warn_of_few_rows,
+    written,
+)
 from sklhier._folds.folds import Splits, folds_among
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._probabilities.marginals import checked_node_proba
@@ -20,11 +25,12 @@ from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._targets.label_sets import LabelSetFormat, read_label_sets
 from sklhier._targets.paths import resolve_taxonomy, same_rows
+from sklhier._utils.digests import Digests, kept_digests
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Rows
 from sklhier._utils.validation import checked_cv, checked_weights, required_target
-from sklhier.decoders import SetDecoder, resolve_set_decoder
+from sklhier.decoders import RiskControl, SetDecoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
 
@@ -142,6 +148,7 @@ class SetPredictor:
     decoder_: SetDecoder
     _target: SetTarget
     _model: SetModel
+    _known_rows: Digests | None = None  # of training, where a decoder may be calibrated
 
     def _prepared(self, X: Any) -> Any:
         """Return samples as the model takes them, checked."""
@@ -155,6 +162,14 @@ class SetPredictor:
         unseen[0] = False
         unseen[self._model.observed] = False
         return tuple(self.taxonomy_.nodes[node] for node in np.flatnonzero(unseen))
+
+    def _keep_known(self, X: Any, rows: Rows) -> None:
+        """Store by what the training rows are known again; warn of too few of them."""
+        self._known_rows = None
+        if isinstance(self.decoder_, RiskControl):
+            self._known_rows = kept_digests(take_rows(X, rows))
+            if self.decoder_.needs_tuning:
+                warn_of_few_rows(self.decoder_, self.taxonomy_)
 
     def _blocks(self, X: Any, wanted: Wanted | None = None) -> Iterator[SetMarginals]:
         """Yield the probabilities of blocks of rows that fit in memory."""
@@ -269,7 +284,9 @@ class SetPredictor:
         """
         check_is_fitted(self, "taxonomy_")
         chosen = self.decoder_ if decoder is None else resolve_set_decoder(decoder)
-        if chosen.needs_tuning:
+        if isinstance(chosen, RiskControl) and repr(chosen) == repr(self.decoder_):
+            chosen = self.decoder_  # with what was learnt for it
+        elif chosen.needs_tuning:
             raise IncompatiblePartsError.needs(
                 chosen,
                 "training samples to learn a threshold from",
