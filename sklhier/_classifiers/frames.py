@@ -255,7 +255,8 @@ class FrameMaker:
         """Return the columns of the levels; there are none in a DAG."""
         if not self.taxonomy.is_tree:
             return {}
-        steps, columns = self.taxonomy.levels_of(answered.nodes), {}
+        steps = self.taxonomy.levels_of(answered.nodes)
+        columns: dict[str, Any] = {}
         for level, name in enumerate(_level_names(self.names, self.taxonomy.n_levels)):
             columns[name] = steps[:, level]
             if self.knows:

@@ -270,9 +270,10 @@ class PathPredictor:
         Raises
         ------
         TargetError
-            For allowed labels that are unknown, and a row where nothing is allowed.
+            For allowed labels that are unknown.
         ValueError
-            For a table `allowed` of another shape, or as many lists as there are not samples.
+            For a table `allowed` of another shape, another number of lists than samples, and a sample
+            for which nothing is allowed that occurred in training.
         """
         decoder = self.decoder_
         labels = self._target.restore(self._answers(X, decoder, allowed), decoder)
@@ -329,9 +330,10 @@ class PathPredictor:
         Raises
         ------
         TargetError
-            For allowed labels that are unknown, and a row where nothing is allowed.
+            For allowed labels that are unknown.
         ValueError
-            For another `k`, which is at most the number of answers that are possible.
+            For another `k`, which is at most the number of answers that are possible, and a sample
+            for which nothing is allowed.
         """
         check_is_fitted(self, "taxonomy_")
         most = len(self._model.outcomes.answers)
@@ -393,9 +395,9 @@ class PathPredictor:
         ImportError
             If the package of the data frame is not installed.
         TargetError
-            For allowed labels that are unknown, and a row where nothing is allowed.
+            For allowed labels that are unknown.
         ValueError
-            For another `top_k` or `output`.
+            For another `top_k` or `output`, and a sample for which nothing is allowed.
 
         Examples
         --------
@@ -520,9 +522,9 @@ class PathPredictor:
         Raises
         ------
         TargetError
-            For allowed labels that are unknown, and a row where nothing is allowed.
+            For allowed labels that are unknown.
         ValueError
-            For another table: names the row and the nodes.
+            For another table: names the row and the nodes. For a sample for which nothing is allowed.
 
         Notes
         -----

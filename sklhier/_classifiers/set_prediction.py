@@ -146,6 +146,7 @@ class SetPredictor:
     """
 
     taxonomy_: Taxonomy
+    classes_: Labels
     decoder_: SetDecoder
     _target: SetTarget
     _model: SetModel
@@ -217,9 +218,10 @@ class SetPredictor:
         Raises
         ------
         TargetError
-            For allowed labels that are unknown, and a row where nothing is allowed.
+            For allowed labels that are unknown.
         ValueError
-            For a table `allowed` of another shape, or as many lists as there are not samples.
+            For a table `allowed` of another shape, another number of lists than samples, and a sample
+            for which nothing is allowed that occurred in training.
         """
         check_is_fitted(self, "taxonomy_")
         return self._target.restore(self._decoded(X, allowed), X)
@@ -273,9 +275,9 @@ class SetPredictor:
         ImportError
             If the package of the data frame is not installed.
         TargetError
-            For allowed labels that are unknown, and a row where nothing is allowed.
+            For allowed labels that are unknown.
         ValueError
-            For another `top_k` or `output`.
+            For another `top_k` or `output`, and a sample for which nothing is allowed.
         """
         return self._frame(self._answered(X, top_k, allowed, output), X, output)
 
@@ -378,9 +380,9 @@ class SetPredictor:
         IncompatiblePartsError
             If the decoder has a threshold to learn.
         TargetError
-            For allowed labels that are unknown, and a row where nothing is allowed.
+            For allowed labels that are unknown.
         ValueError
-            For another table: names the row and the nodes.
+            For another table: names the row and the nodes. For a sample for which nothing is allowed.
 
         Notes
         -----

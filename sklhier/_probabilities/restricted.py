@@ -13,7 +13,6 @@ from sklhier._probabilities.marginals import AnswerMarginals, Marginals
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.typing import Bools, Floats, NodeIds
-from sklhier.exceptions import TargetError
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._levelwise import bottom_up, maximum_from_below
 
@@ -72,7 +71,7 @@ class PermittedTable:
     def mask(self, rows: slice, nodes: NodeIds) -> Bools:
         """Return whether nodes have a column, and a yes in it."""
         part = self.table[rows]
-        part = part.toarray() if sparse.issparse(part) else part
+        part = part.toarray() if sparse.issparse(part) else part  # type: ignore[attr-defined]
         position = np.full(1 + max(nodes.max(), self.classes.max()), -1, dtype=np.intp)
         position[self.classes] = np.arange(len(self.classes))
         columns = position[nodes]
@@ -81,11 +80,11 @@ class PermittedTable:
 
 
 def _refuse_nothing(mask: Bools, first_row: int) -> None:
-    """Raise a TargetError for the first row where nothing is permitted."""
+    """Raise a ValueError for the first row where nothing is permitted."""
     nothing = ~mask.any(axis=1)
     if nothing.any():
         where = f"row {first_row + int(np.argmax(nothing))}" if len(mask) > 1 else "any row"
-        raise TargetError(
+        raise ValueError(
             f"`allowed` leaves no answer for {where}: it must hold at least one label that occurred "
             "in training, itself or below it, for every row. Add labels, or leave out such rows."
         )
@@ -122,7 +121,7 @@ class RestrictedMarginals(AnswerMarginals):
 
         Raises
         ------
-        TargetError
+        ValueError
             If a row has no other action.
         """
         above = self.taxonomy.ancestors_of(self.outcomes.answers)[:, actions]
@@ -130,7 +129,7 @@ class RestrictedMarginals(AnswerMarginals):
         nothing = np.isinf(costs).all(axis=1)
         if nothing.any():
             row = self.first_row + int(np.argmax(nothing))
-            raise TargetError(
+            raise ValueError(
                 f"`allowed` leaves no action of the cost matrix for row {row}: none is an allowed "
                 "label or lies above one. Add actions, or labels."
             )
@@ -247,15 +246,16 @@ def _with_full_parents(
     mask: Bools, classes: NodeIds, observed: NodeIds, taxonomy: Taxonomy
 ) -> Bools:
     """Return a mask of nodes with those, but for classes, whose observed children are all in it."""
-    values = mask.T.copy()
+    values = mask.T.astype(np.float64)
     unseen = np.ones(len(values), dtype=bool)
     unseen[observed] = False
-    values[unseen] = True  # their probability is 0
+    values[unseen] = 1.0  # their probability is 0
     joins = np.ones(len(values), dtype=bool)
     joins[classes] = False
     for step in bottom_up(taxonomy):
-        values[step.nodes] |= step.reduced(np.logical_and, values) & joins[step.nodes, None]
-    return values.T
+        full = step.reduced(np.minimum, values) > 0
+        values[step.nodes] = np.where(joins[step.nodes, None] & full, 1.0, values[step.nodes])
+    return values.T > 0
 
 
 def _closed_again(table: Floats, mask: Bools, taxonomy: Taxonomy) -> Floats:
