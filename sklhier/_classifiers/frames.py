@@ -244,7 +244,7 @@ class FrameMaker:
         columns |= self._levels(answered)
         columns["stop"] = _ends(answered.nodes, self.taxonomy)
         if output == "pandas":
-            return import_module("pandas").DataFrame(columns)
+            return _pandas_frame(columns)
         columns["row"] = np.asarray(columns["row"])
         if output == "arrays":
             return columns
@@ -262,6 +262,17 @@ class FrameMaker:
             if self.knows:
                 columns[f"proba_{name}"] = answered.levels[:, level]
         return columns
+
+
+def _pandas_frame(columns: dict[str, Any]) -> Any:
+    pandas = import_module("pandas")
+    # A type that is told, for else it would depend on the answers at hand.
+    typed = {
+        name: pandas.Series(values, dtype=object) if values.dtype == object else values
+        for name, values in columns.items()
+        if name != "row"
+    }
+    return pandas.DataFrame({"row": columns["row"], **typed})
 
 
 def _level_names(names: Sequence[str], n_levels: int) -> list[str]:
