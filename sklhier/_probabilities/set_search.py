@@ -11,9 +11,8 @@ import numpy as np
 
 from sklhier._utils.typing import Bools, Floats, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy._levelwise import bottom_up
 
-__all__ = ["Wanted", "searched", "smallest_below"]
+__all__ = ["Wanted", "searched"]
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,6 @@ class Wanted:
 
     least: Floats | float = 0.0
     n_leaves: int | None = None
-
-
-def smallest_below(values: Floats, taxonomy: Taxonomy) -> Floats:
-    """Return the smallest value at or below each node, given one for each node."""
-    smallest = values.copy()
-    for step in bottom_up(taxonomy):
-        below = step.reduced(np.minimum, smallest)
-        smallest[step.nodes] = np.minimum(smallest[step.nodes], below)
-    return smallest
 
 
 def searched(

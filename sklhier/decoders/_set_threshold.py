@@ -9,11 +9,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
-from sklhier._probabilities.set_search import Wanted, smallest_below
+from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier._utils.typing import Floats, Integers, Rows
 from sklhier._utils.validation import check_choice, check_flag, check_integer, check_number
-from sklhier.decoders._node_thresholds import SCOPES, check_tau, is_tuned, node_bars
+from sklhier.decoders._node_thresholds import SCOPES, NodeBars, check_tau, is_tuned, node_bars
 from sklhier.decoders._registry import register
 from sklhier.decoders._set_base import SetDecoder, closed_above
 from sklhier.taxonomy import Taxonomy
@@ -102,10 +102,9 @@ class SetThreshold(SetDecoder):
 
     def wanted(self, taxonomy: Taxonomy) -> Wanted:
         """Return the lowest threshold at or below each node."""
-        if self._is_one_number:
-            return Wanted(least=self.tau)
-        tau = read_node_values(self.tau, taxonomy, "tau", levels=True)
-        return Wanted(least=smallest_below(np.append(0.0, tau), taxonomy))
+        bars = node_bars(self, self.tau, taxonomy)
+        # The root is always gone below, for `at_least_one`.
+        return Wanted(bars.least if isinstance(bars, NodeBars) else min(bars.height, 1.0))
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the nodes above their thresholds, and their ancestors."""
