@@ -119,6 +119,16 @@ OTHERS = {
     "hierarchical_precision_recall_fscore_support",
     "hierarchical_classification_report",
     "make_hierarchical_scorer",
+    # Results, and functions that return them: in test_metrics_errors.py and test_metrics_coverage.py.
+    "ClassDamage",
+    "CoverageReport",
+    "ErrorAttribution",
+    "RiskCoverageCurve",
+    "class_damage",
+    "coverage_report",
+    "error_attribution",
+    "most_confused_pairs",
+    "risk_coverage_curve",
 }
 AVERAGES = ["micro", "samples", "macro", None]
 
