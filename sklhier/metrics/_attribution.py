@@ -176,10 +176,12 @@ class ErrorAttribution:
     def _rows(self) -> list[list[str]]:
         head = ["node", "level", "arrived", "wrong turn", "stopped early", "too deep", "share"]
         counts = (self.arrived, self.wrong_turn, self.stopped_early, self.too_deep)
+        n_shown = min(_MOST_SHOWN, int(np.count_nonzero(self.errors)))
+        titles = self.taxonomy.titled(self.nodes[:n_shown])
         rows = [
             [title, str(level), *(f"{count[i]:.10g}" for count in counts), f"{share:.1%}"]
             for i, (title, level, share) in enumerate(
-                zip(self.titles[:_MOST_SHOWN], self.levels, self.share, strict=False)
+                zip(titles, self.levels, self.share, strict=False)
             )
         ]
         return [head, *rows]
