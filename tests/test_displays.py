@@ -12,11 +12,17 @@ from generators import dags, label_sets, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import clone, config_context
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
+from sklhier import (
+    HierarchicalClassifier,
+    HierarchicalMultiLabelClassifier,
+    MultiHeadClassifier,
+    Taxonomy,
+)
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.displays import (
     ComparisonDisplay,
@@ -608,3 +614,24 @@ def test_estimators_of_label_sets(figure):
     curve = RiskCoverageDisplay.from_estimator(estimator, X, y).curve
     assert_array_equal(curve.aurc, risk_coverage_curve(y, node_proba=proba, taxonomy=RAGGED).aurc)
     assert len(LevelCalibrationDisplay.from_estimator(estimator, X, y).errors) == 3
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [HierarchicalClassifier(GaussianNB()), MultiHeadClassifier()],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_notebooks_show_the_taxonomy_of_a_fitted_classifier(estimator):
+    y = [["<a>", "b"], ["<a>", "c"], ["d", "e"], ["d", "f"]] * 3
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    with config_context(display="diagram"):
+        before = estimator._repr_html_()
+        estimator = clone(estimator).fit(X, y)
+        html = estimator._repr_html_()
+        assert estimator._repr_mimebundle_()["text/html"].endswith("</pre></details>")
+    assert "└── &lt;a&gt;" not in before
+    assert "├── &lt;a&gt;\n│   ├── b" in html
+    assert html.count("<details><summary>Taxonomy(tree of 6 nodes") == 1
+    with config_context(display="text"):
+        assert not hasattr(estimator, "_repr_html_")
+        assert list(estimator._repr_mimebundle_()) == ["text/plain"]

@@ -389,7 +389,7 @@ class HierarchicalConfusionMatrixDisplay(Display):
                 arrowprops=line, ha="center", va="top", rotation=90, fontsize=_TEXT,
             )  # fmt: skip
             plain_text([beside, below])
-        room = 0.03 * points + 0.62 * _TEXT * max(map(len, names))  # of lines and letters
+        room = 0.04 * points + 0.66 * _TEXT * max(map(len, names))  # of lines and letters
         ax.xaxis.labelpad = ax.yaxis.labelpad = room
 
     def _largest(self, blocks: Rows, n_labels: int) -> NodeIds:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from sklhier._utils.typing import Classifier, Features, SampleWeight, Target
+from sklhier._utils.typing import Classifier, Features, Floats, SampleWeight, Target
 from sklhier._utils.validation import check_integer
 from sklhier.displays._base import (
     BLUE,
@@ -32,6 +32,8 @@ _KINDS = (
 )
 _LONGEST = 36  # letters of a name
 _LONGEST_BESIDE = 24  # of one in the text beside a bar
+_WIDTH = 8.5  # inches
+_TEXT = 7.5  # points
 _MOST = 0.9  # the share of the errors that the title speaks of
 
 
@@ -68,7 +70,7 @@ class ErrorAttributionDisplay(Display):
     >>> display = ErrorAttributionDisplay.from_predictions(
     ...     ["owl", "owl", "wren"], ["wren", "owl", "owl"], taxonomy=taxonomy
     ... )
-    >>> display.attribution.nodes[0], display.attribution.errors[0]
+    >>> display.attribution.nodes[0], float(display.attribution.errors[0])
     ('bird', 2.0)
     """
 
@@ -167,7 +169,12 @@ class ErrorAttributionDisplay(Display):
         check_integer("max_nodes", max_nodes, least=1)
         errors = self.attribution.errors
         n_bars = min(max_nodes, int((errors > 0).sum()))
-        ax = self._axes(ax, 8.5, 1.3 + 0.27 * max(n_bars, 2))
+        names = [cut_text(one_line(name), _LONGEST) for name in self.attribution.titles[:n_bars]]
+        if ax is None:
+            points = 72 * _WIDTH - 40 - 6.5 * max(map(len, names), default=0)
+        else:
+            points = 72 * ax.get_window_extent().width / ax.figure.dpi
+        ax = self._axes(ax, _WIDTH, 1.3 + 0.27 * max(n_bars, 2))
         places = np.arange(n_bars)
         left = np.zeros(n_bars)
         for name, label, colour, hatch in _KINDS:
@@ -178,22 +185,23 @@ class ErrorAttributionDisplay(Display):
                     edgecolor="white", linewidth=0,
                 )  # fmt: skip
             left += counts
-        names = self.attribution.titles[:n_bars]
-        ax.set_yticks(places, [cut_text(one_line(name), _LONGEST) for name in names])
+        ax.set_yticks(places, names)
         ax.set_ylim(max(n_bars, 1) - 0.4, -0.6)
-        # Room for the words beside the bars.
-        ax.set_xlim(0, 2.6 * float(errors.max(initial=0.0)) or 1.0)
-        style = {"va": "center", "fontsize": 7.5, "color": "0.3"}
+        words = self._words(n_bars)
+        ax.set_xlim(0, _right_end(left, words, points))
+        style = {"va": "center", "fontsize": _TEXT, "color": "0.3"}
         beside = [
-            ax.annotate(words, (end, place), (4, 0), textcoords="offset points", **style)
-            for place, (end, words) in enumerate(zip(left, self._words(n_bars), strict=True))
+            ax.annotate(text, (end, place), (4, 0), textcoords="offset points", **style)
+            for place, (end, text) in enumerate(zip(left, words, strict=True))
         ]
-        ax.set_xlabel("errors (rows)")
+        ax.set_xlabel("errors (rows)", loc="left")
         ax.set_title(self._title(n_bars), fontsize="medium", loc="left")
         ax.spines[["top", "right"]].set_visible(False)
         plain_text([*ax.get_yticklabels(), *beside])
         if n_bars:
-            ax.legend(frameon=False, fontsize="small", loc="lower right")
+            # Below the ticks, beside their label: inside it would cover words.
+            below = {"loc": "upper right", "bbox_to_anchor": (1, 0), "borderaxespad": 2.5}
+            ax.legend(frameon=False, fontsize="small", ncols=3, **below)
         return self
 
     def _words(self, n_bars: int) -> list[str]:
@@ -223,3 +231,11 @@ class ErrorAttributionDisplay(Display):
         text = f"{n_most} {nodes} of {len(errors):,} hold {share:.0%} of the errors"
         left = float(errors[n_bars:].sum())
         return f"{text}; {thousands(left)} errors are not shown" if left else text
+
+
+def _right_end(ends: Floats, words: list[str], points: float) -> float:
+    """Return the end of an axis of so many points that leaves room for words beside bars."""
+    lengths = np.array([0.56 * _TEXT * len(text) + 4 for text in words])
+    # A bar keeps a fifth of the axis, however long its words are.
+    room = np.maximum(points - lengths, points / 5)
+    return float((ends * points / room).max(initial=0.0)) or 1.0

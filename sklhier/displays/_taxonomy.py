@@ -26,6 +26,7 @@ _BARS = ("score", "support", "errors")
 _HEADS = {"precision": "precision", "recall": "recall", "f1": "F1"}
 _ROWS = 60  # of a column
 _COLUMN, _ROW = 4.6, 0.165  # inches
+_FEWEST_LETTERS = 60  # in the width of a column
 _MOST_INDENTED = 12
 # Parts of a column, from its left edge; what is left at the end is a gap.
 _BAR, _BAR_END, _SCORE, _SUPPORT, _END = 0.62, 0.76, 0.85, 0.95, 0.97
@@ -224,9 +225,10 @@ class TaxonomyDisplay(Display):
         ax.set_title(self._title(outline), loc="left", fontsize="medium")
         places = np.divmod(np.arange(len(outline.nodes)), n_rows)
         width, height = (n_columns * _COLUMN, (n_rows + 2) * _ROW) if own else _inches(ax)
-        size = min(8.0, 0.68 * 72 * height / (n_rows + 2))
+        row, column = 72 * height / (n_rows + 2), 72 * width / n_columns  # points
         # Letters are a little more than half as wide as the font is high.
-        letters = 72 * width / n_columns / (0.56 * size)
+        size = min(8.0, 0.68 * row, column / (0.56 * _FEWEST_LETTERS))
+        letters = column / (0.56 * size)
         self._draw_texts(ax, outline, *places, size, letters)
         if self.scores is not None:
             self._draw_bars(ax, outline, bar, *places, size)
