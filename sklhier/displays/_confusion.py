@@ -274,7 +274,8 @@ class HierarchicalConfusionMatrixDisplay(Display):
             ends = [-0.5, n_classes - 0.5]
             ax.plot(ends, ends, color="0.85", linewidth=0.6, zorder=0.8)
         if colorbar and drawn is not None:
-            ax.figure.colorbar(drawn, ax=ax, shrink=0.6)
+            counts = self.confusion_matrix.dtype.kind != "f"
+            ax.figure.colorbar(drawn, ax=ax, shrink=0.6, ticks=_ticks(counts))
         if n_classes <= _MOST_LABELS:
             self._label_classes(ax)
         else:
@@ -302,16 +303,16 @@ class HierarchicalConfusionMatrixDisplay(Display):
         return rows[wrong], columns[wrong], numbers[wrong]
 
     def _title(self) -> str:
-        total = float(self.confusion_matrix.sum())
-        rows, columns, numbers = self._mistakes()
-        wrong = float(numbers.sum())
-        starts, _ = self._blocks()
-        same = np.searchsorted(starts, rows, "right") == np.searchsorted(starts, columns, "right")
-        inside = float(numbers[same].sum()) / wrong if wrong else 0.0
-        if self.confusion_matrix.dtype.kind == "f" or not wrong or len(starts) > len(self.nodes):
+        if self.confusion_matrix.dtype.kind == "f":  # weights or shares
             return f"{len(self.nodes):,} classes"
-        counts = f"{thousands(wrong)} of {thousands(total)} wrong"
-        return f"{counts}, {inside:.0%} of these within their block"
+        rows, columns, numbers = self._mistakes()
+        wrong = int(numbers.sum())
+        text = f"{wrong:,} of {int(self.confusion_matrix.sum()):,} wrong"
+        starts, _ = self._blocks()
+        if not wrong or len(starts) > len(self.nodes):
+            return text
+        same = np.searchsorted(starts, rows, "right") == np.searchsorted(starts, columns, "right")
+        return f"{text}, {numbers[same].sum() / wrong:.0%} of these within their block"
 
     def _draw_lines(self, ax: Any, blocks: Rows) -> None:
         from matplotlib.collections import PatchCollection
@@ -400,6 +401,12 @@ class HierarchicalConfusionMatrixDisplay(Display):
         )
         mistakes = np.bincount(places, np.tile(numbers, 2), minlength=len(blocks) - 1)
         return np.sort(np.argsort(-mistakes, kind="stable")[:n_labels])
+
+
+def _ticks(counts: bool) -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=6, integer=counts)
 
 
 def _cut(nodes: NodeIds, depth: int, taxonomy: Taxonomy) -> NodeIds:
