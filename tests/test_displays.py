@@ -110,6 +110,19 @@ def test_given_axes_are_drawn_into(displays, figure):
         assert ax.has_data() or ax.texts
 
 
+def test_displays_are_drawn_at_once_into_given_axes(model, figure):
+    estimator, X, y, _ = model
+    for made in (
+        HierarchicalConfusionMatrixDisplay,
+        ErrorAttributionDisplay,
+        LevelCalibrationDisplay,
+        RiskCoverageDisplay,
+    ):
+        ax = figure().add_subplot()
+        assert made.from_estimator(estimator, X, y, ax=ax).ax_ is ax
+        assert ax.has_data()
+
+
 def test_a_display_is_drawn_when_it_is_asked_for(model, figure):
     estimator, X, y, _ = model
     display = ErrorAttributionDisplay.from_estimator(estimator, X, y)
@@ -595,6 +608,20 @@ def test_displays_of_estimators_and_of_predictions_agree(model):
     one = LevelCalibrationDisplay.from_estimator(estimator, X, y)
     other = LevelCalibrationDisplay.from_predictions(y, proba, taxonomy=taxonomy)
     assert_array_equal(one.errors, other.errors)
+
+
+def test_any_classifier_of_nodes_with_a_taxonomy(model, figure):
+    _, X, y, taxonomy = model
+    flat = GaussianNB().fit(X, y)
+    ax = figure().add_subplot()
+    display = TaxonomyDisplay.from_estimator(flat, X, y, taxonomy=taxonomy, ax=ax, score="recall")
+    assert display.ax_ is ax
+    expected = TaxonomyDisplay.from_predictions(
+        y, flat.predict(X), taxonomy=taxonomy, score="recall"
+    )
+    assert_array_equal(display.scores, expected.scores)
+    with pytest.raises(ValueError, match="holds no fitted classifier with a taxonomy"):
+        ErrorAttributionDisplay.from_estimator(flat, X, y)
 
 
 def test_estimators_of_label_sets(figure):

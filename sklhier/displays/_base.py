@@ -43,6 +43,10 @@ class Display:
         """Figure of :attr:`ax_`, a :class:`matplotlib.figure.Figure`."""
         return self.ax_.figure
 
+    def _drawn(self, ax: Any) -> Self:
+        """Return the display, drawn into `ax` if that is given."""
+        return self if ax is None else self.plot(ax=ax)
+
     def _axes(self, ax: Any, width: float, height: float) -> Any:
         """Return the axes to draw into, new ones of so many inches if None."""
         self._ax = new_axes(width, height) if ax is None else ax

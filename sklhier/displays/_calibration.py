@@ -107,6 +107,7 @@ class LevelCalibrationDisplay(Display):
         n_bins: int = 15,
         binning: str = "uniform",
         sample_weight: SampleWeight = None,
+        ax: Any = None,
     ) -> Self:
         """Compute the reliability of an estimator with ``predict_node_proba``.
 
@@ -122,6 +123,8 @@ class LevelCalibrationDisplay(Display):
             That of the estimator if None.
         rows, n_bins, binning, sample_weight
             As in :meth:`from_predictions`.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
 
         Returns
         -------
@@ -138,6 +141,7 @@ class LevelCalibrationDisplay(Display):
             n_bins=n_bins,
             binning=binning,
             sample_weight=sample_weight,
+            ax=ax,
             **kwargs,
         )
 
@@ -154,6 +158,7 @@ class LevelCalibrationDisplay(Display):
         sample_weight: SampleWeight = None,
         classes: npt.ArrayLike | None = None,
         missing: str = "error",
+        ax: Any = None,
     ) -> Self:
         """Compute the reliability of node probabilities.
 
@@ -178,6 +183,8 @@ class LevelCalibrationDisplay(Display):
             Weights of the samples.
         classes, missing
             As in :func:`~sklhier.metrics.hierarchical_calibration_error`.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
 
         Returns
         -------
@@ -214,7 +221,7 @@ class LevelCalibrationDisplay(Display):
                 bins = confidence_bins(confidence, n_bins, binning, counted)
                 levels.append(level + 1)
                 bins_of_levels.append(_means(bins, counted, confidence, right))
-        return cls(levels, *zip(*bins_of_levels, strict=True))
+        return cls(levels, *zip(*bins_of_levels, strict=True))._drawn(ax)
 
     def plot(self, ax: Any = None, *, levels: Sequence[int] | None = None) -> Self:
         """Draw a line for each level; the area of a dot is its share of the samples.

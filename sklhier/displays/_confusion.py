@@ -123,6 +123,7 @@ class HierarchicalConfusionMatrixDisplay(Display):
         level: int | None = None,
         sample_weight: SampleWeight = None,
         normalize: str | None = None,
+        ax: Any = None,
     ) -> Self:
         """Count the predictions of an estimator.
 
@@ -139,6 +140,8 @@ class HierarchicalConfusionMatrixDisplay(Display):
             That of the estimator if None.
         level, sample_weight, normalize
             As in :meth:`from_predictions`.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
 
         Returns
         -------
@@ -152,6 +155,7 @@ class HierarchicalConfusionMatrixDisplay(Display):
             level=level,
             sample_weight=sample_weight,
             normalize=normalize,
+            ax=ax,
             **kwargs,
         )
 
@@ -166,6 +170,7 @@ class HierarchicalConfusionMatrixDisplay(Display):
         sample_weight: SampleWeight = None,
         normalize: str | None = None,
         classes: npt.ArrayLike | None = None,
+        ax: Any = None,
     ) -> Self:
         """Count predictions.
 
@@ -184,6 +189,8 @@ class HierarchicalConfusionMatrixDisplay(Display):
             Divide by the sums of rows, of columns, or by that of everything.
         classes : array-like, default=None
             The labels that the columns of an indicator stand for, as in the classifiers.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
 
         Returns
         -------
@@ -220,7 +227,7 @@ class HierarchicalConfusionMatrixDisplay(Display):
         matrix = sparse.csr_array((counts, coordinates), shape=(len(found), len(found)))
         if normalize is not None:
             matrix = normalized(matrix, normalize)
-        return cls(matrix, resolved, found)
+        return cls(matrix, resolved, found)._drawn(ax)
 
     # -- drawing --------------------------------------------------------------------------
 

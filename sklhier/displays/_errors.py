@@ -86,6 +86,7 @@ class ErrorAttributionDisplay(Display):
         *,
         taxonomy: TaxonomyLike | None = None,
         sample_weight: SampleWeight = None,
+        ax: Any = None,
     ) -> Self:
         """Find the errors of an estimator's predictions.
 
@@ -102,6 +103,8 @@ class ErrorAttributionDisplay(Display):
             That of the estimator if None.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
 
         Returns
         -------
@@ -109,7 +112,7 @@ class ErrorAttributionDisplay(Display):
         """
         y, y_pred, found, kwargs = compared_by("predict", estimator, X, y, taxonomy, {})
         return cls.from_predictions(
-            y, y_pred, taxonomy=found, sample_weight=sample_weight, **kwargs
+            y, y_pred, taxonomy=found, sample_weight=sample_weight, ax=ax, **kwargs
         )
 
     @classmethod
@@ -122,6 +125,7 @@ class ErrorAttributionDisplay(Display):
         sample_weight: SampleWeight = None,
         classes: npt.ArrayLike | None = None,
         missing: str = "error",
+        ax: Any = None,
     ) -> Self:
         """Find the errors of predictions.
 
@@ -129,6 +133,8 @@ class ErrorAttributionDisplay(Display):
         ----------
         y_true, y_pred, taxonomy, sample_weight, classes, missing
             As in :func:`~sklhier.metrics.error_attribution`.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
 
         Returns
         -------
@@ -143,7 +149,7 @@ class ErrorAttributionDisplay(Display):
                 classes=classes,
                 missing=missing,
             )
-        )
+        )._drawn(ax)
 
     def plot(self, ax: Any = None, *, max_nodes: int = 20) -> Self:
         """Draw a bar for each node.

@@ -71,6 +71,7 @@ class RiskCoverageDisplay(Display):
         taxonomy: TaxonomyLike | None = None,
         sample_weight: SampleWeight = None,
         max_points: int | None = _MOST_POINTS,
+        ax: Any = None,
     ) -> Self:
         """Compute the curves of an estimator with ``predict_node_proba``.
 
@@ -89,6 +90,8 @@ class RiskCoverageDisplay(Display):
             That of the estimator if None.
         sample_weight, max_points
             As in :meth:`from_predictions`.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
 
         Returns
         -------
@@ -106,6 +109,7 @@ class RiskCoverageDisplay(Display):
             taxonomy=found,
             sample_weight=sample_weight,
             max_points=max_points,
+            ax=ax,
             **kwargs,
         )
 
@@ -122,6 +126,7 @@ class RiskCoverageDisplay(Display):
         classes: npt.ArrayLike | None = None,
         missing: str = "error",
         max_points: int | None = _MOST_POINTS,
+        ax: Any = None,
     ) -> Self:
         """Compute the curves of predictions.
 
@@ -131,6 +136,8 @@ class RiskCoverageDisplay(Display):
             As in :func:`~sklhier.metrics.risk_coverage_curve`.
         max_points : int, default=1000
             Points of each line at the most; None: all.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
 
         Returns
         -------
@@ -148,7 +155,7 @@ class RiskCoverageDisplay(Display):
                 missing=missing,
                 max_points=max_points,
             )
-        )
+        )._drawn(ax)
 
     def plot(self, ax: Any = None, *, levels: Sequence[int] | None = None) -> Self:
         """Draw a line for each level.

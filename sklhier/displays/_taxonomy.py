@@ -100,6 +100,7 @@ class TaxonomyDisplay(Display):
         taxonomy: TaxonomyLike | None = None,
         score: str = "f1",
         sample_weight: SampleWeight = None,
+        ax: Any = None,
         **kwargs: Any,
     ) -> Self:
         """Compute the scores of an estimator's predictions.
@@ -119,6 +120,8 @@ class TaxonomyDisplay(Display):
             The score of a node.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
         **kwargs : dict
             `classes`, `missing` and `deeper`, as in :meth:`from_predictions`.
 
@@ -128,7 +131,7 @@ class TaxonomyDisplay(Display):
         """
         y, y_pred, found, kwargs = compared_by("predict", estimator, X, y, taxonomy, kwargs)
         return cls.from_predictions(
-            y, y_pred, taxonomy=found, score=score, sample_weight=sample_weight, **kwargs
+            y, y_pred, taxonomy=found, score=score, sample_weight=sample_weight, ax=ax, **kwargs
         )
 
     @classmethod
@@ -143,6 +146,7 @@ class TaxonomyDisplay(Display):
         classes: npt.ArrayLike | None = None,
         missing: str = "error",
         deeper: str = "count",
+        ax: Any = None,
     ) -> Self:
         """Compute the scores of predictions.
 
@@ -160,6 +164,8 @@ class TaxonomyDisplay(Display):
             Weights of the samples.
         classes, missing, deeper
             As in :func:`~sklhier.metrics.hierarchical_classification_report`.
+        ax : matplotlib Axes, default=None
+            Axes to draw into at once; None: nothing is drawn yet.
 
         Returns
         -------
@@ -185,7 +191,8 @@ class TaxonomyDisplay(Display):
         common = weights @ true.multiply(predicted)
         errors = (weights @ true + weights @ predicted - 2 * common)[1:]
         scores = found[_SCORES[score]]
-        return cls(read.taxonomy, scores, found[3], errors, score_name=_HEADS[score])
+        display = cls(read.taxonomy, scores, found[3], errors, score_name=_HEADS[score])
+        return display._drawn(ax)
 
     # -- drawing --------------------------------------------------------------------------
 
