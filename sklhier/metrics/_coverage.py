@@ -16,7 +16,15 @@ from sklhier.metrics._groups import group_table, levels_reached, read_groups
 from sklhier.metrics._input import Compared, read_closures
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
-__all__ = ["CoverageReport", "LevelSums", "coverage_report", "level_sums", "never_wrong"]
+__all__ = [
+    "CoverageReport",
+    "LevelSums",
+    "coverage_of",
+    "coverage_report",
+    "coverage_sums",
+    "level_sums",
+    "never_wrong",
+]
 
 _MEASURES = (
     "support",
@@ -258,14 +266,18 @@ def coverage_report(
         missing=missing,
         deeper=deeper,
     )
-    n_samples = len(read.weights)
+    return coverage_of(read, groups)
+
+
+def coverage_of(read: Compared, groups: Groups = None) -> CoverageReport:
+    """Return what :func:`coverage_report` does, of closures."""
     names: Sequence[Hashable] = []
     table = sparse.csr_array(read.weights[None, :])
     if groups is not None:
-        names, codes = read_groups(groups, n_samples)
+        names, codes = read_groups(groups, len(read.weights))
         table = group_table(codes, read.weights, len(names))
     levels = level_sums(read)
-    sums = np.asarray(table @ _of_samples(read, levels))
+    sums = np.asarray(table @ coverage_sums(read, levels))
     by_level = [np.asarray((table @ part).toarray()) for part in levels]
     everything, *parts = (
         _report(sums[i], *(part[i] for part in by_level)) for i in range(len(sums))
@@ -273,8 +285,11 @@ def coverage_report(
     return replace(everything, groups=dict(zip(names, parts, strict=True)))
 
 
-def _of_samples(read: Compared, levels: LevelSums) -> Floats:
-    """Return, for each sample, 1, and 1 or 0: has an answer, is complete, is wrong, is exact."""
+def coverage_sums(read: Compared, levels: LevelSums) -> Floats:
+    """Return, for each sample, 1, and 1 or 0: has an answer, is complete, is wrong, is exact.
+
+    Coverage is ratios of sums of these, shape (n_samples, 5).
+    """
     reached, kept, *_ = levels
     n_true, n_predicted = np.diff(read.true.indptr), np.diff(read.predicted.indptr)
     right = never_wrong(read)
