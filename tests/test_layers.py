@@ -27,7 +27,7 @@ LAYERS = [
     ["taxonomy", "links", "staging", "objectives", "linear_model"],
     ["_targets", "_probabilities", "datasets"],
     ["_folds", "_local", "_joint", "decoders", "metrics"],
-    ["strategies", "model_selection"],
+    ["strategies", "model_selection", "displays"],
     ["_training"],
     ["_classifiers"],
     ["__init__"],
@@ -41,6 +41,7 @@ FORBIDDEN = {
     "metrics": {"_probabilities"},
     "model_selection": {"_local", "_joint"},
     "datasets": {"_targets", "_probabilities"},
+    "displays": {"_local", "_joint", "_probabilities", "decoders"},
 }
 MOST_PARTS, MOST_ARROWS, MOST_PRIVATE_FILES = 24, 80, 6
 

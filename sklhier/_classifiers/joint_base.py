@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklhier._classifiers.notebook import ShowsTaxonomy
 from sklhier._classifiers.saved_joint import upgraded
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._joint.model import JointModel, Training, takes_batches
@@ -83,7 +84,7 @@ def held_out_rows(
     return held_out
 
 
-class JointEstimator(ClassifierMixin, BaseEstimator):
+class JointEstimator(ShowsTaxonomy, ClassifierMixin, BaseEstimator):
     """An estimator that holds a joint model.
 
     A subclass stores the parameters in its ``__init__``, and sets ``taxonomy_`` and ``_model``

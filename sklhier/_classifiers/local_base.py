@@ -20,6 +20,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
+from sklhier._classifiers.notebook import ShowsTaxonomy
 from sklhier._classifiers.saved_local import CompressionReport, upgraded
 from sklhier._local import linear_fit
 from sklhier._local.base_estimators import (
@@ -409,7 +410,7 @@ class _FittedEstimators(Mapping[Hashable, Any]):
         return f"{type(self).__name__}({names})"
 
 
-class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class LocalClassifier(ShowsTaxonomy, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """A meta-classifier with a base estimator for each local problem.
 
     Subclasses store the parameters that are used here in their ``__init__``; ``fit`` sets the

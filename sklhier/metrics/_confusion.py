@@ -113,7 +113,7 @@ def hierarchical_confusion_matrix(
     given = None if sample_weight is None else weights
     matrix = _of_level(true, predicted, given, depth, resolved)
     if normalize is not None:
-        matrix = _normalized(matrix, _AXES[normalize])
+        matrix = normalized(matrix, normalize)
     if as_frame:
         return _labelled(matrix, resolved, resolved.levels[depth - 1])
     return matrix if sparse_output else matrix.toarray()
@@ -144,7 +144,9 @@ def _labelled(matrix: sparse.csr_array, taxonomy: Taxonomy, names: Sequence[Hash
     )
 
 
-def _normalized(matrix: sparse.csr_array, axis: int | None) -> sparse.csr_array:
+def normalized(matrix: sparse.csr_array, over: str) -> sparse.csr_array:
+    """Return a matrix divided by the sums over ``"true"`` rows, ``"pred"`` columns or ``"all"``."""
+    axis = _AXES[over]
     rows = entry_rows(matrix)
     sums: Any = matrix.sum(axis=axis)
     of_entry = sums if axis is None else sums[rows if axis == 1 else matrix.indices]

@@ -43,7 +43,7 @@ from sklhier.metrics._scores import (
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
-__all__ = ["make_hierarchical_scorer", "named_metric"]
+__all__ = ["compared_by", "make_hierarchical_scorer", "named_metric"]
 
 
 def _calibration_error(
@@ -251,6 +251,33 @@ class _HierarchicalScorer(BaseEstimator):
         self, estimator: Classifier, X: Features, y: Target, sample_weight: SampleWeight = None
     ) -> float:
         return self.score(estimator, X, y, sample_weight)
+
+
+def compared_by(
+    method: str,
+    estimator: Classifier,
+    X: Features,
+    y: Target,
+    taxonomy: TaxonomyLike | None,
+    kwargs: dict[str, Any],
+) -> tuple[Any, Any, Taxonomy | None, dict[str, Any]]:
+    """Return truth, answers of a method, the taxonomy of both, and what else a metric gets.
+
+    Parameters
+    ----------
+    method : {"predict", "predict_node_proba"}
+        The method of the classifier.
+    estimator, X, y
+        As a scorer takes them.
+    taxonomy : Taxonomy or networkx.DiGraph, or None
+        None takes that of the estimator.
+    kwargs : dict
+        Given to the metric, such as `classes`.
+    """
+    scorer = _HierarchicalScorer(
+        hierarchical_f1_score, True, method, resolve_taxonomy(taxonomy), kwargs
+    )
+    return scorer._compared(estimator, X, y)
 
 
 def _aligned(proba: Floats, own: Taxonomy, taxonomy: Taxonomy | None) -> Floats:
