@@ -37,6 +37,7 @@ from sklhier._classifiers import multihead, multihead_multilabel
 from sklhier._classifiers.joint_base import held_out_rows
 from sklhier._classifiers.saved_joint import upgraded
 from sklhier._joint import deduplicate
+from sklhier._joint.answer_loss import AnswerLoss
 from sklhier._joint.deduplicate import deduplicate_rows
 from sklhier._joint.network import ACTIVATIONS, Dropout, Network
 from sklhier._joint.path_loss import (
@@ -47,6 +48,7 @@ from sklhier._joint.path_loss import (
     log_marginals,
     path_loss,
     soft_labels,
+    step_weights,
 )
 from sklhier._joint.set_loss import MaxConstraint, node_loss
 from sklhier._joint.solvers import AdamState, Samples, _Schedule, objective
@@ -251,6 +253,62 @@ def test_gradients_through_hidden_layers(activation, is_sparse):
     found = objective(network, samples, 0.1)[1]
     flat = np.concatenate([array.ravel() for array in found.arrays])
     assert_allclose(flat, approx_fprime(start, value, 1e-7), atol=1e-5)
+
+
+LOSSES = [LevelLoss(), HierarchicalCrossEntropy(0.0), HierarchicalCrossEntropy(0.4), SoftLabels(3)]
+
+
+@given(
+    answered_trees(),
+    st.sampled_from(LOSSES),
+    st.sampled_from(["ones", "some", "any"]),
+    st.booleans(),
+)
+def test_the_fused_layer_has_the_loss_of_paths(case, loss, of_levels, is_single):
+    tree, outcomes, heads, rng = case
+    level_weights = {
+        "ones": np.ones(tree.n_levels),
+        "some": rng.integers(0, 2, tree.n_levels).astype(float),
+        "any": rng.uniform(0, 2, tree.n_levels),
+    }[of_levels]
+    dtype, tolerance = (np.float32, 1e-4) if is_single else (np.float64, 1e-10)
+    steps = step_weights(loss, heads, tree, outcomes.answers, level_weights).astype(dtype)
+    codes = rng.integers(0, len(heads.leaf_columns), 6)
+    inputs, shares = rng.normal(size=(6, 3)).astype(dtype), rng.random(6).astype(dtype)
+    weights = rng.normal(size=(3, heads.n_columns)).astype(dtype)
+    intercepts = rng.normal(size=heads.n_columns).astype(dtype)
+    losses, slopes = path_loss(inputs @ weights + intercepts, steps[codes].toarray(), heads.levels)
+    slopes = slopes * shares[:, None]
+    wanted = losses, inputs.T @ slopes, slopes.sum(axis=0), slopes @ weights.T
+    fused = AnswerLoss.of(steps, heads)
+    found = fused.gradient(inputs, weights, intercepts, codes, shares, by_inputs=True)
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == dtype
+        assert_allclose(one, other, atol=tolerance, rtol=tolerance)
+    alone = fused.gradient(inputs, weights, intercepts, codes, shares, by_inputs=False)
+    assert alone.inputs is None
+    assert_array_equal(alone.weights, found.weights)
+    assert_array_equal(fused.losses(inputs, weights, intercepts, codes), found.losses)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_fused_layer_stays_finite(loss, dtype):
+    tree = TAXONOMIES["ragged"]
+    outcomes = Outcomes.of(tree, tree.leaf_ids, stops=False)
+    heads = Heads.of(tree, outcomes)
+    steps = step_weights(loss, heads, tree, outcomes.answers, np.ones(tree.n_levels))
+    n_answers = len(heads.leaf_columns)
+    weights = np.zeros((1, heads.n_columns), dtype=dtype)
+    weights[0, 0] = 1e4
+    inputs, shares = np.ones((n_answers, 1), dtype=dtype), np.ones(n_answers, dtype=dtype)
+    found = AnswerLoss.of(steps.astype(dtype), heads).gradient(
+        inputs, weights, np.zeros(heads.n_columns, dtype), np.arange(n_answers), shares,
+        by_inputs=True,
+    )  # fmt: skip
+    assert all(np.isfinite(part).all() for part in found)
+    # It leads back: the first node is too probable.
+    assert found.weights[0, 0] > 0
 
 
 # -- the same as other models -------------------------------------------------------------

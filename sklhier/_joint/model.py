@@ -296,7 +296,11 @@ class JointModel:
         self : JointModel
             The model.
         """
-        samples, solver = Samples(X, weights, loss), training.solver_for(self.network.sizes)
+        solver = training.solver_for(self.network.sizes)
+        if isinstance(solver, LBFGS):
+            samples = Samples(X, weights, loss)
+        else:
+            samples = Samples.for_batches(X, weights, loss, self.network)
         self._adam = None
         with _overflow_shows_in_the_loss():
             self.network, self.history = self._minimised(samples, solver, training, held_out, name)
@@ -352,7 +356,7 @@ class JointModel:
         solver = training.batch_solver()
         self._adam.count(X)
         loss_of_pass = self._adam.epoch(
-            Samples(X, weights, loss),
+            Samples.for_batches(X, weights, loss, self.network),
             training.alpha,
             solver,
             self.random_state,

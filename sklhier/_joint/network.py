@@ -121,16 +121,22 @@ class Network:
 
         With `dropout`, hidden values are those that the next layer gets.
         """
+        values = self.inputs(X, dropout)
+        scores = np.asarray(values[-1] @ self.weights[-1])
+        scores += self.intercepts[-1]
+        return [*values, scores]
+
+    def inputs(self, X: Any, dropout: Dropout | None = None) -> list[Any]:
+        """Return X and the values of the hidden layers: what each layer gets."""
         function, _ = ACTIVATIONS[self.activation]
         values = [X]
-        for i, (weights, intercepts) in enumerate(zip(self.weights, self.intercepts, strict=True)):
-            if i:
-                values[-1] = function(values[-1])
-                if dropout is not None:
-                    dropout.apply(values[-1], i - 1)
-            scores = np.asarray(values[-1] @ weights)
-            scores += intercepts
-            values.append(scores)
+        for i, weights in enumerate(self.weights[:-1]):
+            hidden = np.asarray(values[-1] @ weights)
+            hidden += self.intercepts[i]
+            hidden = function(hidden)
+            if dropout is not None:
+                dropout.apply(hidden, i)
+            values.append(hidden)
         return values
 
     def scores(self, X: Any) -> Any:
@@ -149,18 +155,38 @@ class Network:
         dropout : Dropout, default=None
             As it was given to :meth:`layers`.
         """
+        last = np.asarray(values[-2].T @ slopes), slopes.sum(axis=0)
+        by_inputs = slopes @ self.weights[-1].T if len(self.weights) > 1 else None
+        return self.gradient_below(values, last, by_inputs, dropout)
+
+    def gradient_below(
+        self, values: list[Any], last: tuple[Any, Any], by_inputs: Any, dropout: Dropout | None
+    ) -> Self:
+        """Return the gradient of a sum over rows, of which that of the last layer is known.
+
+        Parameters
+        ----------
+        values : list
+            The result of :meth:`inputs` or :meth:`layers`.
+        last : tuple of ndarray
+            The gradient by the weights and intercepts of the last layer.
+        by_inputs : ndarray, shape (n_rows, width), or None
+            That by the inputs of the last layer, which is overwritten; without hidden layers not used.
+        dropout : Dropout or None
+            As it was given before.
+        """
         _, derivative = ACTIVATIONS[self.activation]
-        weights, intercepts = [], []
-        for i in reversed(range(len(self.weights))):
-            inputs = values[i]
-            weights.append(np.asarray(inputs.T @ slopes))
-            intercepts.append(slopes.sum(axis=0))
-            if not i:
-                break
-            slopes = slopes @ self.weights[i].T
+        weights, intercepts = [last[0]], [last[1]]
+        slopes = by_inputs
+        for i in reversed(range(len(self.weights) - 1)):
+            hidden = values[i + 1]
             if dropout is None:
-                slopes = slopes * derivative(inputs)
+                slopes = slopes * derivative(hidden)
             else:
-                dropout.apply(slopes, i - 1)
-                slopes *= derivative(inputs / dropout.scale)
+                dropout.apply(slopes, i)
+                slopes *= derivative(hidden / dropout.scale)
+            weights.append(np.asarray(values[i].T @ slopes))
+            intercepts.append(slopes.sum(axis=0))
+            if i:
+                slopes = slopes @ self.weights[i].T
         return type(self)(weights[::-1], intercepts[::-1], self.activation)

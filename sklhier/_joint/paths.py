@@ -100,7 +100,7 @@ class PathColumns:
         weights = checked_level_weights(level_weights, self.taxonomy)
         table = step_weights(loss, self.heads, self.taxonomy, answers, weights)
         codes = np.searchsorted(answers, nodes)
-        return PathLoss(table.astype(dtype), codes, self.heads.levels)
+        return PathLoss(table.astype(dtype), codes, self.heads)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from scipy import optimize, sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
+from sklhier._joint.answer_loss import LayerLoss
 from sklhier._joint.network import Dropout, Network
 from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
 from sklhier._utils.rows import take_rows
@@ -56,11 +57,21 @@ class Samples:
         Weights of the rows, positive. They sum to 1, unless classes have weights as well.
     loss : callable
         ``loss(scores, rows)`` returns the losses of some rows and the gradient by their scores.
+    of_layer : LayerLoss or None
+        The same by what the last layer gets, where there is a faster way.
     """
 
     X: Any
     weights: Floats
     loss: Callable[[Any, Rows], tuple[Any, Any]]
+    of_layer: LayerLoss | None = None
+
+    @classmethod
+    def for_batches(cls, X: Any, weights: Floats, loss: Any, network: Network) -> Samples:
+        """Return samples for Adam."""
+        # Batches of sparse features change a part of the weights alone.
+        is_dense = len(network.weights) > 1 or not sparse.issparse(X)
+        return cls(X, weights, loss, LayerLoss.of(loss) if is_dense else None)
 
     @property
     def n_rows(self) -> int:
@@ -75,14 +86,20 @@ class Samples:
         def loss(scores: Any, chosen: Rows) -> tuple[Any, Any]:
             return self.loss(scores, rows[chosen])
 
-        return Samples(take_rows(self.X, rows), weights, loss)
+        of_layer = None if self.of_layer is None else self.of_layer.part(rows)
+        return Samples(take_rows(self.X, rows), weights, loss, of_layer)
 
     def value(self, network: Network) -> float:
         """Return the weighted sum of the losses."""
         total = 0.0
         for block in row_blocks(self.n_rows, numbers_per_row("gradients", network.sizes[-1])):
             rows = np.arange(block.start, block.stop)
-            losses, _ = self.loss(network.scores(take_rows(self.X, rows)), rows)
+            X = take_rows(self.X, rows)
+            if self.of_layer is None:
+                losses, _ = self.loss(network.scores(X), rows)
+            else:
+                last = network.weights[-1], network.intercepts[-1], self.of_layer.codes[rows]
+                losses = self.of_layer.loss.losses(network.inputs(X)[-1], *last)
             total += float(self.weights[rows] @ losses)
         return total
 
@@ -383,11 +400,9 @@ class AdamState:
         if self._of_features is not None:
             features, X = _occurring(X)
             network = network.with_arrays([first[features], *others])
-        values = network.layers(X, dropout)
-        losses, slopes = samples.loss(values[-1], rows)
         shares = samples.weights[rows]
-        slopes *= (shares * (samples.n_rows / len(rows))).astype(slopes.dtype)[:, None]
-        gradient = network.gradient(values, slopes, dropout)
+        scaled = (shares * (samples.n_rows / len(rows))).astype(network.dtype)
+        losses, gradient = _batch_gradient(network, X, samples, rows, scaled, dropout)
         n_layers = len(network.weights)
         penalties = [alpha] * n_layers + [0.0] * n_layers  # intercepts have none
         arrays, whole = self.network.arrays, gradient.arrays
@@ -407,6 +422,33 @@ class AdamState:
         absent = np.maximum(1 - self._occurrences[features] / self._n_counted, 0)
         factor = alpha / (1 - absent**n_rows)
         return factor.astype(self.network.dtype)[:, None]
+
+
+def _batch_gradient(
+    network: Network,
+    X: Any,
+    samples: Samples,
+    rows: Rows,
+    shares: Any,
+    dropout: Dropout | None,
+) -> tuple[Any, Network]:
+    """Return the losses of some samples, whose features are `X`, and the gradient of their sum."""
+    if samples.of_layer is None:
+        values = network.layers(X, dropout)
+        losses, slopes = samples.loss(values[-1], rows)
+        slopes *= shares[:, None]
+        return losses, network.gradient(values, slopes, dropout)
+    values = network.inputs(X, dropout)
+    found = samples.of_layer.loss.gradient(
+        values[-1],
+        network.weights[-1],
+        network.intercepts[-1],
+        samples.of_layer.codes[rows],
+        shares,
+        by_inputs=len(values) > 1,
+    )
+    last = found.weights, found.intercepts
+    return found.losses, network.gradient_below(values, last, found.inputs, dropout)
 
 
 def _occurring(X: Any) -> tuple[Rows, Any]:
