@@ -2,8 +2,8 @@
 
 AU(PRC), the area under the micro-averaged precision-recall curve over all nodes but the root, of
 one network, of the mean of several, of extremely randomised trees, and of a weighted mean of networks
-and trees; over seeds. Nothing is chosen by a look at test sets: each network stops early on a third of
-its training rows and is then fitted to all of them; the dropout is the one with the lowest loss of
+and trees; over seeds. Nothing is chosen by a look at test sets: each network stops early on a third
+of its training rows and is then fitted to all of them; the dropout is the one with the lowest loss of
 those rows; the weight of the trees is the best one on every third training row, with models fitted to
 the others. Seconds are CPU seconds.
 """

@@ -209,7 +209,9 @@ class Adam(BaseEstimator):
         ``"linear"`` lets the rate fall to 0 in `max_iter` passes, and stops before that only with
         `early_stopping`. ``partial_fit`` keeps the first rate.
     learning_rate_init : float or "auto", default="auto"
-        First learning rate; ``"auto"`` is 0.03 for sparse features, 0.003 for dense ones.
+        First learning rate; ``"auto"`` is 0.03 for sparse features, 0.003 for dense ones. With
+        ``"linear"`` and a linear model of dense features it is 0.01 over the root of their mean
+        square.
     batch_size : int or "auto", default="auto"
         Samples of a mini-batch, at least 1; ``"auto"`` is 128.
     max_iter : int, default=200

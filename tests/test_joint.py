@@ -51,7 +51,7 @@ from sklhier._joint.path_loss import (
     step_weights,
 )
 from sklhier._joint.set_loss import MaxConstraint, node_loss
-from sklhier._joint.solvers import AdamState, Samples, _Schedule, objective
+from sklhier._joint.solvers import AdamState, Rates, Samples, _Schedule, first_rates_of, objective
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.decoders import SetThreshold, Threshold
 from sklhier.exceptions import IncompatiblePartsError, TargetError, TaxonomyError
@@ -889,10 +889,60 @@ def test_a_linear_rate_falls_to_nothing():
     model = joint(alpha=3e-2, solver=adam, random_state=0).fit(X, Y)
     assert model.n_iter_ == 80  # and no warning
     assert_allclose(model.predict_proba(X), exact.predict_proba(X), atol=0.03)
-    steps = _Schedule(adam, 1.0)
+    steps = _Schedule(adam, Rates(1.0, 1.0, 0.5))
     rates = [steps.next() for _ in range(80)]
-    assert rates[0] == (1.0, 1 - 1 / 80)
-    assert_allclose([stop for _, stop in rates], 1 - np.arange(1, 81) / 80, atol=1e-12)
+    assert rates[0] == (1.0, 1 - 1 / 80, 0.5)
+    assert_allclose([pair.stop for pair in rates], 1 - np.arange(1, 81) / 80, atol=1e-12)
+
+
+# -- dense features -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns", "params", "solver"),
+    [
+        ((2000, 1000), 100, {}, Adam(learning_rate="linear", batch_size=333, max_iter=12)),
+        ((4000, 1000), 100, {}, Adam(learning_rate="linear", batch_size=512, max_iter=12)),
+        ((200, 1000), 1000, {}, Adam(learning_rate="linear", batch_size=64, max_iter=12)),
+        ((1999, 1000), 100, {}, LBFGS()),
+        ((4000, 1000), 100, {"hidden_layer_sizes": 4}, Adam()),
+        ((4000, 1000), 100, {"solver": LBFGS(max_iter=3)}, LBFGS(max_iter=3)),
+    ],
+)
+def test_much_dense_work_takes_a_dozen_passes(shape, columns, params, solver):
+    training = MultiHeadClassifier(**params)._training()
+    sizes = training.sizes(shape[1], columns)
+    dense = training.settled(sizes, np.full(shape, 0.5, dtype=np.float32))
+    is_scaled = solver.get_params().get("learning_rate") == "linear"
+    assert dense.alpha == (0.25e-5 if is_scaled else 1e-5)
+    given = MultiHeadClassifier(alpha=1e-3, **params)._training()
+    assert given.settled(sizes, np.ones(shape, dtype=np.float32)).alpha == 1e-3
+    assert repr(dense.solver_for(sizes)) == repr(solver)
+    assert training.settled(sizes, sparse.csr_array(shape)) is training
+
+
+def test_the_linear_rate_is_for_any_unit_of_the_features():
+    data = np.random.RandomState(0).normal(size=(700, 6)).astype(np.float32)
+    y = np.tile(Y, 4)[:700]
+    params = {"solver": Adam(learning_rate="linear", max_iter=4), "alpha": 0.0, "random_state": 0}
+    one = joint(**params).fit(data, y)
+    other = joint(**params).fit(data * 1024, y)  # a power of 2 rounds nothing
+    assert_allclose(other.coef_ * 1024, one.coef_, rtol=1e-3, atol=1e-4)
+    first = first_rates_of(params["solver"], data * 1024, one.networks_[0])
+    assert first == (pytest.approx(0.01 / 1024, rel=0.1),) * 2 + (pytest.approx(1024, rel=0.1),)
+    assert np.isfinite(joint(**params).fit(data * 0, y).coef_).all()
+
+
+@BOTH
+def test_half_precision_becomes_single(make):
+    half = X.astype(np.float16)
+    model = make().fit(half, labels_of(make))
+    assert model.coef_.dtype == np.float32
+    single = make().fit(half.astype(np.float32), labels_of(make))
+    assert_array_equal(model.coef_, single.coef_)
+    assert_array_equal(
+        model.predict_node_proba(half), single.predict_node_proba(half.astype(np.float32))
+    )
 
 
 # -- what the estimators promise ----------------------------------------------------------

@@ -32,7 +32,7 @@ from sklhier.taxonomy import Taxonomy
 
 __all__ = ["JointEstimator", "checked_groups", "grouped_cv", "has_batches", "held_out_rows"]
 
-_DTYPES = (np.float64, np.float32)
+_DTYPES = [np.float64, np.float32]  # what is neither becomes the first
 
 
 def has_batches(estimator: Any) -> bool:
@@ -129,7 +129,7 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
     when it is fitted.
     """
 
-    alpha: float
+    alpha: Any
     hidden_layer_sizes: Any
     activation: str
     dropout: float
@@ -162,8 +162,10 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
     def _features(self, X: Any, *, reset: bool) -> Any:
         """Return X checked, dense or CSR, of a floating dtype."""
         require_rows(X)
+        # Numbers of two bytes need no eight.
+        dtypes = _DTYPES[::-1] if getattr(X, "dtype", None) == np.float16 else _DTYPES
         # L-BFGS and Adam work on rows, so sparse features are CSR and dense ones in C order.
-        return validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", reset=reset)
+        return validate_data(self, X, accept_sparse="csr", dtype=dtypes, order="C", reset=reset)
 
     def _training(self) -> Training:
         """Return the parameters of the model, checked."""

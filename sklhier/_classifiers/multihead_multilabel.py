@@ -221,7 +221,8 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-            Samples: finite numbers. float32 stays float32, anything else becomes float64.
+            Samples: finite numbers. float32 stays float32, float16 becomes float32, anything else
+            float64.
         y : indicator of shape (n_samples, n_columns), or list of collections of labels or paths
             Labels of each sample, leaves or inner nodes, perhaps none; ancestors are added. A 0/1
             array, sparse matrix or data frame has a column for each node or leaf, or for `classes`.

@@ -3,7 +3,8 @@ r"""Losses of one path by a softmax over all answers, fused with the layer that 
 The score of an answer is the sum of the scores of the columns on its path, so it has weights of its
 own: the sums of those columns' weights. One product of matrices then gives the scores of the answers,
 without those of inner nodes. In terms of the probabilities :math:`P_j` of answers and :math:`M_c` of
-columns the losses of :mod:`~sklhier._joint.path_loss` are :math:`-\sum_c T_{yc} \log M_c`, with the gradient
+columns the losses of :mod:`~sklhier._joint.path_loss` are :math:`-\sum_c T_{yc} \log M_c`, with the
+gradient
 
 .. math:: P_j \Big(\sum_c T_{yc} - \sum_{c \text{ above } j} \frac{T_{yc}}{M_c}\Big).
 
@@ -82,19 +83,19 @@ class AnswerLoss:
             The columns.
         """
         dtype, leaf_columns = steps.dtype, heads.leaf_columns
-        paths = sparse.csr_array(heads.closure[leaf_columns], dtype=dtype)
+        paths = sparse.csr_array(heads.closure[leaf_columns].astype(dtype))
         weights = _marginal_weights(steps, heads)
         answers = np.arange(len(leaf_columns))
         own = weights[answers, leaf_columns]
-        on_path = weights.multiply(paths)
+        on_path: Any = weights.multiply(paths)
         shares = None
         if abs(weights - on_path).sum() > 0:
             # Soft labels: they have weights for answers alone.
             shares = weights[:, leaf_columns].toarray()
-        above = sparse.coo_array(on_path)
-        is_above = (above.col != leaf_columns[above.row]) & (above.data != 0)
-        parts = (above.data[is_above], (above.row[is_above], above.col[is_above]))
-        above = sparse.csr_array(parts, shape=steps.shape, dtype=dtype)
+        parts = sparse.coo_array(on_path)
+        is_above = (parts.col != leaf_columns[parts.row]) & (parts.data != 0)
+        places = parts.row[is_above], parts.col[is_above]
+        above = sparse.csr_array((parts.data[is_above], places), shape=steps.shape, dtype=dtype)
         below = sparse.csr_array(paths.T)
         return cls(paths, below, own.astype(dtype), above, shares)
 

@@ -19,7 +19,8 @@ from sklhier._joint.solvers import (
     AdamState,
     History,
     Samples,
-    first_rate_of,
+    first_rates_of,
+    mean_square,
     minimise_adam,
     minimise_lbfgs,
     warn_unfinished,
@@ -56,6 +57,11 @@ _MOST_DROPOUT = 0.99  # almost nothing left
 
 # L-BFGS keeps about two dozen float64 copies of all weights: 400 MB for so many.
 _MOST_WEIGHTS = 2_000_000
+# Mini-batches of dense features: from how many products of numbers on, in how many passes, and of how
+# many rows, of which there should be enough for some batches.
+_MUCH_WORK, _PASSES = 200_000_000, 12
+_ALPHA = 1e-5
+_SMALL_BATCH, _LARGE_BATCH, _BATCHES = 64, 512, 6
 
 
 def takes_batches(solver: Any) -> bool:
@@ -99,6 +105,8 @@ class Training:
     ----------
     alpha : float
         Strength of the penalty.
+    follows_scale : bool
+        Whether it may be taken for features whose mean square is 1.
     hidden : tuple of int
         Widths of the hidden layers.
     activation : str
@@ -118,6 +126,7 @@ class Training:
     """
 
     alpha: float
+    follows_scale: bool
     hidden: tuple[int, ...]
     activation: str
     dropout: float
@@ -142,7 +151,9 @@ class Training:
         verbose: Any,
     ) -> Self:
         """Return the parameters, checked."""
-        check_number("alpha", alpha, least=0)
+        is_auto = isinstance(alpha, str) and alpha == "auto"
+        if not is_auto:
+            check_number("alpha", alpha, least=0)
         check_choice("activation", activation, ACTIVATIONS)
         check_number("dropout", dropout, least=0, most=_MOST_DROPOUT)
         check_choice("intercept_init", intercept_init, FIRST_INTERCEPTS)
@@ -157,7 +168,8 @@ class Training:
                 "Set `hidden_layer_sizes`, or dropout=0."
             )
         return cls(
-            float(alpha),
+            _ALPHA if is_auto else float(alpha),
+            is_auto,
             hidden,
             activation,
             float(dropout),
@@ -187,6 +199,22 @@ class Training:
                 f"{self.n_estimators}: all networks would be the same. Set solver='adam' or "
                 "`hidden_layer_sizes`."
             )
+
+    def settled(self, sizes: list[int], X: Any) -> Self:
+        """Return the parameters with solver and penalty for one path, given the features.
+
+        The product of rows and weights says what a pass costs. Where that is much, and features are
+        dense, a dozen passes in mini-batches are as good as L-BFGS.
+        """
+        if self.solver is not None or self.hidden or sparse.issparse(X):
+            return self
+        n_rows = X.shape[0]
+        if n_rows * sizes[0] * sizes[-1] < _MUCH_WORK:
+            return self
+        size = min(_LARGE_BATCH, max(_SMALL_BATCH, n_rows // _BATCHES))
+        adam = Adam(learning_rate="linear", batch_size=size, max_iter=_PASSES)
+        alpha = self.alpha * mean_square(X) if self.follows_scale else self.alpha
+        return replace(self, solver=adam, alpha=alpha)
 
     def solver_for(self, sizes: list[int]) -> Solver:
         """Return the solver for a network of such sizes."""
@@ -360,7 +388,7 @@ class JointModel:
             training.alpha,
             solver,
             self.random_state,
-            (first_rate_of(solver, X),) * 2,
+            first_rates_of(solver, X, self.network),
             training.dropout,
         )
         self.history.add(loss_of_pass, training.verbose)

@@ -171,7 +171,7 @@ class Network:
         last : tuple of ndarray
             The gradient by the weights and intercepts of the last layer.
         by_inputs : ndarray, shape (n_rows, width), or None
-            That by the inputs of the last layer, which is overwritten; without hidden layers not used.
+            That by the inputs of the last layer, overwritten; not used without hidden layers.
         dropout : Dropout or None
             As it was given before.
         """

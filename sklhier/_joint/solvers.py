@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize, sparse
@@ -27,10 +27,12 @@ __all__ = [
     "AdamRun",
     "AdamState",
     "History",
+    "Rates",
     "Samples",
     "Solver",
-    "first_rate_of",
+    "first_rates_of",
     "half_square",
+    "mean_square",
     "minimise_adam",
     "minimise_lbfgs",
     "objective",
@@ -41,6 +43,7 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 _BATCH = 128
 _BLOCK = 2**15  # numbers that Adam works on at a time: they stay in the cache
 _RATE_OF_SPARSE, _RATE_OF_DENSE = 0.03, 0.003  # what "auto" stands for
+_RATE_OF_SCALED = 0.01  # for dense features whose mean square is 1
 _SLOWER = 5.0  # divisor of the adaptive learning rate
 _SLOWEST = 0.03  # share of the first learning rate at which it stops
 
@@ -246,11 +249,39 @@ def minimise_lbfgs(
 # -- Adam ---------------------------------------------------------------------------------
 
 
-def first_rate_of(solver: Adam, X: Any) -> float:
-    """Return the learning rate of the first pass through features."""
-    if solver.learning_rate_init == "auto":
-        return _RATE_OF_SPARSE if sparse.issparse(X) else _RATE_OF_DENSE
-    return float(solver.learning_rate_init)
+class Rates(NamedTuple):
+    """The learning rates of one pass.
+
+    Attributes
+    ----------
+    start, stop : float
+        At its start and at its end.
+    of_intercepts : float
+        What they are multiplied by for intercepts.
+    """
+
+    start: float
+    stop: float
+    of_intercepts: float = 1.0
+
+
+def first_rates_of(solver: Adam, X: Any, network: Network) -> Rates:
+    """Return the learning rates before the first pass through features."""
+    rate, of_intercepts = _RATE_OF_DENSE, 1.0
+    if solver.learning_rate_init != "auto":
+        rate = float(solver.learning_rate_init)
+    elif sparse.issparse(X):
+        rate = _RATE_OF_SPARSE
+    elif solver.learning_rate == "linear" and len(network.weights) == 1:
+        # The smaller the features, the larger are weights of the same effect.
+        of_intercepts = float(np.sqrt(mean_square(X))) or 1.0
+        rate = _RATE_OF_SCALED / of_intercepts
+    return Rates(rate, rate, of_intercepts)
+
+
+def mean_square(X: Any) -> float:
+    """Return the mean of the squares of dense features."""
+    return float(np.vdot(X, X)) / X.size
 
 
 class _Moments:
@@ -366,24 +397,24 @@ class AdamState:
         alpha: float,
         solver: Adam,
         random_state: np.random.RandomState,
-        rates: tuple[float, float],
+        rates: Rates,
         dropout: float = 0.0,
     ) -> float:
         """Pass through the samples once in random order; return the mean objective on the way.
 
-        The learning rate goes from the first of `rates` towards the second.
+        The learning rate goes from that of the start towards that of the end.
         """
         order = random_state.permutation(samples.n_rows)
         size = _BATCH if solver.batch_size == "auto" else int(solver.batch_size)
         widths = self.network.sizes[1:-1]
-        loss, (rate, last) = 0.0, rates
+        loss, (rate, last, of_intercepts) = 0.0, rates
         for batch in gen_batches(samples.n_rows, size):
             rows = np.sort(order[batch])  # as `take_rows` needs them
             left_out = None
             if dropout:
                 left_out = Dropout.drawn(dropout, len(rows), widths, random_state)
             now = rate + (last - rate) * (batch.start / samples.n_rows)
-            loss += self.learn(samples, rows, alpha, now, left_out)
+            loss += self.learn(samples, rows, alpha, now, left_out, of_intercepts)
         return loss + alpha * half_square(self.network)
 
     def learn(
@@ -393,6 +424,7 @@ class AdamState:
         alpha: float,
         rate: float,
         dropout: Dropout | None = None,
+        of_intercepts: float = 1.0,
     ) -> float:
         """Take one step by a batch, rows in ascending order, and return its share of the loss."""
         X, network = take_rows(samples.X, rows), self.network
@@ -405,15 +437,16 @@ class AdamState:
         losses, gradient = _batch_gradient(network, X, samples, rows, scaled, dropout)
         n_layers = len(network.weights)
         penalties = [alpha] * n_layers + [0.0] * n_layers  # intercepts have none
+        rates = [rate] * n_layers + [rate * of_intercepts] * n_layers
         arrays, whole = self.network.arrays, gradient.arrays
         if self._of_features is not None:
             slope = whole[0]
             slope += self._penalty(features, len(rows), alpha) * network.weights[0]
             first[features] -= self._of_features.step(features, slope, rate)
-            arrays, whole, penalties = arrays[1:], whole[1:], penalties[1:]
-        steps = zip(self._of_others, arrays, whole, penalties, strict=True)
-        for moments, array, slope, penalty in steps:
-            moments.move(array, slope, penalty, rate)
+            arrays, whole, penalties, rates = arrays[1:], whole[1:], penalties[1:], rates[1:]
+        steps = zip(self._of_others, arrays, whole, penalties, rates, strict=True)
+        for moments, array, slope, penalty, own_rate in steps:
+            moments.move(array, slope, penalty, own_rate)
         return float(shares @ losses)
 
     def _penalty(self, features: Rows, n_rows: int, alpha: float) -> Any:
@@ -479,30 +512,31 @@ class _Schedule:
     """The learning rates of the passes."""
 
     solver: Adam
-    rate: float
+    first: Rates
     n_passes: int = 0
 
     def __post_init__(self) -> None:
-        self._first = self.rate
+        self._rate = self.first.start
 
     @property
     def is_linear(self) -> bool:
         """Whether the rate falls from pass to pass, whatever the loss is."""
         return self.solver.learning_rate == "linear"
 
-    def next(self) -> tuple[float, float]:
-        """Return the rates at the start and at the end of the next pass."""
+    def next(self) -> Rates:
+        """Return the rates of the next pass."""
         self.n_passes += 1
         if not self.is_linear:
-            return self.rate, self.rate
+            return self.first._replace(start=self._rate, stop=self._rate)
         ends = (self.n_passes - 1, self.n_passes)
-        start, stop = (self._first * (1 - end / self.solver.max_iter) for end in ends)
-        return start, stop
+        start, stop = (self.first.start * (1 - end / self.solver.max_iter) for end in ends)
+        return self.first._replace(start=start, stop=stop)
 
     def slows_down(self) -> bool:
         """Lower the rate where the loss stays; return whether there are more passes."""
-        self.rate /= _SLOWER
-        return self.solver.learning_rate == "adaptive" and self.rate >= _SLOWEST * self._first
+        self._rate /= _SLOWER
+        is_adaptive = self.solver.learning_rate == "adaptive"
+        return is_adaptive and self._rate >= _SLOWEST * self.first.start
 
 
 @dataclass(frozen=True)
@@ -538,7 +572,7 @@ class AdamRun:
         adam.count(X)
         return adam
 
-    def epoch(self, adam: AdamState, samples: Samples, rates: tuple[float, float]) -> float:
+    def epoch(self, adam: AdamState, samples: Samples, rates: Rates) -> float:
         """Pass through the samples once; return the mean objective on the way."""
         return adam.epoch(samples, self.alpha, self.solver, self.random_state, rates, self.dropout)
 
@@ -566,12 +600,12 @@ def minimise_adam(
 
 def _watched(
     network: Network, samples: Samples, run: AdamRun, validation: Samples | None = None
-) -> tuple[Network, History, list[tuple[float, float]]]:
+) -> tuple[Network, History, list[Rates]]:
     """Return the network, the history, and the learning rates of the passes."""
     network = best_network = network.copy()
     adam, solver = run.state(network, samples.X), run.solver
     history, watch = History(name=run.name), _Watch(solver.tol)
-    schedule, rates = _Schedule(solver, first_rate_of(solver, samples.X)), []
+    schedule, rates = _Schedule(solver, first_rates_of(solver, samples.X, network)), []
     for _ in range(solver.max_iter):
         rates.append(schedule.next())
         history.add(run.epoch(adam, samples, rates[-1]), run.verbose)
@@ -597,7 +631,7 @@ def _refitted(
     network: Network,
     samples: Samples,
     run: AdamRun,
-    rates: list[tuple[float, float]],
+    rates: list[Rates],
     history: History,
 ) -> tuple[Network, History]:
     """Return the network after passes through all rows, with learning rates that are known."""
