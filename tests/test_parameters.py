@@ -140,6 +140,7 @@ PARTS = {
                 "tol": NOT_NEGATIVE,
                 "n_iter_no_change": COUNT,
                 "early_stopping": ("x", None, 2),
+                "refit": ("x", None, 2),
                 "validation_fraction": (*POSITIVE, 0.6),
             },
         ),

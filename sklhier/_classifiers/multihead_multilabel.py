@@ -16,6 +16,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sklhier._classifiers.guarantees import SetGuarantees
 from sklhier._classifiers.joint_base import (
     JointEstimator,
+    checked_groups,
+    grouped_cv,
     has_batches,
     held_out_rows,
 )
@@ -25,7 +27,7 @@ from sklhier._classifiers.set_prediction import (
     fitted_decoder,
     refuse_tuning,
 )
-from sklhier._joint.model import JointModel, Training
+from sklhier._joint.model import JointModel, Training, fit_all, learn_batch, start_by
 from sklhier._joint.sets import JointSets, SetColumns
 from sklhier._training.marginals import observed_nodes
 from sklhier._training.trainer import HeldOutPass
@@ -71,6 +73,15 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
         Widths of hidden layers that all nodes share. Empty: the model is linear.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         Function of the hidden layers.
+    dropout : float, default=0.0
+        Share of the values of hidden layers that each step of Adam goes without, in [0, 0.99];
+        0.3 to 0.7 helps wide layers. Predictions use all values.
+    n_estimators : int, default=1
+        Number of networks, at least 1. Each has its own first weights, order of mini-batches and
+        held-out part; their probabilities are averaged.
+    intercept_init : {"zeros", "frequencies"}, default="zeros"
+        First intercepts of the scores. ``"frequencies"``: those of a model without features, by the
+        frequencies of nodes in training (of the first batch with ``partial_fit``).
     warm_start : bool, default=False
         Whether to start from the weights of the last fit; nodes with samples and features must be
         the same.
@@ -83,6 +94,8 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
     classes : array-like, default=None
         Names of nodes for the columns of an indicator; by default those of all nodes
         (``taxonomy.nodes[1:]``) or of all leaves, by the number of columns.
+    n_jobs : int, default=None
+        How many networks are fitted at the same time, in threads; the results are the same.
     verbose : int, default=0
         If positive, the loss of every iteration is printed.
     random_state : int, RandomState instance or None, default=None
@@ -103,15 +116,19 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
     intercept_ : ndarray, shape (n_columns,)
         Its intercepts.
     coefs_, intercepts_ : list of ndarray
-        Those of all layers, from the features on.
+        Those of all layers, from the features on; of several networks those of the first one.
+    networks_ : tuple
+        All networks, each with its `weights` and `intercepts` as ``coefs_`` and ``intercepts_``.
     columns_ : tuple
         Names of the nodes that the columns of the last layer score: those with a sample.
     n_iter_ : int
         Iterations, or passes through the samples, of the last fit; those of partial_fit are added.
+        With several networks, this and the curves below are those of the first one.
     loss_curve_ : list of float
         The objective after each of them; with Adam its mean during the pass.
     validation_loss_curve_ : list of float or None
-        With early stopping the loss of the held-out samples after each pass.
+        With early stopping the loss of the held-out samples after each pass of the network that
+        they stopped.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     n_features_in_ : int
@@ -162,10 +179,14 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
         alpha: float = 1e-5,
         hidden_layer_sizes: Any = (),
         activation: str = "relu",
+        dropout: float = 0.0,
+        n_estimators: int = 1,
+        intercept_init: str = "zeros",
         warm_start: bool = False,
         decoder: str | SetDecoder = "threshold",
         cv: Any = None,
         classes: Any = None,
+        n_jobs: int | None = None,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -176,10 +197,14 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
         self.alpha = alpha
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.dropout = dropout
+        self.n_estimators = n_estimators
+        self.intercept_init = intercept_init
         self.warm_start = warm_start
         self.decoder = decoder
         self.cv = cv
         self.classes = classes
+        self.n_jobs = n_jobs
         self.verbose = verbose
         self.random_state = random_state
 
@@ -192,18 +217,21 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
 
     # -- fitting --------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit the model, and tune the thresholds that are not given.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-            Samples: finite numbers. float32 stays float32, anything else becomes float64.
+            Samples: finite numbers. float32 stays float32, float16 becomes float32, anything else
+            float64.
         y : indicator of shape (n_samples, n_columns), or list of collections of labels or paths
             Labels of each sample, leaves or inner nodes, perhaps none; ancestors are added. A 0/1
             array, sparse matrix or data frame has a column for each node or leaf, or for `classes`.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples. Rows of weight 0 are left out.
+        groups : array-like, shape (n_samples,), default=None
+            Groups of samples that early stopping and the folds of `cv` keep whole.
 
         Returns
         -------
@@ -219,29 +247,34 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
             with ``warm_start`` if nodes or features are others than before.
         """
         with unchanged_on_error(self):
-            return self._fit(X, y, sample_weight)
+            return self._fit(X, y, sample_weight, groups)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         check_classes(self.classes)
         X = self._features(X, reset=True)
         target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
         check_consistent_length(X, closed)
         rows, weights = weighted_rows(sample_weight, closed.shape[0])
         decoder = fitted_decoder(self.decoder, target.taxonomy)
-        split = target.splitter(self.cv, closed, {})
+        groups = checked_groups(groups, closed.shape[0])
+        names = target.taxonomy.node_names[1:]
+        cv = grouped_cv(self.cv, groups, 3, target.taxonomy, classes=names)
+        split = target.splitter(cv, closed, {} if groups is None else {"groups": groups})
         splits = split(rows) if decoder.needs_tuning else []
         X, closed = take_rows(X, rows), closed[rows]
+        groups = None if groups is None else groups[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
         columns = SetColumns(target.taxonomy, observed_nodes(closed))
-        joint = self._first_joint(training, columns, X.dtype, random_state, self._previous())
-        fitted = self._fit_rows(joint, columns, training, X, closed, weights)
 
-        def train(member: int, inside: Rows) -> JointSets:  # noqa: ARG001
+        def train(member: int, inside: Rows, previous: Any = None) -> JointSets:  # noqa: ARG001
             # One stream of random numbers for all folds, after those of the model itself.
-            first = self._first_joint(training, columns, X.dtype, random_state)
-            own = take_rows(X, inside)
-            return self._fit_rows(first, columns, training, own, closed[inside], weights[inside])
+            first = self._first_joints(training, columns, X.dtype, random_state, previous)
+            own = take_rows(X, inside), closed[inside], weights[inside]
+            own_groups = None if groups is None else groups[inside]
+            by_frequencies = training.by_frequencies and previous is None
+            return self._fit_rows(first, columns, training, *own, own_groups, by_frequencies)
 
+        fitted = train(0, np.arange(len(rows)), self._previous())
         if decoder.needs_tuning:
             held_out = HeldOutPass(train, np.arange(len(rows)), splits, keep=False)
             decoder = decoder.tuned(lambda: _held_out_sets(held_out, X, closed, weights))
@@ -307,17 +340,20 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
         _refuse_unknown(closed, model.columns)
         loss = resolve_set_loss(self.loss)
         set_loss = model.columns.loss_of(loss, closed, self.level_weights, X.dtype)
-        joint = model.joint.after_batch(X, weights / weights.sum(), set_loss, training)
-        fitted = replace(model, joint=joint).observing(closed.indices)
-        self._store(target, fitted, decoder)
+        shares = weights / weights.sum()
+        if is_first and training.by_frequencies:
+            start_by(model.joints, model.columns.log_odds(closed, shares, weights.sum()))
+        joint, *others = learn_batch(model.joints, X, shares, set_loss, training)
+        fitted = replace(model, joint=joint, others=tuple(others))
+        self._store(target, fitted.observing(closed.indices), decoder)
         return self
 
     def _unfitted(self, taxonomy: Taxonomy, training: Training, dtype: Any) -> JointSets:
         """Return a model of all nodes that has seen no sample."""
         columns = SetColumns(taxonomy, np.arange(1, taxonomy.n_nodes, dtype=np.int32))
         random_state = check_random_state(self.random_state)
-        joint = self._first_joint(training, columns, dtype, random_state)
-        return JointSets(columns, joint, np.zeros(0, dtype=np.int32))
+        joints = self._first_joints(training, columns, dtype, random_state)
+        return JointSets.of_all(columns, joints, np.zeros(0, dtype=np.int32))
 
     def _store(self, target: SetTarget, model: JointSets, decoder: SetDecoder) -> None:
         self._target = target
@@ -328,24 +364,35 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
 
     def _fit_rows(
         self,
-        joint: JointModel,
+        joints: list[JointModel],
         columns: SetColumns,
         training: Training,
         X: Any,
         closed: sparse.csr_array,
         weights: Floats,
+        groups: Any,
+        by_frequencies: bool,
     ) -> JointSets:
         """Return a model fitted to rows."""
         observed, taxonomy = observed_nodes(closed), columns.taxonomy
-        sizes = joint.network.sizes
+        sizes = joints[0].network.sizes
+        training.check_fit(sizes)
         X, closed, weights = training.rows_for(sizes, X, closed, weights)
         loss = resolve_set_loss(self.loss)
         set_loss = columns.loss_of(loss, closed, self.level_weights, X.dtype)
-        held_out, fraction = None, training.validation_fraction(sizes)
+        held_out: list[Rows | None] = [None] * len(joints)
+        fraction = training.validation_fraction(sizes)
         if fraction is not None:
-            held_out = held_out_rows(closed[:, 1:], closed, taxonomy, fraction, joint.random_state)
-        joint.fit(X, weights / weights.sum(), set_loss, training, held_out)
-        return JointSets(columns, joint, observed)
+            labels = closed[:, 1:]
+            held_out = [
+                held_out_rows(labels, closed, taxonomy, fraction, joint.random_state, groups)
+                for joint in joints
+            ]
+        shares = weights / weights.sum()
+        if by_frequencies:
+            start_by(joints, columns.log_odds(closed, shares, weights.sum()))
+        fitted = fit_all(joints, X, shares, set_loss, training, held_out)
+        return JointSets.of_all(columns, fitted, observed)
 
     # -- predicting -----------------------------------------------------------------------
 
