@@ -11,6 +11,7 @@ from sklhier._classifiers.multihead_multilabel import MultiHeadMultiLabelClassif
 from sklhier._classifiers.multilabel import HierarchicalMultiLabelClassifier
 from sklhier._utils.moved import remember_former_places
 from sklhier._utils.pickling import published
+from sklhier._utils.versions import show_versions
 from sklhier._version import __version__
 from sklhier.taxonomy import Taxonomy
 
@@ -21,6 +22,7 @@ __all__ = [
     "MultiHeadMultiLabelClassifier",
     "Taxonomy",
     "__version__",
+    "show_versions",
 ]
 
 published(globals())

@@ -33,10 +33,13 @@ from sklhier._local.outputs import outputs_of
 from sklhier._local.problem import LocalProblem
 from sklhier._local.validation_sets import FitParams, ValidationRows
 from sklhier._utils import compat
+from sklhier._utils.kernels import compiled
 from sklhier._utils.parallel import WorkersDiedError, in_parallel
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
 from sklhier.exceptions import LocalFitError, LocalPredictError
+from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
+from sklhier.linear_model._block_solvers import LEAST_IN_A_BLOCK
 from sklhier.links import Link
 from sklhier.taxonomy import Taxonomy
 
@@ -52,6 +55,8 @@ _ONE_VS_REST = (SGDClassifier, Perceptron, *compat.PASSIVE_AGGRESSIVE)
 # These compute without Python's lock most of the time, and share nothing. Not LinearSVC, all fits of
 # which draw from the same random numbers: beside others it would not be the same.
 _IN_THREADS = (*_FORESTS, DecisionTreeClassifier, ExtraTreeClassifier)
+# So do these where they are compiled. Otherwise they are as LinearSVC is.
+_BLOCKS = (BlockLinearSVC, BlockLogisticRegression)
 
 # What the report tells of a model whose validation sets have no row at its node.
 NO_VALIDATION = "no validation rows"
@@ -348,7 +353,8 @@ class _Task:
 
     @property
     def in_threads(self) -> bool:
-        return type(self.job.estimator) in _IN_THREADS
+        kind = type(self.job.estimator)
+        return kind in _IN_THREADS or (kind in _BLOCKS and compiled() is not None)
 
     def ready(self) -> Self:
         """Return the task with fit parameters of its own rows, and what is to travel with it of X."""
@@ -373,6 +379,8 @@ def _splits_itself(estimator: Any, n_outcomes: int) -> bool:
     """Whether an estimator fits parts of itself in threads, the same for any number of them."""
     if type(estimator) in _FORESTS:
         return True
+    if type(estimator) in _BLOCKS:
+        return n_outcomes > LEAST_IN_A_BLOCK
     return type(estimator) in _ONE_VS_REST and n_outcomes > 2
 
 

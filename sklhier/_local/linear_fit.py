@@ -29,7 +29,11 @@ from sklhier._utils.pipelines import last_step_replaced
 from sklhier._utils.rows import is_csr
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.warning import warn_caller
-from sklhier.linear_model import ScaledLogisticRegression
+from sklhier.linear_model import (
+    BlockLinearSVC,
+    BlockLogisticRegression,
+    ScaledLogisticRegression,
+)
 
 __all__ = [
     "ColumnSubset",
@@ -107,6 +111,8 @@ _EXACT: dict[type, Callable[[Any, int, int, int], dict[str, Any] | None]] = {
     LogisticRegression: _of_logistic,
     ScaledLogisticRegression: _of_logistic,  # a column's scale depends on that column alone
     RidgeClassifier: _of_ridge,
+    BlockLinearSVC: _of_gradients,
+    BlockLogisticRegression: _of_gradients,
     SGDClassifier: _of_gradients,
     Perceptron: _of_gradients,
     **dict.fromkeys(compat.PASSIVE_AGGRESSIVE, _of_gradients),

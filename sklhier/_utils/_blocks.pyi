@@ -1,0 +1,26 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MOST_LANES: int
+
+def choose_instructions(may_be_wide: bool) -> bool: ...
+def width_of(n_lanes: int) -> int: ...
+def solve(
+    data: npt.NDArray[np.floating[Any]],
+    indices: npt.NDArray[np.int32] | None,
+    indptr: npt.NDArray[np.int64] | None,
+    rows: npt.NDArray[np.int64],
+    positive: npt.NDArray[np.uint16],
+    costs: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.floating[Any]],
+    intercepts: npt.NDArray[np.floating[Any]],
+    n_iter: npt.NDArray[np.int32],
+    *,
+    logistic: bool,
+    bias: float,
+    tol: float,
+    max_iter: int,
+    seed: int,
+) -> None: ...
