@@ -36,6 +36,7 @@ from sklhier.linear_model import (
 )
 
 __all__ = [
+    "MOST_USED",
     "ColumnSubset",
     "compressed",
     "fit_on_used_columns",
@@ -47,7 +48,7 @@ __all__ = [
 
 # Share of the columns above which they are not sorted out: it would save little memory. Time does not
 # decide about it: with 0.98 fits and predictions take the same.
-_MOST_USED = 0.5
+MOST_USED = 0.5
 _COEFFICIENTS = ("coef_", "_standard_coef", "_average_coef")
 
 
@@ -182,7 +183,7 @@ def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> ColumnS
     n_features = X.shape[1]
     columns, changes = None, {}
     used, positions = _used_columns(X.indices, n_features)
-    if 0 < len(used) <= _MOST_USED * n_features:
+    if 0 < len(used) <= MOST_USED * n_features:
         exact = _EXACT[type(estimator)](estimator, X.shape[0], n_features, len(used))
         if exact is not None:
             columns, changes = used, exact

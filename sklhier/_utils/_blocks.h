@@ -17,8 +17,9 @@
 
 typedef struct {
     const void *data;       /* entries of X, row by row */
-    const int32_t *indices; /* their columns; NULL: X is dense */
-    const int64_t *indptr;  /* where rows begin; NULL: X is dense */
+    const int32_t *indices; /* their columns; with starts: row by row of those that take part */
+    const int64_t *indptr;  /* where rows of X begin; NULL: X is dense */
+    const int64_t *starts;  /* where rows that take part begin among the columns; NULL: as in X */
     int64_t n_features;
     const int64_t *rows;    /* rows of X that take part */
     int64_t n;              /* number of rows that take part, below 2^31 */
@@ -125,6 +126,50 @@ BLOCKS_INLINE double blocks_log_double(double x) {
     y += -2.121944400546905827679e-4 * e;
     y += -0.5 * z;
     return m + y + 0.693359375 * e;
+}
+
+/* Columns that occur in some rows of a CSR matrix. `numbers` holds -1 for each column of X, and does so
+ * again once they are written. */
+static int64_t blocks_count_columns(
+    const int32_t *indices, const int64_t *indptr, const int64_t *rows, int64_t n,
+    int32_t *numbers, int32_t *columns, int64_t *starts
+) {
+    int64_t i, q, n_columns = 0, at = 0;
+    for (i = 0; i < n; i++) {
+        starts[i] = at;
+        for (q = indptr[rows[i]]; q < indptr[rows[i] + 1]; q++) {
+            const int32_t column = indices[q];
+            if (numbers[column] < 0) {
+                numbers[column] = 0;
+                columns[n_columns++] = column;
+            }
+        }
+        at += indptr[rows[i] + 1] - indptr[rows[i]];
+    }
+    starts[n] = at;
+    return n_columns;
+}
+
+static int blocks_ascending(const void *left, const void *right) {
+    const int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
+    return (a > b) - (a < b);
+}
+
+static void blocks_number_columns(
+    const int32_t *indices, const int64_t *indptr, const int64_t *rows, int64_t n,
+    int64_t n_features, int32_t *numbers, int32_t *columns, int64_t n_columns, int32_t *local
+) {
+    int64_t i, q, at = 0;
+    if (20 * n_columns < n_features) {
+        qsort(columns, (size_t)n_columns, sizeof(int32_t), blocks_ascending);
+    } else {
+        for (q = 0; q < n_features; q++)
+            if (numbers[q] >= 0) columns[at++] = (int32_t)q;
+    }
+    for (q = 0; q < n_columns; q++) numbers[columns[q]] = (int32_t)q;
+    for (at = 0, i = 0; i < n; i++)
+        for (q = indptr[rows[i]]; q < indptr[rows[i] + 1]; q++) local[at++] = numbers[indices[q]];
+    for (q = 0; q < n_columns; q++) numbers[columns[q]] = -1;
 }
 
 /* -- the solvers, for each type of number, number of lanes and set of instructions -------- */

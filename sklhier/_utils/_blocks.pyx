@@ -10,6 +10,7 @@ cdef extern from "_blocks.h" nogil:
         const void *data
         const int32_t *indices
         const int64_t *indptr
+        const int64_t *starts
         int64_t n_features
         const int64_t *rows
         int64_t n
@@ -27,6 +28,12 @@ cdef extern from "_blocks.h" nogil:
     int BLOCKS_MOST_LANES
     int blocks_init(int may_be_wide)
     int blocks_width(int n_lanes)
+    int64_t blocks_count_columns(
+        const int32_t *indices, const int64_t *indptr, const int64_t *rows, int64_t n,
+        int32_t *numbers, int32_t *columns, int64_t *starts)
+    void blocks_number_columns(
+        const int32_t *indices, const int64_t *indptr, const int64_t *rows, int64_t n,
+        int64_t n_features, int32_t *numbers, int32_t *columns, int64_t n_columns, int32_t *local)
     int blocks_solve(const blocks_problem *problem, int is_double, int is_logistic)
 
 
@@ -43,10 +50,70 @@ def width_of(int n_lanes):
     return blocks_width(n_lanes)
 
 
+def count_columns(
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const int64_t[::1] rows,
+    int32_t[::1] numbers,
+    int32_t[::1] columns,
+    int64_t[::1] starts,
+):
+    """Find the columns that occur in some rows, in the order in which they do; return their number.
+
+    Parameters
+    ----------
+    indices, indptr : memoryview
+        Of a CSR matrix.
+    rows : memoryview of int64, shape (n,)
+        The rows.
+    numbers : memoryview of int32, shape (n_features,)
+        -1 for each column; :func:`number_columns` has to follow, which sets them back.
+    columns : memoryview of int32, shape (n_features,)
+        The columns are written here.
+    starts : memoryview of int64, shape (n + 1,)
+        Becomes where each row begins if they stand one after the other.
+    """
+    cdef int64_t n_columns
+    if not rows.shape[0] or not indices.shape[0]:
+        starts[:] = 0
+        return 0
+    with nogil:
+        n_columns = blocks_count_columns(
+            &indices[0], &indptr[0], &rows[0], rows.shape[0], &numbers[0], &columns[0], &starts[0])
+    return n_columns
+
+
+def number_columns(
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const int64_t[::1] rows,
+    int32_t[::1] numbers,
+    int32_t[::1] columns,
+    int64_t n_columns,
+    int32_t[::1] local,
+):
+    """Sort the columns found, and write the number of the column of each entry.
+
+    Parameters
+    ----------
+    indices, indptr, rows, numbers, columns
+        As in :func:`count_columns`, whose answer is `n_columns`.
+    local : memoryview of int32, shape (n_entries,)
+        Becomes the position of each entry's column among those that occur, row by row.
+    """
+    if not n_columns:
+        return
+    with nogil:
+        blocks_number_columns(
+            &indices[0], &indptr[0], &rows[0], rows.shape[0], numbers.shape[0], &numbers[0],
+            &columns[0], n_columns, &local[0])
+
+
 def solve(
     const floating[::1] data,
     const int32_t[::1] indices,
     const int64_t[::1] indptr,
+    const int64_t[::1] starts,
     const int64_t[::1] rows,
     const uint16_t[::1] positive,
     const double[:, ::1] costs,
@@ -66,6 +133,8 @@ def solve(
     ----------
     data, indices, indptr : memoryview
         The arrays of a CSR matrix. Without `indices` and `indptr`, dense rows one after the other.
+    starts : memoryview of int64, shape (n + 1,), or None
+        Where each row that takes part begins in `indices`; None: there it begins as in `data`.
     rows : memoryview of int64, shape (n,)
         Rows that take part.
     positive : memoryview of uint16, shape (n,)
@@ -93,6 +162,7 @@ def solve(
     problem.data = &data[0] if data.shape[0] else NULL
     problem.indices = &indices[0] if indices is not None and indices.shape[0] else NULL
     problem.indptr = &indptr[0] if indptr is not None else NULL
+    problem.starts = &starts[0] if starts is not None else NULL
     problem.n_features = weights.shape[0]
     problem.rows = &rows[0]
     problem.n = rows.shape[0]

@@ -15,7 +15,7 @@ TARGET BLOCKS_INLINE int64_t NAME(row)(
     }
     begin = p->indptr[row];
     *x = (const REAL *)p->data + begin;
-    *columns = p->indices + begin;
+    *columns = p->indices + (p->starts ? p->starts[i] : begin);
     return p->indptr[row + 1] - begin;
 }
 

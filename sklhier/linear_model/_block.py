@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from scipy.special import expit, log_expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -16,9 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklhier._utils import validation
-from sklhier._utils.typing import Floats, Integers, Labels, SampleWeight
+from sklhier._utils.typing import Floats, Integers, Labels, Rows, SampleWeight
 from sklhier._utils.warning import warn_caller
-from sklhier.linear_model._block_solvers import Problems, Solution, Solver, solve
+from sklhier.linear_model._block_solvers import Problems, Solver, Table, UsedColumns, solve
 from sklhier.linear_model._scaled_logistic import shares
 
 __all__ = ["BlockLinearSVC", "BlockLogisticRegression"]
@@ -83,19 +82,39 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             For numbers that are not finite, fewer than two classes, or a parameter out of range.
         """
-        C, solver = self._checked()
+        self._check()
         X, labels = validate_data(self, X, y, accept_sparse="csr", dtype=self._dtypes(), order="C")
         check_classification_targets(labels)
-        X = _without_duplicates(X)
         rows, weights = validation.weighted_rows(sample_weight, X.shape[0])
         classes, codes = np.unique(labels[rows], return_inverse=True)
+        self._learn(Table.of(X), rows, classes, codes, weights)
+        self.coef_ = np.ascontiguousarray(self.coef_)
+        return self
+
+    def _learn(
+        self,
+        table: Table,
+        rows: Rows,
+        classes: Labels,
+        codes: Integers,
+        weights: Floats,
+        used: UsedColumns | None = None,
+    ) -> None:
+        """Learn from rows with weights above 0; the weights come column by column."""
         if len(classes) < 2:
             one = classes.tolist()[0]
             raise ValueError(f"y must hold at least 2 classes, got one class: {one!r}.")
         of_classes = _class_weights(self.class_weight, classes, codes, weights)
-        found = solve(Problems(X, rows, codes, C * weights, of_classes), solver, self.n_jobs)
-        self._keep(classes, found)
-        return self
+        problems = Problems(table, rows, codes, self.C * weights, of_classes, used)
+        found = solve(problems, self._solver(), self.n_jobs)
+        self.classes_, self.n_iter_ = classes, found.n_iter
+        self.coef_, self.intercept_ = found.weights.T, found.intercepts
+        if not found.has_converged:
+            warn_caller(
+                f"{type(self).__name__} did not reach tol={self.tol:g} in max_iter={self.max_iter} "
+                "passes: raise either, lower `C`, or scale the columns of X.",
+                ConvergenceWarning,
+            )
 
     def decision_function(self, X: Any) -> _Numbers:
         """Compute the signed scores of the classes.
@@ -133,30 +152,22 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
         codes = np.intp(scores > 0) if scores.ndim == 1 else scores.argmax(axis=1)
         return cast(Labels, self.classes_[codes])
 
-    def _checked(self) -> tuple[float, Solver]:
-        """Return the cost of a row and the settings of the solver, or raise a ValueError."""
-        C = validation.check_number("C", self.C, above=0)
-        tol = validation.check_number("tol", self.tol, above=0)
-        max_iter = validation.check_integer("max_iter", self.max_iter, least=1, most=2**31 - 1)
-        scaling = validation.check_number("intercept_scaling", self.intercept_scaling, above=0)
-        has_intercept = validation.check_flag("fit_intercept", self.fit_intercept)
+    def _check(self) -> None:
+        """Raise a ValueError for a parameter out of range."""
+        for name in ("C", "tol", "intercept_scaling"):
+            validation.check_number(name, getattr(self, name), above=0)
+        validation.check_integer("max_iter", self.max_iter, least=1, most=2**31 - 1)
+        validation.check_flag("fit_intercept", self.fit_intercept)
         validation.check_choice("dtype", _name_of(self.dtype), ("float32", "float64", None))
         validation.check_n_jobs(self.n_jobs)
+
+    def _solver(self) -> Solver:
+        bias = float(self.intercept_scaling) if self.fit_intercept else 0.0
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        return C, Solver(self._is_logistic, tol, max_iter, scaling if has_intercept else 0.0, seed)
+        return Solver(self._is_logistic, float(self.tol), int(self.max_iter), bias, seed)
 
     def _dtypes(self) -> Any:
         return _FLOATS if self.dtype is None else np.dtype(self.dtype)
-
-    def _keep(self, classes: Labels, found: Solution) -> None:
-        self.classes_, self.n_iter_ = classes, found.n_iter
-        self.coef_, self.intercept_ = found.weights, found.intercepts
-        if not found.has_converged:
-            warn_caller(
-                f"{type(self).__name__} did not reach tol={self.tol:g} in max_iter={self.max_iter} "
-                "passes: raise either, lower `C`, or scale the columns of X.",
-                ConvergenceWarning,
-            )
 
 
 class BlockLinearSVC(_BlockClassifier):
@@ -353,16 +364,9 @@ def _name_of(dtype: Any) -> Any:
     return np.dtype(dtype).name if dtype in (np.float32, np.float64) else dtype
 
 
-def _without_duplicates(X: Any) -> Any:
-    """Return X with the entries of a cell added up: the length of a row is found entry by entry."""
-    if not sparse.issparse(X) or X.has_canonical_format:
-        return X
-    X = X.copy()
-    X.sum_duplicates()
-    return X
-
-
 def _class_weights(given: Any, classes: Labels, codes: Integers, weights: Floats) -> Floats:
     if isinstance(given, str) and given == "balanced":
         return weights.sum() / (len(classes) * np.bincount(codes, weights))
+    if given is None:
+        return np.ones(len(classes))
     return cast(Floats, compute_class_weight(given, classes=classes, y=classes[codes]))
