@@ -19,6 +19,7 @@ from sklhier._classifiers.through_pipelines import (
 )
 from sklhier._utils.moved import remember_former_places
 from sklhier._utils.pickling import published
+from sklhier._utils.versions import show_versions
 from sklhier._version import __version__
 from sklhier.taxonomy import Taxonomy
 
@@ -35,6 +36,7 @@ __all__ = [
     "predict_node_proba",
     "predict_set",
     "predict_top_k",
+    "show_versions",
 ]
 
 published(globals())

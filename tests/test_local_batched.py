@@ -28,6 +28,7 @@ from sklhier.decoders import (
     TopLabels,
     resolve_decoder,
 )
+from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
 from sklhier.staging import Chain, Weighted
 from sklhier.strategies import Ensemble, Flat, PerLevel, PerNode, PerParent
 
@@ -59,6 +60,9 @@ def passive_aggressive():
 
 BASES = {
     "svc": LinearSVC(random_state=0),
+    "block svc": BlockLinearSVC(random_state=0),
+    "block svc single": BlockLinearSVC(dtype="float32", random_state=0),
+    "block logistic": BlockLogisticRegression(tol=0.01, random_state=0),
     "svc without intercept": LinearSVC(random_state=0, fit_intercept=False),
     "logistic": LogisticRegression(),
     "sgd": SGDClassifier(random_state=0),

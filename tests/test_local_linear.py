@@ -36,12 +36,13 @@ from sklhier._utils import compat
 from sklhier._utils.rows import take_rows
 from sklhier.decoders import Decoder, SetDecoder, SetThreshold
 from sklhier.exceptions import IncompatiblePartsError, LocalFitError, LocalPredictError
+from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
 from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Class PassiveAggressiveClassifier is deprecated"),
     pytest.mark.filterwarnings(
-        "ignore:.*(max_iter|Maximum number of iteration|failed to converge)"
+        "ignore:.*(max_iter|Maximum number of iteration|failed to converge|did not reach)"
     ),
 ]
 
@@ -99,6 +100,8 @@ EXACT = {
     "SGD early stopping": SGDClassifier(
         early_stopping=True, learning_rate="adaptive", eta0=0.1, random_state=0
     ),
+    "BlockLinearSVC": tight(BlockLinearSVC(class_weight="balanced", random_state=0)),
+    "BlockLogisticRegression": tight(BlockLogisticRegression(C=3.0, random_state=0)),
     "Perceptron": Perceptron(random_state=0),
     "Perceptron l2": Perceptron(penalty="l2", random_state=0),
     **passive_aggressive(),

@@ -28,6 +28,7 @@ from sklhier._utils import parallel
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.decoders import SetThreshold
 from sklhier.exceptions import LocalFitError, LocalPredictError
+from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ def test_threads_of_this_process():
 BASES = {
     "svc": LinearSVC(dual=True),
     "svc primal": LinearSVC(dual=False),
+    "block svc": BlockLinearSVC(tol=0.1),
+    "block logistic": BlockLogisticRegression(tol=0.1),
     "sgd": SGDClassifier(loss="log_loss", max_iter=5, tol=None),
     "perceptron": Perceptron(max_iter=5, tol=None),
     "logistic": LogisticRegression(),
@@ -160,7 +163,7 @@ BACKENDS = {"default": {}, "loky": ONE_THREAD, "threading": {"backend": "threadi
 )
 def test_models_are_the_same(base, backend, monkeypatch):
     monkeypatch.setattr(parallel, "_WORTH", 0.0)
-    if base in ("svc", "sgd", "perceptron", "logistic"):
+    if base in ("svc", "sgd", "perceptron", "logistic") or "block" in base:
         X, y, taxonomy = make_hierarchical_text(300, branching=(3, 3), random_state=0)
         X = X.astype(np.float64)
     else:

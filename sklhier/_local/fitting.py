@@ -24,6 +24,7 @@ from sklearn.utils.validation import _num_samples
 from sklhier._local import linear_fit
 from sklhier._local.base_estimators import SMALL, BaseEstimators, Choice, learns_jointly
 from sklhier._local.base_params import BaseTraits
+from sklhier._local.block_fit import BLOCKS, SharedTable, fit_rows
 from sklhier._local.class_params import Labels, translated
 from sklhier._local.extra_features import ExtraFeatures, fit_with, predict_with
 from sklhier._local.keys import ModelKey, Seeds, described
@@ -33,6 +34,7 @@ from sklhier._local.outputs import outputs_of
 from sklhier._local.problem import LocalProblem
 from sklhier._local.validation_sets import FitParams, ValidationRows
 from sklhier._utils import compat
+from sklhier._utils.kernels import compiled
 from sklhier._utils.parallel import WorkersDiedError, in_parallel
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
@@ -52,6 +54,9 @@ _ONE_VS_REST = (SGDClassifier, Perceptron, *compat.PASSIVE_AGGRESSIVE)
 # These compute without Python's lock most of the time, and share nothing. Not LinearSVC, all fits of
 # which draw from the same random numbers: beside others it would not be the same.
 _IN_THREADS = (*_FORESTS, DecisionTreeClassifier, ExtraTreeClassifier)
+# So do those of BLOCKS where they are compiled; otherwise they are as LinearSVC is. So many outcomes
+# for each worker are enough blocks of classes to be shared out.
+_OUTCOMES_OF_A_WORKER = 32
 
 # What the report tells of a model whose validation sets have no row at its node.
 NO_VALIDATION = "no validation rows"
@@ -325,6 +330,8 @@ class _Task:
         The samples of the query, if X has those of the problem alone.
     has_own : bool, default=False
         Whether X has the samples of the problem alone.
+    table : SharedTable, default=None
+        What tasks make of X for compiled solvers.
     n_threads : int, default=None
         Number of threads of the estimator itself.
     """
@@ -336,6 +343,7 @@ class _Task:
     X: Any
     X_queried: Any = None
     has_own: bool = False
+    table: SharedTable | None = None
     n_threads: int | None = None
 
     @property
@@ -348,7 +356,8 @@ class _Task:
 
     @property
     def in_threads(self) -> bool:
-        return type(self.job.estimator) in _IN_THREADS
+        kind = type(self.job.estimator)
+        return kind in _IN_THREADS or (kind in BLOCKS and compiled() is not None)
 
     def ready(self) -> Self:
         """Return the task with fit parameters of its own rows, and what is to travel with it of X."""
@@ -364,15 +373,17 @@ class _Task:
         """Return the task with threads of its own, if there may be too few others beside it."""
         estimator, n_outcomes = self.job.estimator, len(self.job.problem.outcomes)
         few = 2 * n_workers * self.size > _num_samples(self.X)
-        if few and _splits_itself(estimator, n_outcomes) and estimator.n_jobs is None:
+        if few and _splits_itself(estimator, n_outcomes, n_workers) and estimator.n_jobs is None:
             return replace(self, n_threads=n_workers)
         return None
 
 
-def _splits_itself(estimator: Any, n_outcomes: int) -> bool:
+def _splits_itself(estimator: Any, n_outcomes: int, n_workers: int) -> bool:
     """Whether an estimator fits parts of itself in threads, the same for any number of them."""
     if type(estimator) in _FORESTS:
         return True
+    if type(estimator) in BLOCKS:
+        return n_outcomes >= _OUTCOMES_OF_A_WORKER * n_workers
     return type(estimator) in _ONE_VS_REST and n_outcomes > 2
 
 
@@ -412,6 +423,9 @@ def _fit_one(task: _Task, X: Any) -> Fitted:
     started = time.perf_counter()
     job, problem = task.job, task.job.problem
     try:
+        is_done, subset = _fit_in_place(task, X)
+        if is_done:
+            return Fitted(job.estimator, subset, time.perf_counter() - started)
         own = task.X if task.has_own else take_rows(X, problem.rows)
         job = job.on_a_copy()
         if task.n_threads is not None:
@@ -429,6 +443,21 @@ def _fit_one(task: _Task, X: Any) -> Fitted:
         whole = replace(job, estimator=linear_fit.full_width(job.estimator, subset))
         _probe(whole, own, task.where)
     return Fitted(job.estimator, subset, time.perf_counter() - started)
+
+
+def _fit_in_place(task: _Task, X: Any) -> tuple[bool, ColumnSubset | None]:
+    """Fit an estimator to its rows without taking them, if that is possible."""
+    job, problem = task.job, task.job.problem
+    is_able = type(job.estimator) in BLOCKS and job.extra is None and task.table is not None
+    if (
+        not is_able
+        or task.has_own
+        or job.goes_on
+        or task.method != "fit"
+        or task.n_threads is not None
+    ):
+        return False, None
+    return fit_rows(job.estimator, task.table, X, problem.rows, problem.codes, job.params)
 
 
 def _hold_out_one(task: _Task, query: Query, X: Any) -> tuple[dict[str, Floats], float]:
@@ -479,8 +508,9 @@ def _own_params(X: Any, job: Job) -> dict[str, Any]:
 def _in_parallel(
     X: Any, jobs: Iterable[tuple[Job, Query | None]], context: FitContext, method: str
 ) -> list[Any]:
+    table = SharedTable()
     tasks = (
-        _Task(job, query, method, described(job.problem.key, context.taxonomy), X)
+        _Task(job, query, method, described(job.problem.key, context.taxonomy), X, table=table)
         for job, query in jobs
     )
     try:

@@ -29,9 +29,14 @@ from sklhier._utils.pipelines import last_step_replaced
 from sklhier._utils.rows import is_csr
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.warning import warn_caller
-from sklhier.linear_model import ScaledLogisticRegression
+from sklhier.linear_model import (
+    BlockLinearSVC,
+    BlockLogisticRegression,
+    ScaledLogisticRegression,
+)
 
 __all__ = [
+    "MOST_USED",
     "ColumnSubset",
     "compressed",
     "fit_on_used_columns",
@@ -43,7 +48,7 @@ __all__ = [
 
 # Share of the columns above which they are not sorted out: it would save little memory. Time does not
 # decide about it: with 0.98 fits and predictions take the same.
-_MOST_USED = 0.5
+MOST_USED = 0.5
 _COEFFICIENTS = ("coef_", "_standard_coef", "_average_coef")
 
 
@@ -107,6 +112,8 @@ _EXACT: dict[type, Callable[[Any, int, int, int], dict[str, Any] | None]] = {
     LogisticRegression: _of_logistic,
     ScaledLogisticRegression: _of_logistic,  # a column's scale depends on that column alone
     RidgeClassifier: _of_ridge,
+    BlockLinearSVC: _of_gradients,
+    BlockLogisticRegression: _of_gradients,
     SGDClassifier: _of_gradients,
     Perceptron: _of_gradients,
     **dict.fromkeys(compat.PASSIVE_AGGRESSIVE, _of_gradients),
@@ -176,7 +183,7 @@ def _fit_step(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> ColumnS
     n_features = X.shape[1]
     columns, changes = None, {}
     used, positions = _used_columns(X.indices, n_features)
-    if 0 < len(used) <= _MOST_USED * n_features:
+    if 0 < len(used) <= MOST_USED * n_features:
         exact = _EXACT[type(estimator)](estimator, X.shape[0], n_features, len(used))
         if exact is not None:
             columns, changes = used, exact

@@ -16,7 +16,8 @@ from sklhier._local.sparse_rows import SparseRows
 from sklhier._utils import compat
 from sklhier._utils.rows import softmax
 from sklhier._utils.typing import Floats
-from sklhier.linear_model._scaled_logistic import ScaledLogisticRegression, shares
+from sklhier.linear_model import BlockLogisticRegression, ScaledLogisticRegression
+from sklhier.linear_model._scaled_logistic import shares
 
 __all__ = [
     "inverse_link",
@@ -188,6 +189,8 @@ def inverse_link(
         if estimator.one_vs_rest_:
             return shares
         return softmax
+    if method == "predict_proba" and type(estimator) is BlockLogisticRegression:
+        return _shares if len(estimator.classes_) == 2 else shares
     if method == "predict_proba" and type(estimator) is LogisticRegression:
         # scikit-learn before 1.8 has this parameter.
         if getattr(estimator, "multi_class", "auto") not in ("auto", "deprecated"):

@@ -1,8 +1,9 @@
 """Linear classifiers for the nodes of a taxonomy, or for anything else."""
 
+from sklhier._utils.pickling import published
+from sklhier.linear_model._block import BlockLinearSVC, BlockLogisticRegression
 from sklhier.linear_model._scaled_logistic import ScaledLogisticRegression
 
-__all__ = ["ScaledLogisticRegression"]
+__all__ = ["BlockLinearSVC", "BlockLogisticRegression", "ScaledLogisticRegression"]
 
-# Saved files name the module of each class, and private modules move.
-ScaledLogisticRegression.__module__ = __name__
+published(globals())

@@ -1,0 +1,29 @@
+"""What a report of an error should tell of the installation."""
+
+from __future__ import annotations
+
+import sklearn
+
+from sklhier._utils.kernels import way_in_use
+from sklhier._version import __version__
+
+__all__ = ["show_versions"]
+
+
+def show_versions() -> None:
+    """Print the versions of this package and of what it works with, for reports of errors.
+
+    The line ``solvers`` says whether :class:`~sklhier.linear_model.BlockLinearSVC` and
+    :class:`~sklhier.linear_model.BlockLogisticRegression` use the compiled solvers or pure Python.
+    Below stands what ``sklearn.show_versions`` prints.
+
+    Examples
+    --------
+    >>> import sklhier
+    >>> sklhier.show_versions()  # doctest: +ELLIPSIS
+    sklhier: ...
+    solvers: ...
+    """
+    print(f"sklhier: {__version__}")
+    print(f"solvers: {way_in_use()}")
+    sklearn.show_versions()

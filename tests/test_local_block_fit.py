@@ -1,0 +1,171 @@
+"""Linear models learnt side by side at the nodes of a taxonomy: to the last bit those of ``fit``."""
+
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from private import local_models
+from scipy import sparse
+from sklearn.base import clone
+
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier
+from sklhier._local import block_fit, fitting
+from sklhier._local.block_fit import SharedTable
+from sklhier._utils import parallel
+from sklhier._utils.kernels import compiled
+from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
+from sklhier.exceptions import LocalFitError
+from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
+
+KINDS = [BlockLinearSVC, BlockLogisticRegression]
+
+needs_compiled = pytest.mark.skipif(compiled() is None, reason="no compiled solvers in use")
+
+
+def texts(n_samples=300, n_words=2000, branching=(3, 4)):
+    X, y, taxonomy = make_hierarchical_text(
+        n_samples, branching=branching, vocabulary_size=n_words, random_state=0
+    )
+    return X.astype(np.float64), y, taxonomy
+
+
+def tables():
+    X, y, taxonomy = make_hierarchical_classification(300, 8, branching=(3, 4), random_state=0)
+    return X / X.std(axis=0), y, taxonomy
+
+
+def node_by_node(monkeypatch):
+    """Let all models be fitted by their own ``fit``."""
+    monkeypatch.setattr(fitting, "fit_rows", lambda *_: (False, None))
+
+
+def assert_same_models(model, other):
+    assert list(model.estimators_) == list(other.estimators_)
+    for (name, one), two in zip(
+        model.estimators_.items(), other.estimators_.values(), strict=True
+    ):
+        assert vars(one).keys() == vars(two).keys(), name
+        for attribute in ("coef_", "intercept_", "classes_"):
+            first, second = getattr(one, attribute), getattr(two, attribute)
+            assert_array_equal(first, second, err_msg=name)
+            assert first.dtype == second.dtype
+        assert (one.n_iter_, one.n_features_in_) == (two.n_iter_, two.n_features_in_)
+    for one, two in zip(local_models(model).values(), local_models(other).values(), strict=True):
+        assert (one.subset is None) == (two.subset is None)
+        if one.subset is not None:
+            assert_array_equal(one.subset.columns, two.subset.columns)
+        assert one.estimator.coef_.flags.f_contiguous == two.estimator.coef_.flags.f_contiguous
+
+
+@needs_compiled
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_jobs", [1, 3])
+@pytest.mark.parametrize("dtype", [None, "float32"])
+@pytest.mark.parametrize(
+    "data", ["few columns used", "most columns used", "single", "dense", "int"]
+)
+def test_the_models_of_fit(kind, n_jobs, dtype, data, monkeypatch):
+    X, y, taxonomy = tables() if data == "dense" else texts()
+    if data == "most columns used":
+        X = X[:, np.bincount(X.indices, minlength=X.shape[1]) > 30]
+    if data == "single":
+        X = X.astype(np.float32)
+    if data == "int":
+        X = X.astype(np.int64)
+    weights = 0.5 + np.arange(len(y)) % 3
+    weights[:5] = 0
+    base = kind(0.1, tol=0.1, class_weight="balanced", dtype=dtype)
+    model = HierarchicalClassifier(base, taxonomy=taxonomy, random_state=0, n_jobs=n_jobs)
+    model.fit(X, y, sample_weight=weights)
+    node_by_node(monkeypatch)
+    assert_same_models(model, clone(model).set_params(n_jobs=1).fit(X, y, sample_weight=weights))
+
+
+@needs_compiled
+@pytest.mark.parametrize("params", [{}, {"strategy": "per_node"}, {"strategy": "flat"}])
+@pytest.mark.parametrize("order", ["sorted", "backwards", "twice"])
+def test_strategies_and_entries_in_any_order(params, order, monkeypatch):
+    X, y, taxonomy = texts()
+    if order == "backwards":
+        X = X[:, ::-1].tocsr()[:, ::-1].tocsr()
+    if order == "twice":
+        X = sparse.csr_matrix(
+            (np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), 2 * X.indptr), shape=X.shape
+        )
+    before = X.indices.copy()
+    base = BlockLinearSVC(0.1, tol=0.1)
+    model = HierarchicalClassifier(base, taxonomy=taxonomy, random_state=0, **params).fit(X, y)
+    assert_array_equal(X.indices, before)
+    node_by_node(monkeypatch)
+    assert_same_models(model, clone(model).fit(X, y))
+
+
+@needs_compiled
+@pytest.mark.parametrize("kind", KINDS)
+def test_label_sets(kind, monkeypatch):
+    X, y, taxonomy = texts(150)
+    Y = [list({one, other}) for one, other in zip(y, np.roll(y, 1), strict=True)]
+    base = kind(tol=0.1)
+    model = HierarchicalMultiLabelClassifier(base, taxonomy=taxonomy, random_state=0).fit(X, Y)
+    node_by_node(monkeypatch)
+    assert_same_models(model, clone(model).fit(X, Y))
+
+
+@needs_compiled
+def test_rows_are_not_taken(monkeypatch):
+    X, y, taxonomy = texts()
+    wanted = HierarchicalClassifier(BlockLinearSVC(), taxonomy=taxonomy, random_state=0).fit(X, y)
+
+    def refuse(*_):
+        raise AssertionError("rows were taken")
+
+    monkeypatch.setattr(fitting, "take_rows", refuse)
+    model = HierarchicalClassifier(BlockLinearSVC(), taxonomy=taxonomy, random_state=0).fit(X, y)
+    assert_same_models(model, wanted)
+
+
+@needs_compiled
+@pytest.mark.slow
+def test_processes_find_the_same(monkeypatch):
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
+    X, y, taxonomy = texts()
+    base = BlockLinearSVC(tol=0.1)
+    model = HierarchicalClassifier(base, taxonomy=taxonomy, random_state=0).fit(X, y)
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        assert_same_models(model, clone(model).set_params(n_jobs=2).fit(X, y))
+    assert pickle.loads(pickle.dumps(SharedTable()))._tables == {}
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+def test_errors_name_the_node(container):
+    X, y, taxonomy = tables()
+    X[3, 2] = np.inf
+    with pytest.raises(LocalFitError, match="node") as caught:
+        HierarchicalClassifier(BlockLinearSVC(), taxonomy=taxonomy).fit(container(X), y)
+    assert isinstance(caught.value.__cause__, ValueError)
+    with pytest.raises(LocalFitError, match="`C` must be a finite number above 0"):
+        HierarchicalClassifier(BlockLinearSVC(-1), taxonomy=taxonomy).fit(container(X), y)
+
+
+@needs_compiled
+def test_what_overflows_in_single_precision_is_left_to_fit():
+    X = sparse.csr_matrix(np.array([[1e300, 1.0], [1.0, 2.0]]))
+    assert SharedTable().table(X, np.float32) is None
+    assert SharedTable().table(X, None) is not None
+    assert SharedTable().table(X[:, :0], None) is None
+
+
+@needs_compiled
+def test_a_small_share_of_columns_is_sorted(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = sparse.random(30, 10_000, density=1e-4, random_state=rng, format="csr")
+    table = block_fit.Table.of(X)
+    columns = block_fit.Columns(table)
+    for rows in (np.arange(30), np.array([], dtype=np.intp), np.array([2, 5, 7]), np.arange(30)):
+        used = columns.used_by(rows)
+        taken = X[rows]
+        assert_array_equal(used.columns, np.unique(taken.indices))
+        assert_array_equal(used.columns[used.local], taken.indices)
+        assert_array_equal(used.starts, taken.indptr)
