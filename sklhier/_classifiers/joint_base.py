@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklhier._classifiers.calibrating import Calibrated
 from sklhier._classifiers.saved_joint import upgraded
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._joint.model import JointModel, Training, takes_batches
@@ -30,6 +31,11 @@ def has_batches(estimator: Any) -> bool:
         raise AttributeError(
             "partial_fit needs a solver that takes mini-batches; got "
             f"solver={estimator.solver!r}. Set solver='adam' or 'auto'."
+        )
+    if estimator.calibration is not None:
+        raise AttributeError(
+            f"partial_fit sees samples in batches; calibration={estimator.calibration!r} needs all "
+            "of them at once. Use fit, or calibration=None."
         )
     return True
 
@@ -83,7 +89,7 @@ def held_out_rows(
     return held_out
 
 
-class JointEstimator(ClassifierMixin, BaseEstimator):
+class JointEstimator(Calibrated, ClassifierMixin, BaseEstimator):
     """An estimator that holds a joint model.
 
     A subclass stores the parameters in its ``__init__``, and sets ``taxonomy_`` and ``_model``
@@ -111,7 +117,8 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
         return with_versions(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(upgraded(restored_state(self, state)))
+        restored = {"calibration": None} | restored_state(self, state)
+        super().__setstate__(upgraded(restored))
 
     def _gives_probabilities(self) -> bool:
         return True

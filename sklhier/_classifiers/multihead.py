@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,12 +13,18 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklhier._classifiers.calibrating import (
+    calibration_of_answers,
+    learnt_answers,
+    refuse_calibrated,
+)
 from sklhier._classifiers.joint_base import JointEstimator, has_batches, held_out_rows
 from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
 from sklhier._joint.model import JointModel, Training
 from sklhier._joint.paths import JointPaths, PathColumns
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._targets.paths import resolve_taxonomy
+from sklhier._training.calibration import is_small
 from sklhier._training.trainer import HeldOutPass
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
@@ -30,6 +37,7 @@ from sklhier._utils.validation import (
     shown,
     weighted_rows,
 )
+from sklhier.calibration import AnswerCalibrator
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.objectives import PathLoss, Solver, resolve_loss
 from sklhier.taxonomy import Taxonomy
@@ -86,9 +94,12 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         Whether to start from the weights of the last fit; labels and features must be the same.
     decoder : str or Decoder, default="best_path"
         How node probabilities become answers, as in :class:`HierarchicalClassifier`.
+    calibration : {"temperature"} or AnswerCalibrator, default=None
+        What makes probabilities right as often as they say, learnt from out-of-fold predictions in
+        ``fit``, as in :class:`HierarchicalClassifier`: of whole answers. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for a decoder with a parameter that is tuned out-of-fold; the model is fitted once more
-        for each. A number, None for 5, means that many folds of
+        Folds for `calibration`, and for a decoder with a parameter that is tuned out-of-fold; the
+        model is fitted once more for each. A number, None for 5, means that many folds of
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     classes : array-like, default=None
         What integer codes in `y` stand for, as in :class:`HierarchicalClassifier`.
@@ -122,6 +133,8 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         With early stopping the loss of the held-out samples after each pass.
     decoder_ : Decoder
         The decoder in use, its parameters tuned.
+    calibration_report_ : structured ndarray
+        With `calibration`, a record, as in :class:`HierarchicalClassifier`.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     n_features_in_ : int
@@ -180,6 +193,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         class_weight: Any = None,
         warm_start: bool = False,
         decoder: str | Decoder = "best_path",
+        calibration: str | AnswerCalibrator | None = None,
         cv: Any = None,
         classes: Any = None,
         verbose: int = 0,
@@ -195,6 +209,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.decoder = decoder
+        self.calibration = calibration
         self.cv = cv
         self.classes = classes
         self.verbose = verbose
@@ -242,8 +257,9 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         check_consistent_length(X, nodes)
         rows, weights = weighted_rows(sample_weight, len(nodes))
         decoder, loss = resolve_decoder(self.decoder), resolve_loss(self.loss)
+        calibration = calibration_of_answers(self.calibration, target.taxonomy)
         split = target.splitter(self.cv, nodes, {})
-        splits = split(rows) if decoder.needs_tuning else []
+        splits = split(rows) if decoder.needs_tuning or calibration is not None else []
         X, nodes = take_rows(X, rows), nodes[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
         class_ids = target.format.class_ids
@@ -256,10 +272,19 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
 
         everything = np.arange(len(rows))
         fitted = train(0, everything, self._previous())
-        self._tuned_decoder = None
+        n_answers = len(fitted.outcomes.answers)
+        keep = decoder.needs_tuning or not is_small(len(rows), n_answers)
+        held_out = HeldOutPass(train, everything, splits, keep=keep and calibration is not None)
+        self._tuned_decoder = self._calibration_reports = None
+        if calibration is not None:
+            source = partial(_held_out_paths, held_out, X, nodes, weights)
+            answers, self._calibration_reports = learnt_answers(
+                calibration, source, len(rows), n_answers
+            )
+            fitted = replace(fitted, calibration=answers)
+            held_out = held_out.changed(lambda _, model: replace(model, calibration=answers))
         if decoder.needs_tuning:
-            held_out = HeldOutPass(train, everything, splits, keep=False)
-            tuned = decoder.tuned(lambda: _held_out_paths(held_out, X, nodes, weights))
+            tuned = decoder.tuned(partial(_held_out_paths, held_out, X, nodes, weights))
             self._tuned_decoder = repr(decoder), tuned
         self._store(target, fitted)
         return self
@@ -299,6 +324,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
+        refuse_calibrated(self)
         check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
         resolve_decoder(self.decoder)  # refused before the model is fitted
@@ -420,6 +446,8 @@ def _held_out_paths(
 ) -> Iterator[HeldOutPaths]:
     """Yield blocks of held-out samples with their marginals."""
     for fold in held_out.folds():
+        if not fold.inside.size:  # all its rows have the weight 0
+            continue
         start = 0
         for marginals in fold.models(0).blocks(take_rows(X, fold.left_out)):
             rows = fold.left_out[start : start + marginals.n_rows]

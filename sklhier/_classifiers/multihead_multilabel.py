@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklhier._classifiers.calibrating import calibration_of_sets, refuse_calibrated
 from sklhier._classifiers.joint_base import (
     JointEstimator,
     has_batches,
@@ -25,6 +28,9 @@ from sklhier._classifiers.set_prediction import (
 )
 from sklhier._joint.model import JointModel, Training
 from sklhier._joint.sets import JointSets, SetColumns
+from sklhier._local.keys import Kind, ModelKey
+from sklhier._local.problem import REST
+from sklhier._training.calibration import CalibratedNodes, Gathered, fit_nodes
 from sklhier._training.marginals import observed_nodes
 from sklhier._training.trainer import HeldOutPass
 from sklhier._utils.memory_blocks import row_blocks
@@ -32,6 +38,7 @@ from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.validation import check_classes, required_target, weighted_rows
+from sklhier.calibration import Calibrator
 from sklhier.decoders import HeldOutSets, SetDecoder
 from sklhier.objectives import SetLoss, Solver, resolve_set_loss
 from sklhier.taxonomy import Taxonomy
@@ -74,9 +81,12 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         the same.
     decoder : str or SetDecoder, default="threshold"
         How probabilities become sets, as in :class:`HierarchicalMultiLabelClassifier`.
+    calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
+        What makes the probability of each node right as often as it says, learnt from out-of-fold
+        predictions in ``fit``, before probabilities are made consistent. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for thresholds that are tuned on out-of-fold predictions; the model is fitted once more
-        for each. A number, None for 3, means that many folds of
+        Folds for `calibration`, and for thresholds that are tuned on out-of-fold predictions; the
+        model is fitted once more for each. A number, None for 3, means that many folds of
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     classes : array-like, default=None
         Names of nodes for the columns of an indicator; by default those of all nodes
@@ -95,6 +105,9 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
     decoder_ : SetDecoder
         The decoder in use, with given or tuned thresholds.
+    calibration_report_ : structured ndarray
+        With `calibration`, a record for each node, as in
+        :class:`HierarchicalMultiLabelClassifier`.
     coef_ : ndarray, shape (n_features, n_columns)
         Weights of a model without hidden layers, of the dtype of X (float32 or float64); columns
         as in ``columns_``.
@@ -162,6 +175,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         activation: str = "relu",
         warm_start: bool = False,
         decoder: str | SetDecoder = "threshold",
+        calibration: str | Calibrator | None = None,
         cv: Any = None,
         classes: Any = None,
         verbose: int = 0,
@@ -176,6 +190,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         self.activation = activation
         self.warm_start = warm_start
         self.decoder = decoder
+        self.calibration = calibration
         self.cv = cv
         self.classes = classes
         self.verbose = verbose
@@ -226,8 +241,9 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         check_consistent_length(X, closed)
         rows, weights = weighted_rows(sample_weight, closed.shape[0])
         decoder = fitted_decoder(self.decoder, target.taxonomy)
+        calibration = calibration_of_sets(self.calibration, target.taxonomy)
         split = target.splitter(self.cv, closed, {})
-        splits = split(rows) if decoder.needs_tuning else []
+        splits = split(rows) if decoder.needs_tuning or calibration is not None else []
         X, closed = take_rows(X, rows), closed[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
         columns = SetColumns(target.taxonomy, observed_nodes(closed))
@@ -240,9 +256,17 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
             own = take_rows(X, inside)
             return self._fit_rows(first, columns, training, own, closed[inside], weights[inside])
 
+        keep = decoder.needs_tuning and calibration is not None
+        held_out = HeldOutPass(train, np.arange(len(rows)), splits, keep=keep)
+        self._calibration_reports = None
+        if calibration is not None:
+            gathered = _gathered(held_out, X, closed, weights)
+            links, report = fit_nodes(calibration, gathered)
+            self._calibration_reports = [report]
+            fitted = _read_by(links, fitted)
+            held_out = held_out.changed(lambda _, model: _read_by(links, model))
         if decoder.needs_tuning:
-            held_out = HeldOutPass(train, np.arange(len(rows)), splits, keep=False)
-            decoder = decoder.tuned(lambda: _held_out_sets(held_out, X, closed, weights))
+            decoder = decoder.tuned(partial(_held_out_sets, held_out, X, closed, weights))
         self._store(target, fitted, decoder)
         return self
 
@@ -283,6 +307,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
+        refuse_calibrated(self)
         check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
         y = required_target(self, y)
@@ -370,8 +395,41 @@ def _held_out_sets(
 ) -> Iterator[HeldOutSets]:
     """Yield blocks of held-out samples with their probabilities."""
     for fold in held_out.folds():
+        if not fold.inside.size:  # all its rows have the weight 0
+            continue
         model = fold.models(0)
         for block in row_blocks(len(fold.left_out), model.columns_per_row()):
             rows = fold.left_out[block]
             marginals = model.marginals(take_rows(X, rows))
             yield HeldOutSets(marginals, sparse.csr_array(closed[rows]), weights[rows])
+
+
+def _read_by(links: CalibratedNodes, model: JointSets) -> JointSets:
+    return replace(model, link=links.link(model.columns.nodes, "decision_function"))
+
+
+def _gathered(
+    held_out: HeldOutPass[JointSets], X: Any, closed: sparse.csr_array, weights: Floats
+) -> dict[ModelKey, Gathered]:
+    """Return the held-out scores for each node that has a sample."""
+    observed = observed_nodes(closed)
+    gathered = {
+        node: Gathered(np.array([REST, node], dtype=np.int32)) for node in observed.tolist()
+    }
+    for fold in held_out.folds():
+        known = np.zeros(0, dtype=np.int32)
+        if fold.inside.size:
+            model, rows = fold.models(0), fold.left_out
+            known = model.columns.nodes[np.isin(model.columns.nodes, model.observed)]
+            scores = np.asarray(model.joint.scores(take_rows(X, rows)), dtype=np.float64)
+            true = closed[rows].toarray() > 0
+            for column in np.flatnonzero(np.isin(model.columns.nodes, known)).tolist():
+                node = int(model.columns.nodes[column])
+                own, codes = scores[:, column], true[:, node].astype(np.intp)
+                before = expit(np.where(true[:, node], own, -own))
+                part = gathered[node]
+                part.method = "decision_function"
+                part.add(np.column_stack([-own, own]), codes, weights[rows], before)
+        for node in np.setdiff1d(observed, known).tolist():
+            gathered[node].n_dropped += len(fold.left_out)
+    return {ModelKey(Kind.NODE, node): part for node, part in gathered.items()}

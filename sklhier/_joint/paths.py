@@ -11,10 +11,12 @@ from scipy.special import softmax
 
 from sklhier._joint.model import JointModel, checked_level_weights
 from sklhier._joint.path_loss import Heads, Loss, PathLoss, log_marginals, step_weights
+from sklhier._probabilities.calibrated import CalibratedMarginals
 from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
 from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import NodeIds
+from sklhier.calibration import AnswerCalibrator
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["JointPaths", "PathColumns"]
@@ -94,12 +96,15 @@ class JointPaths:
         Labels that had a sample so far, ascending.
     outcomes : Outcomes
         The possible answers: those of the observed labels.
+    calibration : AnswerCalibrator, default=None
+        What calibrates their probabilities, if anything does.
     """
 
     columns: PathColumns
     joint: JointModel
     observed: NodeIds
     outcomes: Outcomes
+    calibration: AnswerCalibrator | None = None
 
     @classmethod
     def of_all(cls, columns: PathColumns, joint: JointModel) -> Self:
@@ -125,4 +130,8 @@ class JointPaths:
             logs = log_marginals(self.joint.scores(rows), heads)[:, leaf_columns]
             # Answers that were not observed are impossible: those observed sum to 1.
             proba = softmax(logs, axis=1)
-            yield AnswerMarginals(taxonomy, outcomes, outcomes.answers, proba)
+            marginals = AnswerMarginals(taxonomy, outcomes, outcomes.answers, proba)
+            if self.calibration is None:
+                yield marginals
+            else:
+                yield CalibratedMarginals(marginals, self.calibration)

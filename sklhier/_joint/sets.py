@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from sklhier._joint.model import JointModel, checked_level_weights
 from sklhier._joint.set_loss import Loss, SetLoss
+from sklhier._probabilities.calibrated import OneVsRestLink
 from sklhier._probabilities.consistency import make_consistent
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._utils.memory_blocks import numbers_per_row
@@ -81,11 +82,14 @@ class JointSets:
         The network, and how it was fitted.
     observed : ndarray of int32
         Nodes that had a sample so far, ascending; others have the probability 0.
+    link : OneVsRestLink, default=None
+        What calibrates the score of each column, if anything does.
     """
 
     columns: SetColumns
     joint: JointModel
     observed: NodeIds
+    link: OneVsRestLink | None = None
 
     def observing(self, nodes: NodeIds) -> Self:
         """Return the model after a batch of rows with these nodes."""
@@ -102,5 +106,7 @@ class JointSets:
         raw = np.zeros((X.shape[0], taxonomy.n_nodes))
         raw[:, 0] = 1.0
         is_observed = np.isin(nodes, self.observed)
-        raw[:, nodes[is_observed]] = expit(self.joint.scores(X))[:, is_observed]
+        scores = np.asarray(self.joint.scores(X))
+        proba = expit(scores) if self.link is None else self.link.membership(scores)
+        raw[:, nodes[is_observed]] = proba[:, is_observed]
         return SetMarginals(taxonomy, raw, make_consistent(raw, taxonomy, "max"))
