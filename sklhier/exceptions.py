@@ -534,8 +534,8 @@ class RareClassWarning(UserWarning):
     def dropped(cls, n_dropped: int, n_rows: int, what: str) -> Self:
         """Held-out rows that nothing can be learnt from, for their fold does not know their class."""
         return cls(
-            f"Calibration drops {n_dropped} of {n_rows} held-out rows ({n_dropped / n_rows:.0%}), whose "
-            f"class {what} do not know; see `calibration_report_`. Merge rare classes with "
+            f"Calibration drops {n_dropped} of {n_rows} held-out rows ({n_dropped / n_rows:.0%}), "
+            f"whose class {what} do not know; see `calibration_report_`. Merge rare classes with "
             "`coarsen`, or stratify the folds with HierarchicalStratifiedKFold."
         )
 

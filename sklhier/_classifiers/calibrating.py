@@ -272,8 +272,12 @@ def learnt_sets(
     rows: Rows,
     split: Callable[[Rows], Splits],
     consistency: str,
+    models: list[Models],
 ) -> Learnt:
-    """Return calibration and decoder with what held-out samples tell, from one pass."""
+    """Return calibration and decoder with what held-out samples tell, from one pass.
+
+    `models` are those of all rows.
+    """
     parts = strategy.set_parts()
     n_readers = (calibration is not None) + decoder.needs_tuning
     if not n_readers:
@@ -287,7 +291,7 @@ def learnt_sets(
     links = reports = None
     if calibration is not None:
         fits = [
-            fit_nodes(calibration, trainer.held_out_outputs(held_out, part, i, rows))
+            fit_nodes(calibration, trainer.held_out_outputs(held_out, part, i, models[i]))
             for i, part in enumerate(parts)
         ]
         links, reports = [fit[0] for fit in fits], [fit[1] for fit in fits]

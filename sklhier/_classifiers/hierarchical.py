@@ -312,9 +312,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
         staging = self._staging(strategy, split, weights)
         is_routed = staging is not None and staging.routing.needs_held_out
-        calibration = calibration_of_paths(
-            self.calibration, target.taxonomy, is_routed=is_routed
-        )
+        calibration = calibration_of_paths(self.calibration, target.taxonomy, is_routed=is_routed)
         # Weights of the routing are multiplied by those of samples, so there must be some: base
         # estimators that take none are refused by the same check.
         if weights is None and staging is not None and staging.routing.is_weighted:
@@ -510,4 +508,3 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
     def _check_decoder(self, decoder: Decoder) -> None:
         fitted = all_models(self._model.models)
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'", fitted)
-

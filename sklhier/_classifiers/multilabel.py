@@ -319,7 +319,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             require_numeric_table(self, X, allow_nan=allow_nan)
 
         learnt = learnt_sets(
-            trainer, strategy, decoder, calibration, rows, split, self.consistency
+            trainer, strategy, decoder, calibration, rows, split, self.consistency, models
         )
         models, decoder = learnt.linked(models), learnt.decoder
         self._calibration_reports = learnt.reports

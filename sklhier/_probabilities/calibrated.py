@@ -68,7 +68,7 @@ class CalibratedMarginals:
 
     @property
     def in_same_order(self) -> Marginals:
-        """Marginals with the same order of answers, at the least cost: those before, if they have it."""
+        """Marginals with the same order of answers: those before, if they have it."""
         return self._marginals if self._calibrator.keeps_order else self
 
     @cached_property

@@ -400,7 +400,9 @@ def fit_nodes(
         if sum(g.n_rows for g in parts) < least:
             parts = [g for g in gathered.values() if g.method == method]
         tables = [_binary(g) for g in parts]
-        shared[method] = _fitted(BinaryTemperature(), *map(np.concatenate, zip(*tables, strict=True)))
+        shared[method] = _fitted(
+            BinaryTemperature(), *map(np.concatenate, zip(*tables, strict=True))
+        )
     maps: dict[int, ScoreCalibrator] = {}
     entries = []
     for key, own in gathered.items():

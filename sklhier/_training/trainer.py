@@ -390,9 +390,7 @@ class PathTrainer(_Trainer):
             observed = self.observed(fold.inside)
             models = [fold.models(member) for member in range(len(strategy.parts()))]
             outcomes = strategy.outcomes(self.taxonomy, observed)
-            fitted = PathModels(
-                strategy, models, self.taxonomy, outcomes, calibration=calibration
-            )
+            fitted = PathModels(strategy, models, self.taxonomy, outcomes, calibration=calibration)
             for block in row_blocks(len(fold.left_out), fitted.columns_per_row(all_nodes=True)):
                 part = fold.left_out[block]
                 marginals = fitted.marginals(take_rows(self.X, part))
@@ -431,20 +429,22 @@ class SetTrainer(_Trainer):
         return [models for models, _ in fits], [report for _, report in fits]
 
     def held_out_outputs(
-        self, held_out: HeldOutPass[Models], strategy: SetStrategy, member: int, rows: Rows
+        self, held_out: HeldOutPass[Models], strategy: SetStrategy, member: int, models: Models
     ) -> dict[ModelKey, Gathered]:
-        """Return the held-out outputs for each node, by a part of the strategy fitted to `rows`."""
-        observed = set(observed_nodes(self.closed[rows]).tolist())
+        """Return the held-out outputs for each node that `models` of all rows decide about."""
+        decided = {n for model in models.values() for n in model.outcomes.tolist() if n > 0}
         gathered: dict[ModelKey, Gathered] = {}
         for fold in held_out.folds():
             if not fold.left_out.size:
                 continue
-            models = fold.models(member) if fold.inside.size else {}
-            calls = ModelCalls(models, take_rows(self.X, fold.left_out), self.taxonomy)
-            tables = {key: calls.outputs(key, model.method, None) for key, model in models.items()}
+            own_models = fold.models(member) if fold.inside.size else {}
+            calls = ModelCalls(own_models, take_rows(self.X, fold.left_out), self.taxonomy)
+            tables = {
+                key: calls.outputs(key, model.method, None) for key, model in own_models.items()
+            }
             deciders = {
                 node: (model, column)
-                for model in models.values()
+                for model in own_models.values()
                 for column, node in enumerate(model.outcomes.tolist())
                 if node > 0
             }
@@ -453,8 +453,10 @@ class SetTrainer(_Trainer):
             members = Memberships(self.closed[fold.left_out], self.taxonomy, incremental=True)
             for problem in strategy.plan_sets(members, lambda _: False):
                 node = int(problem.outcomes[-1])
-                if node in observed and len(problem.outcomes) == 2:
-                    own = gathered.setdefault(ModelKey(Kind.NODE, node), Gathered(problem.outcomes))
+                if node in decided and len(problem.outcomes) == 2:
+                    own = gathered.setdefault(
+                        ModelKey(Kind.NODE, node), Gathered(problem.outcomes)
+                    )
                     _gather_node(own, problem, deciders.get(node), tables, weights)
         return gathered
 

@@ -73,7 +73,9 @@ class PowerCurve:
         ends = [left, left + 1]
         logs = np.log(_POWERS[ends])
         known = np.stack([value[ends], slope[ends], curvature[ends]], axis=1)
-        curve = PPoly.from_bernstein_basis(BPoly.from_derivatives(logs, known - [value[best], 0, 0]))
+        curve = PPoly.from_bernstein_basis(
+            BPoly.from_derivatives(logs, known - [value[best], 0, 0])
+        )
         candidates = np.concatenate([logs, curve.derivative().roots(extrapolate=False)])
         return float(np.exp(candidates[np.nanargmin(curve(candidates))]))
 

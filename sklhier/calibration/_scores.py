@@ -80,7 +80,9 @@ class Sigmoid(ScoreCalibrator):
 
         start = np.array([0.0, np.log((n_yes + 1) / (n_no + 1))])
         least = 1e-9 * max(1.0, float(weights.sum()))
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"gtol": least, "ftol": 1e-15})
+        found = minimize(
+            loss, start, jac=True, method="L-BFGS-B", options={"gtol": least, "ftol": 1e-15}
+        )
         # A slope below 0 would turn the order of a useless model around.
         self.slope_ = max(0.0, float(found.x[0])) / unit
         self.intercept_ = float(found.x[1]) if found.x[0] >= 0 else float(start[1])
@@ -258,7 +260,9 @@ class VennAbers(ScoreCalibrator):
 
 
 def _weights(sample_weight: Floats | None, n_rows: int) -> Floats:
-    return np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    return (
+        np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    )
 
 
 def _with_a_yes(total: Floats, yes: Floats) -> Floats:
