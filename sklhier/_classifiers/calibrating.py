@@ -191,7 +191,8 @@ class Learnt:
         """Return the models of all parts of the strategy, calibrated."""
         if self.links is None:
             return parts
-        return [links.linked(models) for links, models in zip(self.links, parts, strict=True)]
+        pairs: Any = zip(self.links, parts, strict=True)
+        return [links.linked(models) for links, models in pairs]
 
 
 def learnt_paths(

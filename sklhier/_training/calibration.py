@@ -277,14 +277,14 @@ def fit_links(
 ) -> tuple[ModelLinks, CalibrationReport]:
     """Return links of models whose outcomes exclude each other, fitted to held-out rows."""
     _refuse_nothing(gathered)
-    few = [g for g in gathered.values() if g.n_rows < calibrator.min_rows]  # type: ignore[attr-defined]
-    shared = _shared_powers(gathered, few, calibrator.min_rows)  # type: ignore[attr-defined]
+    few = [g for g in gathered.values() if g.n_rows < calibrator.min_rows]
+    shared = _shared_powers(gathered, few, calibrator.min_rows)
     links: dict[ModelKey, _Link] = {}
     entries = []
     for key, own in gathered.items():
         outputs, codes, weights, before = own.table
         method = own.method
-        if own.n_rows < calibrator.min_rows:  # type: ignore[attr-defined]
+        if own.n_rows < calibrator.min_rows:
             link: _Link = shared.get(method) or _uncalibrated(method)
             name = "shared temperature" if own.n_rows else "nothing: no rows"
         elif isinstance(calibrator, Temperature):
@@ -389,7 +389,7 @@ def fit_nodes(
 ) -> tuple[CalibratedNodes, CalibrationReport]:
     """Return calibrators of nodes by themselves, fitted to held-out rows of binary outputs."""
     _refuse_nothing(gathered)
-    least: int = calibrator.min_rows  # type: ignore[attr-defined]
+    least: int = calibrator.min_rows
     own_map: Any = calibrator
     if isinstance(calibrator, Temperature):
         own_map = BinaryTemperature(least)

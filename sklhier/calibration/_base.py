@@ -218,7 +218,7 @@ class ScoreCalibrator(Calibrator):
         """
 
 
-_REGISTRY = Registry("calibration", Calibrator)  # type: ignore[type-abstract]
+_REGISTRY = Registry("calibration", Calibrator)
 
 
 def register(name: str) -> Callable[[type[Calibrator]], type[Calibrator]]:

@@ -234,8 +234,8 @@ class VennAbers(ScoreCalibrator):
         """
         weights = _weights(sample_weight, len(scores))
         self.scores_, group = np.unique(scores, return_inverse=True)
-        total = np.bincount(group, weights=weights)
-        yes = np.bincount(group, weights=weights * (np.asarray(y) > 0))
+        total: Floats = np.bincount(group, weights=weights).astype(np.float64)
+        yes: Floats = np.bincount(group, weights=weights * (np.asarray(y) > 0)).astype(np.float64)
         self.upper_ = _with_a_yes(total, yes)
         # The same from the other side, where a no is a yes.
         self.lower_ = 1 - _with_a_yes(total[::-1], (total - yes)[::-1])[::-1]
