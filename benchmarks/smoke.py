@@ -9,6 +9,7 @@ import sys
 import traceback
 
 from benchmarks import (
+    calibration,
     common,
     decision_scores,
     default_base,
@@ -33,6 +34,7 @@ from benchmarks.peers import compare, hiclass
 _MODULES = (
     workloads,
     real_text,
+    calibration,
     decision_scores,
     default_base,
     overhead,

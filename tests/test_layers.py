@@ -24,7 +24,7 @@ MODULES = TOUR.with_name("_tour_modules.inc")
 LAYERS = [
     ["_version", "exceptions"],
     ["_utils"],
-    ["taxonomy", "links", "staging", "objectives", "linear_model"],
+    ["taxonomy", "links", "calibration", "staging", "objectives", "linear_model"],
     ["_targets", "_probabilities", "datasets"],
     ["_folds", "_local", "_joint", "decoders", "metrics"],
     ["strategies", "model_selection", "displays"],

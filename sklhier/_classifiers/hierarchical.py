@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +12,12 @@ from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
+from sklhier._classifiers.calibrating import (
+    calibration_of_paths,
+    learnt_paths,
+    refuse_calibrated,
+    refuse_unscored,
+)
 from sklhier._classifiers.guarantees import PathGuarantees, check_reject
 from sklhier._classifiers.local_base import (
     LocalClassifier,
@@ -32,7 +37,7 @@ from sklhier._local.model import Models
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._training.marginals import PathModels, all_models
 from sklhier._training.staged import Staging
-from sklhier._training.trainer import HeldOutPass, PathTrainer, fit_batch
+from sklhier._training.trainer import PathTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import (
@@ -43,6 +48,7 @@ from sklhier._utils.validation import (
     required_target,
     used_rows,
 )
+from sklhier.calibration import Calibrator
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.links import Link
@@ -99,9 +105,16 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     link : str or Link, default=None
         How the outputs of a local model become probabilities of its outcomes. None: probabilities
         of a base estimator as they are, decision scores by a softmax of 5 times the score.
-        ``"identity"``, ``"softmax"``, or an object of :mod:`sklhier.links`.
+        ``"identity"``, ``"softmax"``, or an object of :mod:`sklhier.links`. Calibrated models are
+        read by what was learnt in its place.
+    calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
+        What makes probabilities right as often as they say, learnt from out-of-fold predictions in
+        ``fit``, which fits every model once more for each fold of `cv`. ``"temperature"``, one number
+        for whole answers, keeps the best path; the others calibrate each local model. Base
+        estimators with decision scores alone, such as ``LinearSVC``, have probabilities then. Or an
+        object of :mod:`sklhier.calibration` with parameters. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for what is learnt from out-of-fold predictions (`chain`, `routing`,
+        Folds for what is learnt from out-of-fold predictions (`calibration`, `chain`, `routing`,
         ``PerLevel(beta="oof")``), the same for all; not used otherwise. A number, None for 5, means
         that many folds of :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters
         that need ``groups`` get them by metadata routing.
@@ -159,6 +172,11 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         ``n_outcomes``, ``seconds``, ``fitted`` (the estimator, with ``": small_nodes"`` where it took
         the place of another and ``": no validation rows"`` where a validation set has none; or why
         there is a constant).
+    calibration_report_ : structured ndarray
+        With `calibration`, a record for each calibrated model, or one for all answers, under the name
+        of the root: ``node``, ``n_rows`` (held out), ``n_dropped`` (rows whose class their fold did
+        not know), ``method`` (what calibrates, in models with few rows a shared temperature),
+        ``nll_before`` and ``nll_after`` (mean negative log-likelihood of the held-out rows).
     compression_report_ : structured ndarray
         After :meth:`compress`, a record for each local model: ``node``, ``fitted`` (the estimator,
         and whether it was left as it is), ``n_columns_before`` and ``n_columns`` (with weights that
@@ -181,7 +199,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     Base estimators without ``predict_proba``, such as ``LinearSVC``, can predict but have no
     probabilities. Their decision scores are turned into positive weights by a softmax at each node,
     so that the largest score has the largest weight; paths are ranked by the product of the
-    weights. These are no probabilities: wrap the base in ``CalibratedClassifierCV`` to get some.
+    weights. These are no probabilities: `calibration` makes some of them.
 
     References
     ----------
@@ -225,6 +243,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         chain: str | Chain | None = None,
         routing: str | Routing = "filter",
         link: str | Link | None = None,
+        calibration: str | Calibrator | None = None,
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         small_nodes: Any = None,
@@ -241,6 +260,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         self.chain = chain
         self.routing = routing
         self.link = link
+        self.calibration = calibration
         self.cv = cv
         self.node_estimators = node_estimators
         self.small_nodes = small_nodes
@@ -303,6 +323,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         decoder.check_taxonomy(target.taxonomy)
         split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
         staging = self._staging(strategy, split, weights)
+        is_routed = staging is not None and staging.routing.needs_held_out
+        calibration = calibration_of_paths(self.calibration, target.taxonomy, is_routed=is_routed)
         # Weights of the routing are multiplied by those of samples, so there must be some: base
         # estimators that take none are refused by the same check.
         if weights is None and staging is not None and staging.routing.is_weighted:
@@ -323,8 +345,13 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         )
         trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
         rows = used_rows(weights, len(nodes))
-        strategy, learnt = _tuned(trainer, strategy, wanted, rows, split)
+        learnt = learnt_paths(trainer, strategy, wanted, calibration, rows, split)
+        strategy = learnt.strategy
         models, self._reports = trainer.train_parts(strategy, rows)
+        if calibration is not None:
+            refuse_unscored(all_models(models))
+            models = learnt.linked(models)
+        self._calibration_reports = learnt.reports
         if not any(models):  # no base estimator has looked at X
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
@@ -337,9 +364,10 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
             self._trained,
             is_staged=staging is not None,
             asks_all=staging is not None and staging.routing.needs_held_out,
+            calibration=learnt.answers,
         )
         self._store(target, seed)
-        self._keep_learnt(decoder, learnt, X, rows)
+        self._keep_learnt(decoder, learnt.decoder, X, rows)
         return self
 
     def _store(self, target: PathTarget, seed: int | None) -> None:
@@ -393,6 +421,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         self, X: Any, y: Any, classes: Any, sample_weight: Any, fit_params: dict[str, Any]
     ) -> Self:
         self._refuse_compressed()
+        refuse_calibrated(self)
         check_bases(self)
         check_classes(self.classes)
         first = not hasattr(self, "taxonomy_")
@@ -494,31 +523,3 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     def _check_decoder(self, decoder: Decoder) -> None:
         fitted = all_models(self._model.models)
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'", fitted)
-
-
-def _tuned(
-    trainer: PathTrainer,
-    strategy: Strategy,
-    decoder: Decoder,
-    rows: Rows,
-    split: Callable[[Rows], Splits],
-) -> tuple[Strategy, Decoder]:
-    """Return a strategy and a decoder with the parameters that held-out samples tell."""
-    parts = strategy.parts()
-    n_readers = sum(part.needs_tuning for part in parts) + decoder.needs_tuning
-    if not n_readers:
-        return strategy, decoder
-
-    def train(member: int, inside: Rows) -> Models:
-        return trainer.train(parts[member], member, inside)[0]
-
-    # The decoder reads marginals of the tuned strategy, so it comes second. With two readers the
-    # models of all folds stay in memory, for to fit them again costs more.
-    held_out = HeldOutPass(train, rows, split(rows), keep=n_readers > 1)
-    strategy = strategy.with_parts(
-        [
-            part.tuned(trainer.taxonomy, partial(trainer.held_out_scores, held_out, part, i))
-            for i, part in enumerate(parts)
-        ]
-    )
-    return strategy, decoder.tuned(partial(trainer.held_out_marginals, held_out, strategy))

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from sklhier._classifiers.calibrating import Calibrated
 from sklhier._classifiers.notebook import ShowsTaxonomy
 from sklhier._classifiers.saved_joint import upgraded
 from sklhier._folds.stratified import (
@@ -42,6 +43,11 @@ def has_batches(estimator: Any) -> bool:
         raise AttributeError(
             "partial_fit needs a solver that takes mini-batches; got "
             f"solver={estimator.solver!r}. Set solver='adam' or 'auto'."
+        )
+    if estimator.calibration is not None:
+        raise AttributeError(
+            f"partial_fit sees samples in batches; calibration={estimator.calibration!r} needs all "
+            "of them at once. Use fit, or calibration=None."
         )
     return True
 
@@ -123,7 +129,7 @@ def held_out_rows(
     return held_out
 
 
-class JointEstimator(ShowsTaxonomy, ClassifierMixin, BaseEstimator):
+class JointEstimator(ShowsTaxonomy, Calibrated, ClassifierMixin, BaseEstimator):
     """An estimator that holds a joint model.
 
     A subclass stores the parameters in its ``__init__``, and sets ``taxonomy_`` and ``_model``
@@ -155,7 +161,8 @@ class JointEstimator(ShowsTaxonomy, ClassifierMixin, BaseEstimator):
         return with_versions(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(upgraded(restored_state(self, state)))
+        restored = {"calibration": None} | restored_state(self, state)
+        super().__setstate__(upgraded(restored))
 
     def _gives_probabilities(self) -> bool:
         return True

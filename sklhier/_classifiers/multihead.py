@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,6 +13,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklhier._classifiers.calibrating import (
+    calibration_of_answers,
+    learnt_answers,
+    refuse_calibrated,
+)
 from sklhier._classifiers.guarantees import (
     PathGuarantees,
     check_reject,
@@ -29,6 +35,7 @@ from sklhier._joint.model import JointModel, Training, fit_all, learn_batch, sta
 from sklhier._joint.paths import JointPaths, PathColumns
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._targets.paths import resolve_taxonomy
+from sklhier._training.calibration import is_small
 from sklhier._training.trainer import HeldOutPass
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
@@ -41,6 +48,7 @@ from sklhier._utils.validation import (
     shown,
     weighted_rows,
 )
+from sklhier.calibration import AnswerCalibrator
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.objectives import PathLoss, Solver, resolve_loss
 from sklhier.taxonomy import Taxonomy
@@ -112,9 +120,12 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
     reject : float, default=None
         The share of the training samples, in (0, 1), that would get no answer, as in
         :class:`HierarchicalClassifier`.
+    calibration : {"temperature"} or AnswerCalibrator, default=None
+        What makes probabilities right as often as they say, learnt from out-of-fold predictions in
+        ``fit``, as in :class:`HierarchicalClassifier`: of whole answers. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for a decoder with a parameter that is tuned out-of-fold; the model is fitted once more
-        for each. A number, None for 5, means that many folds of
+        Folds for `calibration`, and for a decoder with a parameter that is tuned out-of-fold; the
+        model is fitted once more for each. A number, None for 5, means that many folds of
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     classes : array-like, default=None
         What integer codes in `y` stand for, as in :class:`HierarchicalClassifier`.
@@ -154,6 +165,8 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
         they stopped.
     decoder_ : Decoder
         The decoder in use, its parameters tuned.
+    calibration_report_ : structured ndarray
+        With `calibration`, a record, as in :class:`HierarchicalClassifier`.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     n_features_in_ : int
@@ -216,6 +229,7 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
         warm_start: bool = False,
         decoder: str | Decoder = "best_path",
         reject: float | None = None,
+        calibration: str | AnswerCalibrator | None = None,
         cv: Any = None,
         classes: Any = None,
         n_jobs: int | None = None,
@@ -236,6 +250,7 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
         self.warm_start = warm_start
         self.decoder = decoder
         self.reject = reject
+        self.calibration = calibration
         self.cv = cv
         self.classes = classes
         self.n_jobs = n_jobs
@@ -294,7 +309,8 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
             check_reject(self.reject)
         decoder.check_taxonomy(target.taxonomy)
         wanted = self._wanted(decoder)
-        splits = split(rows) if wanted.needs_tuning else []
+        calibration = calibration_of_answers(self.calibration, target.taxonomy)
+        splits = split(rows) if wanted.needs_tuning or calibration is not None else []
         X, nodes = take_rows(X, rows), nodes[rows]
         groups = None if groups is None else groups[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
@@ -312,10 +328,20 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
 
         everything = np.arange(len(rows))
         fitted = train(0, everything, self._previous())
+        n_answers = len(fitted.outcomes.answers)
+        keep = wanted.needs_tuning or not is_small(len(rows), n_answers)
+        held_out = HeldOutPass(train, everything, splits, keep=keep and calibration is not None)
+        self._calibration_reports = None
+        if calibration is not None:
+            source = partial(_held_out_paths, held_out, X, nodes, weights)
+            answers, self._calibration_reports = learnt_answers(
+                calibration, source, len(rows), n_answers
+            )
+            fitted = replace(fitted, calibration=answers)
+            held_out = held_out.changed(lambda _, model: replace(model, calibration=answers))
         learnt = wanted
         if wanted.needs_tuning:
-            held_out = HeldOutPass(train, everything, splits, keep=False)
-            learnt = wanted.tuned(lambda: _held_out_paths(held_out, X, nodes, weights))
+            learnt = wanted.tuned(partial(_held_out_paths, held_out, X, nodes, weights))
         self._store(target, fitted)
         self._keep_learnt(decoder, learnt, X, everything)
         return self
@@ -355,6 +381,7 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
+        refuse_calibrated(self)
         check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
         decoder = resolve_decoder(self.decoder)
@@ -493,6 +520,8 @@ def _held_out_paths(
 ) -> Iterator[HeldOutPaths]:
     """Yield blocks of held-out samples with their marginals."""
     for fold in held_out.folds():
+        if not fold.inside.size:  # all its rows have the weight 0
+            continue
         start = 0
         for marginals in fold.models(0).blocks(take_rows(X, fold.left_out)):
             rows = fold.left_out[start : start + marginals.n_rows]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklhier._classifiers.calibrating import calibration_of_sets, refuse_calibrated
 from sklhier._classifiers.guarantees import SetGuarantees
 from sklhier._classifiers.joint_base import (
     JointEstimator,
@@ -29,6 +32,9 @@ from sklhier._classifiers.set_prediction import (
 )
 from sklhier._joint.model import JointModel, Training, fit_all, learn_batch, start_by
 from sklhier._joint.sets import JointSets, SetColumns
+from sklhier._local.keys import Kind, ModelKey
+from sklhier._local.problem import REST
+from sklhier._training.calibration import CalibratedNodes, Gathered, fit_nodes
 from sklhier._training.marginals import observed_nodes
 from sklhier._training.trainer import HeldOutPass
 from sklhier._utils.memory_blocks import row_blocks
@@ -36,6 +42,7 @@ from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.validation import check_classes, required_target, weighted_rows
+from sklhier.calibration import Calibrator
 from sklhier.decoders import HeldOutSets, SetDecoder
 from sklhier.objectives import SetLoss, Solver, resolve_set_loss
 from sklhier.taxonomy import Taxonomy
@@ -87,9 +94,12 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
         the same.
     decoder : str or SetDecoder, default="threshold"
         How probabilities become sets, as in :class:`HierarchicalMultiLabelClassifier`.
+    calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
+        What makes the probability of each node right as often as it says, learnt from out-of-fold
+        predictions in ``fit``, before probabilities are made consistent. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for thresholds that are tuned on out-of-fold predictions; the model is fitted once more
-        for each. A number, None for 3, means that many folds of
+        Folds for `calibration`, and for thresholds that are tuned on out-of-fold predictions; the
+        model is fitted once more for each. A number, None for 3, means that many folds of
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     classes : array-like, default=None
         Names of nodes for the columns of an indicator; by default those of all nodes
@@ -110,6 +120,9 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
         Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
     decoder_ : SetDecoder
         The decoder in use, with given or tuned thresholds.
+    calibration_report_ : structured ndarray
+        With `calibration`, a record for each node, as in
+        :class:`HierarchicalMultiLabelClassifier`.
     coef_ : ndarray, shape (n_features, n_columns)
         Weights of a model without hidden layers, of the dtype of X (float32 or float64); columns
         as in ``columns_``.
@@ -184,6 +197,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
         intercept_init: str = "zeros",
         warm_start: bool = False,
         decoder: str | SetDecoder = "threshold",
+        calibration: str | Calibrator | None = None,
         cv: Any = None,
         classes: Any = None,
         n_jobs: int | None = None,
@@ -202,6 +216,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
         self.intercept_init = intercept_init
         self.warm_start = warm_start
         self.decoder = decoder
+        self.calibration = calibration
         self.cv = cv
         self.classes = classes
         self.n_jobs = n_jobs
@@ -260,7 +275,8 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
         names = target.taxonomy.node_names[1:]
         cv = grouped_cv(self.cv, groups, 3, target.taxonomy, classes=names)
         split = target.splitter(cv, closed, {} if groups is None else {"groups": groups})
-        splits = split(rows) if decoder.needs_tuning else []
+        calibration = calibration_of_sets(self.calibration, target.taxonomy)
+        splits = split(rows) if decoder.needs_tuning or calibration is not None else []
         X, closed = take_rows(X, rows), closed[rows]
         groups = None if groups is None else groups[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
@@ -275,9 +291,17 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
             return self._fit_rows(first, columns, training, *own, own_groups, by_frequencies)
 
         fitted = train(0, np.arange(len(rows)), self._previous())
+        keep = decoder.needs_tuning and calibration is not None
+        held_out = HeldOutPass(train, np.arange(len(rows)), splits, keep=keep)
+        self._calibration_reports = None
+        if calibration is not None:
+            gathered = _gathered(held_out, X, closed, weights)
+            links, report = fit_nodes(calibration, gathered)
+            self._calibration_reports = [report]
+            fitted = _read_by(links, fitted)
+            held_out = held_out.changed(lambda _, model: _read_by(links, model))
         if decoder.needs_tuning:
-            held_out = HeldOutPass(train, np.arange(len(rows)), splits, keep=False)
-            decoder = decoder.tuned(lambda: _held_out_sets(held_out, X, closed, weights))
+            decoder = decoder.tuned(partial(_held_out_sets, held_out, X, closed, weights))
         self._store(target, fitted, decoder)
         self._keep_known(X, np.arange(len(rows)))
         return self
@@ -319,6 +343,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
+        refuse_calibrated(self)
         check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
         y = required_target(self, y)
@@ -421,8 +446,41 @@ def _held_out_sets(
 ) -> Iterator[HeldOutSets]:
     """Yield blocks of held-out samples with their probabilities."""
     for fold in held_out.folds():
+        if not fold.inside.size:  # all its rows have the weight 0
+            continue
         model = fold.models(0)
         for block in row_blocks(len(fold.left_out), model.columns_per_row()):
             rows = fold.left_out[block]
             marginals = model.marginals(take_rows(X, rows))
             yield HeldOutSets(marginals, sparse.csr_array(closed[rows]), weights[rows])
+
+
+def _read_by(links: CalibratedNodes, model: JointSets) -> JointSets:
+    return replace(model, link=links.link(model.columns.nodes, "decision_function"))
+
+
+def _gathered(
+    held_out: HeldOutPass[JointSets], X: Any, closed: sparse.csr_array, weights: Floats
+) -> dict[ModelKey, Gathered]:
+    """Return the held-out scores for each node that has a sample."""
+    observed = observed_nodes(closed)
+    gathered = {
+        node: Gathered(np.array([REST, node], dtype=np.int32)) for node in observed.tolist()
+    }
+    for fold in held_out.folds():
+        known = np.zeros(0, dtype=np.int32)
+        if fold.inside.size:
+            model, rows = fold.models(0), fold.left_out
+            known = model.columns.nodes[np.isin(model.columns.nodes, model.observed)]
+            scores = model.scores(take_rows(X, rows))
+            true = closed[rows].toarray() > 0
+            for column in np.flatnonzero(np.isin(model.columns.nodes, known)).tolist():
+                node = int(model.columns.nodes[column])
+                own, codes = scores[:, column], true[:, node].astype(np.intp)
+                before = expit(np.where(true[:, node], own, -own))
+                part = gathered[node]
+                part.method = "decision_function"
+                part.add(np.column_stack([-own, own]), codes, weights[rows], before)
+        for node in np.setdiff1d(observed, known).tolist():
+            gathered[node].n_dropped += len(fold.left_out)
+    return {ModelKey(Kind.NODE, node): part for node, part in gathered.items()}

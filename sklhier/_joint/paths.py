@@ -11,10 +11,12 @@ from scipy.special import softmax
 
 from sklhier._joint.model import JointModel, checked_level_weights, mean_of
 from sklhier._joint.path_loss import Heads, Loss, PathLoss, log_marginals, step_weights
+from sklhier._probabilities.calibrated import CalibratedMarginals
 from sklhier._probabilities.marginals import AnswerMarginals, Marginals, Outcomes
 from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds
+from sklhier.calibration import AnswerCalibrator
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["JointPaths", "PathColumns"]
@@ -119,6 +121,8 @@ class JointPaths:
         The possible answers: those of the observed labels.
     others : tuple of JointModel
         More networks; the probabilities of all are averaged.
+    calibration : AnswerCalibrator, default=None
+        What calibrates their probabilities, if anything does.
     """
 
     columns: PathColumns
@@ -126,6 +130,7 @@ class JointPaths:
     observed: NodeIds
     outcomes: Outcomes
     others: tuple[JointModel, ...] = ()
+    calibration: AnswerCalibrator | None = None
 
     @classmethod
     def of_all(cls, columns: PathColumns, joints: Sequence[JointModel]) -> Self:
@@ -157,4 +162,8 @@ class JointPaths:
             logs = (log_marginals(joint.scores(rows), heads) for joint in self.joints)
             # Answers that were not observed are impossible: those observed sum to 1.
             proba = mean_of((softmax(a[:, leaf_columns], axis=1) for a in logs), len(self.joints))
-            yield AnswerMarginals(taxonomy, outcomes, outcomes.answers, proba)
+            marginals = AnswerMarginals(taxonomy, outcomes, outcomes.answers, proba)
+            if self.calibration is None:
+                yield marginals
+            else:
+                yield CalibratedMarginals(marginals, self.calibration)

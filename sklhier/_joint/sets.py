@@ -12,6 +12,7 @@ from scipy.special import expit, logit
 
 from sklhier._joint.model import JointModel, checked_level_weights, mean_of
 from sklhier._joint.set_loss import Loss, SetLoss
+from sklhier._probabilities.calibrated import OneVsRestLink
 from sklhier._probabilities.consistency import make_consistent
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._utils.memory_blocks import numbers_per_row
@@ -105,12 +106,15 @@ class JointSets:
         Nodes that had a sample so far, ascending; others have the probability 0.
     others : tuple of JointModel
         More networks; the probabilities of all are averaged.
+    link : OneVsRestLink, default=None
+        What calibrates the score of each column, if anything does.
     """
 
     columns: SetColumns
     joint: JointModel
     observed: NodeIds
     others: tuple[JointModel, ...] = ()
+    link: OneVsRestLink | None = None
 
     @classmethod
     def of_all(cls, columns: SetColumns, joints: Sequence[JointModel], observed: NodeIds) -> Self:
@@ -132,12 +136,27 @@ class JointSets:
         """Return how many numbers are in memory for each row."""
         return numbers_per_row("sets", self.columns.taxonomy.n_nodes)
 
+    def scores(self, X: Any) -> Floats:
+        """Return the log-odds of each column, ndarray of float64, (n_rows, n_columns)."""
+        if not self.others:
+            return np.asarray(self.joint.scores(X), dtype=np.float64)
+        proba = np.asarray(self._mean_proba(X), dtype=np.float64)
+        least = np.finfo(np.float64).eps
+        log_odds: Floats = logit(np.clip(proba, least, 1 - least))
+        return log_odds
+
+    def _mean_proba(self, X: Any) -> Floats:
+        return mean_of((expit(joint.scores(X)) for joint in self.joints), len(self.joints))
+
     def marginals(self, X: Any, wanted: object = None) -> SetMarginals:  # noqa: ARG002
         """Return the node probabilities of a block of rows; all of them, for they are one product."""
         taxonomy, nodes = self.columns.taxonomy, self.columns.nodes
         raw = np.zeros((X.shape[0], taxonomy.n_nodes))
         raw[:, 0] = 1.0
         is_observed = np.isin(nodes, self.observed)
-        proba = mean_of((expit(joint.scores(X)) for joint in self.joints), len(self.joints))
+        if self.link is None:
+            proba = self._mean_proba(X)
+        else:
+            proba = self.link.membership(self.scores(X))
         raw[:, nodes[is_observed]] = proba[:, is_observed]
         return SetMarginals(taxonomy, raw, make_consistent(raw, taxonomy, "max"))

@@ -14,12 +14,14 @@ from sklearn.utils.validation import _num_samples
 from sklhier._local.keys import Kind
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.scores import LocalScores
+from sklhier._probabilities.calibrated import CalibratedMarginals
 from sklhier._probabilities.marginals import Marginals, Outcomes
 from sklhier._probabilities.set_search import Wanted, searched
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds
+from sklhier.calibration import AnswerCalibrator
 from sklhier.strategies import SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
@@ -58,6 +60,8 @@ class PathModels:
         Whether to look for models that see others, or that know a rest class.
     asks_all : bool, default=False
         Whether all models are called whatever a decoder wants: each has a say in what is above it.
+    calibration : AnswerCalibrator, default=None
+        What calibrates the probabilities of the answers, if anything does.
     """
 
     strategy: Strategy
@@ -66,6 +70,7 @@ class PathModels:
     outcomes: Outcomes
     is_staged: bool = True
     asks_all: bool = False
+    calibration: AnswerCalibrator | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return _without_keys(vars(self))
@@ -80,8 +85,14 @@ class PathModels:
 
     def columns_per_row(self, *, all_nodes: bool) -> int:
         """Return about how many numbers are held for each row."""
-        all_nodes = all_nodes or self.asks_all  # lazy marginals are computed in full then
-        return self.strategy.columns_per_row(self.taxonomy, self.outcomes, all_nodes=all_nodes)
+        # Lazy marginals are computed in full then.
+        all_nodes = all_nodes or self.asks_all or self.calibration is not None
+        n_numbers = self.strategy.columns_per_row(
+            self.taxonomy, self.outcomes, all_nodes=all_nodes
+        )
+        if self.calibration is None:
+            return n_numbers
+        return n_numbers + numbers_per_row("answers", len(self.outcomes.answers))
 
     def _outcomes_of(self, part: Strategy) -> Outcomes:
         return part.outcomes(self.taxonomy, self.outcomes.classes)
@@ -103,7 +114,10 @@ class PathModels:
             )
             for part, models in zip(parts, self.models, strict=True)
         )
-        return self.strategy.combined(self.taxonomy, self.outcomes, marginals)
+        combined = self.strategy.combined(self.taxonomy, self.outcomes, marginals)
+        if self.calibration is None:
+            return combined
+        return CalibratedMarginals(combined, self.calibration)
 
 
 @dataclass(frozen=True)
