@@ -500,7 +500,7 @@ class PathPredictor:
         return self._frame(self._answered(X, top_k, allowed, output), X, output)
 
     def _answered(self, X: Any, top_k: int, allowed: Any, output: str) -> Answered:
-        decoder = self.decoder_
+        decoder = self._deciding(self.decoder_)
         check_output(output)
         check_integer("top_k", top_k, least=1, most=len(self._model.outcomes.answers))
         start, parts = 0, []
@@ -513,7 +513,7 @@ class PathPredictor:
         """Return answers as a table about samples that are called as in X."""
         knows = hasattr(self, "predict_node_proba")
         maker = FrameMaker(self.taxonomy_, self._target.level_names, knows)
-        labels = self._target.names_of(answered.nodes, self.decoder_)
+        labels = self._target.names_of(answered.nodes, self._deciding(self.decoder_))
         return maker.table(answered, labels, X, output)
 
     @available_if(gives_probabilities)
