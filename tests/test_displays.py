@@ -133,14 +133,18 @@ def test_a_display_is_drawn_when_it_is_asked_for(model, figure):
     assert display.ax_ is display.ax_
 
 
-def test_pyplot_shows_its_own_figures(displays):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    figure, ax = pyplot.subplots()
-    try:
-        assert displays[1].plot(ax=ax)._repr_png_() is None
-    finally:
-        pyplot.close(figure)
-    displays[1].plot()
+def test_figures_of_the_user_are_shown_by_the_user(displays, figure):
+    display = displays[1].plot(ax=figure().add_subplot())
+    assert display._repr_png_() is None
+    assert display.plot()._repr_png_()
+
+
+def test_a_drawn_taxonomy_is_a_picture_in_a_notebook(figure):
+    display = TaxonomyDisplay(RAGGED)
+    assert display._repr_html_() == display.to_html()
+    display.plot()
+    assert display._repr_html_() is None
+    assert display._repr_png_()
 
 
 def test_without_matplotlib(displays, monkeypatch):
