@@ -1,6 +1,9 @@
 """How far answers go, and what they risk, against slow definitions."""
 
 import datetime as dt
+import inspect
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklhier import Taxonomy
+from sklhier import Taxonomy, metrics
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.metrics import (
     coverage_report,
@@ -165,6 +168,7 @@ DAY = dt.date(2020, 1, 1)
         (["a", None, np.nan], ["a", None]),
         (np.array([1.0, np.nan, np.nan]), [1.0, None]),
         ([DAY, "a", 1], [1, "a", DAY]),
+        ([None, DAY, "a"], ["a", DAY, None]),
         ([frozenset("a"), frozenset("b"), frozenset("a")], [frozenset("a"), frozenset("b")]),
     ],
 )
@@ -239,6 +243,47 @@ def test_coverage_of_other_formats():
         coverage_report(["auk"], ["owl"], taxonomy=BIRDS)
     with pytest.raises(ValueError, match="got 'fine'"):
         coverage_report(["owl"], ["owl"], taxonomy=BIRDS, deeper="fine")
+
+
+# -- the table of the guide ---------------------------------------------------------------
+
+OWLS = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+OPTIONS = {"icm_score": {"normalize": True, "information": "leaves"}}
+GUIDE = Path(__file__).parents[1] / "docs" / "user_guide" / "metrics.rst"
+
+
+def section_on_abstentions():
+    text = GUIDE.read_text(encoding="utf-8")
+    return text.partition(".. _abstentions:\n")[2].partition("\n~~~~")[0]
+
+
+def rows_of_the_guide():
+    """Return the name of each metric in the table of answers that stop, and what it says of them."""
+    table = section_on_abstentions().partition(".. list-table::")[2].partition('\n"None"')[0]
+    rows = [re.findall(r"- (.+)", row) for row in table.split("   * - ")[1:]]
+    names = [row.split("\n")[0] for row in table.split("   * - ")[1:]]
+    head, *cells = ([name, *row] for name, row in zip(names, rows, strict=True))
+    assert head[2:] == ["``bird``", "none", "``wren``", "``eel``"]
+    return [(re.search(r"metrics\.(\w+)`", name).group(1), own) for name, _, *own in cells]
+
+
+@pytest.mark.parametrize(("name", "cells"), rows_of_the_guide())
+def test_the_guide_says_what_metrics_do_with_stops(name, cells):
+    metric = getattr(metrics, name)
+    options = dict(OPTIONS.get(name, {}))
+    if "zero_division" in inspect.signature(metric).parameters:
+        options["zero_division"] = np.nan
+    for answer, cell in zip(("bird", None, "wren", "eel"), cells, strict=True):
+        values = np.atleast_1d(metric(["owl"], [answer], taxonomy=OWLS, **options))
+        shown = ", ".join(f"{value:.2f}" for value in values)
+        assert cell == ("undefined" if np.isnan(values).any() else shown), answer
+
+
+def test_the_guide_speaks_of_every_metric():
+    named = set(re.findall(r":func:`~sklhier\.metrics\.(\w+)`", section_on_abstentions()))
+    functions = {name for name in metrics.__all__ if inspect.isfunction(getattr(metrics, name))}
+    assert named == functions
+    assert len(rows_of_the_guide()) == 13
 
 
 # -- risk and coverage --------------------------------------------------------------------

@@ -183,7 +183,10 @@ def test_a_resample_has_the_scores_of_its_rows(case, zero):
     listed = np.arange(1, taxonomy.n_nodes, dtype=np.int32)
     levels = _bootstrap.level_sums(units.read)
     (drawn,) = _bootstrap._resamples(units, 3, np.random.RandomState(0))
-    found = _bootstrap._scores(drawn, units, levels, listed, zero)
+    found = (
+        _bootstrap._node_scores(drawn, units, listed),
+        *_bootstrap._scores(drawn, units, levels, zero),
+    )
     specific = map(taxonomy.most_specific_of, (units.read.true, units.read.predicted))
     sets = [
         [[taxonomy.nodes[node] for node in np.flatnonzero(row)] for row in part.toarray()]
@@ -226,7 +229,10 @@ def test_intervals_are_percentiles_of_resamples():
     units = _bootstrap._distinct(read, _distances(read))
     (drawn,) = _bootstrap._resamples(units, 50, np.random.RandomState(3))
     levels = _bootstrap.level_sums(units.read)
-    scores = _bootstrap._scores(drawn, units, levels, np.arange(1, 7, dtype=np.int32), 0.0)
+    scores = (
+        _bootstrap._node_scores(drawn, units, np.arange(1, 7, dtype=np.int32)),
+        *_bootstrap._scores(drawn, units, levels, 0.0),
+    )
     options = {"n_bootstraps": 50, "confidence_level": 0.8, "random_state": 3}
     found = report(TRUE, ANSWERS, **options)["intervals"]
     assert found["confidence_level"] == 0.8
@@ -270,6 +276,7 @@ def test_blocks_of_resamples_are_one_sample(monkeypatch):
     options = {"n_bootstraps": 7}
     wanted = repr(report(TRUE, ANSWERS, **options)["intervals"])
     monkeypatch.setattr(_bootstrap, "_BLOCK", 13)
+    monkeypatch.setattr(_bootstrap, "_MOST_KEPT", 50)
     assert repr(report(TRUE, ANSWERS, **options)["intervals"]) == wanted
 
 

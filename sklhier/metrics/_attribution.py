@@ -176,10 +176,12 @@ class ErrorAttribution:
     def _rows(self) -> list[list[str]]:
         head = ["node", "level", "arrived", "wrong turn", "stopped early", "too deep", "share"]
         counts = (self.arrived, self.wrong_turn, self.stopped_early, self.too_deep)
+        n_shown = min(_MOST_SHOWN, int(np.count_nonzero(self.errors)))
+        titles = self.taxonomy.titled(self.nodes[:n_shown])
         rows = [
             [title, str(level), *(f"{count[i]:.10g}" for count in counts), f"{share:.1%}"]
             for i, (title, level, share) in enumerate(
-                zip(self.titles[:_MOST_SHOWN], self.levels, self.share, strict=False)
+                zip(titles, self.levels, self.share, strict=False)
             )
         ]
         return [head, *rows]
@@ -318,23 +320,30 @@ def attribution_of(read: Compared) -> ErrorAttribution:
     arrived = hits.copy()
     arrived[0] = weights.sum()
     arrived[taxonomy.leaf_ids] = 0
-    listed = np.flatnonzero(arrived > 0)
-    listed = listed[np.argsort(-counts[:, listed].sum(axis=0), kind="stable")].astype(np.int32)
-    worst = _worst_pairs(found, weights, taxonomy)
+    reached = np.flatnonzero(arrived > 0)
+    order = np.argsort(-counts[:, reached].sum(axis=0), kind="stable")
+    listed = reached[order].astype(np.int32)
+    worst_true, worst_predicted, worst_count = _worst_pairs(found, weights, taxonomy)
+    sample_nodes, sample_kinds = _of_samples(read, found)
     support, right, missed = (
         sums_by_level(of_node, taxonomy)
         for of_node in (np.asarray(weights @ read.true), hits, found.first_missed)
     )
     return ErrorAttribution(
-        taxonomy,
-        listed,
-        arrived[listed],
-        *counts[1:, listed],
-        *(column[listed] for column in worst),
-        support,
-        _ratio(right, support),
-        _ratio(right, right + missed),
-        *_of_samples(read, found),
+        taxonomy=taxonomy,
+        node_ids=listed,
+        arrived=arrived[listed],
+        wrong_turn=counts[1, listed],
+        stopped_early=counts[2, listed],
+        too_deep=counts[3, listed],
+        worst_true=worst_true[listed],
+        worst_predicted=worst_predicted[listed],
+        worst_count=worst_count[listed],
+        level_support=support,
+        level_accuracy=_ratio(right, support),
+        level_accuracy_given_parent=_ratio(right, right + missed),
+        sample_nodes=sample_nodes,
+        sample_kinds=sample_kinds,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +16,7 @@ from sklhier.metrics._input import Compared
 __all__ = ["Intervals", "bootstrap_intervals"]
 
 _BLOCK = 2**21  # numbers in a block of weights of resampled rows
+_MOST_KEPT = 2**25  # scores of nodes in all resamples
 
 
 class Intervals(NamedTuple):
@@ -74,17 +75,37 @@ def bootstrap_intervals(
     units = _distinct(read, distances)
     levels = level_sums(units.read)
     random = check_random_state(random_state)
-    blocks = [
-        _scores(weights, units, levels, listed, zero_division)
-        for weights in _resamples(units, n_bootstraps, random)
-    ]
+    state = random.get_state()
     tail = (1 - confidence_level) / 2
     ends = np.array([tail, 1 - tail])
-    *tables, distance = (
-        None if parts[0] is None else _quantiles(np.concatenate(parts), ends)
-        for parts in zip(*blocks, strict=True)
+
+    def ends_of(parts: list[Floats]) -> Floats:
+        return _quantiles(np.concatenate(parts), ends)
+
+    nodes: list[Floats] = []
+    for part in _parts(len(listed), n_bootstraps):
+        random.set_state(state)  # the same resamples for all nodes
+        resamples = _resamples(units, n_bootstraps, random)
+        nodes.append(
+            ends_of([_node_scores(weights, units, listed[part]) for weights in resamples])
+        )
+    random.set_state(state)
+    blocks = [
+        _scores(weights, units, levels, zero_division)
+        for weights in _resamples(units, n_bootstraps, random)
+    ]
+    averages, of_levels, coverage = (ends_of([block[k] for block in blocks]) for k in range(3))
+    distance = None if distances is None else ends_of([block[3] for block in blocks])
+    return Intervals(
+        np.concatenate([np.zeros((0, 3, 2)), *nodes]), averages, of_levels, coverage, distance
     )
-    return Intervals(*tables, distance)
+
+
+def _parts(n_listed: int, n_bootstraps: int) -> Iterator[slice]:
+    """Cut nodes into ranges of which all resamples fit in memory."""
+    most = max(1, _MOST_KEPT // (3 * n_bootstraps))
+    for start in range(0, n_listed, most):
+        yield slice(start, start + most)
 
 
 def _distinct(read: Compared, distances: Floats | None) -> _Units:
@@ -106,9 +127,9 @@ def _distinct(read: Compared, distances: Floats | None) -> _Units:
         changes[1:] |= column[order][1:] != column[order][:-1]
     starts = np.flatnonzero(changes)
     rows = order[starts]
-    closures = (sparse.csr_array(part[rows]) for part in (read.true, read.predicted))
+    true, predicted = (sparse.csr_array(part[rows]) for part in (read.true, read.predicted))
     return _Units(
-        Compared(*closures, read.weights[rows], read.taxonomy, None, read.forms),
+        Compared(true, predicted, read.weights[rows], read.taxonomy, None, read.forms),
         np.diff(np.append(starts, len(order))),
         None if distances is None else distances[rows],
     )
@@ -127,24 +148,28 @@ def _resamples(
     """Yield the weights of units in some resamples at a time, shape (n_units, n_resamples)."""
     n_samples, n_units = int(units.counts.sum()), len(units.counts)
     shares = units.counts / n_samples
-    most = max(1, _BLOCK // n_units)
+    most = max(1, _BLOCK // max(n_units, units.read.taxonomy.n_nodes))
     for start in range(0, n_bootstraps, most):
         size = min(most, n_bootstraps - start)
         times = random.multinomial(n_samples, shares, size=size)
         yield units.read.weights[:, None] * times.T
 
 
-_Scores = tuple[Floats, Floats, Floats, Floats, Floats | None]
+def _node_scores(weights: Floats, units: _Units, listed: NodeIds) -> Floats:
+    """Return scores of nodes in resamples, the first axis; NaN where they are undefined."""
+    true, predicted = (part[:, listed] for part in (units.read.true, units.read.predicted))
+    tables = (true.multiply(predicted), true, predicted)
+    counts = np.stack([(sparse.csr_array(table).T @ weights).T for table in tables])
+    return _precision_recall_f(counts, np.nan)
 
 
 def _scores(
-    weights: Floats, units: _Units, levels: LevelSums, listed: NodeIds, zero_division: float
-) -> _Scores:
-    """Return the scores of resamples, the first axis, in the order of :class:`Intervals`."""
+    weights: Floats, units: _Units, levels: LevelSums, zero_division: float
+) -> tuple[Any, ...]:
+    """Return scores of resamples, the first axis: what :class:`Intervals` has after the nodes."""
     true, predicted, *_ = units.read
     both = sparse.csr_array(true.multiply(predicted))
     counts = np.stack([(part.T @ weights).T for part in (both, true, predicted)])
-    totals = weights.sum(axis=0)
     averages = np.stack(
         [
             _precision_recall_f(counts.sum(axis=2), zero_division),
@@ -157,11 +182,10 @@ def _scores(
     of_levels = [_ratio(n_common, n_true), _ratio(kept, reached), _ratio(n_common, n_predicted)]
     sums = coverage_sums(units.read, levels).T @ weights
     return (
-        _precision_recall_f(counts[:, :, listed], np.nan),
         averages,
         np.stack(of_levels, axis=-1).swapaxes(0, 1),
         _coverage(sums, kept.sum(axis=0), reached.sum(axis=0)),
-        None if units.distances is None else units.distances @ weights / totals,
+        None if units.distances is None else units.distances @ weights / weights.sum(axis=0),
     )
 
 

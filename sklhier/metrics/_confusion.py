@@ -227,7 +227,11 @@ def most_confused_pairs(
     check_choice("output", output, ("records", "frame"))
     if n is not None:
         check_integer("n", n, least=1)
-    common = {"taxonomy": taxonomy, "sample_weight": sample_weight, "classes": classes}
+    common: dict[str, Any] = {
+        "taxonomy": taxonomy,
+        "sample_weight": sample_weight,
+        "classes": classes,
+    }
     columns = (
         _where_paths_part(read_closures(y_true, y_pred, **common), n)
         if level is None

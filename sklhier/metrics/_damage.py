@@ -243,25 +243,27 @@ def _by_class(
     only_stopped = never_wrong(read)[rows]
 
     def of_class(values: Floats | Bools) -> Floats:
-        return np.bincount(true.indices, weights=weights * values, minlength=taxonomy.n_nodes)
+        sums: Any = np.bincount(true.indices, weights=weights * values, minlength=taxonomy.n_nodes)
+        return sums
 
     false = ~shared_entries(predicted, true)
-    false_answers = np.bincount(
+    false_answers: Any = np.bincount(
         predicted.indices[false],
         weights=read.weights[ops.entry_rows(predicted)[false]],
         minlength=taxonomy.n_nodes,
     )
     support, total = of_class(np.ones(len(rows))), of_class(costs)
-    listed = np.flatnonzero(support > 0)
-    listed = listed[np.argsort(-total[listed], kind="stable")].astype(np.int32)
-    columns = (
-        support,
-        of_class(lost & ~only_stopped),
-        of_class(lost & only_stopped),
-        false_answers,
-        total,
+    classes = np.flatnonzero(support > 0)
+    listed = classes[np.argsort(-total[classes], kind="stable")].astype(np.int32)
+    return ClassDamage(
+        taxonomy=taxonomy,
+        node_ids=listed,
+        support=support[listed],
+        wrong=of_class(lost & ~only_stopped)[listed],
+        stopped=of_class(lost & only_stopped)[listed],
+        false_answers=false_answers[listed],
+        cost=total[listed],
     )
-    return ClassDamage(taxonomy, listed, *(column[listed] for column in columns))
 
 
 def _cheapest(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -57,17 +57,18 @@ def first_mistakes(read: Compared) -> Decisions:
     of_missed, of_added = np.split(of_edge, [len(missed_keys)])
     rows, nodes = np.divmod(keys, taxonomy.n_nodes)
     lacks, adds = _marks(of_missed, len(keys)), _marks(of_added, len(keys))
+    first_missed: Any = np.bincount(
+        missed.indices[first],
+        weights=weights[ops.entry_rows(missed)[first]],
+        minlength=taxonomy.n_nodes,
+    )
     return Decisions(
         rows,
         nodes,
         np.select([lacks & adds, lacks], [1, 2], 3).astype(np.int8),
         (of_missed, missed_edges),
         (of_added, added_edges),
-        np.bincount(
-            missed.indices[first],
-            weights=weights[ops.entry_rows(missed)[first]],
-            minlength=taxonomy.n_nodes,
-        ),
+        first_missed,
         common,
     )
 

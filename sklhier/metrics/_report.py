@@ -280,8 +280,8 @@ def _distances(read: Compared) -> Floats | None:
     """Return the distance between truth and prediction of each sample; None for sets and DAGs."""
     if not read.taxonomy.is_tree or any(form.several for form in read.forms):
         return None
-    nodes = (form.nodes(read.taxonomy) for form in read.forms)
-    return node_distances(*nodes, read.taxonomy).astype(np.float64)
+    true, predicted = (form.nodes(read.taxonomy) for form in read.forms)
+    return node_distances(true, predicted, read.taxonomy).astype(np.float64)
 
 
 def _worst(read: Compared, n: int) -> Worst:

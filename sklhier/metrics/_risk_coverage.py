@@ -287,13 +287,10 @@ def _most_probable(
     nodes = np.column_stack(
         [start + np.argmax(read.scores[:, start:stop], axis=1) for start, stop in pairwise(bounds)]
     )
-    true, unknown = (
-        None if part is None else _with_root(part, read.taxonomy.n_nodes)
-        for part in (read.true, read.unknown)
-    )
+    n_nodes = read.taxonomy.n_nodes
     return _Answers(
-        true,
-        unknown,
+        _with_root(read.true, n_nodes),
+        None if read.unknown is None else _with_root(read.unknown, n_nodes),
         read.weights,
         read.taxonomy,
         nodes + 1,
@@ -367,12 +364,16 @@ def _curve(answers: _Answers, max_points: int | None) -> RiskCoverageCurve:
     levels = np.flatnonzero((answers.weights[:, None] * reached).any(axis=0))
     curves = [_of_level(answers, level, reached[:, level]) for level in levels.tolist()]
     kept = [_thinned(len(curve.risk), max_points) for curve in curves]
-    thresholds, coverage, risk = (
-        tuple(curve[part][own] for curve, own in zip(curves, kept, strict=True))
-        for part in range(3)
+    thinned = list(zip(curves, kept, strict=True))
+    return RiskCoverageCurve(
+        levels=levels + 1,
+        thresholds=tuple(curve.thresholds[own] for curve, own in thinned),
+        coverage=tuple(curve.coverage[own] for curve, own in thinned),
+        risk=tuple(curve.risk[own] for curve, own in thinned),
+        aurc=np.array([curve.aurc for curve in curves]),
+        support=np.array([curve.support for curve in curves]),
+        accuracy=np.array([curve.accuracy for curve in curves]),
     )
-    aurc, support, accuracy = np.array([curve[3:] for curve in curves]).reshape(-1, 3).T
-    return RiskCoverageCurve(levels + 1, thresholds, coverage, risk, aurc, support, accuracy)
 
 
 class _Curve(NamedTuple):
