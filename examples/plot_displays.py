@@ -51,7 +51,8 @@ plt.show()
 # %%
 # The same as numbers:
 
-print(display.attribution.to_frame().head(5))
+columns = ["node", "arrived", "errors", "error_rate", "worst_true", "worst_predicted"]
+print(display.attribution.to_frame()[columns].head(5).round(3).to_string(index=False))
 
 # %%
 # Which classes are bad?
@@ -73,7 +74,7 @@ plt.show()
 # is a list to unfold, which :meth:`~sklhier.displays.TaxonomyDisplay.to_html` also writes for a
 # report:
 
-display
+TaxonomyDisplay.from_estimator(model, test_texts, y_test)
 
 # %%
 # Do mistakes stay within their branch?

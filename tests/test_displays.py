@@ -24,6 +24,7 @@ from sklhier import (
     Taxonomy,
 )
 from sklhier.datasets import make_hierarchical_classification
+from sklhier.decoders import Threshold
 from sklhier.displays import (
     ComparisonDisplay,
     ErrorAttributionDisplay,
@@ -132,14 +133,18 @@ def test_a_display_is_drawn_when_it_is_asked_for(model, figure):
     assert display.ax_ is display.ax_
 
 
-def test_pyplot_shows_its_own_figures(displays):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    figure, ax = pyplot.subplots()
-    try:
-        assert displays[1].plot(ax=ax)._repr_png_() is None
-    finally:
-        pyplot.close(figure)
-    displays[1].plot()
+def test_figures_of_the_user_are_shown_by_the_user(displays, figure):
+    display = displays[1].plot(ax=figure().add_subplot())
+    assert display._repr_png_() is None
+    assert display.plot()._repr_png_()
+
+
+def test_a_drawn_taxonomy_is_a_picture_in_a_notebook(figure):
+    display = TaxonomyDisplay(RAGGED)
+    assert display._repr_html_() == display.to_html()
+    display.plot()
+    assert display._repr_html_() is None
+    assert display._repr_png_()
 
 
 def test_without_matplotlib(displays, monkeypatch):
@@ -249,6 +254,18 @@ def test_branches_with_the_fewest_errors_are_left_out():
     assert [outline.label(row) for row in range(4)] == ["t0 [+1]", "t0/0", "t0/1", "t1 [+3]"]
     outline = outlined(taxonomy, errors, 2)
     assert (outline.n_hidden, len(outline.nodes)) == (10, 2)
+
+
+def test_errors_further_down_keep_a_branch():
+    taxonomy = Taxonomy.from_dict({"a": {"b": ["c", "d"], "e": ["f", "g"]}, "h": ["i", "j"]})
+    errors = np.zeros(taxonomy.n_nodes)
+    errors[taxonomy.ids(["c", "i"])] = [5, 1]
+    outline = outlined(taxonomy, errors, 6)  # e and h are folded, all of a branch at once
+    labels = [outline.label(row) for row in range(len(outline.nodes))]
+    assert labels == ["a", "b", "c", "d", "e [+2]", "h [+2]"]
+    outline = outlined(taxonomy, errors, 3)  # of the children of a the one with errors is left
+    labels = [outline.label(row) for row in range(len(outline.nodes))]
+    assert labels == ["a [+3]", "b [+2]", "h [+2]"]
 
 
 def test_wide_taxonomies_keep_what_has_errors():
@@ -471,6 +488,35 @@ def test_large_confusion_matrices_label_blocks(n_top, n_below, figure):
     assert len(dots) == (n_top * n_below > 250)
 
 
+@given(st.data())
+def test_share_of_mistakes_within_their_block(data):
+    names = ["a", "b", "c", "B1", "B2", "C", "A1", "A"]
+    rows = st.lists(st.sampled_from(names), min_size=6, max_size=6)
+    true, predicted = data.draw(rows), data.draw(rows)
+    display = HierarchicalConfusionMatrixDisplay.from_predictions(true, predicted, taxonomy=RAGGED)
+    tops = [(RAGGED.path(t)[0], RAGGED.path(p)[0]) for t, p in zip(true, predicted, strict=True)]
+    n_wrong = sum(t != p for t, p in zip(true, predicted, strict=True))
+    if n_wrong and len({top for pair in tops for top in pair}) > 1:
+        same = sum(x == y and t != p for (x, y), t, p in zip(tops, true, predicted, strict=True))
+        blocks, branches = display._blocks()
+        assert {RAGGED.nodes[node] for node in branches} == {top for pair in tops for top in pair}
+        if len(blocks) <= len(display.nodes):
+            expected = f"{n_wrong} of 6 wrong, {same / n_wrong:.0%} of these within their block"
+            assert display._title() == expected
+
+
+def test_blocks_with_the_most_mistakes_are_labelled():
+    taxonomy = deep_taxonomy(4, 2)
+    y_true = ["t0/0", "t1/0", "t1/1", "t2/0", "t3/0", "t3/0", "t0/1", "t2/1", "t3/1"]
+    y_pred = ["t0/0", "t1/1", "t1/0", "t2/0", "t0/0", "t1/1", "t0/1", "t2/1", "t3/1"]
+    display = HierarchicalConfusionMatrixDisplay.from_predictions(
+        y_true, y_pred, taxonomy=taxonomy
+    )
+    blocks, branches = display._blocks()
+    chosen = branches[display._largest(blocks, 2)]
+    assert [taxonomy.nodes[node] for node in chosen] == ["t1", "t3"]
+
+
 def test_confusion_matrix_without_mistakes(figure):
     display = HierarchicalConfusionMatrixDisplay.from_predictions(["a"], ["a"], taxonomy=RAGGED)
     assert not display.ax_.images
@@ -572,6 +618,16 @@ def test_risk_by_coverage(model, figure):
         assert_array_equal(line.get_ydata(), risk)
 
 
+def test_risk_of_a_classifier_that_stops(model):
+    _, X, y, taxonomy = model
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy, decoder=Threshold(0.9))
+    curve = RiskCoverageDisplay.from_estimator(estimator.fit(X, y), X, y).curve
+    answers = estimator.predict(X)
+    stopped = [node is None or taxonomy.depth(node) < taxonomy.n_levels for node in answers]
+    assert 0 < np.mean(stopped) < 1
+    assert curve.coverage[-1][-1] == pytest.approx(1 - np.mean(stopped))
+
+
 def test_intervals_as_dots(displays, figure):
     display = displays[-2]
     ax = display.plot().ax_
@@ -579,6 +635,10 @@ def test_intervals_as_dots(displays, figure):
     assert_allclose(sorted(drawn), sorted(display.differences.ravel()))
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels == list(display.measures)
+    for bars in ax.containers:
+        for x, place in bars[0].get_xydata():
+            assert display.differences[0, int(place)] == x
+            assert display.verdicts[0, int(place)] == bars.get_label()
     assert {text.get_text() for text in ax.get_legend().texts} == set(display.verdicts.ravel())
     several = ComparisonDisplay(
         ["base", "one", "two"], ["path"], [[0.1], [-0.1]], [[[0.0, 0.2]], [[-0.2, -0.05]]]

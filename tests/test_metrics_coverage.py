@@ -168,6 +168,7 @@ DAY = dt.date(2020, 1, 1)
         (["a", None, np.nan], ["a", None]),
         (np.array([1.0, np.nan, np.nan]), [1.0, None]),
         ([DAY, "a", 1], [1, "a", DAY]),
+        ([None, DAY, "a"], ["a", DAY, None]),
         ([frozenset("a"), frozenset("b"), frozenset("a")], [frozenset("a"), frozenset("b")]),
     ],
 )

@@ -26,6 +26,7 @@ class Display:
     """
 
     _ax: Any = None
+    _is_own: bool = True  # whether the figure was made here
 
     def plot(self, ax: Any = None) -> Self:
         """Draw into `ax`, or into a new figure."""
@@ -49,13 +50,14 @@ class Display:
 
     def _axes(self, ax: Any, width: float, height: float) -> Any:
         """Return the axes to draw into, new ones of so many inches if None."""
+        self._is_own = ax is None
         self._ax = new_axes(width, height) if ax is None else ax
         return self._ax
 
     def _repr_png_(self) -> bytes | None:
-        """Return the picture for a notebook; None for a figure that pyplot shows there itself."""
+        """Return the picture for a notebook; None in a figure of the user's, who shows it."""
         figure = self.figure_
-        if getattr(figure.canvas, "manager", None) is not None:
+        if not self._is_own:
             return None
         picture = BytesIO()
         figure.savefig(picture, format="png")

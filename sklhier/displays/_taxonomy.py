@@ -366,8 +366,9 @@ class TaxonomyDisplay(Display):
             None if self.support is None else self._of(self.support, outline.nodes),
         )
 
-    def _repr_html_(self) -> str:
-        return self.to_html()
+    def _repr_html_(self) -> str | None:
+        """Return HTML for a notebook, unless there is a picture to show."""
+        return self.to_html() if self._ax is None else None
 
 
 def _numbers(values: npt.ArrayLike | None, name: str, taxonomy: Taxonomy) -> Floats | None:
