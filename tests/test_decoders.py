@@ -37,6 +37,7 @@ from sklhier.decoders import (
     resolve_decoder,
     top_answers,
 )
+from sklhier.decoders._stop_tuning import _best_cuts
 from sklhier.exceptions import IncompatiblePartsError, TaxonomyError
 
 
@@ -679,6 +680,36 @@ def test_no_other_threshold_of_one_node_is_better(case, min_rows, seed):
             other = tuned.tau.copy()
             other[node] = tau
             assert f_of(Climbing(other), parts, 1.0) <= own + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_other_threshold_of_one_level_is_better_for_many_rows(seed):
+    tree = TAXONOMIES["ragged"]
+    outcomes = Outcomes.of(tree, tree.leaf_ids, stops=False)
+    proba = np.zeros((30, tree.n_nodes))
+    rng = np.random.default_rng(seed)
+    proba[:, tree.leaf_ids] = rng.dirichlet(np.full(len(tree.leaf_ids), 0.3), 30)
+    parts = held_out((tree, outcomes, proba), seed)
+    tuned = Climbing("oof", "level", beta=0.7).tuned(lambda: iter(parts))
+    own = f_of(tuned, parts, 0.7)
+    for level in range(len(tuned.tau)):
+        for tau in all_cuts(parts)[:: 1 + level]:
+            other = tuned.tau.copy()
+            other[level] = tau
+            assert f_of(Climbing(other), parts, 0.7) <= own + 1e-9
+
+
+def test_cuts_between_equal_and_adjacent_probabilities():
+    high = 0.7
+    low = np.nextafter(high, 0)
+    groups = np.array([3, 3, 3, 5, 5, 5, 8])
+    proba = np.array([low, high, low, 0.4, 0.2, 0.4, 0.1])
+    gains = np.array([-1.0, 1.0, 0.5, 3.0, 1.0, -1.0, -1.0])
+    found, cuts = _best_cuts(groups, proba, gains)
+    assert found.tolist() == [3, 5, 8]
+    assert low <= cuts[0] < high
+    assert cuts[1:].tolist() == [0.0, 1.0]
+    assert _best_cuts(groups[:0], proba[:0], gains[:0])[1].size == 0
 
 
 def test_tuned_thresholds_of_a_fitted_model():

@@ -19,13 +19,17 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["StopRule"]
 
 
+# Parameters that are these very objects need no check, which would cost a row some time.
+_SCOPE, _BETA, _MIN_ROWS = "global", 1.0, 30
+
+
 class StopRule(Decoder):
     """A decoder whose answers stop where the probability of a node exceeds its threshold."""
 
     needs_probabilities = True
 
     def __init__(
-        self, tau: Any = 0.5, scope: str = "global", beta: float = 1.0, min_rows: int = 30
+        self, tau: Any = 0.5, scope: str = _SCOPE, beta: float = _BETA, min_rows: int = _MIN_ROWS
     ) -> None:
         self.tau = tau
         self.scope = scope
@@ -40,9 +44,12 @@ class StopRule(Decoder):
     def check(self) -> None:
         """Raise a ValueError if a parameter is out of its range."""
         check_tau(self, self.tau)
-        check_choice("scope", self.scope, SCOPES)
-        check_number("beta", self.beta, least=1e-100, most=1e100)
-        check_integer("min_rows", self.min_rows, least=1)
+        if self.scope is not _SCOPE:
+            check_choice("scope", self.scope, SCOPES)
+        if self.beta is not _BETA:
+            check_number("beta", self.beta, least=1e-100, most=1e100)
+        if self.min_rows is not _MIN_ROWS:
+            check_integer("min_rows", self.min_rows, least=1)
 
     def check_taxonomy(self, taxonomy: Taxonomy) -> None:
         """Raise a ValueError unless there is a threshold for each node, or for each level."""
