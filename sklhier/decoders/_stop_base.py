@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.base import clone
 
 from sklhier._probabilities.marginals import HeldOutPaths, Marginals
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_choice, check_integer, check_number
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._node_thresholds import SCOPES, Bar, NodeBars, check_tau, is_tuned, node_bars
@@ -59,14 +59,17 @@ class StopRule(Decoder):
     def _bars(self, taxonomy: Taxonomy) -> Bar | NodeBars:
         return node_bars(self, self.tau, taxonomy)
 
+    # Tuned thresholds of nodes are not lower: above it a rule knows all nodes that may be answers.
+    _floor: ClassVar[float] = 0.0
+
     @abstractmethod
-    def _candidates(self, marginals: Marginals) -> tuple[NodeIds, Floats]:
-        """Return a node and its probability for each row and level, as :class:`Candidates`."""
+    def _candidates(self, marginals: Marginals) -> tuple[Rows, NodeIds, Floats]:
+        """Return rows, nodes and probabilities, as :class:`Candidates`."""
 
     def _evidence(self, part: HeldOutPaths) -> Candidates:
         """Return what `_tuned_by` needs of a block of held-out samples."""
-        nodes, proba = self._candidates(part.marginals)
-        return Candidates(part.marginals.taxonomy, nodes, proba, part.nodes, part.weights)
+        found = self._candidates(part.marginals)
+        return Candidates(part.marginals.taxonomy, *found, part.nodes, part.weights)
 
     def _pooled(self, evidence: list[Candidates]) -> list[Candidates]:
         """Return the evidence of several blocks in as little memory as it takes."""
@@ -74,7 +77,7 @@ class StopRule(Decoder):
 
     def _tuned_by(self, evidence: Sequence[Candidates]) -> Self:
         """Return the decoder with the thresholds that are best on held-out samples."""
-        best = tuned_thresholds(evidence, self.scope, self.beta, self.min_rows)
+        best = tuned_thresholds(evidence, self.scope, self.beta, self.min_rows, self._floor)
         tuned: Self = clone(self).set_params(tau=best.tau)
         tuned.threshold_report_ = best.report
         return tuned
