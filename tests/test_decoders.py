@@ -1,5 +1,6 @@
 """Decoders against brute force on random trees and distributions."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -37,6 +38,7 @@ from sklhier.decoders import (
     resolve_decoder,
     top_answers,
 )
+from sklhier.decoders._stop_tuning import _best_cuts
 from sklhier.exceptions import IncompatiblePartsError, TaxonomyError
 
 
@@ -653,32 +655,68 @@ def test_no_other_threshold_of_one_level_is_better(case, kind, beta, seed):
 
 
 @one_in(2)
-@given(ANY, st.sampled_from([1, 2, 3]), st.integers(0, 99))
-def test_no_other_threshold_of_one_node_is_better(case, min_rows, seed):
+@given(ANY, st.sampled_from([Threshold, Climbing]), st.sampled_from([1, 2, 3]), st.integers(0, 99))
+def test_no_other_threshold_of_one_node_is_better(case, kind, min_rows, seed):
     parts = held_out(case, seed)
-    tree = case[0]
-    by_level = Climbing("oof", "level").tuned(lambda: iter(parts))
-    tuned = Climbing("oof", "node", min_rows=min_rows).tuned(lambda: iter(parts))
+    tree, floor = case[0], kind._floor
+    by_level = kind("oof", "level").tuned(lambda: iter(parts))
+    tuned = kind("oof", "node", min_rows=min_rows).tuned(lambda: iter(parts))
     own = f_of(tuned, parts, 1.0)
-    assert own >= f_of(by_level, parts, 1.0) - 1e-12
+    assert own >= f_of(kind(np.maximum(by_level.tau, floor)), parts, 1.0) - 1e-12
     report = tuned.threshold_report_
-    best = BestPath().decode(parts[0].marginals)
     counts = np.zeros(tree.n_nodes)
-    for node in best.tolist():
-        counts[reference.up(tree, node)] += 1
+    if kind is Climbing:
+        for node in BestPath().decode(parts[0].marginals).tolist():
+            counts[reference.up(tree, node)] += 1
+    else:
+        for row in parts[0].marginals.node_proba:
+            for start, stop in itertools.pairwise(tree.level_offsets[1:].tolist()):
+                best = start + int(np.argmax(row[start:stop]))
+                counts[best] += row[best] > 0
     assert report["n_rows"].tolist() == counts[1:].tolist()
     assert report["node"].tolist() == list(tree.nodes[1:])
     levels = tree.depths[1:]
     for node in range(tree.n_nodes - 1):
         if counts[node + 1] < min_rows:
             assert report["source"][node] != "node"
-            assert tuned.tau[node] == by_level.tau[levels[node] - 1]
+            assert tuned.tau[node] == max(by_level.tau[levels[node] - 1], floor)
             continue
         assert report["source"][node] == "node"
         for tau in all_cuts(parts):
             other = tuned.tau.copy()
-            other[node] = tau
-            assert f_of(Climbing(other), parts, 1.0) <= own + 1e-9
+            other[node] = max(tau, floor)
+            assert f_of(kind(other), parts, 1.0) <= own + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_other_threshold_of_one_level_is_better_for_many_rows(seed):
+    tree = TAXONOMIES["ragged"]
+    outcomes = Outcomes.of(tree, tree.leaf_ids, stops=False)
+    proba = np.zeros((30, tree.n_nodes))
+    rng = np.random.default_rng(seed)
+    proba[:, tree.leaf_ids] = rng.dirichlet(np.full(len(tree.leaf_ids), 0.3), 30)
+    parts = held_out((tree, outcomes, proba), seed)
+    tuned = Climbing("oof", "level", beta=0.7).tuned(lambda: iter(parts))
+    own = f_of(tuned, parts, 0.7)
+    for level in range(len(tuned.tau)):
+        for tau in all_cuts(parts)[:: 1 + level]:
+            other = tuned.tau.copy()
+            other[level] = tau
+            assert f_of(Climbing(other), parts, 0.7) <= own + 1e-9
+
+
+def test_cuts_between_equal_and_adjacent_probabilities():
+    high = 0.7
+    low = np.nextafter(high, 0)
+    groups = np.array([3, 3, 3, 5, 5, 5, 8])
+    proba = np.array([low, high, low, 0.4, 0.2, 0.4, 0.1])
+    gains = np.array([-1.0, 1.0, 0.5, 3.0, 1.0, -1.0, -1.0])
+    found, cuts, sums = _best_cuts(groups, proba, gains)
+    assert found.tolist() == [3, 5, 8]
+    assert low <= cuts[0] < high
+    assert cuts[1:].tolist() == [0.0, 1.0]
+    assert sums.tolist() == [1.0, 3.0, 0.0]
+    assert _best_cuts(groups[:0], proba[:0], gains[:0])[1].size == 0
 
 
 def test_tuned_thresholds_of_a_fitted_model():

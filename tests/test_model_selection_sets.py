@@ -23,7 +23,6 @@ from sklhier import (
     HierarchicalMultiLabelClassifier,
     MultiHeadClassifier,
     MultiHeadMultiLabelClassifier,
-    Taxonomy,
 )
 from sklhier._probabilities.marginals import DenseMarginals, Outcomes
 from sklhier._utils.pipelines import classifier_within
@@ -622,7 +621,10 @@ class OwnSets(SetDecoder):
         ({"decoders": [SetThreshold([0.5, 0.5])]}, "for each of the 3 levels, got 2 numbers"),
         ({"decoders": [SetThreshold(0.5), SetThreshold(0.5)]}, r"SetThreshold\(tau=0.5\) twice"),
         ({"cv": [(np.arange(60), np.arange(60, 90))]}, "`cv` must have two or more folds to tune"),
-        ({"estimator": model().set_params(estimator=LinearSVC())}, "no predict_proba"),
+        (
+            {"estimator": model().set_params(estimator=LinearSVC()), "decoders": ["expected_f1"]},
+            "no predict_proba",
+        ),
         ({"estimator": GridSearchCV(model(), {"decoder__tau": [0.1]})}, "and a search"),
         ({"X": X[:5]}, "inconsistent numbers of samples"),
         ({"y": [["nowhere"]] * 90}, "not in the taxonomy"),
@@ -637,10 +639,16 @@ def test_what_tuning_of_label_sets_refuses(change, message):
         tune_decoder(**given | change)
 
 
-def test_groups_and_one_fold_with_nothing_to_tune():
+def test_thresholds_of_decision_scores_are_tuned_too():
+    estimator = model().set_params(estimator=LinearSVC(), strategy="flat")
+    found = tune_decoder(estimator, X, SETS, ["threshold", SetThreshold(1.0)], cv=2)
+    assert found.best_score_ > 0.5
+    assert 0 < found.best_estimator_.decoder_.tau < 1
+
+
+def test_one_fold_with_nothing_to_tune():
     alone = tune_decoder(
         model(), X, SETS, [SetThreshold(0.5)], cv=[(np.arange(60), np.arange(60, 90))]
     )
     assert alone.n_splits_ == 1
     assert alone.tuned_decoders_ == {}
-    assert Taxonomy is type(alone.best_estimator_.taxonomy_)

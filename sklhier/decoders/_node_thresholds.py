@@ -80,7 +80,8 @@ def is_tuned(tau: Any) -> bool:
 
 def is_one_number(tau: Any) -> bool:
     """Whether `tau` is meant as one threshold for all nodes."""
-    return tau is None or isinstance(tau, Number | np.generic | str | bytes)
+    # The first test is the fast one.
+    return type(tau) is float or tau is None or isinstance(tau, Number | np.generic | str | bytes)
 
 
 def check_tau(decoder: BaseEstimator, tau: Any, *, tunable: bool = True) -> None:
@@ -91,7 +92,7 @@ def check_tau(decoder: BaseEstimator, tau: Any, *, tunable: bool = True) -> None
     ValueError
         Unless these are numbers in [0, 1], one or several, or ``"oof"`` if `tunable`.
     """
-    if tunable and is_tuned(tau):
+    if type(tau) is not float and tunable and is_tuned(tau):
         return
     if is_one_number(tau):
         if tunable and isinstance(tau, str):

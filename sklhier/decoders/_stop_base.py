@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.base import clone
 
 from sklhier._probabilities.marginals import HeldOutPaths, Marginals
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_choice, check_integer, check_number
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._node_thresholds import SCOPES, Bar, NodeBars, check_tau, is_tuned, node_bars
@@ -19,13 +19,17 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["StopRule"]
 
 
+# Parameters that are these very objects need no check, which would cost a row some time.
+_SCOPE, _BETA, _MIN_ROWS = "global", 1.0, 30
+
+
 class StopRule(Decoder):
     """A decoder whose answers stop where the probability of a node exceeds its threshold."""
 
     needs_probabilities = True
 
     def __init__(
-        self, tau: Any = 0.5, scope: str = "global", beta: float = 1.0, min_rows: int = 30
+        self, tau: Any = 0.5, scope: str = _SCOPE, beta: float = _BETA, min_rows: int = _MIN_ROWS
     ) -> None:
         self.tau = tau
         self.scope = scope
@@ -40,9 +44,12 @@ class StopRule(Decoder):
     def check(self) -> None:
         """Raise a ValueError if a parameter is out of its range."""
         check_tau(self, self.tau)
-        check_choice("scope", self.scope, SCOPES)
-        check_number("beta", self.beta, least=1e-100, most=1e100)
-        check_integer("min_rows", self.min_rows, least=1)
+        if self.scope is not _SCOPE:
+            check_choice("scope", self.scope, SCOPES)
+        if self.beta is not _BETA:
+            check_number("beta", self.beta, least=1e-100, most=1e100)
+        if self.min_rows is not _MIN_ROWS:
+            check_integer("min_rows", self.min_rows, least=1)
 
     def check_taxonomy(self, taxonomy: Taxonomy) -> None:
         """Raise a ValueError unless there is a threshold for each node, or for each level."""
@@ -52,14 +59,17 @@ class StopRule(Decoder):
     def _bars(self, taxonomy: Taxonomy) -> Bar | NodeBars:
         return node_bars(self, self.tau, taxonomy)
 
+    # Tuned thresholds of nodes are not lower: above it a rule knows all nodes that may be answers.
+    _floor: ClassVar[float] = 0.0
+
     @abstractmethod
-    def _candidates(self, marginals: Marginals) -> tuple[NodeIds, Floats]:
-        """Return a node and its probability for each row and level, as :class:`Candidates`."""
+    def _candidates(self, marginals: Marginals) -> tuple[Rows, NodeIds, Floats]:
+        """Return rows, nodes and probabilities, as :class:`Candidates`."""
 
     def _evidence(self, part: HeldOutPaths) -> Candidates:
         """Return what `_tuned_by` needs of a block of held-out samples."""
-        nodes, proba = self._candidates(part.marginals)
-        return Candidates(part.marginals.taxonomy, nodes, proba, part.nodes, part.weights)
+        found = self._candidates(part.marginals)
+        return Candidates(part.marginals.taxonomy, *found, part.nodes, part.weights)
 
     def _pooled(self, evidence: list[Candidates]) -> list[Candidates]:
         """Return the evidence of several blocks in as little memory as it takes."""
@@ -67,7 +77,7 @@ class StopRule(Decoder):
 
     def _tuned_by(self, evidence: Sequence[Candidates]) -> Self:
         """Return the decoder with the thresholds that are best on held-out samples."""
-        best = tuned_thresholds(evidence, self.scope, self.beta, self.min_rows)
+        best = tuned_thresholds(evidence, self.scope, self.beta, self.min_rows, self._floor)
         tuned: Self = clone(self).set_params(tau=best.tau)
         tuned.threshold_report_ = best.report
         return tuned

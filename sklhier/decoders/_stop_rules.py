@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sklhier._probabilities.marginals import Marginals
-from sklhier._utils.typing import Floats, NodeIds, NodeWeight
+from sklhier._utils.typing import Floats, NodeIds, NodeWeight, Rows
 from sklhier._utils.validation import check_number
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import top_answers
@@ -205,7 +205,7 @@ class Climbing(StopRule):
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the first node on the way up that is probable enough."""
-        paths, proba = self._candidates(marginals)
+        paths, proba = self._best_paths(marginals)
         sure = proba > self._bars(marginals.taxonomy).of(paths)  # it is 0 below the end of a path
         lowest = (sure * np.arange(1, paths.shape[1] + 1)).max(axis=1)
         rows = np.flatnonzero(lowest)
@@ -213,10 +213,16 @@ class Climbing(StopRule):
         answers[rows] = paths[rows, lowest[rows] - 1]
         return answers
 
-    def _candidates(self, marginals: Marginals) -> tuple[NodeIds, Floats]:
-        """Return the path of the most probable answer."""
+    def _best_paths(self, marginals: Marginals) -> tuple[NodeIds, Floats]:
+        """Return the path of the most probable answer of each row, and its probabilities."""
         paths = marginals.taxonomy.path_ids(top_answers(marginals, 1)[0][:, 0])
         return paths, _path_proba(marginals, paths)
+
+    def _candidates(self, marginals: Marginals) -> tuple[Rows, NodeIds, Floats]:
+        """Return the nodes of the path of the most probable answer."""
+        paths, proba = self._best_paths(marginals)
+        rows, levels = np.nonzero((paths > 0) & (proba > 0))
+        return rows, paths[rows, levels], proba[rows, levels]
 
 
 def _path_proba(marginals: Marginals, paths: NodeIds) -> Floats:

@@ -21,13 +21,17 @@ _LEAST_GAIN = 1e-12
 class Candidates(NamedTuple):
     """The nodes at which a stop rule may answer some held-out samples.
 
+    Those of a row are in the order in which the rule prefers them: of the ones that exceed their
+    thresholds the last is the answer.
+
     Attributes
     ----------
     taxonomy : Taxonomy
-    nodes : ndarray of int32, shape (n_rows, n_levels)
-        One for each level, -1 where there is none.
-    proba : ndarray of float64, shape (n_rows, n_levels)
-        Their probabilities, which do not rise from level to level.
+    rows : ndarray of intp, shape (n_candidates,)
+        Ascending.
+    nodes : ndarray of int32, shape (n_candidates,)
+        Levels ascend in a row.
+    proba : ndarray of float64, shape (n_candidates,)
     true : ndarray of int32, shape (n_rows,)
         The node of each sample's label.
     weights : ndarray of float64, shape (n_rows,)
@@ -35,6 +39,7 @@ class Candidates(NamedTuple):
     """
 
     taxonomy: Taxonomy
+    rows: Rows
     nodes: NodeIds
     proba: Floats
     true: NodeIds
@@ -42,12 +47,38 @@ class Candidates(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Sequence[Candidates]) -> Candidates:
-        """Return those of several blocks together; blocks without rows are left out."""
-        parts = [part for part in parts if part.weights.any()]
+        """Return those of several blocks together, rows of weight 0 left out."""
+        parts = [part.weighted() for part in parts if part.weights.any()]
         if not parts:
             raise ValueError("There is no held-out sample to learn a threshold from.")
-        columns = zip(*(part[1:] for part in parts), strict=True)
-        return cls(parts[0].taxonomy, *map(np.concatenate, columns))
+        starts = np.cumsum([0, *(len(part.true) for part in parts[:-1])])
+        moved = [part._replace(rows=part.rows + n) for part, n in zip(parts, starts, strict=True)]
+        return cls(
+            parts[0].taxonomy,
+            *map(np.concatenate, zip(*(part[1:] for part in moved), strict=True)),
+        )
+
+    def weighted(self) -> Candidates:
+        """Return those of rows that have a weight."""
+        used = self.weights > 0
+        position = np.cumsum(used) - 1
+        return self.at(used[self.rows])._replace(
+            rows=position[self.rows[used[self.rows]]],
+            true=self.true[used],
+            weights=self.weights[used],
+        )
+
+    def at(self, chosen: Bools) -> Candidates:
+        """Return some of the candidates, of the same rows."""
+        return self._replace(
+            rows=self.rows[chosen], nodes=self.nodes[chosen], proba=self.proba[chosen]
+        )
+
+    def last_of_levels(self) -> Candidates:
+        """Return the candidate of each row and level that is preferred."""
+        levels = self.taxonomy.depths[self.nodes]
+        same = (self.rows[1:] == self.rows[:-1]) & (levels[1:] == levels[:-1])
+        return self.at(np.append(~same, True)) if len(levels) else self
 
 
 @dataclass(frozen=True)
@@ -67,29 +98,33 @@ class TunedThresholds:
 
 
 def tuned_thresholds(
-    parts: Sequence[Candidates], scope: str, beta: float, min_rows: int
+    parts: Sequence[Candidates], scope: str, beta: float, min_rows: int, floor: float
 ) -> TunedThresholds:
     """Return the thresholds with the best micro-averaged hierarchical F.
 
-    That of all nodes is exact. From there each level, and then each node, gets the threshold that is
-    best while the others stay, level by level from the deepest, until nothing gets better.
+    That of all nodes is exact. From there levels, and then nodes, change to what is best for each
+    while the others stay, until nothing gets better. Those of nodes are `floor` or more, above which
+    all candidates must be known.
     """
-    found = Candidates.joined(parts)
-    taxonomy = found.taxonomy
+    everything = Candidates.joined(parts)
+    taxonomy = everything.taxonomy
+    found = everything.last_of_levels()
     search = _Search(found, beta)
     levels = np.maximum(taxonomy.depths - 1, 0)
     overall = search.overall()
     tau = np.full(taxonomy.n_nodes, overall)
     source = np.full(taxonomy.n_nodes, "global", dtype="<U6")
-    n_rows = search.rows_of_nodes()
+    n_rows = np.bincount(found.nodes, minlength=taxonomy.n_nodes)
     if scope != "global":
         tau = search.improved(tau, levels, np.ones(taxonomy.n_nodes, dtype=bool))
         source[np.isin(levels, levels[n_rows > 0])] = "level"
     of_levels = np.full(taxonomy.n_levels, overall)
     of_levels[levels[1:]] = tau[1:]
     if scope == "node":
-        own = n_rows >= max(min_rows, 1)
-        tau = search.improved(tau, np.arange(taxonomy.n_nodes), own)
+        own = n_rows >= min_rows
+        tau = np.maximum(tau, floor)
+        known = everything.at(everything.proba > floor)
+        tau = _Search(known, beta).improved(tau, np.arange(taxonomy.n_nodes), own, floor)
         source[own] = "node"
     names = np.empty(taxonomy.n_nodes - 1, dtype=object)
     names[:] = taxonomy.nodes[1:]
@@ -105,98 +140,108 @@ def tuned_thresholds(
 
 
 class _Search:
-    """A search for thresholds; F is a ratio of two sums over samples.
-
-    Attributes of entries have the shape (n_rows, n_levels + 1); the first column is the root.
-    """
+    """A search for thresholds of candidates; F is a ratio of two sums over samples."""
 
     def __init__(self, found: Candidates, beta: float) -> None:
-        taxonomy, nodes = found.taxonomy, found.nodes
-        used = found.weights > 0
-        nodes = np.maximum(nodes[used], 0)
-        # Equal but for rounding where a node has one child.
-        proba = np.minimum.accumulate(np.where(nodes > 0, found.proba[used], 0.0), axis=1)
-        true, weights = taxonomy.ancestors_of(found.true[used]), found.weights[used]
-        n_rows, n_levels = nodes.shape
+        taxonomy, weights = found.taxonomy, found.weights
         self.n_nodes = taxonomy.n_nodes
-        self.nodes = np.column_stack([np.zeros(n_rows, dtype=nodes.dtype), nodes])
-        self.proba = np.column_stack([np.full(n_rows, np.inf), proba])
-        common = np.zeros((n_rows, n_levels + 1))
-        for level in range(n_levels):
-            own = taxonomy.ancestors_of(nodes[:, level])
-            common[:, level + 1] = own.multiply(true).sum(axis=1)
-        self.above = weights[:, None] * (1 + beta**2) * common
-        self.below = weights[:, None] * taxonomy.closure_sizes[self.nodes]
-        self.constant = float(beta**2 * (weights @ true.sum(axis=1)))
-
-    def rows_of_nodes(self) -> Rows:
-        """Return how many samples have each node among their candidates."""
-        there = self.proba[:, 1:] > 0
-        return np.bincount(self.nodes[:, 1:][there], minlength=self.n_nodes)
+        self.rows, self.nodes = found.rows, found.nodes
+        # Equal but for rounding where a node has one child.
+        self.proba = np.round(found.proba, 12)
+        self.starts = run_starts(self.rows)
+        sizes = np.diff(np.append(self.starts, len(self.rows)))
+        self.row = np.repeat(
+            np.arange(len(self.starts)), sizes
+        )  # numbers of those with candidates
+        true = taxonomy.ancestors_of(found.true)
+        common = taxonomy.ancestors_of(self.nodes).multiply(true[self.rows]).sum(axis=1)
+        # What an answer adds to the sums; the last entry is that of no answer.
+        of_rows = weights[self.rows]
+        self.above = np.append((1 + beta**2) * of_rows * np.asarray(common), 0.0)
+        self.below = np.append(of_rows * taxonomy.closure_sizes[self.nodes], 0.0)
+        self.constant = float(beta**2 * (weights @ np.asarray(true.sum(axis=1))))
 
     def overall(self) -> float:
         """Return the best threshold of all nodes."""
-        # As the threshold falls, the answer of a sample goes down one level after the other.
-        rows, levels = np.nonzero(self.proba[:, 1:] > 0)
-        more = self.above[rows, levels + 1] - self.above[rows, levels]
-        longer = self.below[rows, levels + 1] - self.below[rows, levels]
-        proba, groups = self.proba[rows, levels + 1], np.zeros(len(rows), dtype=np.intp)
+        # As the threshold falls, the answer of a sample goes down from candidate to candidate.
+        before = np.arange(-1, len(self.rows) - 1)
+        before[self.starts] = -1
+        groups = np.zeros(len(self.rows), dtype=np.intp)
         tau, score = 1.0, 0.0
         for _ in range(_MOST_ROUNDS):
-            cuts = _best_cuts(groups, proba, more - score * longer)
-            new = float(cuts[1][0]) if len(cuts[1]) else 1.0
-            value = self.score(np.full(self.n_nodes, new))
+            gains = self._gains(np.arange(len(self.rows)), before, score)
+            _, cuts, _ = _best_cuts(groups, self.proba, gains)
+            new = float(cuts[0]) if len(cuts) else 1.0
+            value = self._score(np.full(self.n_nodes, new))
             if value <= score + _LEAST_GAIN:
                 break
             tau, score = new, value
         return tau
 
-    def improved(self, tau: Floats, groups: Rows, may_change: Bools) -> Floats:
-        """Return better thresholds of groups of nodes, no group having nodes of two levels."""
-        score = self.score(tau)
+    def improved(self, tau: Floats, groups: Rows, may_change: Bools, floor: float = 0.0) -> Floats:
+        """Return better thresholds of groups of nodes, no row having two candidates of a group."""
+        score = self._score(tau)
         for _ in range(_MOST_ROUNDS):
-            before = score
-            for level in range(self.nodes.shape[1] - 1, 0, -1):
-                new = self._level_changed(level, tau, score, groups, may_change)
-                value = self.score(new)
+            own, cuts = self._wishes(tau, score, groups, may_change)
+            # Changes that help alone may not help together: then the most promising half is tried.
+            while len(own):
+                new = np.full(int(groups.max()) + 1, np.nan)
+                new[own] = np.maximum(cuts, floor)
+                changed = np.where(may_change & ~np.isnan(new[groups]), new[groups], tau)
+                value = self._score(changed)
                 if value > score + _LEAST_GAIN:
-                    tau, score = new, value
-            if score == before:
+                    tau, score = changed, value
+                    break
+                own, cuts = own[: len(own) // 2], cuts[: len(own) // 2]
+            else:
                 break
         return tau
 
-    def _level_changed(
-        self, level: int, tau: Floats, score: float, groups: Rows, may_change: Bools
-    ) -> Floats:
-        """Return thresholds with those of one level replaced by the best."""
+    def _wishes(
+        self, tau: Floats, score: float, groups: Rows, may_change: Bools
+    ) -> tuple[Rows, Floats]:
+        """Return groups that another threshold suits better while the others stay, best first."""
         sure = self._is_sure(tau)
-        at = self.nodes[:, level]
-        open_ = (self.proba[:, level] > 0) & may_change[at] & ~sure[:, level + 1 :].any(axis=1)
-        rows = np.flatnonzero(open_)
-        fallback = level - 1 - np.argmax(sure[rows, level - 1 :: -1], axis=1)
-        gains = self.above[rows, level] - self.above[rows, fallback]
-        gains -= score * (self.below[rows, level] - self.below[rows, fallback])
-        own, cuts = _best_cuts(groups[at[rows]], self.proba[rows, level], gains)
-        best = np.full(int(groups.max()) + 1, np.nan)
-        best[own] = cuts
-        new = best[groups]
-        return np.where(may_change & ~np.isnan(new), new, tau)
+        first = self._last(sure)
+        is_first = np.zeros(len(sure), dtype=bool)
+        is_first[first[first >= 0]] = True
+        second = self._last(sure & ~is_first)
+        other = np.where(is_first, second[self.row], first[self.row])
+        matters = (other < np.arange(len(sure))) & may_change[self.nodes]
+        at = np.flatnonzero(matters)
+        gains = self._gains(at, other[at], score)
+        of_groups = groups[self.nodes[at]]
+        own, cuts, most = _best_cuts(of_groups, self.proba[at], gains)
+        now = np.bincount(of_groups, gains * sure[at], minlength=int(groups.max()) + 1)
+        more = most - now[own]
+        order = np.argsort(-more, kind="stable")
+        order = order[more[order] > _LEAST_GAIN]
+        return own[order], cuts[order]
+
+    def _gains(self, candidates: Rows, others: Rows, score: float) -> Floats:
+        """Return what candidates are worth as answers in place of others; -1 is no answer."""
+        above = self.above[candidates] - self.above[others]
+        gains: Floats = above - score * (self.below[candidates] - self.below[others])
+        return gains
 
     def _is_sure(self, tau: Floats) -> Bools:
-        sure = self.proba > np.where(tau < 1, tau, np.inf)[self.nodes]
-        sure[:, 0] = True
+        sure: Bools = self.proba > np.where(tau < 1, tau, np.inf)[self.nodes]
         return sure
 
-    def score(self, tau: Floats) -> float:
+    def _last(self, chosen: Bools) -> Rows:
+        """Return the last chosen candidate of each row, -1 where there is none."""
+        if not len(chosen):
+            return np.zeros(0, dtype=np.intp)
+        return np.maximum.reduceat(np.where(chosen, np.arange(len(chosen)), -1), self.starts)
+
+    def _score(self, tau: Floats) -> float:
         """Return the F of the answers."""
-        sure = self._is_sure(tau)
-        last = sure.shape[1] - 1 - np.argmax(sure[:, ::-1], axis=1)
-        rows = np.arange(len(last))
-        below = self.constant + self.below[rows, last].sum()
-        return float(self.above[rows, last].sum() / below) if below > 0 else 0.0
+        last = self._last(self._is_sure(tau))
+        below = self.constant + self.below[last].sum()
+        return float(self.above[last].sum() / below) if below > 0 else 0.0
 
 
-def _best_cuts(groups: Rows, proba: Floats, gains: Floats) -> tuple[Rows, Floats]:
+def _best_cuts(groups: Rows, proba: Floats, gains: Floats) -> tuple[Rows, Floats, Floats]:
     """Return the threshold of each group above which the gains have the largest sum.
 
     Returns
@@ -206,9 +251,11 @@ def _best_cuts(groups: Rows, proba: Floats, gains: Floats) -> tuple[Rows, Floats
     cuts : ndarray of float64
         Half-way between two probabilities; 0 if all entries are above, 1 if none is. Of equally good
         ones the largest.
+    sums : ndarray of float64
+        The sums of the gains above them.
     """
     if not len(groups):
-        return groups, np.zeros(0)
+        return groups, np.zeros(0), np.zeros(0)
     order = np.lexsort((-proba, groups))
     groups, proba, sums = groups[order], proba[order], np.cumsum(gains[order])
     starts = run_starts(groups)
@@ -228,4 +275,4 @@ def _best_cuts(groups: Rows, proba: Floats, gains: Floats) -> tuple[Rows, Floats
     cuts = np.where(
         following[first] == 0, 0.0, np.where(middle < proba[first], middle, following[first])
     )
-    return groups[starts], np.where(most > 0, cuts, 1.0)
+    return groups[starts], np.where(most > 0, cuts, 1.0), np.maximum(most, 0.0)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from sklhier._probabilities.marginals import Marginals
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier.decoders._node_thresholds import NodeBars
 from sklhier.decoders._registry import register
 from sklhier.decoders._stop_base import StopRule
@@ -40,7 +40,8 @@ class Threshold(StopRule):
         Weight of recall in the F that tunes, positive: below 1 for answers that stop earlier.
     min_rows : int, default=30
         With ``scope="node"``: how many held-out rows have to come to a node for a threshold of its
-        own, at least 1; the others get that of their level.
+        own, at least 1; the others get that of their level. Both are 0.05 or more, so that no node
+        takes all that others do not want.
 
     Attributes
     ----------
@@ -71,6 +72,8 @@ class Threshold(StopRule):
     (Threshold(tau=[0.9, 0.6]), Threshold(tau={'a/x': 0.8, 'level:1': 0.9, 'level:2': 0.6}))
     """
 
+    _floor = 0.05  # at most 20 nodes of a level are above
+
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the deepest node above its threshold, the root where there is none."""
         outcomes = marginals.outcomes
@@ -95,13 +98,17 @@ class Threshold(StopRule):
             rows, nodes, proba = rows[inner], nodes[inner], proba[inner]
         return answers
 
-    def _candidates(self, marginals: Marginals) -> tuple[NodeIds, Floats]:
-        """Return the most probable node of each level."""
+    def _candidates(self, marginals: Marginals) -> tuple[Rows, NodeIds, Floats]:
+        """Return the most probable node of each level; for thresholds of nodes, all above a floor."""
         proba, taxonomy = marginals.dense().node_proba, marginals.taxonomy
-        n_rows = len(proba)
-        nodes = np.full((n_rows, taxonomy.n_levels), -1, dtype=np.int32)
-        best = np.zeros((n_rows, taxonomy.n_levels))
-        for level, (start, stop) in enumerate(pairwise(taxonomy.level_offsets[1:].tolist())):
-            nodes[:, level] = start + np.argmax(proba[:, start:stop], axis=1)
-            best[:, level] = proba[np.arange(n_rows), nodes[:, level]]
-        return nodes, best
+        each = np.arange(len(proba))
+        chosen = proba > (self._floor if self.scope == "node" else np.inf)
+        for start, stop in pairwise(taxonomy.level_offsets[1:].tolist()):
+            best = start + np.argmax(proba[:, start:stop], axis=1)
+            chosen[each, best] = proba[each, best] > 0
+        chosen[:, 0] = False
+        rows, nodes = np.nonzero(chosen)
+        found = proba[rows, nodes]
+        # As in `decode`: the deepest, of these the most probable, of equals the first node.
+        order = np.lexsort((-nodes, found, taxonomy.depths[nodes], rows))
+        return rows[order], nodes[order].astype(np.int32), found[order]

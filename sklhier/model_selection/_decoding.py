@@ -10,12 +10,10 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from sklhier._probabilities.marginals import HeldOutPaths
-from sklhier._probabilities.sets import HeldOutSets
 from sklhier._utils.memory_blocks import most_numbers
 from sklhier._utils.pipelines import call_classifier, classifier_within
 from sklhier._utils.typing import Features, Floats, NodeIds, Rows, Target
-from sklhier.decoders import Decoder, SetDecoder
+from sklhier.decoders import Decoder, HeldOutPaths, HeldOutSets, SetDecoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.model_selection._folds import LabelledData, LabelSetData
 from sklhier.taxonomy import Taxonomy

@@ -166,8 +166,9 @@ def tune_decoder(
     ----------
     estimator : classifier of this package, Pipeline or search
         A classifier with a decoder, of single paths or of label sets, or Pipelines and searches
-        around it. Its base estimators need ``predict_proba``. A search may not tune the decoder
-        itself; what else it tunes is chosen with the decoder that the classifier has.
+        around it. Its base estimators need ``predict_proba``; with label sets only if a decoder
+        needs probabilities. A search may not tune the decoder itself; what else it tunes is chosen
+        with the decoder that the classifier has.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples.
     y : array-like, or list of lists
@@ -243,6 +244,13 @@ def tune_decoder(
     route = _route_to_decoder(estimator)
     sets = hasattr(route.classifier, "closed_sets")
     chosen = _read_decoders(decoders, resolve_set_decoder if sets else resolve_decoder)
+    needs = not sets or any(decoder.needs_probabilities for _, decoder in chosen.values())
+    if needs and not hasattr(route.classifier, "predict_node_proba"):
+        raise IncompatiblePartsError(
+            "tune_decoder needs probabilities, but a base estimator of "
+            f"{type(route.classifier).__name__} has no predict_proba. Wrap it in "
+            "CalibratedClassifierCV, or search over the parameter `decoder` with GridSearchCV."
+        )
     metrics = _read_metrics(scoring)
     decider = _decider(refit, list(metrics))
     given = resolve_taxonomy(route.classifier.taxonomy)
@@ -293,12 +301,6 @@ def _route_to_decoder(estimator: Classifier) -> Route:
         raise ValueError(
             "tune_decoder needs a classifier of this package, alone or within Pipelines and "
             f"searches; {type(route.classifier).__name__} has no decoder."
-        )
-    if not hasattr(route.classifier, "predict_node_proba"):
-        raise IncompatiblePartsError(
-            "tune_decoder needs probabilities, but a base estimator of "
-            f"{type(route.classifier).__name__} has no predict_proba. Wrap it in "
-            "CalibratedClassifierCV, or search over the parameter `decoder` with GridSearchCV."
         )
     route.refuse_searched("decoder", "tune_decoder")
     return route
