@@ -716,7 +716,7 @@ def test_many_improbable_nodes_are_taken_together():
 
 def test_bad_decoders():
     for decoder, match in (
-        ("best_path", r"one of \['expected_f1', 'maximum_closure', 'threshold', 'top_labels'\]"),
+        ("best_path", r"one of \['expected_f1', 'maximum_closure', 'risk_control'"),
         (SetThreshold(1.5), r"`tau` must be in \[0, 1\)"),
         (SetThreshold("cv"), "`tau` must be in"),
         (SetThreshold(scope="tree"), "`scope` must be one of 'global', 'level', 'node'"),
