@@ -868,11 +868,9 @@ def test_saved_models_keep_their_thresholds(decoder):
 
 
 def test_saved_risk_control():
-    model = sets_model(decoder=RiskControl(target=0.2)).fit(OF_SETS[FIT], SETS[FIT])
-    loaded = skops.loads(
-        skops.dumps(model),
-        trusted=[*trusted_types(), *skops.get_untrusted_types(data=skops.dumps(model))],
-    )
+    model = sets_model(decoder=RiskControl(target=0.2)).set_params(cv=3)
+    model.fit(OF_SETS[FIT], SETS[FIT])
+    loaded = skops.loads(skops.dumps(model), trusted=trusted_types())
     assert loaded.predict(OF_SETS[NEW]) == model.predict(OF_SETS[NEW])
     assert loaded.conformal_report_.tolist() == model.conformal_report_.tolist()
 
@@ -897,3 +895,24 @@ def test_the_other_decoders_are_as_before():
     model = paths_model().fit(X[FIT], Y[FIT])
     assert not hasattr(model, "_known_rows") or model._known_rows is None
     assert model.set_params(decoder=Threshold(0.4)).predict(X[NEW]).dtype == object
+
+
+@pytest.mark.parametrize("make", PATH_MODELS)
+def test_folds_that_hold_nothing_out(make):
+    nothing = [(np.arange(160), np.zeros(0, dtype=int))]
+    with pytest.warns(RareClassWarning, match="needs 9 rows, got 0"):
+        model = make(decoder=Conformal()).set_params(cv=nothing).fit(X[FIT], Y[FIT])
+    assert set(model.predict(X[NEW])) == {None}
+    with pytest.raises(ValueError, match="no held-out sample"):
+        make(reject=0.1).set_params(cv=nothing).fit(X[FIT], Y[FIT])
+
+
+def test_a_level_may_be_searched_and_is_not_taken_for_another():
+    model = paths_model(decoder=Conformal(0.7)).fit(X[FIT], Y[FIT])
+    with pytest.raises(IncompatiblePartsError, match="has seen none for this decoder"):
+        model.set_params(decoder__confidence_level=0.8).predict(X[NEW])
+    proba = model.predict_node_proba(X[NEW])
+    found = model.decode(proba, Conformal(0.7))
+    assert_array_equal(found, model.set_params(decoder=Conformal(0.7)).predict(X[NEW]))
+    with pytest.raises(NotFittedError, match="conformalize"):
+        Conformal(0.7).decode(None)

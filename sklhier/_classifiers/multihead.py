@@ -167,6 +167,13 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
         The decoder in use, its parameters tuned.
     calibration_report_ : structured ndarray
         With `calibration`, a record, as in :class:`HierarchicalClassifier`.
+    conformal_report_ : structured ndarray
+        With the decoder :class:`~sklhier.decoders.Conformal`, a record for each group: ``group``,
+        ``n_rows`` (calibration rows), ``k`` and ``threshold`` (the k-th smallest score; infinity if
+        there are too few rows), ``n_needed`` (rows that the level takes at least),
+        ``confidence_level``, ``source`` (``"out_of_fold"`` or ``"calibration"``).
+    reject_threshold_ : float
+        With `reject`, the probability below which the most probable answer is not given.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     n_features_in_ : int

@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 from scipy.special import expit
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -123,6 +122,11 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
     calibration_report_ : structured ndarray
         With `calibration`, a record for each node, as in
         :class:`HierarchicalMultiLabelClassifier`.
+    conformal_report_ : structured ndarray
+        With the decoder :class:`~sklhier.decoders.RiskControl`, a record of its calibration:
+        ``risk``, ``target``, ``method``, ``n_rows`` (calibration rows), ``threshold``, ``mean_loss``
+        (on these rows), ``bound`` (what is held at the target, or with ``"ltt"`` the p-value),
+        ``n_needed`` (rows that it takes at least), ``source``, ``note``.
     coef_ : ndarray, shape (n_features, n_columns)
         Weights of a model without hidden layers, of the dtype of X (float32 or float64); columns
         as in ``columns_``.
@@ -354,7 +358,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
             decoder = fitted_decoder(self.decoder, target.taxonomy)
         else:
             target, model = self._target, self._model
-            decoder = clone(self.decoder_)  # without what was learnt about the model so far
+            decoder = self._unlearnt_decoder()
             closed = target.read_batch(y)
         refuse_tuning(decoder)
         check_consistent_length(X, closed)

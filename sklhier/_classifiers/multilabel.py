@@ -145,6 +145,11 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         position and name.
     decoder_ : SetDecoder
         The decoder in use, with thresholds that are given or learnt.
+    conformal_report_ : structured ndarray
+        With the decoder :class:`~sklhier.decoders.RiskControl`, a record of its calibration:
+        ``risk``, ``target``, ``method``, ``n_rows`` (calibration rows), ``threshold``, ``mean_loss``
+        (on these rows), ``bound`` (what is held at the target, or with ``"ltt"`` the p-value),
+        ``n_needed`` (rows that it takes at least), ``source``, ``note``.
     strategy_ : SetStrategy
         The strategy in use.
     unseen_nodes_ : tuple
@@ -408,7 +413,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
             self._reading = Reading.of(self)
         else:
             target, model, seed = self._target, self._model, self._seed
-            decoder = clone(self.decoder_)  # without what was learnt about the models so far
+            decoder = self._unlearnt_decoder()
             strategy, closed = model.strategy, target.read_batch(y)
         refuse_tuning(decoder)
         check_consistent_length(X, closed)

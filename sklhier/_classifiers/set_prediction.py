@@ -172,6 +172,11 @@ class SetPredictor:
         unseen[self._model.observed] = False
         return tuple(self.taxonomy_.nodes[node] for node in np.flatnonzero(unseen))
 
+    def _unlearnt_decoder(self) -> SetDecoder:
+        """Return the decoder without what was learnt about models that a batch now changes."""
+        decoder = self.decoder_
+        return clone(decoder) if isinstance(decoder, RiskControl) else decoder
+
     def _keep_known(self, X: Any, rows: Rows) -> None:
         """Store by what the training rows are known again; warn of too few of them."""
         self._known_rows = None

@@ -241,19 +241,12 @@ class RiskControl(SetDecoder):
         return _misses(bins, weights)
 
     def _chosen(self, curve: _Curve, source: str) -> RiskCalibration:
+        """Return the threshold that holds the target and is the furthest from the safer end."""
         if not isinstance(self.risk, str) and self.method == "crc":
             curve.require_monotone(self.risk)
-        best: tuple[int, int, Floats] | None = None
         starts = self._starts(curve)
-        for first_is_low in starts:
-            order = np.arange(len(_GRID)) if first_is_low else np.arange(len(_GRID))[::-1]
-            bounds = self._bounds(curve, order)
-            limit = self.target + _ROUNDING if self.method == "crc" else self.delta / len(starts)
-            n_held = fixed_sequence(bounds, limit)
-            if best is None or n_held > best[0]:
-                best = n_held, int(order[max(n_held - 1, 0)]), bounds
-        assert best is not None
-        n_held, place, bounds = best
+        tests = [self._tested(curve, is_low, len(starts)) for is_low in starts]
+        n_held, place, bound = max(tests, key=lambda test: test[0])
         loss = float(curve.risk[place])
         if not n_held and loss > self.target:
             raise ValueError(
@@ -261,14 +254,27 @@ class RiskControl(SetDecoder):
                 f"answered or none, got mean losses of {curve.risk[0]:g} and {curve.risk[-1]:g}: "
                 "no threshold holds it. Use a larger `target` or another `risk`."
             )
-        return RiskCalibration(
-            float(_GRID[place]),
-            loss,
-            float(bounds[max(n_held - 1, 0)]),
-            curve.n_rows,
-            n_held > 0,
-            source,
-        )
+        threshold = float(_GRID[place])
+        return RiskCalibration(threshold, loss, bound, curve.n_rows, n_held > 0, source)
+
+    def _tested(self, curve: _Curve, is_low: bool, n_tests: int) -> tuple[int, int, float]:
+        """Try thresholds from one end on.
+
+        Returns
+        -------
+        n_held : int
+            How many hold the target, one after the other.
+        place : int
+            The last of them, or the end itself.
+        bound : float
+            What was compared there.
+        """
+        order = np.arange(len(_GRID)) if is_low else np.arange(len(_GRID))[::-1]
+        bounds = self._bounds(curve, order)
+        limit = self.target + _ROUNDING if self.method == "crc" else self.delta / n_tests
+        n_held = fixed_sequence(bounds, limit)
+        last = max(n_held - 1, 0)
+        return n_held, int(order[last]), float(bounds[last])
 
     def _starts(self, curve: _Curve) -> list[bool]:
         """Tell at which ends the thresholds are that are tried first: True is the low one."""
