@@ -1,5 +1,7 @@
 """Predictions where only some labels are possible, against Bayes' rule on all answers."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +28,7 @@ from sklhier.decoders import CostMatrix, Decoder, HierarchicalF, SetThreshold
 from sklhier.exceptions import TargetError
 from sklhier.links import SoftmaxLink
 from sklhier.strategies import PerParent
-from tests.generators import features, labelled_trees, one_in
+from tests.generators import dags, features, label_sets, labelled_trees, one_in, trees
 
 X, Y, TAXONOMY = make_hierarchical_classification(
     90, 5, branching=(3, 2), class_sep=1.0, random_state=0
@@ -599,6 +601,49 @@ def test_a_column_says_no_to_an_inner_node():
     expected = restricted_sets(model, X, names, refused=["n1"])
     assert_array_equal(model.predict_node_proba(X, allowed=table), expected)
     assert not np.array_equal(expected, model.predict_node_proba(X))
+
+
+def slow_sets(taxonomy, classes, observed, row, permitted):
+    """Return the probabilities of one row, node by node from the leaves up."""
+    result, full = {}, {}
+    for node in reversed(taxonomy.nodes[1:]):
+        below = [taxonomy.nodes[child] for child in taxonomy.children_of(taxonomy.id(node))]
+        seen = [child for child in below if child in observed]
+        joins = node not in classes and below and all(map(full.get, seen))
+        full[node] = bool(node in permitted or joins)
+        largest = max([0.0, *(result[child] for child in below)])
+        result[node] = row[node] if full[node] else largest
+    return result
+
+
+@one_in(4)
+@given(st.one_of(trees(), dags()), st.booleans(), st.booleans(), st.data())
+def test_sets_of_any_taxonomy(taxonomy, as_table, as_indicator, data):
+    sets = data.draw(label_sets(taxonomy, 6))
+    sets[0] = {taxonomy.nodes[-1]}
+    X = np.random.default_rng(0).normal(size=(6, 3))
+    y = taxonomy.binarize(sets) if as_indicator else list(map(list, sets))
+    model = HierarchicalMultiLabelClassifier(GaussianNB(), taxonomy=taxonomy, decoder=DECODER)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nodes of one sample
+        model.fit(X, y)
+    observed = set(taxonomy.nodes[1:]) - set(model.unseen_nodes_)
+    classes = model.classes_.tolist()
+    known = sorted(observed & set(classes)) if as_table else sorted(observed)
+    rows = st.lists(st.sampled_from(known), min_size=1, max_size=4)
+    labels = data.draw(st.lists(rows, min_size=6, max_size=6))
+    allowed, permitted = labels, [permitted_by(taxonomy, row) for row in labels]
+    if as_table:
+        allowed = np.array([np.isin(classes, row) for row in labels])
+        permitted = list(map(set, labels))
+    full = model.predict_node_proba(X)
+    table = model.predict_node_proba(X, allowed=allowed)
+    for values, found, names in zip(full, table, permitted, strict=True):
+        row = dict(zip(taxonomy.nodes, values.tolist(), strict=True))
+        expected = slow_sets(taxonomy, classes, observed, row, names)
+        assert dict(zip(taxonomy.nodes[1:], found[1:].tolist(), strict=True)) == expected
+    parents, children = taxonomy.edge_parents, taxonomy.edge_children
+    assert (table[:, children] <= table[:, parents]).all()
 
 
 def test_indicators_and_dags():
