@@ -622,8 +622,12 @@ def test_sets_of_any_taxonomy(taxonomy, as_table, as_indicator, data):
     sets = data.draw(label_sets(taxonomy, 6))
     sets[0] = {taxonomy.nodes[-1]}
     X = np.random.default_rng(0).normal(size=(6, 3))
-    y = taxonomy.binarize(sets) if as_indicator else list(map(list, sets))
-    model = HierarchicalMultiLabelClassifier(GaussianNB(), taxonomy=taxonomy, decoder=DECODER)
+    y, columns = list(map(list, sets)), None
+    if as_indicator:
+        y, columns = taxonomy.binarize(sets), list(taxonomy.nodes[1:])
+    model = HierarchicalMultiLabelClassifier(
+        GaussianNB(), taxonomy=taxonomy, decoder=DECODER, classes=columns
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nodes of one sample
         model.fit(X, y)
