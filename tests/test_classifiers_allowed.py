@@ -29,6 +29,7 @@ from sklhier.exceptions import TargetError
 from sklhier.links import SoftmaxLink
 from sklhier.strategies import PerParent
 from tests.generators import dags, features, label_sets, labelled_trees, one_in, trees
+from tests.private import possible_answers, raw_scores
 
 X, Y, TAXONOMY = make_hierarchical_classification(
     90, 5, branching=(3, 2), class_sep=1.0, random_state=0
@@ -85,7 +86,7 @@ def permitted_by(taxonomy, labels):
 def restricted(model, X, permitted):
     """Return the probabilities of classes and nodes, given the permitted ones of each row."""
     classes, nodes = model.classes_.tolist(), list(model.taxonomy_.nodes)
-    answers = [model.taxonomy_.nodes[node] for node in model._model.outcomes.answers]
+    answers = possible_answers(model)
     of_classes, of_nodes = [], []
     for proba, names in zip(model.predict_proba(X), permitted, strict=True):
         kept = {c: p for c, p in zip(classes, proba, strict=True) if c in names}
@@ -335,8 +336,12 @@ def test_top_k_of_what_is_allowed(model):
     assert_array_equal(labels, model.classes_[order])
     assert_array_equal(proba, np.take_along_axis(table, order, axis=1))
     each = [allowed] * 89 + [["n3.2"]]
-    with pytest.raises(ValueError, match=r"`k` must be at most .* 1 for row 89, got 2\."):
-        model.predict_top_k(X, 2, allowed=each)
+    for memory in (1024, 0.005):  # in MiB; blocks are cut again to hold sums
+        with (
+            config_context(working_memory=memory),
+            pytest.raises(ValueError, match=r"`k` must be at most .* 1 for row 89, got 2\."),
+        ):
+            model.predict_top_k(X, 2, allowed=each)
 
 
 @pytest.mark.parametrize("memory", [1024, 0.0001])
@@ -459,6 +464,8 @@ def test_a_label_that_was_never_seen():
     model = HierarchicalClassifier(BASE, taxonomy=larger).fit(X, Y)
     assert set(model.predict(X, allowed=["n1.9", "n1.1"])) == {"n1.1"}
     sets = HierarchicalMultiLabelClassifier(BASE, taxonomy=larger, decoder=DECODER).fit(X, SETS)
+    seen = sorted(set(Y))  # all children of "n1" that were seen
+    assert_array_equal(sets.predict_node_proba(X, allowed=seen), sets.predict_node_proba(X))
     for either in (model, sets):
         with pytest.raises(ValueError, match=r"leaves no answer .* occurred in training"):
             either.predict(X, allowed=["n1.9"])
@@ -569,6 +576,18 @@ def test_set_decoders_answer_what_is_allowed(decoder):
     found = {label for labels in predicted for label in labels}
     assert found <= {"n1.1", "n2", "n2.1", "n2.2"}
     assert {"n1.1", "n2.2"} <= found
+
+
+def test_raw_scores_of_what_is_allowed_stay():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(90, 3))  # models err on their own, and contradict each other
+    model = HierarchicalMultiLabelClassifier(
+        GaussianNB(), taxonomy=TAXONOMY, strategy="per_node", decoder="maximum_closure"
+    ).fit(noise, SETS)
+    raw = raw_scores(model, noise)
+    assert (raw[:, TAXONOMY.edge_children] > raw[:, TAXONOMY.edge_parents]).any()
+    expected = [[name for name in labels if name[:2] != "n3"] for labels in model.predict(noise)]
+    assert model.predict(noise, allowed=["n1", "n2"]) == expected
 
 
 def test_everything_allowed_changes_no_label_set(set_model):
