@@ -1,5 +1,7 @@
 """Predictions where only some labels are possible, against Bayes' rule on all answers."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +28,8 @@ from sklhier.decoders import CostMatrix, Decoder, HierarchicalF, SetThreshold
 from sklhier.exceptions import TargetError
 from sklhier.links import SoftmaxLink
 from sklhier.strategies import PerParent
-from tests.generators import features, labelled_trees, one_in
+from tests.generators import dags, features, label_sets, labelled_trees, one_in, trees
+from tests.private import possible_answers, raw_scores
 
 X, Y, TAXONOMY = make_hierarchical_classification(
     90, 5, branching=(3, 2), class_sep=1.0, random_state=0
@@ -83,7 +86,7 @@ def permitted_by(taxonomy, labels):
 def restricted(model, X, permitted):
     """Return the probabilities of classes and nodes, given the permitted ones of each row."""
     classes, nodes = model.classes_.tolist(), list(model.taxonomy_.nodes)
-    answers = [model.taxonomy_.nodes[node] for node in model._model.outcomes.answers]
+    answers = possible_answers(model)
     of_classes, of_nodes = [], []
     for proba, names in zip(model.predict_proba(X), permitted, strict=True):
         kept = {c: p for c, p in zip(classes, proba, strict=True) if c in names}
@@ -333,8 +336,12 @@ def test_top_k_of_what_is_allowed(model):
     assert_array_equal(labels, model.classes_[order])
     assert_array_equal(proba, np.take_along_axis(table, order, axis=1))
     each = [allowed] * 89 + [["n3.2"]]
-    with pytest.raises(ValueError, match=r"`k` must be at most .* 1 for row 89, got 2\."):
-        model.predict_top_k(X, 2, allowed=each)
+    for memory in (1024, 0.005):  # in MiB; blocks are cut again to hold sums
+        with (
+            config_context(working_memory=memory),
+            pytest.raises(ValueError, match=r"`k` must be at most .* 1 for row 89, got 2\."),
+        ):
+            model.predict_top_k(X, 2, allowed=each)
 
 
 @pytest.mark.parametrize("memory", [1024, 0.0001])
@@ -457,6 +464,8 @@ def test_a_label_that_was_never_seen():
     model = HierarchicalClassifier(BASE, taxonomy=larger).fit(X, Y)
     assert set(model.predict(X, allowed=["n1.9", "n1.1"])) == {"n1.1"}
     sets = HierarchicalMultiLabelClassifier(BASE, taxonomy=larger, decoder=DECODER).fit(X, SETS)
+    seen = sorted(set(Y))  # all children of "n1" that were seen
+    assert_array_equal(sets.predict_node_proba(X, allowed=seen), sets.predict_node_proba(X))
     for either in (model, sets):
         with pytest.raises(ValueError, match=r"leaves no answer .* occurred in training"):
             either.predict(X, allowed=["n1.9"])
@@ -569,6 +578,18 @@ def test_set_decoders_answer_what_is_allowed(decoder):
     assert {"n1.1", "n2.2"} <= found
 
 
+def test_raw_scores_of_what_is_allowed_stay():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(90, 3))  # models err on their own, and contradict each other
+    model = HierarchicalMultiLabelClassifier(
+        GaussianNB(), taxonomy=TAXONOMY, strategy="per_node", decoder="maximum_closure"
+    ).fit(noise, SETS)
+    raw = raw_scores(model, noise)
+    assert (raw[:, TAXONOMY.edge_children] > raw[:, TAXONOMY.edge_parents]).any()
+    expected = [[name for name in labels if name[:2] != "n3"] for labels in model.predict(noise)]
+    assert model.predict(noise, allowed=["n1", "n2"]) == expected
+
+
 def test_everything_allowed_changes_no_label_set(set_model):
     top = ["n1", "n2", "n3"]
     leaves = list(TAXONOMY.leaves)
@@ -599,6 +620,53 @@ def test_a_column_says_no_to_an_inner_node():
     expected = restricted_sets(model, X, names, refused=["n1"])
     assert_array_equal(model.predict_node_proba(X, allowed=table), expected)
     assert not np.array_equal(expected, model.predict_node_proba(X))
+
+
+def slow_sets(taxonomy, classes, observed, row, permitted):
+    """Return the probabilities of one row, node by node from the leaves up."""
+    result, full = {}, {}
+    for node in reversed(taxonomy.nodes[1:]):
+        below = [taxonomy.nodes[child] for child in taxonomy.children_of(taxonomy.id(node))]
+        seen = [child for child in below if child in observed]
+        joins = node not in classes and below and all(map(full.get, seen))
+        full[node] = bool(node in permitted or joins)
+        largest = max([0.0, *(result[child] for child in below)])
+        result[node] = row[node] if full[node] else largest
+    return result
+
+
+@one_in(4)
+@given(st.one_of(trees(), dags()), st.booleans(), st.booleans(), st.data())
+def test_sets_of_any_taxonomy(taxonomy, as_table, as_indicator, data):
+    sets = data.draw(label_sets(taxonomy, 6))
+    sets[0] = {taxonomy.nodes[-1]}
+    X = np.random.default_rng(0).normal(size=(6, 3))
+    y, columns = list(map(list, sets)), None
+    if as_indicator:
+        y, columns = taxonomy.binarize(sets), list(taxonomy.nodes[1:])
+    model = HierarchicalMultiLabelClassifier(
+        GaussianNB(), taxonomy=taxonomy, decoder=DECODER, classes=columns
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nodes of one sample
+        model.fit(X, y)
+    observed = set(taxonomy.nodes[1:]) - set(model.unseen_nodes_)
+    classes = model.classes_.tolist()
+    known = sorted(observed & set(classes)) if as_table else sorted(observed)
+    rows = st.lists(st.sampled_from(known), min_size=1, max_size=4)
+    labels = data.draw(st.lists(rows, min_size=6, max_size=6))
+    allowed, permitted = labels, [permitted_by(taxonomy, row) for row in labels]
+    if as_table:
+        allowed = np.array([np.isin(classes, row) for row in labels])
+        permitted = list(map(set, labels))
+    full = model.predict_node_proba(X)
+    table = model.predict_node_proba(X, allowed=allowed)
+    for values, found, names in zip(full, table, permitted, strict=True):
+        row = dict(zip(taxonomy.nodes, values.tolist(), strict=True))
+        expected = slow_sets(taxonomy, classes, observed, row, names)
+        assert dict(zip(taxonomy.nodes[1:], found[1:].tolist(), strict=True)) == expected
+    parents, children = taxonomy.edge_parents, taxonomy.edge_children
+    assert (table[:, children] <= table[:, parents]).all()
 
 
 def test_indicators_and_dags():

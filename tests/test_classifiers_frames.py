@@ -5,6 +5,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
@@ -13,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.naive_bayes import MultinomialNB
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -29,6 +31,7 @@ from sklhier import (
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import CostMatrix, HierarchicalF, SetThreshold, Threshold, TopLabels
 from sklhier.strategies import PerParent
+from tests.generators import features, labelled_trees, one_in
 
 X, Y, TAXONOMY = make_hierarchical_classification(
     90, 5, branching=(3, 2), class_sep=1.0, random_state=0
@@ -196,6 +199,22 @@ def test_a_dag_has_no_levels():
     for row in rows_of(table):
         predicted[row["row"]] |= {row["label"]} - {None}
     assert predicted == list(map(set, sets.predict(X)))
+
+
+@one_in(4)
+@given(labelled_trees(), st.sampled_from(["best_path", "top_down", "threshold", "climbing"]))
+def test_any_tree(drawn, decoder):
+    tree, y, seed = drawn
+    X = features(y, seed)
+    strategy = PerParent(stop="learn")
+    model = HierarchicalClassifier(GaussianNB(), taxonomy=tree, strategy=strategy, decoder=decoder)
+    model.fit(X, y)
+    node_proba = model.predict_node_proba(X)
+    k = min(2, len(model.classes_))
+    table = model.predict_frame(X, k, output="arrays")
+    assert_array_equal(table["label"][table["rank"] == 1], model.predict(X))
+    for row in rows_of(table):
+        check_path(row, node_proba[row["row"]], tree)
 
 
 # -- label sets ---------------------------------------------------------------------------
