@@ -54,6 +54,7 @@ def test_stops_are_no_errors():
     assert [row["accuracy"] for row in found["levels"]] == pytest.approx([5 / 6, 2 / 6])
 
 
+@one_in(3)
 @given(st.data())
 def test_support_is_right_or_wrong_or_stopped(data):
     tree = data.draw(trees())
@@ -172,7 +173,7 @@ def weighted_answers(draw):
     return taxonomy, draw(labels), draw(labels), weights
 
 
-@one_in(2)
+@one_in(3)
 @given(weighted_answers(), st.sampled_from([0.0, 1.0, np.nan]))
 def test_a_resample_has_the_scores_of_its_rows(case, zero):
     taxonomy, true, predicted, weights = case
@@ -210,6 +211,18 @@ def test_a_resample_has_the_scores_of_its_rows(case, zero):
         assert_allclose(found[3][place], list(coverage.to_dict().values())[1:8])
         if single:
             assert found[4][place] == pytest.approx(wanted["tree_distance"])
+
+
+def test_distinct_samples():
+    y = ["owl", "owl", "owl", "wren", "owl"], ["eel", "eel", "eel", "eel", "owl"]
+    read = read_closures(*y, BIRDS, [1, 3, 1, 1, 3])
+    distances = _distances(read)
+    units = _bootstrap._distinct(read, distances)
+    assert sorted(units.counts) == [1, 1, 1, 2]
+    together = units.counts * units.read.weights
+    for own, whole in ((units.read.true, read.true), (units.read.predicted, read.predicted)):
+        assert_array_equal(together @ own, read.weights @ whole)
+    assert together @ units.distances == read.weights @ distances
 
 
 @given(st.integers(0, 2**16), st.integers(1, 30))
