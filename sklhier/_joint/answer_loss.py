@@ -57,8 +57,8 @@ class AnswerLoss:
         1 for each column on the path to an answer.
     below : csr_array, shape (n_columns, n_answers)
         The same, transposed.
-    own : ndarray or None
-        The weight of the logarithm of the true answer's own probability, shape (n_answers,).
+    own : ndarray, shape (n_answers,)
+        The weight of the logarithm of the true answer's own probability.
     above : csr_array, shape (n_answers, n_columns)
         Those of the columns above it.
     shares : ndarray, shape (n_answers, n_answers), or None
