@@ -5,14 +5,14 @@ import pickle
 import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from private import local_models
 from scipy import sparse
 from sklearn.base import clone
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier
 from sklhier._local import block_fit, fitting
-from sklhier._local.block_fit import SharedTable
+from sklhier._local.block_fit import SharedTable, fit_together
 from sklhier._utils import parallel
 from sklhier._utils.kernels import compiled
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
@@ -39,6 +39,7 @@ def tables():
 def node_by_node(monkeypatch):
     """Let all models be fitted by their own ``fit``."""
     monkeypatch.setattr(fitting, "fit_rows", lambda *_: (False, None))
+    monkeypatch.setattr(fitting, "fit_together", lambda *_: (False, None))
 
 
 def assert_same_models(model, other):
@@ -84,7 +85,7 @@ def test_the_models_of_fit(kind, n_jobs, dtype, data, monkeypatch):
 
 
 @needs_compiled
-@pytest.mark.parametrize("params", [{}, {"strategy": "per_node"}, {"strategy": "flat"}])
+@pytest.mark.parametrize("params", [{}, {"strategy": "flat"}])
 @pytest.mark.parametrize("order", ["sorted", "backwards", "twice"])
 def test_strategies_and_entries_in_any_order(params, order, monkeypatch):
     X, y, taxonomy = texts()
@@ -102,15 +103,57 @@ def test_strategies_and_entries_in_any_order(params, order, monkeypatch):
     assert_same_models(model, clone(model).fit(X, y))
 
 
+def label_sets(n_samples=150):
+    X, y, taxonomy = texts(n_samples)
+    return X, [list({one, other}) for one, other in zip(y, np.roll(y, 1), strict=True)], taxonomy
+
+
 @needs_compiled
 @pytest.mark.parametrize("kind", KINDS)
-def test_label_sets(kind, monkeypatch):
-    X, y, taxonomy = texts(150)
-    Y = [list({one, other}) for one, other in zip(y, np.roll(y, 1), strict=True)]
-    base = kind(tol=0.1)
+@pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}, {"fit_intercept": False}])
+def test_label_sets(kind, params, monkeypatch):
+    X, Y, taxonomy = label_sets()
+    together = []
+    monkeypatch.setattr(
+        fitting, "fit_together", lambda *args: together.append(args[0]) or fit_together(*args)
+    )
+    base = kind(tol=1e-8, max_iter=50_000, **params)
     model = HierarchicalMultiLabelClassifier(base, taxonomy=taxonomy, random_state=0).fit(X, Y)
+    if "class_weight" in params:
+        assert not together  # costs of rows would differ from label to label
+    else:
+        assert max(map(len, together)) == 4
     node_by_node(monkeypatch)
-    assert_same_models(model, clone(model).fit(X, Y))
+    other = clone(model).fit(X, Y)
+    for name, one in model.estimators_.items():
+        assert vars(one).keys() == vars(other.estimators_[name]).keys()
+        assert_allclose(one.coef_, other.estimators_[name].coef_, atol=1e-6)
+        assert_allclose(one.intercept_, other.estimators_[name].intercept_, atol=1e-6)
+        assert_array_equal(one.classes_, other.estimators_[name].classes_)
+    for one, two in zip(local_models(model).values(), local_models(other).values(), strict=True):
+        assert_array_equal(one.subset.columns, two.subset.columns)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_label_sets_in_threads(dtype):
+    X, Y, taxonomy = label_sets()
+    base = BlockLogisticRegression(tol=0.1, dtype=dtype)
+    model = HierarchicalMultiLabelClassifier(base, taxonomy=taxonomy, random_state=0).fit(X, Y)
+    threads = clone(model).set_params(n_jobs=3).fit(X, Y)
+    assert_same_models(model, threads)
+    assert_array_equal(model.predict_node_proba(X), threads.predict_node_proba(X))
+
+
+@needs_compiled
+def test_an_error_among_labels_names_a_node():
+    X, Y, taxonomy = label_sets()
+    model = HierarchicalMultiLabelClassifier(BlockLinearSVC(-1), taxonomy=taxonomy)
+    with pytest.raises(LocalFitError, match="`C` must be a finite number above 0"):
+        model.fit(X, Y)
+    X.data[0] = np.nan
+    with pytest.raises(LocalFitError, match="NaN"):
+        model.set_params(estimator=BlockLinearSVC()).fit(X, Y)
 
 
 @needs_compiled

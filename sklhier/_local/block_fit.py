@@ -7,19 +7,18 @@ bit.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from scipy import sparse
 
 from sklhier._local.linear_fit import MOST_USED, ColumnSubset
 from sklhier._utils.kernels import compiled
 from sklhier._utils.rows import is_csr
 from sklhier._utils.typing import Floats, Integers, Rows
 from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
-from sklhier.linear_model._block_solvers import Columns, Table
+from sklhier.linear_model._block_solvers import Columns, Problems, Table, UsedColumns, solve
 
-__all__ = ["BLOCKS", "SharedTable", "fit_rows"]
+__all__ = ["BLOCKS", "SharedTable", "fit_rows", "fit_together", "may_stand_together"]
 
 BLOCKS = (BlockLinearSVC, BlockLogisticRegression)
 
@@ -59,18 +58,20 @@ class SharedTable:
 
     def columns(self, table: Table) -> Columns:
         """Return what finds the columns of a table, one for each thread."""
-        known: dict[int, Columns] = vars(self._of_thread)
+        known = cast(dict[int, Columns], vars(self._of_thread))
         if id(table) not in known:
             known[id(table)] = Columns(table)
         return known[id(table)]
 
 
 def _table(X: Any, precision: np.dtype[Any]) -> Table | None:
-    entries = X.data if sparse.issparse(X) else X
-    # Not a number is not below either.
-    if 0 in X.shape or not (np.abs(entries) <= np.finfo(precision).max).all():
+    entries: Any = X.data if is_csr(X) else X
+    if not entries.size or not X.shape[1]:
         return None
-    order = {} if sparse.issparse(X) else {"order": "C"}
+    largest = np.finfo(precision).max
+    if not (-largest <= entries.min() and entries.max() <= largest):  # or not a number
+        return None
+    order = {} if is_csr(X) else {"order": "C"}
     return Table.of(X.astype(precision, copy=False, **order))
 
 
@@ -106,26 +107,101 @@ def fit_rows(
     subset : ColumnSubset or None
         How it is stored, if not as scikit-learn does.
     """
-    if compiled() is None or codes.ndim != 1 or not set(params) <= {"sample_weight"}:
+    found = _prepared(estimator, shared, X, rows, params)
+    if found is None or codes.ndim != 1:
         return False, None
-    weights = _ordinary_weights(params.get("sample_weight"), len(rows))
-    estimator._check()
-    table = shared.table(X, estimator.dtype)
+    table, weights, used, subset = found
     counts = np.bincount(codes)
-    if weights is None or table is None or not counts.all():
+    if not counts.all():
         return False, None
-    used, subset, n_features = None, None, X.shape[1]
-    if table.indices is not None:
-        used = shared.columns(table).used_by(rows)
-        if not 0 < len(used.columns) <= MOST_USED * n_features:
-            used = None
-        subset = ColumnSubset(None if used is None else used.columns, n_features, {})
     classes = np.arange(len(counts), dtype=codes.dtype)
     estimator._learn(table, rows, classes, codes, weights, used)
+    _lay_out(estimator, subset)
+    return True, subset
+
+
+def may_stand_together(estimator: Any, other: Any) -> bool:
+    """Whether binary problems of both may be solved side by side: but for draws they are the same."""
+    return (
+        type(estimator) in BLOCKS
+        and type(estimator) is type(other)
+        and estimator.class_weight is None
+        and all(
+            getattr(estimator, name) == getattr(other, name)
+            for name in (*_SETTINGS, "class_weight")
+        )
+    )
+
+
+def fit_together(
+    estimators: list[Any],
+    shared: SharedTable,
+    X: Any,
+    rows: Rows,
+    codes: Integers,
+    params: dict[str, Any],
+) -> tuple[bool, ColumnSubset | None]:
+    """Fit estimators that may stand together to the same rows, each to two classes of its own.
+
+    The order in which rows are visited follows from the random state of the first. Otherwise as
+    :func:`fit_rows`.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n, n_estimators)
+        0 or 1 for each estimator.
+    """
+    first = estimators[0]
+    found = _prepared(first, shared, X, rows, params)
+    is_mixed = (codes.any(axis=0) & ~codes.all(axis=0)).all()
+    if found is None or not is_mixed:
+        return False, None
+    table, weights, used, subset = found
+    problems = Problems(table, rows, codes, first.C * weights, np.empty(0), used)
+    solution = solve(problems, first._solver(), first.n_jobs)
+    for number, estimator in enumerate(estimators):
+        own = slice(number, number + 1)
+        estimator._keep(
+            np.arange(2, dtype=codes.dtype),
+            np.ascontiguousarray(solution.weights[:, own]),
+            solution.intercepts[own].copy(),
+            solution.n_iter,
+        )
+        _lay_out(estimator, subset)
+    first._warn_unless(solution.has_converged)
+    return True, subset
+
+
+# Whatever else than `random_state` a solution depends on.
+_SETTINGS = (
+    "C", "tol", "max_iter", "fit_intercept", "intercept_scaling", "dtype", "n_jobs",
+)  # fmt: skip
+
+
+def _prepared(
+    estimator: Any, shared: SharedTable, X: Any, rows: Rows, params: dict[str, Any]
+) -> tuple[Table, Floats, UsedColumns | None, ColumnSubset | None] | None:
+    """Return X, weights, the columns that are used and how to store them; None: left to ``fit``."""
+    if compiled() is None or not set(params) <= {"sample_weight"}:
+        return None
+    estimator._check()
+    weights = _ordinary_weights(params.get("sample_weight"), len(rows))
+    table = shared.table(X, estimator.dtype)
+    if weights is None or table is None:
+        return None
+    if table.indices is None:
+        return table, weights, None, None
+    used, n_features = shared.columns(table).used_by(rows), X.shape[1]
+    if not 0 < len(used.columns) <= MOST_USED * n_features:
+        return table, weights, None, ColumnSubset(None, n_features, {})
+    return table, weights, used, ColumnSubset(used.columns, n_features, {})
+
+
+def _lay_out(estimator: Any, subset: ColumnSubset | None) -> None:
+    """Store weights as other linear models have them."""
     estimator.n_features_in_ = estimator.coef_.shape[1]
     lay_out = np.ascontiguousarray if subset is None else np.asfortranarray
     estimator.coef_ = lay_out(estimator.coef_)
-    return True, subset
 
 
 def _ordinary_weights(given: Any, n_rows: int) -> Floats | None:

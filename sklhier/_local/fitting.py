@@ -11,7 +11,8 @@ from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Self
+from itertools import chain
+from typing import Any, Self, cast
 
 import numpy as np
 from scipy import sparse
@@ -24,7 +25,13 @@ from sklearn.utils.validation import _num_samples
 from sklhier._local import linear_fit
 from sklhier._local.base_estimators import SMALL, BaseEstimators, Choice, learns_jointly
 from sklhier._local.base_params import BaseTraits
-from sklhier._local.block_fit import BLOCKS, SharedTable, fit_rows
+from sklhier._local.block_fit import (
+    BLOCKS,
+    SharedTable,
+    fit_rows,
+    fit_together,
+    may_stand_together,
+)
 from sklhier._local.class_params import Labels, translated
 from sklhier._local.extra_features import ExtraFeatures, fit_with, predict_with
 from sklhier._local.keys import ModelKey, Seeds, described
@@ -448,21 +455,116 @@ def _fit_one(task: _Task, X: Any) -> Fitted:
 def _fit_in_place(task: _Task, X: Any) -> tuple[bool, ColumnSubset | None]:
     """Fit an estimator to its rows without taking them, if that is possible."""
     job, problem = task.job, task.job.problem
-    is_able = type(job.estimator) in BLOCKS and job.extra is None and task.table is not None
-    if (
-        not is_able
-        or task.has_own
-        or job.goes_on
-        or task.method != "fit"
-        or task.n_threads is not None
-    ):
+    if task.table is None or type(job.estimator) not in BLOCKS or job.extra is not None:
+        return False, None
+    if task.has_own or job.goes_on or task.method != "fit" or task.n_threads is not None:
         return False, None
     return fit_rows(job.estimator, task.table, X, problem.rows, problem.codes, job.params)
 
 
+@dataclass(frozen=True)
+class _Together:
+    """Tasks of binary problems with the same rows, which are solved side by side."""
+
+    tasks: list[_Task]
+
+    @property
+    def first(self) -> _Task:
+        return self.tasks[0]
+
+    @property
+    def name(self) -> str:
+        return self.first.name
+
+    @property
+    def where(self) -> tuple[Hashable, str]:
+        return self.first.where
+
+    @property
+    def job(self) -> Job:
+        return self.first.job
+
+    @property
+    def size(self) -> float:
+        return sum(task.size for task in self.tasks)
+
+    @property
+    def in_threads(self) -> bool:
+        return self.first.in_threads
+
+    def ready(self) -> Self:
+        return replace(self, tasks=[task.ready() for task in self.tasks])
+
+    def for_all(self, n_workers: int) -> None:  # noqa: ARG002
+        return None
+
+    def run(self, X: Any) -> list[Any]:
+        """Fit all estimators, and ask those that are held out."""
+        return [
+            fitted if task.query is None else _outputs_of(fitted, task, task.query, X)
+            for fitted, task in zip(self._fit(X), self.tasks, strict=True)
+        ]
+
+    def _fit(self, X: Any) -> list[Fitted]:
+        """Fit all estimators; the time is shared out."""
+        started = time.perf_counter()
+        first, estimators = self.first, [task.job.estimator for task in self.tasks]
+        codes = np.column_stack([task.job.problem.codes for task in self.tasks])
+        rows, table = first.job.problem.rows, cast(SharedTable, first.table)
+        try:
+            is_done, subset = fit_together(estimators, table, X, rows, codes, first.job.params)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise LocalFitError.at(error, estimators[0], first.where, len(rows)) from error
+        if not is_done:
+            return [_fit_one(task, X) for task in self.tasks]
+        seconds = (time.perf_counter() - started) / len(estimators)
+        return [Fitted(estimator, subset, seconds) for estimator in estimators]
+
+
+def _together(tasks: Iterable[_Task]) -> Iterator[_Task | _Together]:
+    """Put tasks that follow each other together where their problems can be solved side by side."""
+    gathered: list[_Task] = []
+    for task in tasks:
+        if gathered and not _same_rows(gathered[-1], task):
+            yield gathered[0] if len(gathered) == 1 else _Together(gathered)
+            gathered = []
+        gathered.append(task)
+    if gathered:
+        yield gathered[0] if len(gathered) == 1 else _Together(gathered)
+
+
+def _same_rows(task: _Task, other: _Task) -> bool:
+    job, beside = task.job, other.job
+    return (
+        may_stand_together(job.estimator, beside.estimator)
+        and compiled() is not None
+        and task.method == "fit"
+        and (task.query is None) == (other.query is None)
+        and not any(
+            part.job.extra is not None
+            or part.job.whole
+            or part.job.validation is not None
+            or part.job.problem.weights is not None
+            or part.job.problem.codes.ndim != 1
+            or len(part.job.problem.outcomes) != 2
+            for part in (task, other)
+        )
+        and job.params is beside.params
+        and np.array_equal(job.problem.rows, beside.problem.rows)
+    )
+
+
 def _hold_out_one(task: _Task, query: Query, X: Any) -> tuple[dict[str, Floats], float]:
     """Fit an estimator, compute its outputs for other samples, and let it go."""
-    fitted = _fit_one(task, X)
+    return _outputs_of(_fit_one(task, X), task, query, X)
+
+
+def _outputs_of(
+    fitted: Fitted, task: _Task, query: Query, X: Any
+) -> tuple[dict[str, Floats], float]:
+    """Compute the outputs of a fitted estimator for the samples of a query."""
     started = time.perf_counter()
     model = fitted.model(task.job.problem, None)
     try:
@@ -475,10 +577,12 @@ def _hold_out_one(task: _Task, query: Query, X: Any) -> tuple[dict[str, Floats],
     return outputs, fitted.seconds + time.perf_counter() - started
 
 
-def _run(tasks: list[_Task], X: Any) -> list[Any]:
+def _run(tasks: list[_Task | _Together], X: Any) -> list[Any]:
     """Do some tasks, one after the other; X has all samples, unless tasks have their own."""
     return [
-        _fit_one(task, X) if task.query is None else _hold_out_one(task, task.query, X)
+        task.run(X)
+        if isinstance(task, _Together)
+        else (_fit_one(task, X) if task.query is None else _hold_out_one(task, task.query, X))
         for task in tasks
     ]
 
@@ -513,15 +617,18 @@ def _in_parallel(
         _Task(job, query, method, described(job.problem.key, context.taxonomy), X, table=table)
         for job, query in jobs
     )
+    able = _can_be_mapped(X)  # others travel row by row
+    todo: Iterable[_Task | _Together] = _together(tasks) if able else tasks
     try:
-        return in_parallel(
+        found = in_parallel(
             _run,
-            tasks,
-            shared=X if _can_be_mapped(X) else None,
+            todo,
+            shared=X if able else None,
             least=max(_LEAST_ROWS, _num_samples(X) / _PARTS_OF_LEVEL),
             n_jobs=context.n_jobs,
             verbose=context.verbose,
         )
+        return list(chain.from_iterable(one if isinstance(one, list) else [one] for one in found))
     except LocalFitError as error:
         if error.__cause__ is not error.original:
             # On its way from another process the error has lost its cause, and has got the traceback

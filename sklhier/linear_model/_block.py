@@ -31,6 +31,10 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
     """What both losses share."""
 
     _is_logistic: ClassVar[bool]
+    coef_: _Numbers
+    intercept_: _Numbers
+    classes_: Labels
+    n_iter_: int
 
     def __init__(
         self,
@@ -107,9 +111,15 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
         of_classes = _class_weights(self.class_weight, classes, codes, weights)
         problems = Problems(table, rows, codes, self.C * weights, of_classes, used)
         found = solve(problems, self._solver(), self.n_jobs)
-        self.classes_, self.n_iter_ = classes, found.n_iter
-        self.coef_, self.intercept_ = found.weights.T, found.intercepts
-        if not found.has_converged:
+        self._keep(classes, found.weights, found.intercepts, found.n_iter)
+        self._warn_unless(found.has_converged)
+
+    def _keep(self, classes: Labels, weights: _Numbers, intercepts: _Numbers, n_iter: int) -> None:
+        self.classes_, self.n_iter_ = classes, n_iter
+        self.coef_, self.intercept_ = weights.T, intercepts
+
+    def _warn_unless(self, has_converged: bool) -> None:
+        if not has_converged:
             warn_caller(
                 f"{type(self).__name__} did not reach tol={self.tol:g} in max_iter={self.max_iter} "
                 "passes: raise either, lower `C`, or scale the columns of X.",

@@ -133,7 +133,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Problems:
-    """Each class against the rest; of two classes the second against the first.
+    """Each class against the rest; of two classes the second against the first; or each label.
 
     Attributes
     ----------
@@ -141,13 +141,13 @@ class Problems:
         The samples.
     rows : ndarray of intp, shape (n,)
         The rows that are learnt from, ascending.
-    codes : ndarray of int, shape (n,)
-        The class of each of them, ``0..n_classes-1``.
+    codes : ndarray of int, shape (n,) or (n, n_labels)
+        The class of each of them, ``0..n_classes-1``; or whether it has each label, 0 or 1.
     costs : ndarray of float64, shape (n,)
         ``C`` times the weight of each row; above 0.
     of_classes : ndarray of float64, shape (n_classes,)
         Factors of the costs. As in liblinear they apply where a row belongs to the class that stands
-        against the rest; with two classes, to all rows.
+        against the rest; with two classes, to all rows. With labels there are none: shape (0,).
     used : UsedColumns, default=None
         The columns that get weights: those that occur. None: all. For compiled solvers alone.
     """
@@ -165,13 +165,26 @@ class Problems:
 
     @property
     def numbers(self) -> range:
-        """Return the classes that stand against the rest."""
+        """Return the classes that stand against the rest, or the labels."""
+        if self.codes.ndim == 2:
+            return range(self.codes.shape[1])
         return range(1, 2) if self.n_classes == 2 else range(self.n_classes)
 
     def costs_by_side(self) -> Floats:
         """Return the cost of each row where it is negative, and where it is positive."""
+        if self.codes.ndim == 2:
+            return np.array([self.costs, self.costs])
         positive = self.costs * self.of_classes[self.codes]
         return np.array([positive if self.n_classes == 2 else self.costs, positive])
+
+    def positive(self, block: range) -> npt.NDArray[np.uint16]:
+        """Return for each row a bit for each problem of a block: whether it is a positive one."""
+        if self.codes.ndim == 2:
+            own = self.codes[:, block.start : block.stop].astype(np.uint16)
+            return np.bitwise_or.reduce(own << np.arange(len(block), dtype=np.uint16), axis=1)
+        is_inside = (self.codes >= block.start) & (self.codes < block.stop)
+        lanes = np.where(is_inside, self.codes - block.start, 0)
+        return np.where(is_inside, 1 << lanes, 0).astype(np.uint16)
 
 
 @dataclass(frozen=True)
@@ -219,20 +232,18 @@ def solve(problems: Problems, solver: Solver, n_jobs: int | None) -> Solution:
 def _solve_block(problems: Problems, solver: Solver, costs: Floats, block: range) -> Any:
     """Return the weights, intercepts and passes of some classes."""
     kernels: Any = compiled()
-    table, used, codes = problems.table, problems.used, problems.codes
+    table, used = problems.table, problems.used
     n_columns = table.X.shape[1] if used is None else len(used.columns)
     weights = np.zeros((n_columns, kernels.width_of(len(block))), dtype=table.data.dtype)
     intercepts = np.zeros(weights.shape[1], dtype=weights.dtype)
     n_iter = np.zeros(len(block), dtype=np.int32)
-    is_inside = (codes >= block.start) & (codes < block.stop)
-    lanes = np.where(is_inside, codes - block.start, 0)
     kernels.solve(
         table.data,
         table.indices if used is None else used.local,
         table.indptr,
         None if used is None else used.starts,
         problems.rows.astype(np.int64, copy=False),
-        np.where(is_inside, 1 << lanes, 0).astype(np.uint16),
+        problems.positive(block),
         costs,
         weights,
         intercepts,
