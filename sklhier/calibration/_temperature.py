@@ -254,7 +254,7 @@ class BinaryTemperature(ScoreCalibrator):
     >>> from sklhier.calibration import BinaryTemperature
     >>> model = BinaryTemperature().fit(np.array([-4.0, -3.0, 2.0, 5.0]), np.array([0, 1, 0, 1]))
     >>> model.predict(np.array([4.0])).round(2)
-    array([0.69])
+    array([0.65])
     """
 
     def __init__(self, min_rows: int = 20, power: float = 1.0) -> None:
