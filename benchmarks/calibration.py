@@ -86,8 +86,8 @@ def _tasks(options: Any) -> Iterator[Task]:
     for name in options.data:
         if name in _TABLES and common.is_there("imclef07"):
             parts = [pd.read_csv(folder / f"{name}_{part}.csv.gz") for part in ("train", "test")]
-            tables = [part.filter(regex="^f").to_numpy(float) for part in parts]
-            labels = [part["label"].to_numpy(str) for part in parts]
+            tables = [part.iloc[:, :80].to_numpy(float) for part in parts]
+            labels = [part["labels"].str.split(";").str[-1].to_numpy(dtype=str) for part in parts]
             step = slice(None, None, 20 if options.smoke else 1)
             taxonomy = common.read_hierarchy(folder / f"{name}_hierarchy.csv")
             rows = (tables[0][step], labels[0][step], tables[1][step], labels[1][step])

@@ -235,6 +235,21 @@ def test_power_of_what_is_always_right_stays_finite():
     assert 0.8 < found[0, 0] < 0.999
 
 
+def test_what_is_ruled_out_does_not_rule_the_power():
+    rng = np.random.default_rng(0)
+    proba = softmax(rng.normal(size=(200, 5)), axis=1)
+    true = np.array([rng.choice(5, p=row) for row in proba])
+    sharp = np.where(proba < 0.05, 0, proba)
+    sharp /= sharp.sum(axis=1, keepdims=True)
+    part = answers_of(sharp, true, [[1, 2, 3, 4, 5]])
+    assert (sharp[part.true] == 0).any()
+    model = fitted_temperature(part)
+    assert 0.6 < model.inverse_temperature_ < 1.2
+    found = model.proba(sharp, part.ancestors)
+    assert (found > 0).all()
+    assert_array_equal(np.argsort(found, kind="stable"), np.argsort(sharp, kind="stable"))
+
+
 def test_power_does_not_matter_where_there_is_one_answer():
     part = answers_of(np.ones((4, 1)), [0] * 4, [[1]])
     assert fitted_temperature(part).inverse_temperature_ == 1

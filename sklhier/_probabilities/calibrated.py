@@ -17,13 +17,14 @@ from sklhier._probabilities.marginals import (
 from sklhier._utils.rows import softmax
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier.calibration import AnswerCalibrator, ScoreCalibrator
+from sklhier.calibration._power import logarithms
 from sklhier.links import Link
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["CalibratedMarginals", "OneVsRestLink", "PowerLink", "ancestors_by_level", "scores_of"]
 
 # Probabilities of 0 and 1 have no log-odds; nearer to them is nearer than most models know.
-_LEAST_ODDS = 1e-6
+_LEAST_ODDS = 1e-5
 # Far below what a calibrator says, and enough for the raw scores to decide where it says the same.
 _TIE = 1e-9
 
@@ -118,9 +119,7 @@ class PowerLink(Link):
 
     def logs(self, outputs: Floats) -> Floats:
         """Return the logarithms of weights, before the power."""
-        if self._reads_scores:
-            return outputs
-        return np.log(np.maximum(outputs, np.finfo(np.float64).tiny))
+        return outputs if self._reads_scores else logarithms(outputs)
 
     def proba(self, outputs: Floats) -> Floats:
         """Return the powers, divided by their sum."""

@@ -48,9 +48,9 @@ class HeldOutAnswers:
     >>> true = np.array([[True, False], [False, True], [False, True]])
     >>> part = HeldOutAnswers(proba, true, np.array([[1, 2]]), np.ones(3))
     >>> Temperature().fit(lambda: iter([part])).proba(proba, part.ancestors).round(2)
-    array([[0.65, 0.35],
-           [0.59, 0.41],
-           [0.45, 0.55]])
+    array([[0.73, 0.27],
+           [0.65, 0.35],
+           [0.43, 0.57]])
     """
 
     proba: Floats

@@ -11,11 +11,27 @@ from scipy.interpolate import BPoly, PPoly
 from sklhier._utils.memory_blocks import bounded_blocks
 from sklhier._utils.typing import Floats, Offsets
 
-__all__ = ["PowerCurve"]
+__all__ = ["PowerCurve", "logarithms"]
 
 _PER_OCTAVE, _OCTAVES = 4, (-6, 6)
 _BLOCK = 1 << 15  # numbers that stay in the cache of a processor
 _POWERS = 2.0 ** np.arange(_OCTAVES[0], _OCTAVES[1] + 1 / _PER_OCTAVE, 1 / _PER_OCTAVE)
+
+_MOST_OF_ZEROS = 0.01
+
+
+def logarithms(proba: Floats) -> Floats:
+    """Return the logarithms of probabilities of alternatives, finite also for 0, in their order.
+
+    A probability of 0 would be the only one that counts in a likelihood. Where one is, it becomes
+    half of the smallest other one of its row, or less.
+    """
+    is_zero = proba == 0
+    if not is_zero.any():
+        return np.log(proba)
+    least = np.min(proba, axis=1, keepdims=True, where=~is_zero, initial=1.0) / 2
+    least = np.clip(least, np.nextafter(0.0, 1.0), _MOST_OF_ZEROS / proba.shape[1])
+    return np.log(np.where(is_zero, least, proba))
 
 
 class PowerCurve:

@@ -42,7 +42,7 @@ class Sigmoid(ScoreCalibrator):
     >>> from sklhier.calibration import Sigmoid
     >>> model = Sigmoid().fit(np.array([-2.0, -0.5, 0.1, 1.8]), np.array([0, 1, 0, 1]))
     >>> model.predict(np.array([-1.0, 1.0])).round(2)
-    array([0.37, 0.63])
+    array([0.4 , 0.63])
     """
 
     def __init__(self, min_rows: int = 50) -> None:
@@ -209,7 +209,7 @@ class VennAbers(ScoreCalibrator):
     >>> from sklhier.calibration import VennAbers
     >>> model = VennAbers().fit(np.array([-2.0, -0.5, 0.1, 1.8]), np.array([0, 1, 0, 1]))
     >>> model.predict(np.array([-3.0, 0.0, 3.0])).round(2)
-    array([0.25, 0.5 , 0.75])
+    array([0.33, 0.5 , 0.67])
     """
 
     def __init__(self, min_rows: int = 200) -> None:

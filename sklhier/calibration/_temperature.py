@@ -13,7 +13,7 @@ from sklhier._utils.rows import softmax
 from sklhier._utils.typing import Bools, Floats, Integers, NodeIds, Rows
 from sklhier._utils.validation import check_choice, check_integer, check_number
 from sklhier.calibration._base import AnswerCalibrator, HeldOutAnswers, ScoreCalibrator, register
-from sklhier.calibration._power import PowerCurve
+from sklhier.calibration._power import PowerCurve, logarithms
 
 __all__ = ["BinaryTemperature", "Temperature"]
 
@@ -25,7 +25,9 @@ class Temperature(AnswerCalibrator):
     r"""Temperature scaling: probabilities to a power that is learnt, divided by their sum.
 
     The power is the inverse temperature :math:`1 / T` of [1]_: below 1 for models that are too
-    sure, above 1 for those that are not sure enough.
+    sure, above 1 for those that are not sure enough. What a model rules out, as forests do, has no
+    power: it counts as half of what the row has least, or as little that all answers at that value
+    have 1 % together.
 
     Parameters
     ----------
@@ -131,11 +133,6 @@ class Temperature(AnswerCalibrator):
             power = powers[min(level, len(powers) - 1)]
             product *= step.tempered(proba, power)[:, step.group_of]
         return product
-
-
-def logarithms(proba: Floats) -> Floats:
-    """Return the logarithms of probabilities, a large negative number for 0."""
-    return np.log(np.maximum(proba, np.finfo(np.float64).tiny))
 
 
 def _add_answers(curve: PowerCurve, part: HeldOutAnswers) -> None:
@@ -254,7 +251,7 @@ class BinaryTemperature(ScoreCalibrator):
     >>> from sklhier.calibration import BinaryTemperature
     >>> model = BinaryTemperature().fit(np.array([-4.0, -3.0, 2.0, 5.0]), np.array([0, 1, 0, 1]))
     >>> model.predict(np.array([4.0])).round(2)
-    array([0.69])
+    array([0.65])
     """
 
     def __init__(self, min_rows: int = 20, power: float = 1.0) -> None:
