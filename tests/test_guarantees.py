@@ -1,6 +1,7 @@
 """Thresholds with a guarantee: against slow definitions, and what is refused."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -428,8 +429,11 @@ def test_weights_out_of_fold(make):
 
 def test_too_few_rows_stop_at_the_root():
     model = paths_model().fit(X[FIT], Y[FIT]).set_params(decoder=Conformal(0.95))
-    with pytest.warns(RareClassWarning, match="needs 19 rows, got 18: every answer stops"):
+    with pytest.warns(
+        RareClassWarning, match="needs 19 rows, got 18: every answer stops"
+    ) as caught:
         model.conformalize(X[CAL][:18], Y[CAL][:18])
+    assert caught[0].filename == __file__
     assert model.predict(X[NEW]).tolist() == [None] * 150
     assert model.conformal_report_[0].tolist()[1:5] == (18, 19, np.inf, 19)
     everything = frozenset(TREE.nodes[1:])
@@ -754,6 +758,27 @@ def test_calibration_labels_outside_of_the_taxonomy(make):
     with pytest.raises(TargetError):
         model.conformalize(X[CAL], ["owl"] * 150)
     assert model.conformal_report_.tolist() == before
+
+
+@pytest.mark.parametrize("method", ["crc", "ltt"])
+@pytest.mark.parametrize("taxonomy", [TREE, Taxonomy.flat(["a"])])
+def test_weights_of_rows_count_in_the_mean(taxonomy, method):
+    part, _ = some_sets(taxonomy, 3, n_rows=400)  # one node alone has losses of 0 or 1
+    decoder = RiskControl("fnr", 0.3, method)
+
+    def learnt(weights):
+        return decoder.tuned(lambda: iter([replace(part, weights=weights)])).calibration_
+
+    plain = learnt(np.ones(400))
+    for name in ("threshold", "mean_loss", "bound", "n_rows"):
+        same = getattr(learnt(np.full(400, 2.5)), name)
+        assert same == pytest.approx(getattr(plain, name)), name
+    losses = decoder._losses(part)
+    weights = np.where(losses[:, len(_GRID) // 2] > 0, 3.0, 1.0)
+    heavy = learnt(weights)
+    assert heavy.threshold < plain.threshold
+    place = np.flatnonzero(heavy.threshold == _GRID)[0]
+    assert heavy.mean_loss == pytest.approx(np.average(losses[:, place], weights=weights))
 
 
 @pytest.mark.parametrize("make", SET_MODELS)

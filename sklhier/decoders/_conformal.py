@@ -237,7 +237,6 @@ class Conformal(Decoder):
         n_groups = 1
         for part in parts:
             marginals = part.marginals
-            self.check_taxonomy(marginals.taxonomy)
             paths, proba = self._paths(marginals)
             true = marginals.taxonomy.path_ids(part.nodes)
             of_rows = self._groups_of(paths)

@@ -128,11 +128,11 @@ class RiskControl(SetDecoder):
     -----
     ``"crc"`` needs losses that only rise, or only fall, with the threshold, for each row. ``"fnr"``
     and ``"distance"`` do. For ``"fdr"`` the largest loss at this or any higher threshold is held,
-    which is more than asked: ``"ltt"`` answers more there. A callable is checked on the calibration
-    rows. ``"ltt"`` needs no such thing. It tests thresholds one after the other, from answering
-    everything on (``"fnr"``, ``"distance"``), from answering nothing on (``"fdr"``), or from both
-    with half of `delta` each (callable), by exact binomial p-values where all losses are 0 or 1 and
-    by those of Hoeffding and Bentkus otherwise.
+    which is more than asked; ``"ltt"`` holds the loss itself. A callable is checked on the
+    calibration rows. ``"ltt"`` needs no such thing. It tests thresholds one after the other, from
+    answering everything on (``"fnr"``, ``"distance"``), from answering nothing on (``"fdr"``), or
+    from both with half of `delta` each (callable), by exact binomial p-values where all losses are
+    0 or 1 and by those of Hoeffding and Bentkus otherwise.
 
     With too few rows the answer is the one without risk: all nodes, or for ``"fdr"`` none. A
     warning says so. The number of rows that is needed at least is small, but thresholds of fewer
@@ -361,7 +361,8 @@ class _Curve:
         self._sums = np.zeros(len(_GRID))
         self._weight = self._squares = 0.0
         self.n_rows = 0
-        self.is_binary = True
+        self._is_binary = True
+        self._lightest, self._heaviest = math.inf, 0.0
         self.rises = self._falls = False
 
     def add(self, losses: Floats, weights: Floats) -> None:
@@ -370,7 +371,9 @@ class _Curve:
         self._weight += float(weights.sum())
         self._squares += float(weights @ weights)
         self.n_rows += len(losses)
-        self.is_binary &= bool(((losses == 0) | (losses == 1)).all() and (weights == 1).all())
+        self._lightest = float(weights.min(initial=self._lightest))
+        self._heaviest = float(weights.max(initial=self._heaviest))
+        self._is_binary &= bool(((losses == 0) | (losses == 1)).all())
         steps = np.diff(losses, axis=1)
         self.rises |= bool((steps > _ROUNDING).any())
         self._falls |= bool((steps < -_ROUNDING).any())
@@ -384,6 +387,11 @@ class _Curve:
     def n_effective(self) -> int:
         """Number of rows of equal weight whose mean would be as exact."""
         return int(self._weight**2 / self._squares + _ROUNDING) if self._squares else 0
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the mean is a share of rows: of losses that are 0 or 1, all with one weight."""
+        return self._is_binary and self._lightest >= self._heaviest
 
     def require_monotone(self, risk: Any) -> None:
         """Raise a ValueError if some losses rise with the threshold and others fall."""
