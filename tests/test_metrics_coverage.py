@@ -115,6 +115,7 @@ def check_coverage(found, wanted, levels):
     assert_allclose(np.column_stack(columns), levels)
 
 
+@one_in(2)
 @given(answered_sets(), st.lists(st.sampled_from(["x", "y", 3]), min_size=8, max_size=8))
 def test_coverage_by_sets_and_groups(case, groups):
     taxonomy, true, predicted, weights = case
@@ -338,6 +339,7 @@ def check_curve(curve, level, rows):
         assert curve.risk_at(coverage)[place] == pytest.approx(wanted, nan_ok=True)
 
 
+@one_in(2)
 @given(confident_answers(), st.booleans())
 def test_curves_of_predicted_paths(case, by_level):
     tree, true, predicted, weights, rng = case
@@ -367,6 +369,7 @@ def test_curves_of_predicted_paths(case, by_level):
     assert_allclose(curve.accuracy, scores[curve.levels - 1])
 
 
+@one_in(2)
 @given(answered_sets(), st.integers(0, 2**16))
 def test_curves_of_probabilities(case, seed):
     taxonomy, true, _, weights = case
