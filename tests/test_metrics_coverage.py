@@ -280,6 +280,19 @@ def test_the_guide_says_what_metrics_do_with_stops(name, cells):
         assert cell == ("undefined" if np.isnan(values).any() else shown), answer
 
 
+def test_lists_of_labels_that_stop():
+    def of_list(metric, label):
+        return metric(["owl"], [[label]], k=1, taxonomy=OWLS)
+
+    assert of_list(metrics.precision_at_k_score, "bird") == 1
+    assert of_list(metrics.recall_at_k_score, "bird") == 0
+    assert of_list(metrics.hierarchical_distance_at_k, "bird") == 1
+    assert of_list(metrics.precision_at_k_score, None) == 0
+    assert of_list(metrics.recall_at_k_score, None) == 0
+    assert of_list(metrics.hierarchical_distance_at_k, None) == 2
+    assert metrics.violation_rate(["bird", None], taxonomy=OWLS) == 0
+
+
 def test_the_guide_speaks_of_every_metric():
     named = set(re.findall(r":func:`~sklhier\.metrics\.(\w+)`", section_on_abstentions()))
     functions = {name for name in metrics.__all__ if inspect.isfunction(getattr(metrics, name))}
