@@ -115,6 +115,7 @@ def check_coverage(found, wanted, levels):
     assert_allclose(np.column_stack(columns), levels)
 
 
+@one_in(2)
 @given(answered_sets(), st.lists(st.sampled_from(["x", "y", 3]), min_size=8, max_size=8))
 def test_coverage_by_sets_and_groups(case, groups):
     taxonomy, true, predicted, weights = case
@@ -279,6 +280,19 @@ def test_the_guide_says_what_metrics_do_with_stops(name, cells):
         assert cell == ("undefined" if np.isnan(values).any() else shown), answer
 
 
+def test_lists_of_labels_that_stop():
+    def of_list(metric, label):
+        return metric(["owl"], [[label]], k=1, taxonomy=OWLS)
+
+    assert of_list(metrics.precision_at_k_score, "bird") == 1
+    assert of_list(metrics.recall_at_k_score, "bird") == 0
+    assert of_list(metrics.hierarchical_distance_at_k, "bird") == 1
+    assert of_list(metrics.precision_at_k_score, None) == 0
+    assert of_list(metrics.recall_at_k_score, None) == 0
+    assert of_list(metrics.hierarchical_distance_at_k, None) == 2
+    assert metrics.violation_rate(["bird", None], taxonomy=OWLS) == 0
+
+
 def test_the_guide_speaks_of_every_metric():
     named = set(re.findall(r":func:`~sklhier\.metrics\.(\w+)`", section_on_abstentions()))
     functions = {name for name in metrics.__all__ if inspect.isfunction(getattr(metrics, name))}
@@ -338,6 +352,7 @@ def check_curve(curve, level, rows):
         assert curve.risk_at(coverage)[place] == pytest.approx(wanted, nan_ok=True)
 
 
+@one_in(2)
 @given(confident_answers(), st.booleans())
 def test_curves_of_predicted_paths(case, by_level):
     tree, true, predicted, weights, rng = case
@@ -367,6 +382,7 @@ def test_curves_of_predicted_paths(case, by_level):
     assert_allclose(curve.accuracy, scores[curve.levels - 1])
 
 
+@one_in(2)
 @given(answered_sets(), st.integers(0, 2**16))
 def test_curves_of_probabilities(case, seed):
     taxonomy, true, _, weights = case

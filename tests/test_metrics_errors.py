@@ -117,6 +117,7 @@ def check_attribution(found, taxonomy, arrived, kinds, pairs):
     assert (found.node_ids[ties] < found.node_ids[ties + 1]).all()
 
 
+@one_in(2)
 @given(answered_sets())
 def test_attribution_by_sets(case):
     taxonomy, true, predicted, weights = case
@@ -160,6 +161,7 @@ def test_attribution_of_paths(case):
         assert_allclose(products, found.level_accuracy)
 
 
+@one_in(2)
 @given(answered_sets())
 def test_levels_had_the_parents_been_right(case):
     taxonomy, true, predicted, weights = case
@@ -176,6 +178,7 @@ def test_levels_had_the_parents_been_right(case):
         assert_allclose(found.level_accuracy_given_parent, right / asked)
 
 
+@one_in(2)
 @given(answered_sets())
 def test_first_mistakes_are_those_of_the_h_loss(case):
     taxonomy, true, predicted, weights = case
