@@ -4,9 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+from generators import dags, features, label_sets, labelled_trees, one_in, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from private import possible_answers, raw_scores
 from scipy import sparse
 from sklearn import config_context
 from sklearn.feature_extraction.text import CountVectorizer
@@ -28,8 +30,6 @@ from sklhier.decoders import CostMatrix, Decoder, HierarchicalF, SetThreshold
 from sklhier.exceptions import TargetError
 from sklhier.links import SoftmaxLink
 from sklhier.strategies import PerParent
-from tests.generators import dags, features, label_sets, labelled_trees, one_in, trees
-from tests.private import possible_answers, raw_scores
 
 X, Y, TAXONOMY = make_hierarchical_classification(
     90, 5, branching=(3, 2), class_sep=1.0, random_state=0
