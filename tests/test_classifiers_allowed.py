@@ -4,9 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+from generators import dags, features, label_sets, labelled_trees, one_in, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from private import possible_answers, raw_scores
 from scipy import sparse
 from sklearn import config_context
 from sklearn.feature_extraction.text import CountVectorizer
@@ -28,8 +30,6 @@ from sklhier.decoders import CostMatrix, Decoder, HierarchicalF, SetThreshold
 from sklhier.exceptions import TargetError
 from sklhier.links import SoftmaxLink
 from sklhier.strategies import PerParent
-from tests.generators import dags, features, label_sets, labelled_trees, one_in, trees
-from tests.private import possible_answers, raw_scores
 
 X, Y, TAXONOMY = make_hierarchical_classification(
     90, 5, branching=(3, 2), class_sep=1.0, random_state=0
@@ -295,6 +295,12 @@ def test_frames(package):
     column = library.Series(["n1.1", "n2"])
     for_all = model.predict_proba(X, allowed=["n1.1", "n2"])
     assert_array_equal(model.predict_proba(X, allowed=column), for_all)
+    each = some_labels(model, 5)
+    columns = [library.Series([[str(name) for name in row] for row in each])]
+    columns.append([library.Series(row) for row in columns[0].to_list()])
+    for rows in columns:
+        found = model.predict_proba(X, allowed=rows)
+        assert_array_equal(found, model.predict_proba(X, allowed=each))
     paths = library.DataFrame({"first": ["n1", "n2"], "second": ["n1.1", None]})
     assert_array_equal(model.predict_proba(X, allowed=paths), for_all)
     with pytest.raises(ValueError, match=r"named by the classes.*missing: 'n1.1'"):
@@ -419,6 +425,7 @@ def test_a_dag():
         (["n1", "n1.7"], TargetError, r"`allowed`: .*'n1.7'"),
         ([["n1"]] * 89 + [["n1.7"]], TargetError, r"`allowed`: .*'n1.7'"),
         ([("n1", "n9")], TargetError, r"`allowed`: The path \('n1', 'n9'\) .* under 'n1'"),
+        ([("n1", "n2"), ("n3",)] * 45, TargetError, "put the labels of one sample into a list"),
         ([1, 2], TargetError, r"`allowed`: .*not in the taxonomy"),
         ([], ValueError, "`allowed` leaves no answer for any row"),
         ([["n1"], []] * 45, ValueError, "`allowed` leaves no answer for row 1:"),
@@ -497,6 +504,15 @@ def test_labels_of_other_types(kind):
         assert found <= {tuple(row) for row in steps.tolist() if row[0] == "n1"} | {allowed[1]}
         by_name = model.predict(X, allowed=model.classes_[:2].tolist())
         assert len({tuple(row) for row in np.array(by_name).tolist()}) <= 2
+
+
+def test_times_are_labels_not_rows():
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series(pandas.to_datetime([f"2024-01-0{1 + row % 3}" for row in ROWS]))
+    model = HierarchicalClassifier(BASE).fit(X, y)
+    expected = model.classes_[:2]
+    for allowed in (list(y[:2]), y[:2], expected, expected.tolist(), [list(y[:2])] * 90):
+        assert set(model.predict(X, allowed=allowed).tolist()) == set(expected.tolist())
 
 
 def test_texts_sparse_features_and_pipelines():

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from generators import features, labelled_trees, one_in
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -31,7 +32,6 @@ from sklhier import (
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import CostMatrix, HierarchicalF, SetThreshold, Threshold, TopLabels
 from sklhier.strategies import PerParent
-from tests.generators import features, labelled_trees, one_in
 
 X, Y, TAXONOMY = make_hierarchical_classification(
     90, 5, branching=(3, 2), class_sep=1.0, random_state=0

@@ -11,6 +11,7 @@ from scipy import sparse
 from sklhier._probabilities.restricted import Permitted, PermittedLabels, PermittedTable
 from sklhier._targets.any_format import nodes_or_root
 from sklhier._utils.columns import (
+    PACKAGES,
     array_of,
     frame_columns,
     frame_names,
@@ -27,7 +28,7 @@ from sklhier.taxonomy._parsing import is_hashable
 
 __all__ = ["read_allowed"]
 
-_ROWS = (list, set, frozenset, np.ndarray)  # a tuple is a path
+_SETS = (set, frozenset)
 
 
 def read_allowed(
@@ -63,11 +64,11 @@ def read_allowed(
         return PermittedTable(_checked_table(allowed, n_rows, len(classes)), class_ids)
     reader = _Reader(taxonomy, classes, class_ids)
     if len(getattr(allowed, "shape", ())) == 2:  # paths, one column for each level
-        return _marked([reader.nodes_of_paths(allowed)], taxonomy)
-    entries = list(allowed) if isinstance(allowed, set | frozenset) else values_of(allowed)
-    is_row = [isinstance(entry, _ROWS) or package_of(entry) == "pandas" for entry in entries]
+        return _for_all(reader.nodes_of_paths(allowed), taxonomy)
+    entries = _members(allowed)
+    is_row = list(map(_is_row, entries))
     if not any(is_row):
-        return _marked([reader.nodes(entries)], taxonomy)
+        return _for_all(reader.nodes(entries), taxonomy)
     if not all(is_row) or len(entries) != n_rows:
         got = f"{len(entries)} entries for {n_rows} samples"
         if not all(is_row):
@@ -76,9 +77,18 @@ def read_allowed(
             f"`allowed` must have one list or set of labels for each sample, got {got}. For labels "
             "that hold for all samples give one list, where a path is a tuple."
         )
-    rows = [values_of(list(entry)) for entry in entries]
-    flat = reader.nodes([label for row in rows for label in row])
-    return _marked(np.split(flat, np.cumsum([len(row) for row in rows])[:-1]), taxonomy)
+    rows = list(map(_members, entries))
+    return _marked(reader.nodes([label for row in rows for label in row]), rows, taxonomy)
+
+
+def _members(labels: Any) -> list[Any]:
+    return list(labels) if isinstance(labels, _SETS) else values_of(labels)
+
+
+def _is_row(entry: Any) -> bool:
+    """Whether an entry holds labels of one sample; a tuple is a path."""
+    is_column = package_of(entry) in PACKAGES and hasattr(entry, "__len__")
+    return is_column or isinstance(entry, list | set | frozenset | np.ndarray)
 
 
 def _refuse_others(allowed: Any) -> None:
@@ -187,25 +197,27 @@ class _Reader:
 
     def _read(self, labels: Any) -> NodeIds:
         """Read labels as those of `fit` are read."""
-        given = labels
+        given, is_path = labels, False
         if isinstance(labels, list):
             is_path = any(isinstance(label, tuple) for label in labels)
             given = object_array(labels) if is_path else array_of(labels)
         try:
             nodes = nodes_or_root(given, self._taxonomy)
         except TargetError as error:
-            raise TargetError(f"`allowed`: {error}") from error
+            hint = " A tuple is a path: put the labels of one sample into a list." * is_path
+            raise TargetError(f"`allowed`: {error}{hint}") from error
         if not nodes.all():
             raise TargetError("`allowed` holds a label that is missing. Leave it out.")
         return nodes
 
 
-def _marked(rows: Sequence[NodeIds], taxonomy: Taxonomy) -> PermittedLabels:
-    """Return the labels of each row, one for all rows if there is but one."""
-    sizes = [len(row) for row in rows]
-    bounds = np.concatenate([[0], np.cumsum(sizes)])
-    flat = np.concatenate(rows) if sizes else np.zeros(0, np.int32)
-    marks = sparse.csr_array(
-        (np.ones(len(flat)), flat, bounds), shape=(len(rows), taxonomy.n_nodes)
-    )
+def _for_all(nodes: NodeIds, taxonomy: Taxonomy) -> PermittedLabels:
+    return _marked(nodes, [nodes], taxonomy)
+
+
+def _marked(nodes: NodeIds, rows: Sequence[Any], taxonomy: Taxonomy) -> PermittedLabels:
+    """Return the labels of some rows, all of whose nodes stand one after the other."""
+    bounds = np.concatenate([[0], np.cumsum(list(map(len, rows)))])
+    shape = (len(rows), taxonomy.n_nodes)
+    marks = sparse.csr_array((np.ones(len(nodes)), nodes, bounds), shape=shape)
     return PermittedLabels(taxonomy, marks)
