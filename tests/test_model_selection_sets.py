@@ -31,6 +31,7 @@ from sklhier.decoders import (
     Climbing,
     Decoder,
     HeldOutPaths,
+    HierarchicalF,
     SetDecoder,
     SetThreshold,
     Threshold,
@@ -344,6 +345,32 @@ def test_one_path_in_every_form():
         ]  # fmt: skip
     assert_array_equal(results[0], results[1])
     assert_array_equal(results[0], results[2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["paths", "sets"])
+def test_tuned_thresholds_do_not_depend_on_the_number_of_workers(case):
+    if case == "paths":
+        given = HierarchicalClassifier(GaussianNB(), taxonomy=PTREE), PX, PY
+        decoders = {"tuned": Threshold("oof", "node"), "sets": HierarchicalF(answer="set")}
+    else:
+        given, decoders = (model(), X, SETS), {"tuned": "threshold", "two": TopLabels(2)}
+    one, two = (tune_decoder(*given, decoders, cv=3, n_jobs=n_jobs) for n_jobs in (None, 2))
+    assert one.to_frame().equals(two.to_frame())
+    assert_array_equal(one.tuned_decoders_["tuned"].tau, two.tuned_decoders_["tuned"].tau)
+
+
+def test_answers_that_are_sets_are_scored_among_single_paths():
+    decoders = {"set": HierarchicalF(answer="set"), "node": HierarchicalF()}
+    estimator = HierarchicalClassifier(GaussianNB(), taxonomy=PTREE)
+    folds = list(KFold(2).split(PX))
+    found = tune_decoder(estimator, PX, PY, decoders, cv=folds, scoring=samples_f1)
+    for column, decoder in enumerate(decoders.values()):
+        for fold, (train, test) in enumerate(folds):
+            fitted = clone(estimator).set_params(decoder=decoder).fit(PX[train], PY[train])
+            answers = fitted.predict(PX[test])
+            wanted = samples_f1(PY[test], answers, taxonomy=PTREE)
+            assert found.results_[f"split{fold}_test_score"][column] == pytest.approx(wanted)
 
 
 class Median(Decoder):
