@@ -56,9 +56,10 @@ def checked_groups(groups: Any, n_samples: int) -> Any:
 
 def grouped_cv(cv: Any, groups: Any, default: int, taxonomy: Taxonomy, **params: Any) -> Any:
     """Return `cv`, or folds that keep groups whole where it is a number and there are groups."""
-    if groups is None or not isinstance(checked_cv(cv, default), int):
-        return cv
-    return HierarchicalStratifiedGroupKFold(checked_cv(cv, default), taxonomy=taxonomy, **params)
+    checked = checked_cv(cv, default)
+    if groups is None or not isinstance(checked, int):
+        return checked
+    return HierarchicalStratifiedGroupKFold(checked, taxonomy=taxonomy, **params)
 
 
 def held_out_rows(
