@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -142,6 +142,8 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
     verbose: int
     random_state: Any
 
+    _has_auto_alpha: ClassVar[bool] = False
+
     n_features_in_: int
     taxonomy_: Taxonomy
     _model: JointPaths | JointSets
@@ -173,6 +175,7 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
         check_flag("warm_start", self.warm_start)
         return Training.of(
             alpha=self.alpha,
+            may_follow_scale=self._has_auto_alpha,
             hidden_layer_sizes=self.hidden_layer_sizes,
             activation=self.activation,
             dropout=self.dropout,

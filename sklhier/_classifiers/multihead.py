@@ -190,6 +190,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
     """
 
     _model: JointPaths
+    _has_auto_alpha = True
 
     def __init__(
         self,
