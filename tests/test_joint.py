@@ -921,6 +921,12 @@ def test_much_dense_work_takes_a_dozen_passes(shape, columns, params, solver):
     assert training.settled(sizes, sparse.csr_array(shape)) is training
 
 
+def test_a_penalty_that_follows_the_features_is_for_one_path():
+    assert MultiHeadClassifier(alpha="auto")._training().alpha == 1e-5
+    with pytest.raises(ValueError, match="`alpha` must be a finite number"):
+        joint_sets(alpha="auto").fit(X, SETS)
+
+
 def test_the_linear_rate_is_for_any_unit_of_the_features():
     data = np.random.RandomState(0).normal(size=(700, 6)).astype(np.float32)
     y = np.tile(Y, 4)[:700]
@@ -1234,6 +1240,7 @@ def test_earlier_settings_are_those_of_solvers(old, solver):
         ({"level_weights": [-1.0, 1.0]}, "level_weights"),
         ({"level_weights": [0, 0]}, "level_weights"),
         ({"alpha": -1.0}, "alpha"),
+        ({"alpha": "small"}, "alpha"),
         ({"activation": "step"}, "activation"),
         ({"hidden_layer_sizes": (4, 0)}, "hidden_layer_sizes"),
         ({"loss": "hinge"}, "`loss` must be one of .* got 'hinge'"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -63,9 +63,10 @@ def checked_groups(groups: Any, n_samples: int) -> Any:
 
 def grouped_cv(cv: Any, groups: Any, default: int, taxonomy: Taxonomy, **params: Any) -> Any:
     """Return `cv`, or folds that keep groups whole where it is a number and there are groups."""
-    if groups is None or not isinstance(checked_cv(cv, default), int):
-        return cv
-    return HierarchicalStratifiedGroupKFold(checked_cv(cv, default), taxonomy=taxonomy, **params)
+    checked = checked_cv(cv, default)
+    if groups is None or not isinstance(checked, int):
+        return checked
+    return HierarchicalStratifiedGroupKFold(checked, taxonomy=taxonomy, **params)
 
 
 def held_out_rows(
@@ -148,6 +149,8 @@ class JointEstimator(ShowsTaxonomy, Calibrated, ClassifierMixin, BaseEstimator):
     verbose: int
     random_state: Any
 
+    _has_auto_alpha: ClassVar[bool] = False
+
     n_features_in_: int
     taxonomy_: Taxonomy
     _model: JointPaths | JointSets
@@ -180,6 +183,7 @@ class JointEstimator(ShowsTaxonomy, Calibrated, ClassifierMixin, BaseEstimator):
         check_flag("warm_start", self.warm_start)
         return Training.of(
             alpha=self.alpha,
+            may_follow_scale=self._has_auto_alpha,
             hidden_layer_sizes=self.hidden_layer_sizes,
             activation=self.activation,
             dropout=self.dropout,

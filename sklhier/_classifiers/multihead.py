@@ -218,6 +218,7 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
     """
 
     _model: JointPaths
+    _has_auto_alpha = True
 
     def __init__(
         self,

@@ -141,6 +141,7 @@ class Training:
         cls,
         *,
         alpha: Any,
+        may_follow_scale: bool,
         hidden_layer_sizes: Any,
         activation: Any,
         dropout: Any,
@@ -150,8 +151,8 @@ class Training:
         solver: Any,
         verbose: Any,
     ) -> Self:
-        """Return the parameters, checked."""
-        is_auto = isinstance(alpha, str) and alpha == "auto"
+        """Return the parameters, checked; `alpha` may be "auto" if it may follow the features."""
+        is_auto = may_follow_scale and isinstance(alpha, str) and alpha == "auto"
         if not is_auto:
             check_number("alpha", alpha, least=0)
         check_choice("activation", activation, ACTIVATIONS)
