@@ -124,9 +124,7 @@ def _model(base: Any, task: Task, calibration: Any) -> HierarchicalClassifier:
     has_proba = base is None or hasattr(base, "predict_proba")
     link = None if has_proba or calibration is not None else Weights()
     base = None if base is None else clone(base)
-    return HierarchicalClassifier(
-        base, taxonomy=task.taxonomy, calibration=calibration, link=link
-    )
+    return HierarchicalClassifier(base, taxonomy=task.taxonomy, calibration=calibration, link=link)
 
 
 def _features(task: Task, base: str) -> Task:
