@@ -497,6 +497,29 @@ def test_a_link_that_gives_weights_is_calibrated():
     assert_allclose(other.predict_proba(X), model.predict_proba(X), atol=1e-5)
 
 
+class Loud(LinearSVC):
+    """LinearSVC with scores of another unit."""
+
+    def __init__(self, unit=1.0):
+        super().__init__(random_state=0)
+        self.unit = unit
+
+    def decision_function(self, X):
+        return self.unit * super().decision_function(X)
+
+
+@pytest.mark.parametrize("calibration", OBJECTS, ids=repr)
+@pytest.mark.parametrize("strategy", ["per_parent", "ensemble"])
+def test_scores_may_have_any_unit(strategy, calibration):
+    losses = []
+    for unit in (1.0, 1e-4, 500.0):
+        model = classifier(calibration, Loud(unit), strategy=strategy).fit(X, Y)
+        proba = model.predict_proba(X)
+        assert_array_equal(model.classes_[proba.argmax(axis=1)], model.predict(X))
+        losses.append(-np.log(proba[np.arange(len(Y)), np.searchsorted(model.classes_, Y)]).mean())
+    assert_allclose(losses, losses[0], rtol=0.06)
+
+
 @pytest.mark.parametrize("calibration", OBJECTS, ids=repr)
 def test_answers_may_end_at_inner_nodes(calibration):
     y = Y.astype(object)
@@ -716,7 +739,7 @@ def test_a_fold_of_weights_that_are_0(make):
 
 def test_classes_that_a_fold_does_not_know_are_dropped():
     order = np.argsort(Y, kind="stable")
-    leaf = order[: int((min(Y) == Y).sum())]
+    leaf = order[: np.unique(Y, return_counts=True)[1][0]]
     rest = np.setdiff1d(np.arange(len(X)), leaf)
     folds = [(rest, leaf)]
     for train, test in KFold(2).split(rest):

@@ -865,7 +865,7 @@ def test_libsvm_shares_random_numbers_too():
 @pytest.mark.parametrize(
     ("strategy", "name"),
     [
-        (PerLevel(beta=0.5), "beta"),
+        (PerLevel(beta=0.7), "beta"),
         (PerLevel(beta="oof"), "beta"),
         (PerParent(stop="learn"), "stop"),
         (PerNode(stop="learn"), "stop"),

@@ -88,7 +88,9 @@ def test_files_name_public_modules():
         assert inspect.isclass(getattr(importlib.import_module(module), kind)), name
 
 
-@pytest.mark.parametrize("module", ["decoders", "links", "objectives", "staging", "strategies"])
+@pytest.mark.parametrize(
+    "module", ["calibration", "decoders", "links", "objectives", "staging", "strategies"]
+)
 def test_all_parameter_objects_are_trusted(module):
     package = importlib.import_module(f"sklhier.{module}")
     kinds = [getattr(package, name) for name in package.__all__]

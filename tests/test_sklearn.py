@@ -89,10 +89,29 @@ def test_common_checks(estimator, check):
         OnTree(GaussianNB(), routing=Everywhere()),
         OnSets(LogisticRegression(), decoder=SetThreshold(0.5), chain="proba"),
     ]
+    + [OnTree(GaussianNB(), calibration="temperature", cv=2)]
     + [OnSets(LogisticRegression(), decoder=SetThreshold(0.5))]
     + [OnSets(GaussianNB(), decoder=SetThreshold(0.5), strategy="flat")]
 )
 def test_common_checks_of_other_configurations(estimator, check):
+    check(estimator)
+
+
+def _folds_differ(estimator):
+    """Repeated rows are in several folds, one row with a weight is in one."""
+    name = "check_sample_weight_equivalence_on"
+    return dict.fromkeys([f"{name}_dense_data", f"{name}_sparse_data"], "folds differ")
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        OnTree(LinearSVC(), calibration="sigmoid", cv=2),
+        OnSets(GaussianNB(), decoder=SetThreshold(0.5), calibration="sigmoid", cv=2),
+    ],
+    expected_failed_checks=_folds_differ,
+)
+def test_common_checks_of_calibrated_models(estimator, check):
     check(estimator)
 
 

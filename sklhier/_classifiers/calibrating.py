@@ -22,6 +22,7 @@ from sklhier._training.calibration import (
     fit_answers,
     fit_links,
     fit_nodes,
+    fit_unit,
     is_small,
 )
 from sklhier._training.trainer import HeldOutPass, PathTrainer, SetTrainer
@@ -202,8 +203,13 @@ def learnt_paths(
     calibration: Calibrator | None,
     rows: Rows,
     split: Callable[[Rows], Splits],
+    *,
+    has_scores: bool,
 ) -> Learnt:
-    """Return strategy, calibration and decoder with what held-out samples tell, from one pass."""
+    """Return strategy, calibration and decoder with what held-out samples tell, from one pass.
+
+    `has_scores` says whether some base estimators have decision scores alone, without a link.
+    """
     parts = strategy.parts()
     n_answers = len(strategy.outcomes(trainer.taxonomy, trainer.observed(rows)).answers)
     answers = calibration if isinstance(calibration, AnswerCalibrator) else None
@@ -212,6 +218,7 @@ def learnt_paths(
     n_readers = sum(part.needs_tuning for part in parts) + decoder.needs_tuning
     if calibration is not None:
         n_readers += 1 if answers is None or is_small(len(rows), n_answers) else 2
+        n_readers += answers is not None and has_scores
     if not n_readers:
         return Learnt(strategy, decoder)
 
@@ -230,6 +237,14 @@ def learnt_paths(
         ]
         links, reports = [fit[0] for fit in fits], [fit[1] for fit in fits]
         held_out = held_out.changed(_read_by(links))
+    elif answers is not None and has_scores:
+        units = [
+            fit_unit(trainer.held_out_outputs(held_out, part, i, rows))
+            for i, part in enumerate(parts)
+        ]
+        if any(units):
+            links = [unit or ModelLinks({}, {}, {}) for unit in units]
+            held_out = held_out.changed(_read_by(links))
     strategy = strategy.with_parts(
         [
             part.tuned(trainer.taxonomy, partial(trainer.held_out_scores, held_out, part, i))

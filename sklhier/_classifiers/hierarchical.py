@@ -24,6 +24,7 @@ from sklhier._classifiers.local_base import (
     Reading,
     check_bases,
     drawn_seed,
+    has_scores_alone,
     jobs_of,
     learns_in_batches,
     refuse_chain,
@@ -352,7 +353,15 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         )
         trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
         rows = used_rows(weights, len(nodes))
-        learnt = learnt_paths(trainer, strategy, wanted, calibration, rows, split)
+        learnt = learnt_paths(
+            trainer,
+            strategy,
+            wanted,
+            calibration,
+            rows,
+            split,
+            has_scores=has_scores_alone(self),
+        )
         strategy = learnt.strategy
         models, self._reports = trainer.train_parts(strategy, rows)
         if calibration is not None:

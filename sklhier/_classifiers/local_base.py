@@ -65,6 +65,7 @@ __all__ = [
     "check_bases",
     "drawn_seed",
     "gives_probabilities",
+    "has_scores_alone",
     "jobs_of",
     "learns_in_batches",
     "refuse_chain",
@@ -146,6 +147,12 @@ def _unscored(model: LocalClassifier, link: Link | None) -> str | None:
         if not any(hasattr(base, method) for method in methods):
             return f"{type(base).__name__} has no {' and no '.join(methods)} to calibrate."
     return None
+
+
+def has_scores_alone(model: LocalClassifier) -> bool:
+    """Whether some base estimators have no probabilities, and no link of the user's reads them."""
+    bases = _bases_of(model).values()
+    return model.link is None and any(not hasattr(base, "predict_proba") for base in bases)
 
 
 def learns_in_batches(model: LocalClassifier) -> bool:

@@ -41,6 +41,7 @@ __all__ = [
     "fit_answers",
     "fit_links",
     "fit_nodes",
+    "fit_unit",
     "is_small",
 ]
 
@@ -57,6 +58,7 @@ _DTYPE = np.dtype(
 _ANSWERS = ModelKey(Kind.PARENT, 0)  # all answers are what is below the root
 _LEAST = np.finfo(np.float64).eps  # of probabilities in a loss, as in scikit-learn's log_loss
 _MOST_DROPPED = 0.1
+_NEAR = 16.0  # a factor by which the unit of scores may be off
 
 
 @dataclass(frozen=True)
@@ -301,6 +303,23 @@ def fit_links(
         entries.append((key, own.n_rows, own.n_dropped, name, *losses))
     outcomes = {key: own.outcomes for key, own in gathered.items()}
     return ModelLinks(outcomes, links, shared), CalibrationReport.of(entries)
+
+
+def fit_unit(gathered: Mapping[ModelKey, Gathered]) -> ModelLinks | None:
+    """Return links for decision scores of quite another unit than the softmax of 5 times suits.
+
+    Its probabilities would all be 0 or 1, or all equal, and no temperature of answers could mend
+    that. None where the one power of all models that held-out rows ask for is near 5: the best paths
+    stay what they are without calibration.
+    """
+    method = "decision_function"
+    parts = [own for own in gathered.values() if own.method == method and own.n_rows]
+    if not parts:
+        return None
+    link = _powered(parts, method)
+    if 1 / _NEAR < link.power / _uncalibrated(method).power < _NEAR:
+        return None
+    return ModelLinks({}, {}, {method: link})
 
 
 def _refuse_nothing(gathered: Mapping[ModelKey, Gathered]) -> None:

@@ -37,14 +37,14 @@ class Ensemble(Strategy, SetStrategy):
     Parameters
     ----------
     members : sequence of str or Strategy, default=None
-        The strategies; None stands for ``[PerParent(stop="learn"), PerLevel()]``.
+        The strategies; None stands for ``[PerParent(stop="learn"), PerLevel(beta=1.0)]``.
 
     Examples
     --------
     >>> from sklhier import HierarchicalClassifier
     >>> from sklhier.strategies import Ensemble, PerLevel
-    >>> HierarchicalClassifier(strategy=Ensemble(["flat", PerLevel(beta=0.5)]))
-    HierarchicalClassifier(strategy=Ensemble(members=['flat', PerLevel(beta=0.5)]))
+    >>> HierarchicalClassifier(strategy=Ensemble(["flat", PerLevel(beta=0.7)]))
+    HierarchicalClassifier(strategy=Ensemble(members=['flat', PerLevel(beta=0.7)]))
     """
 
     def __init__(self, members: Sequence[Any] | None = None) -> None:
@@ -59,7 +59,7 @@ class Ensemble(Strategy, SetStrategy):
 
     def _members(self) -> Sequence[Any]:
         if self.members is None:
-            return [PerParent(stop="learn"), PerLevel()]
+            return [PerParent(stop="learn"), PerLevel(beta=1.0)]
         return self.members
 
     def parts(self) -> list[Strategy]:
