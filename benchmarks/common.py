@@ -292,6 +292,11 @@ def quality(y_true: Any, y_pred: Any, taxonomy: Taxonomy) -> dict[str, float]:
 
 # -- real data sets -----------------------------------------------------------------------
 
+
+def vectorizer() -> TfidfVectorizer:
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+
+
 STAND_IN = "stand-in"  # generated texts, for smoke runs where there are no data
 
 
@@ -320,8 +325,8 @@ class TextData:
 
     def tfidf(self) -> tuple[Any, Any]:
         """Return the TF-IDF matrices of words and pairs of words, for training and test."""
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-        return vectorizer.fit_transform(self.train_texts), vectorizer.transform(self.test_texts)
+        of_words = vectorizer()
+        return of_words.fit_transform(self.train_texts), of_words.transform(self.test_texts)
 
 
 # How a record of each data set becomes a text and a label; None leaves the record out.

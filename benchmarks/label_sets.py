@@ -43,7 +43,7 @@ _ONTOLOGIES = ("GO0003674", "GO0005575", "GO0008150")
 
 # AU(PRC) of Clus-HMC-Ens (as in Wehrmann et al., ICML 2018) and C-HMCNN(h) (Giunchiglia and
 # Lukasiewicz, NeurIPS 2020: the README of its repository).
-_PUBLISHED: dict[str, tuple[float, float]] = {
+PUBLISHED: dict[str, tuple[float, float]] = {
     "imclef07a": (0.777, 0.956),
     "imclef07d": (0.863, 0.927),
     "enron_corr": (0.681, 0.756),
@@ -313,6 +313,11 @@ def generated() -> Iterator[Sets]:
     )
 
 
+def folder_of(name: str) -> str:
+    """Return the folder of a data set."""
+    return _LOADERS[name][0]
+
+
 def load(name: str) -> Sets | None:
     """Load a data set, or say that it is not there and return None."""
     folder, loader = _LOADERS[name]
@@ -413,6 +418,13 @@ _SETTINGS = {
         tunes=False,
     ),
 }
+
+
+def forest(kind: str) -> RandomForestClassifier:
+    """Return the forest of a family of tables."""
+    return _SETTINGS[kind].forest()
+
+
 _CHOSEN_ON = ("imclef07d", "enron_corr", "cellcycle_FUN", "seq_FUN")
 _FIXED = 0.25  # a threshold for data sets on which tuning one would take too long
 
@@ -473,7 +485,7 @@ def _tau(run: Run) -> str:
     return "tuned" if run.threshold.needs_tuning else f"{run.threshold.tau:g}"
 
 
-def _area(data: Sets, node_proba: np.ndarray) -> float:
+def area(data: Sets, node_proba: np.ndarray) -> float:
     columns = data.parts["all"]
     true = data.Y_test[:, columns].toarray().astype(int)
     return float(average_precision_score(true, node_proba[:, 1:][:, columns], average="micro"))
@@ -483,15 +495,15 @@ def _of_table(data: Sets, run: Run) -> dict[str, Any]:
     model, X_test, fit_seconds = _fitted(data, run)
     node_proba, seconds = common.timed(lambda: model.predict_node_proba(X_test))
     predicted, more = common.timed(lambda: model.decode(node_proba))
-    found = _area(data, node_proba)
+    found = area(data, node_proba)
     row = {
         "data": data.name,
         "base": run.base,
         "strategy": run.strategy,
         "AU(PRC)": found,
     }
-    if data.name in _PUBLISHED:
-        clus, c_hmcnn = _PUBLISHED[data.name]
+    if data.name in PUBLISHED:
+        clus, c_hmcnn = PUBLISHED[data.name]
         row |= {
             "Clus-HMC-Ens": clus,
             "C-HMCNN": c_hmcnn,
@@ -565,7 +577,7 @@ def _choices(name: str, data: Sets) -> Iterator[dict[str, Any]]:
             }[base]
             run = Run(base, make, strategy, SetThreshold(_FIXED), scaled=base in ("LR", "MLP"))
             model, X_test, _ = _fitted(inner, run)
-            found = _area(inner, model.predict_node_proba(X_test))
+            found = area(inner, model.predict_node_proba(X_test))
             yield {"data": name, "base": base} | candidate | {"AU(PRC)": found}
 
 

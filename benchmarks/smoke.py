@@ -9,13 +9,16 @@ import sys
 import traceback
 
 from benchmarks import (
+    calibration,
     common,
     decision_scores,
     default_base,
     grids,
+    guarantees,
     joint,
     kernels,
     label_sets,
+    networks,
     overhead,
     real_text,
     scale,
@@ -32,6 +35,7 @@ from benchmarks.peers import compare, hiclass
 _MODULES = (
     workloads,
     real_text,
+    calibration,
     decision_scores,
     default_base,
     overhead,
@@ -43,8 +47,10 @@ _MODULES = (
     kernels,
     strategies,
     label_sets,
+    networks,
     joint,
     staged,
+    guarantees,
     walk,
     hiclass,
     compare,

@@ -9,6 +9,14 @@ from sklhier._classifiers.hierarchical import HierarchicalClassifier
 from sklhier._classifiers.multihead import MultiHeadClassifier
 from sklhier._classifiers.multihead_multilabel import MultiHeadMultiLabelClassifier
 from sklhier._classifiers.multilabel import HierarchicalMultiLabelClassifier
+from sklhier._classifiers.through_pipelines import (
+    decode,
+    predict_frame,
+    predict_levels,
+    predict_node_proba,
+    predict_set,
+    predict_top_k,
+)
 from sklhier._utils.moved import remember_former_places
 from sklhier._utils.pickling import published
 from sklhier._utils.versions import show_versions
@@ -22,6 +30,12 @@ __all__ = [
     "MultiHeadMultiLabelClassifier",
     "Taxonomy",
     "__version__",
+    "decode",
+    "predict_frame",
+    "predict_levels",
+    "predict_node_proba",
+    "predict_set",
+    "predict_top_k",
     "show_versions",
 ]
 

@@ -531,6 +531,15 @@ class RareClassWarning(UserWarning):
         )
 
     @classmethod
+    def dropped(cls, n_dropped: int, n_rows: int, what: str) -> Self:
+        """Held-out rows that nothing can be learnt from, for their fold does not know their class."""
+        return cls(
+            f"Calibration drops {n_dropped} of {n_rows} held-out rows ({n_dropped / n_rows:.0%}), "
+            f"whose class {what} do not know; see `calibration_report_`. Merge rare classes with "
+            "`coarsen`, or stratify the folds with HierarchicalStratifiedKFold."
+        )
+
+    @classmethod
     def of(
         cls,
         rare: Mapping[Hashable, int],

@@ -27,7 +27,7 @@ __all__ = [
     "resolve_solver",
 ]
 
-LEARNING_RATES = ("constant", "adaptive")
+LEARNING_RATES = ("constant", "adaptive", "linear")
 
 
 # -- losses of one path -------------------------------------------------------------------
@@ -203,11 +203,15 @@ class Adam(BaseEstimator):
 
     Parameters
     ----------
-    learning_rate : {"adaptive", "constant"}, default="adaptive"
+    learning_rate : {"adaptive", "constant", "linear"}, default="adaptive"
         What happens when the loss has not gone down by `tol` for `n_iter_no_change` passes:
         ``"adaptive"`` divides the rate by 5 and stops after the third time; ``"constant"`` stops.
+        ``"linear"`` lets the rate fall to 0 in `max_iter` passes, and stops before that only with
+        `early_stopping`. ``partial_fit`` keeps the first rate.
     learning_rate_init : float or "auto", default="auto"
-        First learning rate; ``"auto"`` is 0.03 for sparse features, 0.003 for dense ones.
+        First learning rate; ``"auto"`` is 0.03 for sparse features, 0.003 for dense ones. With
+        ``"linear"`` and a linear model of dense features it is 0.01 over the root of their mean
+        square.
     batch_size : int or "auto", default="auto"
         Samples of a mini-batch, at least 1; ``"auto"`` is 128.
     max_iter : int, default=200
@@ -221,7 +225,11 @@ class Adam(BaseEstimator):
         the lowest.
     validation_fraction : float, default=0.1
         About which part of the samples is held out for that, in (0, 0.5]. They are stratified; a
-        sample stays in training if no other one has its labels.
+        sample stays in training if no other one has its labels. Where ``fit`` gets groups, they
+        are held out as wholes.
+    refit : bool, default=False
+        Whether the network learns once more after early stopping: from all samples, with the learning
+        rates of the passes up to the best one. It starts where the first one did.
 
     Examples
     --------
@@ -243,6 +251,7 @@ class Adam(BaseEstimator):
         n_iter_no_change: int = 5,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
+        refit: bool = False,
     ) -> None:
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
@@ -252,6 +261,10 @@ class Adam(BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.refit = refit
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"refit": False, **state})  # saved before there was one
 
     def check(self) -> None:
         """Raise a ValueError for a parameter out of its range."""
@@ -265,6 +278,7 @@ class Adam(BaseEstimator):
         check_integer("n_iter_no_change", self.n_iter_no_change, least=1)
         check_flag("early_stopping", self.early_stopping)
         check_number("validation_fraction", self.validation_fraction, above=0, most=0.5)
+        check_flag("refit", self.refit)
 
 
 def _is_auto(value: Any) -> bool:

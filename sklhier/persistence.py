@@ -30,6 +30,8 @@ _PRIVATE = (
     "sklhier._local.linear_fit.ColumnSubset",
     "sklhier._local.model.LocalModel",
     "sklhier._local.model.Upstream",
+    "sklhier._probabilities.calibrated.OneVsRestLink",
+    "sklhier._probabilities.calibrated.PowerLink",
     "sklhier._probabilities.marginals.Outcomes",
     "sklhier._targets.containers.FrameKind",
     "sklhier._targets.containers.RowKind",
@@ -39,9 +41,13 @@ _PRIVATE = (
     "sklhier._targets.label_sets.PathSetFormat",
     "sklhier._targets.paths.LabelFormat",
     "sklhier._targets.paths.LevelFormat",
+    "sklhier._training.calibration.CalibrationReport",
     "sklhier._training.marginals.PathModels",
     "sklhier._training.marginals.SetModels",
     "sklhier._training.trainer.FitReport",
+    "sklhier.decoders._conformal.ConformalThresholds",
+    "sklhier.decoders._conformal_scores.GroupedScores",
+    "sklhier.decoders._risk_control.RiskCalibration",
 )
 _ARRAYS = (
     "builtins.frozenset",
@@ -51,6 +57,7 @@ _ARRAYS = (
 )
 _PUBLIC = (
     "sklhier",
+    "sklhier.calibration",
     "sklhier.decoders",
     "sklhier.linear_model",
     "sklhier.links",

@@ -20,25 +20,27 @@ from scipy import sparse
 
 from sklhier import Taxonomy
 
-# SKLHIER_HYPOTHESIS=thorough searches longer. Slow tests take a part of this: generators.one_in.
+# Few examples, so that the whole suite ends soon; continuous integration takes more of them by
+# SKLHIER_HYPOTHESIS=longer or thorough. Slow tests take a part of this: generators.one_in.
 settings.register_profile(
-    "default",
-    max_examples=25,
+    "quick",
+    max_examples=10,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+settings.register_profile("longer", parent=settings.get_profile("quick"), max_examples=25)
 settings.register_profile(
-    "thorough", parent=settings.get_profile("default"), max_examples=300, derandomize=False
+    "thorough", parent=settings.get_profile("quick"), max_examples=300, derandomize=False
 )
 # For runs of which nobody reads the examples: stop at the first that fails.
 settings.register_profile(
     "first_failure",
-    parent=settings.get_profile("default"),
+    parent=settings.get_profile("longer"),
     phases=[Phase.explicit, Phase.generate],
     database=None,
 )
-settings.load_profile(os.environ.get("SKLHIER_HYPOTHESIS", "default"))
+settings.load_profile(os.environ.get("SKLHIER_HYPOTHESIS", "quick"))
 
 TAXONOMIES = {
     # a   b   c

@@ -716,8 +716,12 @@ def test_many_improbable_nodes_are_taken_together():
 
 def test_bad_decoders():
     for decoder, match in (
-        ("best_path", r"one of \['expected_f1', 'maximum_closure', 'threshold', 'top_labels'\]"),
-        (SetThreshold(1.5), r"`tau` must be in \[0, 1\)"),
+        (
+            "best_path",
+            r"one of \['expected_f1', 'maximum_closure', 'risk_control', 'threshold', 'top_labels'\]",
+        ),
+        (SetThreshold(1.5), r"`tau` must be in \[0, 1\]"),
+        (SetThreshold(min_rows=-1), "`min_rows` must be an integer of 0 or more, got -1"),
         (SetThreshold("cv"), "`tau` must be in"),
         (SetThreshold(scope="tree"), "`scope` must be one of 'global', 'level', 'node'"),
         (SetThreshold(shrinkage=-1), "`shrinkage` must be a finite number of 0 or more"),
@@ -728,7 +732,7 @@ def test_bad_decoders():
             resolve_set_decoder(decoder)
     X, y = data(n_rows=30)
     for tau, match in (
-        ([1.5, 0.2, 0.1], r"in \[0, 1\), got 1.5"),
+        ([1.5, 0.2, 0.1], r"in \[0, 1\], got 1.5"),
         ([0.1, 0.2], "for each of the 3 levels"),
         ({"A": 0.1}, "`tau` must have a number for each node, got none for 'B'"),
     ):

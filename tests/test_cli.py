@@ -19,10 +19,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sklhier import HierarchicalClassifier, Taxonomy
-from sklhier._cli import files, models, options, walks
+from sklhier._cli import files, models, options, report, walks
 from sklhier._cli.columns import Columns, number_of
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import Threshold
+from sklhier.metrics import hierarchical_classification_report
 
 SHOP = ("--text", "name", "--numeric", "price", "--categorical", "kind")
 SHOP_LEVELS = ("--levels", "rayon", "sous-rayon")
@@ -388,6 +389,16 @@ def test_reports_agree(shop, shop_model, tmp_path, capsys):
     assert [r["name"] for r in rows if r["kind"] == "node"] == ["Hygiène", "Épicerie"]
     assert [r["accuracy"] for r in rows if r["kind"] == "level"] == ["1", "1"]
     assert next(r for r in rows if r["name"] == "micro")["support"] == "180"
+
+
+def test_csv_reports_show_titles_and_stops():
+    taxonomy = Taxonomy.from_dict({"bird": ["owl"], "fish": ["eel"]}, titles={"owl": "Strix"})
+    found = hierarchical_classification_report(
+        ["owl", "owl"], ["owl", "bird"], taxonomy=taxonomy, output="dict"
+    )
+    rows = {row["name"]: row for row in records(report._as_csv(taxonomy, found))}
+    assert (rows["owl"]["title"], rows["owl"]["stopped"]) == ("Strix", "1")
+    assert rows["level 2"]["coverage"] == "0.5"
 
 
 def test_reports_on_other_columns_and_unknown_labels(shop_model, tmp_path, capsys):

@@ -1,17 +1,24 @@
 """Decoders against brute force on random trees and distributions."""
 
+import itertools
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 import reference
 from conftest import TAXONOMIES
-from generators import features, labelled_trees, trees
+from generators import features, labelled_trees, one_in, trees
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
 
-from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier import HierarchicalClassifier, MultiHeadClassifier, Taxonomy
 from sklhier._probabilities.marginals import AnswerMarginals, DenseMarginals, Outcomes
+from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import (
     Beam,
     BestPath,
@@ -19,15 +26,19 @@ from sklhier.decoders import (
     CostMatrix,
     Darts,
     Decoder,
+    HeldOutPaths,
     HierarchicalF,
     InformationThreshold,
     LevelWeighted,
     SetDecoder,
+    SetMarginals,
+    SetThreshold,
     Threshold,
     TopDown,
     resolve_decoder,
     top_answers,
 )
+from sklhier.decoders._stop_tuning import _best_cuts
 from sklhier.exceptions import IncompatiblePartsError, TaxonomyError
 
 
@@ -401,8 +412,8 @@ def test_decoders_by_name_and_their_errors():
         assert repr(resolve_decoder(name)).lower().startswith(name.replace("_", ""))
     with pytest.raises(ValueError, match=r"one of \['beam', 'best_path', .*, got 'greedy'"):
         resolve_decoder("greedy")
-    with pytest.raises(ValueError, match=r"`tau` must be in \[0, 1\), got 1"):
-        resolve_decoder(Threshold(1))
+    with pytest.raises(ValueError, match=r"`tau` must be in \[0, 1\], got 1.5"):
+        resolve_decoder(Threshold(1.5))
     for decoder, match in (
         (Beam(0), "`width` must be an integer of 1 or more, got 0"),
         (HierarchicalF(0), "`beta` must be in .1e-100, 1e.100., got 0"),
@@ -438,3 +449,308 @@ def test_errors_that_need_the_taxonomy():
             decoder.decode(marginals)
     with pytest.raises(TaxonomyError, match="'zz'"):
         CostMatrix({"zz": costs["a"]}).decode(marginals)
+
+
+# -- thresholds of levels and nodes -------------------------------------------------------
+
+
+def spellings(tree, tau):
+    """The same thresholds, one for each node, in all ways to pass them."""
+    names = tree.nodes[1:]
+    by_name = dict(zip(names, tau, strict=True))
+    # The first node of a level stands for its level, the others are named.
+    levels = [names.index(level[0]) for level in tree.levels]
+    rest = {f"level:{k + 1}": tau[i] for k, i in enumerate(levels)}
+    rest |= {name: tau[i] for i, name in enumerate(names) if i not in levels}
+    return [by_name, list(tau), np.array(tau), rest]
+
+
+@given(ANY, st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0]), min_size=13, max_size=13))
+def test_each_node_has_its_own_threshold(case, numbers):
+    tree, outcomes, proba = case
+    marginals, nodes = marginals_of(tree, outcomes, proba)
+    told, depth = tree.information, tree.depths
+    best = BestPath().decode(marginals)
+    tau = numbers[: tree.n_nodes - 1]
+    height = [0.0, *tau]
+    for given_as in spellings(tree, tau):
+        found = Threshold(given_as).decode(Lazy(marginals))
+        climbed = Climbing(given_as).decode(Lazy(marginals))
+        informed = InformationThreshold(given_as).decode(marginals)
+        sets = SetThreshold(given_as).decode(SetMarginals(tree, nodes, nodes)).toarray()
+        for row in range(len(proba)):
+            sure = [
+                node
+                for node in range(1, tree.n_nodes)
+                if nodes[row, node] > height[node] and height[node] < 1
+            ]
+            wanted = max(sure, key=lambda n: (depth[n], nodes[row, n], -n), default=0)
+            assert found[row] == wanted
+            way = [*reference.up(tree, int(best[row])), 0]
+            assert climbed[row] == next(node for node in way if node in sure or node == 0)
+            wanted = max([0, *sure], key=lambda n: (told[n], nodes[row, n], -n))
+            assert informed[row] == wanted
+            closed = {node for chosen in sure for node in reference.up(tree, chosen)}
+            assert set(np.flatnonzero(sets[row]).tolist()) == closed
+
+
+@given(ANY, st.lists(st.sampled_from([0.1, 0.4, 0.6, 1.0]), min_size=13, max_size=13))
+def test_thresholds_of_levels_are_those_of_their_nodes(case, numbers):
+    tree, outcomes, proba = case
+    marginals, _ = marginals_of(tree, outcomes, proba)
+    by_level = numbers[: tree.n_levels]
+    by_node = [by_level[depth - 1] for depth in tree.depths[1:]]
+    names = {f"level:{k + 1}": tau for k, tau in enumerate(by_level)}
+    for decoder in (Threshold, Climbing, InformationThreshold):
+        wanted = decoder(by_node).decode(marginals).tolist()
+        assert decoder(by_level).decode(marginals).tolist() == wanted
+        assert decoder(names).decode(marginals).tolist() == wanted
+
+
+def test_nothing_exceeds_a_threshold_of_1():
+    tree = TAXONOMIES["ragged"]
+    classes = tree.ids(["a"])
+    outcomes = Outcomes.of(tree, classes, stops=False)
+    proba = np.zeros((1, tree.n_nodes))
+    proba[0, classes] = 1.0
+    certain, nodes = marginals_of(tree, outcomes, proba)
+    rounded = DenseMarginals(tree, outcomes, np.where(nodes == 1, 1 + 1e-15, nodes))
+    for marginals in (certain, rounded):
+        for tau in (1, 1.0, [1.0] * tree.n_levels, dict.fromkeys(tree.nodes[1:], 1.0)):
+            for decoder in (Threshold(tau), Climbing(tau), InformationThreshold(tau)):
+                assert decoder.decode(marginals).tolist() == [0]
+            table = marginals.node_proba
+            assert SetThreshold(tau).decode(SetMarginals(tree, table, table)).nnz == 0
+        assert tree.nodes[Threshold(np.nextafter(1, 0)).decode(certain)[0]] == "a"
+
+
+def test_thresholds_that_change_in_place_are_read_again():
+    tree, marginals = TAXONOMIES["ragged"], ragged_case()
+    for tau, key in (([0.5] * 3, 0), (np.full(3, 0.5), 0), ({"level:1": 0.5}, "level:1")):
+        if isinstance(tau, dict):
+            tau |= {"level:2": 0.5, "level:3": 0.5}
+        decoder = Threshold(tau)
+        assert tree.nodes[decoder.decode(marginals)[0]] == "A"
+        tau[key] = 0.9
+        assert decoder.decode(marginals).tolist() == [0]
+        tau[key] = 2.0
+        with pytest.raises(ValueError, match=r"in \[0, 1\], got 2"):
+            resolve_decoder(decoder)
+
+
+RAGGED_MODELS = {
+    "local": HierarchicalClassifier(GaussianNB(), taxonomy=TAXONOMIES["ragged"]),
+    "joint": MultiHeadClassifier(TAXONOMIES["ragged"], alpha=0.1),
+}
+
+
+@pytest.mark.parametrize("kind", list(RAGGED_MODELS))
+@pytest.mark.parametrize("decoder", [Threshold, Climbing, InformationThreshold])
+@pytest.mark.parametrize(
+    ("tau", "message"),
+    [
+        ([0.5, 0.5], "for each of the 10 nodes .* or for each of the 3 levels, got 2 numbers"),
+        (
+            {"level:1": 0.5, "level:2": 0.5},
+            "none for 'a'. Add it, or one for its level as 'level:3'",
+        ),
+        ({"level:4": 0.5}, "levels from 'level:1' to 'level:3', got 'level:4'"),
+        ({"A9": 0.5}, "The taxonomy has no node 'A9'"),
+        ({"R": 0.5}, "got one for the root, 'R'"),
+        ({"level:1": 1.5}, r"`tau` must hold numbers in \[0, 1\], got 1.5"),
+        ([0.1, np.nan, 0.2], r"`tau` must hold numbers in \[0, 1\], got nan"),
+        ([[0.1, 0.2, 0.3]], "a number, a list of numbers or a mapping"),
+        (["low", "high", "low"], "`tau` must hold numbers"),
+        ("half", r"`tau` must be in \[0, 1\]"),
+        (None, r"`tau` must be in \[0, 1\], got None"),
+        (True, r"`tau` must be in \[0, 1\], got True"),
+    ],
+)
+def test_thresholds_that_fit_refuses(kind, decoder, tau, message):
+    X, y = np.eye(6), ["a", "b", "c", "B1", "B2", "C"]
+    fitted = clone(RAGGED_MODELS[kind]).set_params(decoder=decoder(tau))
+    with pytest.raises(ValueError, match=message):
+        fitted.fit(X, y)
+    assert not hasattr(fitted, "taxonomy_")
+
+
+def test_thresholds_of_nodes_with_names_of_any_kind():
+    tree = Taxonomy.from_edges([(0, 1), (0, 2), (1, 3), (1, 4)])
+    model = HierarchicalClassifier(taxonomy=tree).fit(np.eye(3), [3, 4, 2])
+    table = [[1.0, 0.8, 0.2, 0.6, 0.2]]
+    for tau, wanted in (
+        ({1: 0.7, 2: 0.1, 3: 0.7, "level:2": 0.1}, 4),
+        ({1: 0.9, 2: 0.1, 3: 1, 4: 1}, 2),
+    ):
+        assert model.decode(table, Threshold(tau)).tolist() == [wanted]
+    again = pickle.loads(pickle.dumps(Threshold({1: 0.7, "level:1": 0.5, "level:2": 0.1})))
+    assert again.get_params() == clone(again).get_params()
+
+
+# -- tuned thresholds ---------------------------------------------------------------------
+
+
+def held_out(case, seed):
+    """Held-out samples of some marginals, in two blocks, one of them of weight 0."""
+    tree, outcomes, proba = case
+    rng = np.random.default_rng(seed)
+    true = rng.choice(outcomes.answers, len(proba)).astype(np.int32)
+    weights = rng.integers(1, 3, len(proba)).astype(float)
+    marginals, _ = marginals_of(tree, outcomes, proba)
+    spoiled = HeldOutPaths(marginals, true[::-1], np.zeros(len(proba)))
+    return [HeldOutPaths(marginals, true, weights), spoiled]
+
+
+def f_of(decoder, parts, beta):
+    part = parts[0]
+    tree = part.marginals.taxonomy
+    above = below = 0.0
+    for true, found, weight in zip(
+        part.nodes, decoder.decode(part.marginals), part.weights, strict=True
+    ):
+        one, other = (set(reference.up(tree, int(node))) for node in (true, found))
+        above += weight * (1 + beta**2) * len(one & other)
+        below += weight * (beta**2 * len(one) + len(other))
+    return above / below
+
+
+def all_cuts(parts):
+    values = np.unique(parts[0].marginals.node_proba[:, 1:])
+    return [0.0, *((values[1:] + values[:-1]) / 2), 1.0]
+
+
+@one_in(2)
+@given(
+    ANY,
+    st.sampled_from([Threshold, Climbing]),
+    st.sampled_from([0.5, 1.0, 2.0]),
+    st.integers(0, 99),
+)
+def test_a_tuned_threshold_is_the_best_of_all(case, kind, beta, seed):
+    parts = held_out(case, seed)
+    tuned = kind("oof", beta=beta).tuned(lambda: iter(parts))
+    best = max(f_of(kind(tau), parts, beta) for tau in all_cuts(parts))
+    assert f_of(tuned, parts, beta) == pytest.approx(best)
+    assert 0 <= tuned.tau <= 1
+    assert set(tuned.threshold_report_["source"]) == {"global"}
+    assert_array_equal(tuned.threshold_report_["tau"], tuned.tau)
+
+
+@one_in(2)
+@given(
+    ANY, st.sampled_from([Threshold, Climbing]), st.sampled_from([0.5, 1.0]), st.integers(0, 99)
+)
+def test_no_other_threshold_of_one_level_is_better(case, kind, beta, seed):
+    parts = held_out(case, seed)
+    overall = kind("oof", beta=beta).tuned(lambda: iter(parts))
+    tuned = kind("oof", "level", beta).tuned(lambda: iter(parts))
+    own = f_of(tuned, parts, beta)
+    assert own >= f_of(overall, parts, beta) - 1e-12
+    assert tuned.tau.shape == (case[0].n_levels,)
+    for level in range(len(tuned.tau)):
+        for tau in all_cuts(parts):
+            other = tuned.tau.copy()
+            other[level] = tau
+            assert f_of(kind(other), parts, beta) <= own + 1e-9
+
+
+@one_in(2)
+@given(ANY, st.sampled_from([Threshold, Climbing]), st.sampled_from([1, 2, 3]), st.integers(0, 99))
+def test_no_other_threshold_of_one_node_is_better(case, kind, min_rows, seed):
+    parts = held_out(case, seed)
+    tree, floor = case[0], kind._floor
+    by_level = kind("oof", "level").tuned(lambda: iter(parts))
+    tuned = kind("oof", "node", min_rows=min_rows).tuned(lambda: iter(parts))
+    own = f_of(tuned, parts, 1.0)
+    assert own >= f_of(kind(np.maximum(by_level.tau, floor)), parts, 1.0) - 1e-12
+    report = tuned.threshold_report_
+    counts = np.zeros(tree.n_nodes)
+    if kind is Climbing:
+        for node in BestPath().decode(parts[0].marginals).tolist():
+            counts[reference.up(tree, node)] += 1
+    else:
+        for row in parts[0].marginals.node_proba:
+            for start, stop in itertools.pairwise(tree.level_offsets[1:].tolist()):
+                best = start + int(np.argmax(row[start:stop]))
+                counts[best] += row[best] > 0
+    assert report["n_rows"].tolist() == counts[1:].tolist()
+    assert report["node"].tolist() == list(tree.nodes[1:])
+    levels = tree.depths[1:]
+    for node in range(tree.n_nodes - 1):
+        if counts[node + 1] < min_rows:
+            assert report["source"][node] != "node"
+            assert tuned.tau[node] == max(by_level.tau[levels[node] - 1], floor)
+            continue
+        assert report["source"][node] == "node"
+        for tau in all_cuts(parts):
+            other = tuned.tau.copy()
+            other[node] = max(tau, floor)
+            assert f_of(kind(other), parts, 1.0) <= own + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_other_threshold_of_one_level_is_better_for_many_rows(seed):
+    tree = TAXONOMIES["ragged"]
+    outcomes = Outcomes.of(tree, tree.leaf_ids, stops=False)
+    proba = np.zeros((30, tree.n_nodes))
+    rng = np.random.default_rng(seed)
+    proba[:, tree.leaf_ids] = rng.dirichlet(np.full(len(tree.leaf_ids), 0.3), 30)
+    parts = held_out((tree, outcomes, proba), seed)
+    tuned = Climbing("oof", "level", beta=0.7).tuned(lambda: iter(parts))
+    own = f_of(tuned, parts, 0.7)
+    for level in range(len(tuned.tau)):
+        for tau in all_cuts(parts)[:: 1 + level]:
+            other = tuned.tau.copy()
+            other[level] = tau
+            assert f_of(Climbing(other), parts, 0.7) <= own + 1e-9
+
+
+def test_cuts_between_equal_and_adjacent_probabilities():
+    high = 0.7
+    low = np.nextafter(high, 0)
+    groups = np.array([3, 3, 3, 5, 5, 5, 8])
+    proba = np.array([low, high, low, 0.4, 0.2, 0.4, 0.1])
+    gains = np.array([-1.0, 1.0, 0.5, 3.0, 1.0, -1.0, -1.0])
+    found, cuts, sums = _best_cuts(groups, proba, gains)
+    assert found.tolist() == [3, 5, 8]
+    assert low <= cuts[0] < high
+    assert cuts[1:].tolist() == [0.0, 1.0]
+    assert sums.tolist() == [1.0, 3.0, 0.0]
+    assert _best_cuts(groups[:0], proba[:0], gains[:0])[1].size == 0
+
+
+def test_tuned_thresholds_of_a_fitted_model():
+    X, y, tree = make_hierarchical_classification(
+        400, 6, branching=(2, 3), class_sep=0.7, random_state=0
+    )
+    for model in (
+        HierarchicalClassifier(GaussianNB(), taxonomy=tree, cv=3),
+        MultiHeadClassifier(tree, alpha=1e-3, cv=3),
+    ):
+        for decoder in (Threshold("oof", "level"), Climbing("oof", "node", min_rows=100)):
+            fitted = clone(model).set_params(decoder=decoder).fit(X, y)
+            assert repr(fitted.decoder) == repr(decoder)
+            given_ = clone(fitted).set_params(decoder=clone(fitted.decoder_)).fit(X, y)
+            assert_array_equal(fitted.predict(X), given_.predict(X))
+            assert not hasattr(given_.decoder_, "threshold_report_")
+            report = fitted.decoder_.threshold_report_
+            assert report["n_rows"][:2].sum() == 400
+        assert set(report["source"]) == {"level", "node"}
+        again = pickle.loads(pickle.dumps(fitted))
+        assert_array_equal(again.decoder_.tau, fitted.decoder_.tau)
+        assert again.decoder_.threshold_report_["source"].tolist() == report["source"].tolist()
+
+
+def test_there_must_be_something_to_tune_on():
+    for rule in (Threshold("oof"), Climbing("oof")):
+        with pytest.raises(ValueError, match="no held-out sample"):
+            rule.tuned(lambda: iter(()))
+    own = Climbing(0.2)
+    assert own.tuned(None) is own
+    for decoder, match in (
+        (Threshold(scope="tree"), "`scope` must be one of 'global', 'level', 'node'"),
+        (Climbing(beta=0), "`beta` must be in"),
+        (Threshold(min_rows=0), "`min_rows` must be an integer of 1 or more"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            resolve_decoder(decoder)

@@ -14,6 +14,7 @@ from generators import dags, features, label_sets, labelled_trees, one_in, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import approx_fprime
@@ -21,7 +22,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
@@ -32,10 +33,13 @@ from sklhier import (
     MultiHeadMultiLabelClassifier,
     Taxonomy,
 )
+from sklhier._classifiers import multihead, multihead_multilabel
+from sklhier._classifiers.joint_base import held_out_rows
 from sklhier._classifiers.saved_joint import upgraded
 from sklhier._joint import deduplicate
+from sklhier._joint.answer_loss import AnswerLoss
 from sklhier._joint.deduplicate import deduplicate_rows
-from sklhier._joint.network import ACTIVATIONS, Network
+from sklhier._joint.network import ACTIVATIONS, Dropout, Network
 from sklhier._joint.path_loss import (
     Heads,
     conditional_weights,
@@ -44,12 +48,14 @@ from sklhier._joint.path_loss import (
     log_marginals,
     path_loss,
     soft_labels,
+    step_weights,
 )
 from sklhier._joint.set_loss import MaxConstraint, node_loss
-from sklhier._joint.solvers import Samples, objective
+from sklhier._joint.solvers import AdamState, Rates, Samples, _Schedule, first_rates_of, objective
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.decoders import SetThreshold, Threshold
 from sklhier.exceptions import IncompatiblePartsError, TargetError, TaxonomyError
+from sklhier.model_selection import HierarchicalStratifiedGroupKFold
 from sklhier.objectives import (
     LBFGS,
     Adam,
@@ -247,6 +253,62 @@ def test_gradients_through_hidden_layers(activation, is_sparse):
     found = objective(network, samples, 0.1)[1]
     flat = np.concatenate([array.ravel() for array in found.arrays])
     assert_allclose(flat, approx_fprime(start, value, 1e-7), atol=1e-5)
+
+
+LOSSES = [LevelLoss(), HierarchicalCrossEntropy(0.0), HierarchicalCrossEntropy(0.4), SoftLabels(3)]
+
+
+@given(
+    answered_trees(),
+    st.sampled_from(LOSSES),
+    st.sampled_from(["ones", "some", "any"]),
+    st.booleans(),
+)
+def test_the_fused_layer_has_the_loss_of_paths(case, loss, of_levels, is_single):
+    tree, outcomes, heads, rng = case
+    level_weights = {
+        "ones": np.ones(tree.n_levels),
+        "some": rng.integers(0, 2, tree.n_levels).astype(float),
+        "any": rng.uniform(0, 2, tree.n_levels),
+    }[of_levels]
+    dtype, tolerance = (np.float32, 1e-4) if is_single else (np.float64, 1e-10)
+    steps = step_weights(loss, heads, tree, outcomes.answers, level_weights).astype(dtype)
+    codes = rng.integers(0, len(heads.leaf_columns), 6)
+    inputs, shares = rng.normal(size=(6, 3)).astype(dtype), rng.random(6).astype(dtype)
+    weights = rng.normal(size=(3, heads.n_columns)).astype(dtype)
+    intercepts = rng.normal(size=heads.n_columns).astype(dtype)
+    losses, slopes = path_loss(inputs @ weights + intercepts, steps[codes].toarray(), heads.levels)
+    slopes = slopes * shares[:, None]
+    wanted = losses, inputs.T @ slopes, slopes.sum(axis=0), slopes @ weights.T
+    fused = AnswerLoss.of(steps, heads)
+    found = fused.gradient(inputs, weights, intercepts, codes, shares, by_inputs=True)
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == dtype
+        assert_allclose(one, other, atol=tolerance, rtol=tolerance)
+    alone = fused.gradient(inputs, weights, intercepts, codes, shares, by_inputs=False)
+    assert alone.inputs is None
+    assert_array_equal(alone.weights, found.weights)
+    assert_array_equal(fused.losses(inputs, weights, intercepts, codes), found.losses)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_fused_layer_stays_finite(loss, dtype):
+    tree = TAXONOMIES["ragged"]
+    outcomes = Outcomes.of(tree, tree.leaf_ids, stops=False)
+    heads = Heads.of(tree, outcomes)
+    steps = step_weights(loss, heads, tree, outcomes.answers, np.ones(tree.n_levels))
+    n_answers = len(heads.leaf_columns)
+    weights = np.zeros((1, heads.n_columns), dtype=dtype)
+    weights[0, 0] = 1e4
+    inputs, shares = np.ones((n_answers, 1), dtype=dtype), np.ones(n_answers, dtype=dtype)
+    found = AnswerLoss.of(steps.astype(dtype), heads).gradient(
+        inputs, weights, np.zeros(heads.n_columns, dtype), np.arange(n_answers), shares,
+        by_inputs=True,
+    )  # fmt: skip
+    assert all(np.isfinite(part).all() for part in found)
+    # It leads back: the first node is too probable.
+    assert found.weights[0, 0] > 0
 
 
 # -- the same as other models -------------------------------------------------------------
@@ -573,6 +635,316 @@ def test_a_hidden_layer_learns_what_a_linear_model_cannot():
     assert deep.score(points, y) > 0.95
 
 
+# -- dropout, several networks, early stopping ----------------------------------------------
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_gradients_with_values_left_out(activation):
+    rng = np.random.RandomState(0)
+    network = Network.drawn([4, 6, 5, 3], activation, rng, np.float64)
+    network.weights[-1][:] = rng.normal(size=(5, 3))
+    data, slopes = rng.normal(size=(7, 4)), rng.normal(size=(7, 3))
+    dropout = Dropout.drawn(0.4, 7, [6, 5], rng)
+    assert not all(kept.all() for kept in dropout.kept)
+    shapes = [array.shape for array in network.arrays]
+    cuts = np.cumsum([array.size for array in network.arrays])[:-1]
+
+    def value(flat):
+        parts = [p.reshape(s) for p, s in zip(np.split(flat, cuts), shapes, strict=True)]
+        return (network.with_arrays(parts).layers(data, dropout)[-1] * slopes).sum()
+
+    start = np.concatenate([array.ravel() for array in network.arrays])
+    found = network.gradient(network.layers(data, dropout), slopes, dropout)
+    flat = np.concatenate([array.ravel() for array in found.arrays])
+    assert_allclose(flat, approx_fprime(start, value, 1e-7), atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.9])
+def test_the_mean_of_what_is_left_is_the_whole(share):
+    dropout = Dropout.drawn(share, 400, [100], np.random.RandomState(0))
+    values = np.ones((400, 100), dtype=np.float32)
+    dropout.apply(values, 0)
+    assert values.dtype == np.float32
+    assert (values == 0).mean() == pytest.approx(share, abs=0.01)
+    assert values.mean() == pytest.approx(1, abs=0.03)
+
+
+FEW = {"hidden_layer_sizes": (9, 7), "solver": Adam(max_iter=3, tol=0.0), "random_state": 0}
+SHORT = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+BOTH = pytest.mark.parametrize("make", [joint, joint_sets])
+
+
+def labels_of(make):
+    return Y if make is joint else SETS
+
+
+@SHORT
+@BOTH
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_dropout_is_for_learning_alone(make, container):
+    data, y = container(X.astype(np.float32)), labels_of(make)
+    plain, model = make(**FEW).fit(data, y), make(dropout=0.5, **FEW).fit(data, y)
+    assert model.networks_[0].dtype == np.float32
+    assert np.abs(model.coefs_[1] - plain.coefs_[1]).max() > 1e-3
+    proba = model.predict_node_proba(data)
+    assert_array_equal(model.predict_node_proba(data), proba)
+    # As without dropout, from the same weights.
+    plain._model.joint.network = model.networks_[0]
+    assert_array_equal(plain.predict_node_proba(data), proba)
+    again = make(dropout=0.5, **FEW).fit(data, y)
+    assert_array_equal(again.coefs_[0], model.coefs_[0])
+    assert (model.partial_fit(data, y).n_iter_, np.isfinite(model.coefs_[0]).all()) == (4, True)
+
+
+@SHORT
+@BOTH
+@pytest.mark.parametrize("n_jobs", [2, -1])
+def test_several_networks_are_averaged(make, n_jobs):
+    y = labels_of(make)
+    params = {**FEW, "dropout": 0.3, "n_estimators": 3}
+    params["solver"] = Adam(max_iter=6, early_stopping=True, refit=True, tol=0.0)
+    model = make(**params).fit(X, y)
+    assert len(model.networks_) == 3
+    first = [network.weights[0] for network in model.networks_]
+    assert all((first[i] != first[i - 1]).any() for i in range(3))
+    tables = []
+    for one in model._model.joints:
+        alone = deepcopy(model)
+        object.__setattr__(alone._model, "joint", one)
+        object.__setattr__(alone._model, "others", ())
+        tables.append(alone.predict_node_proba(X))
+    if make is joint:  # the maximum of means is not the mean of maxima
+        assert_allclose(model.predict_node_proba(X), np.mean(tables, axis=0), atol=1e-12)
+    other = make(n_jobs=n_jobs, **params).fit(X, y)
+    again = pickle.loads(pickle.dumps(other))
+    for fitted in (other, again):
+        assert_array_equal(fitted.predict_node_proba(X), model.predict_node_proba(X))
+    for fitted in (model, other):
+        fitted.partial_fit(X[:50], y[:50])
+    assert_array_equal(model.predict_node_proba(X), other.predict_node_proba(X))
+    assert model.n_iter_ == again.n_iter_ + 1
+
+
+@SHORT
+@pytest.mark.slow
+def test_networks_in_processes():
+    params = {**FEW, "n_estimators": 2}
+    model = joint(**params).fit(X, Y)
+    with parallel_config("loky", n_jobs=2, max_nbytes=1):
+        other = joint(**params).fit(X, Y)
+        other.partial_fit(X, Y)
+    assert_array_equal(model.partial_fit(X, Y).coefs_[0], other.coefs_[0])
+
+
+@SHORT
+def test_several_networks_go_on():
+    model = joint(warm_start=True, n_estimators=2, **FEW).fit(X, Y)
+    before = [network.weights[0].copy() for network in model.networks_]
+    model.fit(X, Y)
+    for network, weights in zip(model.networks_, before, strict=True):
+        assert 0 < np.abs(network.weights[0] - weights).max() < 0.1
+    with pytest.raises(ValueError, match=r"as many networks, 2; got n_estimators=3"):
+        model.set_params(n_estimators=3).fit(X, Y)
+
+
+def test_a_failing_batch_leaves_all_networks(monkeypatch):
+    model = joint(n_estimators=3, **FEW).partial_fit(X, Y)
+    other = deepcopy(model)
+    learn, calls = AdamState.learn, []
+
+    def failing(*arguments):
+        calls.append(0)
+        if len(calls) == 5:  # in the third network
+            raise MemoryError
+        return learn(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AdamState, "learn", failing)
+        with pytest.raises(MemoryError):
+            model.partial_fit(X, Y)
+    for one in (model, other):
+        one.partial_fit(X, Y)
+    assert_array_equal(model.predict_proba(X), other.predict_proba(X))
+
+
+@SHORT
+@BOTH
+@pytest.mark.parametrize("rates", ["adaptive", "constant", "linear"])
+def test_a_refit_learns_from_all_rows_in_as_many_passes(make, rates):
+    y = labels_of(make)
+    adam = Adam(learning_rate=rates, early_stopping=True, max_iter=12, tol=0.01, batch_size=40)
+    params = {**FEW, "dropout": 0.2}
+    watched = make(**{**params, "solver": adam}).fit(X, y)
+    twice = make(**{**params, "solver": clone(adam).set_params(refit=True)}).fit(X, y)
+    curve = watched.validation_loss_curve_
+    assert_array_equal(twice.validation_loss_curve_, curve)
+    assert twice.n_iter_ == len(twice.loss_curve_) == int(np.argmin(curve)) + 1
+    assert (twice.coefs_[0] != watched.coefs_[0]).any()
+
+
+@SHORT
+@BOTH
+@pytest.mark.parametrize("seed", [0, 1])
+def test_groups_are_held_out_as_wholes(make, seed):
+    rng = np.random.RandomState(seed)
+    groups = rng.randint(0, 12, len(Y))
+    names = np.array([f"group {i}" for i in groups])
+    held_out = []
+
+    def keeping(*arguments):
+        held_out.append(held_out_rows(*arguments))
+        return held_out[-1]
+
+    module = {joint: multihead, joint_sets: multihead_multilabel}[make]
+    adam = Adam(early_stopping=True, validation_fraction=0.3, max_iter=1)
+    weights = (np.arange(len(Y)) % 7 > 0).astype(float)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "held_out_rows", keeping)
+        make(solver=adam, n_estimators=2, random_state=seed).fit(
+            X, labels_of(make), sample_weight=weights, groups=names
+        )
+    kept = groups[weights > 0]
+    assert len(held_out) == 2
+    for rows in held_out:
+        others = np.delete(np.arange(len(kept)), rows)
+        assert len(rows)
+        assert not set(kept[rows]) & set(kept[others])
+
+
+def test_groups_of_the_folds():
+    groups = np.arange(len(Y)) // 9
+    folds = HierarchicalStratifiedGroupKFold(3, taxonomy=TREE)
+    folds = list(folds.split(X, SETS, groups))
+    wanted = joint_sets(decoder="threshold", cv=folds).fit(X, SETS)
+    model = joint_sets(decoder="threshold").fit(X, SETS, groups=groups)
+    assert model.decoder_.tau == wanted.decoder_.tau
+    other = joint_sets(decoder="threshold", cv=GroupKFold(3)).fit(X, SETS, groups=groups)
+    assert 0 < other.decoder_.tau < 1
+    for bad in (groups[1:], np.ones((len(Y), 2))):
+        with pytest.raises(ValueError, match=r"inconsistent|1d array"):
+            joint().fit(X, Y, groups=bad)
+    one_group = joint(solver=Adam(early_stopping=True))
+    with pytest.raises(ValueError, match=r"no validation part: 1 group\(s\)"):
+        one_group.fit(X, Y, groups=np.zeros(len(Y)))
+
+
+def test_first_intercepts_are_those_of_frequencies():
+    weights = np.random.RandomState(0).randint(1, 4, len(Y))
+    # Features that say nothing, and no step worth mentioning.
+    start = {"intercept_init": "frequencies", "solver": LBFGS(tol=1e9)}
+    model = joint(**start).fit(X, Y, sample_weight=weights)
+    counts = np.array([weights[label == Y].sum() for label in model.classes_]) + 0.5
+    assert_allclose(model.predict_proba(X[:1])[0], counts / counts.sum())
+    sets = joint_sets(**start).fit(X, SETS, sample_weight=weights)
+    closed = (TREE.binarize(SETS) @ TREE.ancestor_closure[1:, 1:]).toarray() > 0
+    share = (weights @ closed + 0.5) / (weights.sum() + 1)
+    assert_allclose(expit(sets.intercept_), share)
+    repeated = np.repeat(np.arange(len(Y)), weights)
+    assert_array_equal(joint(**start).fit(X[repeated], Y[repeated]).intercept_, model.intercept_)
+    batches = joint(intercept_init="frequencies", solver=Adam(learning_rate_init=1e-9))
+    batches.partial_fit(X, Y)
+    plain = joint(**start).fit(X, Y)
+    assert_allclose(batches.intercept_, plain.intercept_, atol=1e-6)
+    before = batches.intercept_.copy()
+    batches.partial_fit(X[:20], Y[:20])  # not again
+    assert_allclose(batches.intercept_, before, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"dropout": 0.5}, "`dropout` leaves out values of hidden layers"),
+        ({"dropout": 0.5, "hidden_layer_sizes": 3}, "`dropout` needs mini-batches, got 0.5"),
+        ({"dropout": 1.0, "hidden_layer_sizes": 3}, r"`dropout` must be in \[0, 0.99\]"),
+        ({"n_estimators": 2}, "`n_estimators` must be 1 for L-BFGS without hidden layers, got 2"),
+        ({"n_estimators": 0}, "`n_estimators` must be"),
+        ({"intercept_init": "ones"}, "`intercept_init` must be one of"),
+        ({"n_jobs": 0.5}, "`n_jobs` must be"),
+        ({"solver": Adam(refit=1)}, "`refit` must be"),
+    ],
+)
+@BOTH
+def test_parameters_of_networks_out_of_range(make, params, message):
+    with pytest.raises(ValueError, match=message):
+        make(**params).fit(X, labels_of(make))
+
+
+@BOTH
+def test_one_warning_for_all_networks(make):
+    with pytest.warns(ConvergenceWarning, match="max_iter=3") as record:
+        make(n_estimators=3, n_jobs=2, **FEW).fit(X, labels_of(make))
+    assert [warning.filename for warning in record] == [__file__]
+
+
+@SHORT
+def test_lines_of_several_networks_name_them(capsys):
+    joint(n_estimators=2, verbose=1, **FEW).fit(X, Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["Network 1"] * 3 + ["Network 2"] * 3
+
+
+def test_a_linear_rate_falls_to_nothing():
+    adam = Adam(learning_rate="linear", max_iter=80, batch_size=60, learning_rate_init=0.3)
+    exact = joint(**EXACT).fit(X, Y)
+    model = joint(alpha=3e-2, solver=adam, random_state=0).fit(X, Y)
+    assert model.n_iter_ == 80  # and no warning
+    assert_allclose(model.predict_proba(X), exact.predict_proba(X), atol=0.03)
+    steps = _Schedule(adam, Rates(1.0, 1.0, 0.5))
+    rates = [steps.next() for _ in range(80)]
+    assert rates[0] == (1.0, 1 - 1 / 80, 0.5)
+    assert_allclose([pair.stop for pair in rates], 1 - np.arange(1, 81) / 80, atol=1e-12)
+
+
+# -- dense features -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns", "params", "solver"),
+    [
+        ((2000, 1000), 100, {}, Adam(learning_rate="linear", batch_size=333, max_iter=12)),
+        ((4000, 1000), 100, {}, Adam(learning_rate="linear", batch_size=512, max_iter=12)),
+        ((200, 1000), 1000, {}, Adam(learning_rate="linear", batch_size=64, max_iter=12)),
+        ((1999, 1000), 100, {}, LBFGS()),
+        ((4000, 1000), 100, {"hidden_layer_sizes": 4}, Adam()),
+        ((4000, 1000), 100, {"solver": LBFGS(max_iter=3)}, LBFGS(max_iter=3)),
+    ],
+)
+def test_much_dense_work_takes_a_dozen_passes(shape, columns, params, solver):
+    training = MultiHeadClassifier(**params)._training()
+    sizes = training.sizes(shape[1], columns)
+    dense = training.settled(sizes, np.full(shape, 0.5, dtype=np.float32))
+    is_scaled = solver.get_params().get("learning_rate") == "linear"
+    assert dense.alpha == (0.25e-5 if is_scaled else 1e-5)
+    given = MultiHeadClassifier(alpha=1e-3, **params)._training()
+    assert given.settled(sizes, np.ones(shape, dtype=np.float32)).alpha == 1e-3
+    assert repr(dense.solver_for(sizes)) == repr(solver)
+    assert training.settled(sizes, sparse.csr_array(shape)) is training
+
+
+def test_the_linear_rate_is_for_any_unit_of_the_features():
+    data = np.random.RandomState(0).normal(size=(700, 6)).astype(np.float32)
+    y = np.tile(Y, 4)[:700]
+    params = {"solver": Adam(learning_rate="linear", max_iter=4), "alpha": 0.0, "random_state": 0}
+    one = joint(**params).fit(data, y)
+    other = joint(**params).fit(data * 1024, y)  # a power of 2 rounds nothing
+    assert_allclose(other.coef_ * 1024, one.coef_, rtol=1e-3, atol=1e-4)
+    first = first_rates_of(params["solver"], data * 1024, one.networks_[0])
+    assert first == (pytest.approx(0.01 / 1024, rel=0.1),) * 2 + (pytest.approx(1024, rel=0.1),)
+    assert np.isfinite(joint(**params).fit(data * 0, y).coef_).all()
+
+
+@BOTH
+def test_half_precision_becomes_single(make):
+    half = X.astype(np.float16)
+    model = make().fit(half, labels_of(make))
+    assert model.coef_.dtype == np.float32
+    single = make().fit(half.astype(np.float32), labels_of(make))
+    assert_array_equal(model.coef_, single.coef_)
+    assert_array_equal(
+        model.predict_node_proba(half), single.predict_node_proba(half.astype(np.float32))
+    )
+
+
 # -- what the estimators promise ----------------------------------------------------------
 
 
@@ -850,8 +1222,9 @@ def test_earlier_versions_of_sets_are_read():
 def test_earlier_settings_are_those_of_solvers(old, solver):
     state = {"solver": "auto", "hidden_layer_sizes": (), "coupling": "max", **OLD_SETTINGS, **old}
     assert repr(upgraded(state)["solver"]) == repr(solver)
-    now = {"solver": "auto", "loss": "level"}
-    assert upgraded(now) is now
+    now = {"solver": "auto", "loss": "level", "dropout": 0.5}
+    others = {"n_estimators": 1, "intercept_init": "zeros", "n_jobs": None}
+    assert upgraded(now) == now | others
 
 
 @pytest.mark.parametrize(

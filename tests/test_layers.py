@@ -24,10 +24,10 @@ MODULES = TOUR.with_name("_tour_modules.inc")
 LAYERS = [
     ["_version", "exceptions"],
     ["_utils"],
-    ["taxonomy", "links", "staging", "objectives", "linear_model"],
+    ["taxonomy", "links", "calibration", "staging", "objectives", "linear_model"],
     ["_targets", "_probabilities", "datasets"],
     ["_folds", "_local", "_joint", "decoders", "metrics"],
-    ["strategies", "model_selection"],
+    ["strategies", "model_selection", "displays"],
     ["_training"],
     ["_classifiers"],
     ["__init__"],
@@ -41,8 +41,9 @@ FORBIDDEN = {
     "metrics": {"_probabilities"},
     "model_selection": {"_local", "_joint"},
     "datasets": {"_targets", "_probabilities"},
+    "displays": {"_local", "_joint", "_probabilities", "decoders"},
 }
-MOST_PARTS, MOST_ARROWS, MOST_PRIVATE_FILES = 24, 80, 6
+MOST_PARTS, MOST_ARROWS, MOST_PRIVATE_FILES = 26, 90, 6
 
 
 def modules():

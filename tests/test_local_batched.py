@@ -144,8 +144,8 @@ def same_without_batches(read):
     """Check that the arrays that `read` yields are the same without batches; return what was used."""
     used = []
     with pytest.MonkeyPatch.context() as patch:
-        for method in (BatchedLinear.outputs, BatchedLinear.group_proba, BatchedLinear.precompute):
-            patch.setattr(BatchedLinear, method.__name__, counting(method, used))
+        for name in ("outputs", "group_proba", "precompute", "proba_of_siblings"):
+            patch.setattr(BatchedLinear, name, counting(getattr(BatchedLinear, name), used))
         found = list(read())
     with switched_off():
         expected = list(read())
@@ -308,7 +308,9 @@ def test_these_tests_take_every_way():
     model = HierarchicalMultiLabelClassifier(
         BASES["svc"], taxonomy=TREE, decoder=SetThreshold(0.5)
     ).fit(X, TREE.binarize(y, sparse_output=False))
-    assert same_without_batches(lambda: tables_of_sets(model, X)) == {"precompute", "outputs"}
+    assert same_without_batches(lambda: tables_of_sets(model, X)) == {"proba_of_siblings"}
+    found = same_without_batches(lambda: [model._model.marginals(X).raw])
+    assert found == {"precompute", "outputs"}
 
 
 # -- the switch ---------------------------------------------------------------------------

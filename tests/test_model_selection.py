@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import sklearn
 from conftest import DIAMOND, TAXONOMIES, shared_data
-from generators import labelled_trees
+from generators import labelled_trees, trees
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -191,11 +191,52 @@ def test_every_fold_has_its_share_of_each_group(case, n_splits, shuffle):
         assert min(sizes) >= 1
 
 
-def test_without_rare_classes_it_is_stratified_k_fold():
-    ours = HierarchicalStratifiedKFold(3, taxonomy=TREE, shuffle=True, random_state=0).split(X, Y)
-    theirs = StratifiedKFold(3, shuffle=True, random_state=0).split(X, Y)
-    for one, other in zip(ours, theirs, strict=True):
-        assert_array_equal(one[1], other[1])
+@given(
+    case=labelled_trees(),
+    n_splits=st.integers(2, 3),
+    shuffle=st.booleans(),
+)
+def test_folds_of_groups_are_those_of_stratified_k_fold(case, n_splits, shuffle):
+    taxonomy, y, seed = case
+    y = np.repeat(y, n_splits)[np.random.default_rng(seed).permutation(n_splits * len(y))]
+    params = {"shuffle": shuffle, "random_state": 3 if shuffle else None}
+    ours = HierarchicalStratifiedKFold(n_splits, taxonomy=taxonomy, **params).split(None, y)
+    theirs = StratifiedKFold(n_splits, **params).split(y, y)
+    for (train, test), (wanted_train, wanted_test) in zip(ours, theirs, strict=True):
+        assert_array_equal(train, wanted_train)
+        assert_array_equal(test, wanted_test)
+
+
+def folds_dealt_one_by_one(sets, taxonomy, n_splits):
+    """The rule of label sets, a row at a time: the rarest node first, of equals the deepest."""
+    table = taxonomy.binarize(sets, sparse_output=False).astype(bool)
+    members = np.column_stack([np.ones(len(table), dtype=bool), table])
+    least, n_larger = divmod(len(members), n_splits)
+    folds = np.full(len(members), -1)
+    counts = np.zeros((n_splits, taxonomy.n_nodes), dtype=int)
+    above = taxonomy.ancestors_of(np.arange(taxonomy.n_nodes)).toarray()
+    while (folds < 0).any():
+        left = members[folds < 0].sum(axis=0)
+        node = max(np.flatnonzero(left), key=lambda node: (-left[node], node))
+        order = [*np.flatnonzero(above[node])[::-1], 0]  # from the deepest to the root
+        for row in np.flatnonzero(members[:, node] & (folds < 0)):
+            full = (counts[:, 0] > least).sum() >= n_larger
+            free = [f for f in range(n_splits) if counts[f, 0] < least + (not full)]
+            fold = min(free, key=lambda f: (*counts[f, order], f))
+            folds[row] = fold
+            counts[fold] += members[row]
+    return folds
+
+
+@given(case=trees(12), n_splits=st.integers(2, 4), data=st.data())
+def test_label_sets_are_dealt_out_as_one_by_one(case, n_splits, data):
+    nodes = st.frozensets(st.sampled_from(list(case.nodes[1:])), max_size=3)
+    sets = data.draw(st.lists(nodes, min_size=2 * n_splits, max_size=20))
+    splitter = HierarchicalStratifiedKFold(n_splits, taxonomy=case)
+    found = np.empty(len(sets), dtype=int)
+    for fold, (_, test) in enumerate(splitter.split(None, sets)):
+        found[test] = fold
+    assert_array_equal(found, folds_dealt_one_by_one(sets, case, n_splits))
 
 
 def rare_labels():

@@ -26,6 +26,7 @@ from sklhier.decoders import (
     Beam,
     BestPath,
     Climbing,
+    Conformal,
     CostMatrix,
     Darts,
     HierarchicalF,
@@ -35,7 +36,10 @@ from sklhier.decoders import (
     TopDown,
 )
 from sklhier.decoders._best_path import _PROBABILITY
+from sklhier.decoders._conformal import ConformalThresholds, nested_scores
+from sklhier.decoders._conformal_scores import GroupedScores
 from sklhier.decoders._hierarchical_f import _blocks, _of_paths
+from sklhier.decoders._risk_bounds import binomial_p_values, conformal_bound, fixed_sequence
 from sklhier.decoders._search import beam_search
 from sklhier.decoders._set_threshold import _N_BINS, _best_thresholds
 from sklhier.metrics import (
@@ -61,7 +65,8 @@ from sklhier.taxonomy._max_closure import best_closed_sets
 @pytest.fixture(scope="module")
 def cases():
     folder = shared_data("../oracles")
-    return {case["id"]: case for case in json.loads((folder / "oracles.json").read_text("utf-8"))}
+    files = (path.read_text("utf-8") for path in sorted(folder.glob("*.json")))
+    return {case["id"]: case for text in files for case in json.loads(text)}
 
 
 def taxonomy_of(case):
@@ -673,3 +678,111 @@ def test_max_constraint_loss(cases):
     losses, _ = MaxConstraint.of(taxonomy, nodes)(scores, members, np.ones(len(nodes)))
     wanted = case["expected"]["per_row"]
     np.testing.assert_allclose(losses / len(nodes), wanted, atol=case["tol"])
+
+
+# -- guarantees ------------------------------------------------------------------------------
+
+
+def in_one_group(scores):
+    n_rows = len(scores)
+    rows = np.array(scores, dtype=float)
+    return GroupedScores.of(rows, np.ones(n_rows), np.zeros(n_rows, dtype=int), 1)
+
+
+@pytest.mark.parametrize("alpha", ["0.1", "0.3"])
+def test_conformal_thresholds(cases, alpha):
+    case = cases[f"conformal-threshold-{alpha}"]
+    scores, level = in_one_group(case["input"]["scores"]), 1 - case["input"]["alpha"]
+    assert scores.ranks(level) == [case["expected"]["k"]]
+    assert scores.thresholds(level) == pytest.approx([case["expected"]["theta"]])
+
+
+PATHS = Taxonomy.from_edges([("R", "A"), ("R", "B"), ("A", "a1"), ("A", "a2")], root="R")
+
+
+def paths_of(rows):
+    """Return ids and probabilities of paths, and marginals in which these are the best paths."""
+    ends = PATHS.ids([path[-1][0] for path in rows])
+    paths = PATHS.path_ids(ends)
+    proba = np.zeros(paths.shape)
+    table = np.zeros((len(rows), PATHS.n_nodes))
+    table[:, 0] = 1.0
+    for row, path in enumerate(rows):
+        for level, (name, mass) in enumerate(path):
+            proba[row, level] = table[row, PATHS.id(name)] = mass
+    outcomes = Outcomes.of(PATHS, PATHS.leaf_ids, stops=False)
+    return paths, proba, DenseMarginals(PATHS, outcomes, table)
+
+
+def test_scores_of_nested_paths(cases):
+    case = cases["conformal-nested-scores"]
+    paths, proba, _ = paths_of(case["input"]["paths"])
+    found = nested_scores(paths, proba, PATHS.path_ids(PATHS.ids(case["input"]["truths"])))
+    expected = case["expected"]
+    np.testing.assert_allclose(found, expected["scores"], atol=case["tol"])
+    scores = in_one_group(found)
+    for alpha, k, theta in zip(expected["alpha"], expected["k"], expected["theta"], strict=True):
+        assert scores.ranks(1 - alpha) == [k]
+        assert scores.thresholds(1 - alpha) == pytest.approx([theta], abs=case["tol"])
+
+
+def calibrated(theta, sets=()):
+    """Return a decoder that has seen calibration rows with these thresholds."""
+    decoder = Conformal(0.9)
+    scores = in_one_group(sets)
+    decoder.thresholds_ = ConformalThresholds(
+        in_one_group([]), scores, np.array([theta]), None, "calibration"
+    )
+    return decoder
+
+
+def test_answers_of_nested_paths(cases):
+    case = cases["conformal-nested-answers"]
+    _, _, marginals = paths_of(case["input"]["paths"])
+    found = calibrated(case["input"]["theta"]).decode(marginals)
+    assert [PATHS.nodes[node] for node in found] == case["expected"]
+
+
+@pytest.mark.parametrize("alpha", ["0.2", "0.3"])
+def test_sets_of_leaves(cases, alpha):
+    case = cases[f"conformal-leafset-lca-{alpha}"]
+    taxonomy, marginals = marginals_of(case)
+    scores = 1 - np.array(case["input"]["cal_true_leaf_prob"])
+    level = 1 - case["input"]["alpha"]
+    assert in_one_group(scores).ranks(level) == [case["expected"]["k"]]
+    assert in_one_group(scores).thresholds(level) == pytest.approx([case["expected"]["qhat"]])
+    closed = calibrated(np.inf, scores).prediction_sets(marginals, level)
+    names = {taxonomy.nodes[node] for node in closed.indices}
+    leaves = sorted(names & set(taxonomy.leaves))
+    assert leaves == case["expected"]["leaf_set"]
+    assert names == {name for leaf in leaves for name in taxonomy.path(leaf)}
+    first, *others = leaves
+    for other in others:
+        first = taxonomy.lca(first, other)
+    assert first == case["expected"]["lca"]
+
+
+def test_conformal_risk_control(cases):
+    case = cases["conformal-risk-control"]
+    table, expected = np.array(case["input"]["loss_table"]), case["expected"]
+    np.testing.assert_allclose(table.mean(axis=0), expected["empirical"], atol=case["tol"])
+    bound = conformal_bound(table.mean(axis=0), len(table), case["input"]["B"])
+    np.testing.assert_allclose(bound, expected["bound"], atol=case["tol"])
+    for alpha, wanted in expected["lambda_hat"].items():
+        n_held = fixed_sequence(bound[::-1], float(alpha))
+        assert case["input"]["lambdas"][len(bound) - n_held] == wanted
+
+
+def test_learn_then_test(cases):
+    case = cases["ltt-binomial"]
+    given = case["input"]
+    p_values = binomial_p_values(given["errors"], given["n"], given["alpha"])
+    np.testing.assert_allclose(p_values, case["expected"]["p"], atol=case["tol"])
+    assert fixed_sequence(p_values, given["delta"]) == len(case["expected"]["accepted"])
+
+
+def test_an_error_rate_at_its_exact_upper_bound_is_just_not_rejected(cases):
+    case = cases["clopper-pearson"]
+    for n_errors, n_rows, delta in case["input"]["cases"]:
+        upper = case["expected"][f"{n_errors}/{n_rows} delta={delta:g}"]
+        assert binomial_p_values(n_errors, n_rows, upper) == pytest.approx(delta, rel=1e-5)

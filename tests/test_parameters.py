@@ -52,20 +52,41 @@ NOT_NEGATIVE = (*NO_NUMBERS, -1, True)
 PROBABILITY = (*NOT_NEGATIVE, 1, 1.5)
 COUNT = (*POSITIVE, 2.5, 1.0)
 NODE_WEIGHTS = (math.nan, [math.nan, 1], [1, math.inf], [1, -1], "x", 5, {"a": "x"}, [[1, 2]])
+THRESHOLDS = (
+    *(value for value in PROBABILITY if value not in ([0.5], 1)),
+    *NODE_WEIGHTS,
+    [0.5, 1.5],
+    {"a": 2},
+)
+STOP_RULE = {
+    "tau": THRESHOLDS,
+    "scope": (5, "x", None),
+    "beta": POSITIVE,
+    "min_rows": COUNT,
+}
 
 # The kind of part, and for each of its numbers what it refuses.
 PARTS = {
     "decoder": [
         (decoders.Beam, {"width": COUNT}),
-        (decoders.Climbing, {"tau": PROBABILITY}),
+        (decoders.Climbing, STOP_RULE),
+        (
+            decoders.Conformal,
+            {
+                "confidence_level": (*PROBABILITY, 0),
+                "path": ("x", 5, None, "threshold"),
+                "by": ("x", 0, -1, 1.5, True, [1]),
+                "source": ("x", 5, None),
+            },
+        ),
         (decoders.Darts, {"accuracy_reward": NOT_NEGATIVE, "reward": (*NODE_WEIGHTS, None)}),
         (decoders.HierarchicalF, {"beta": (*POSITIVE, 1e200, 1e-200)}),
         (
             decoders.InformationThreshold,
-            {"tau": PROBABILITY, "information": (*NODE_WEIGHTS, None)},
+            {"tau": THRESHOLDS, "information": (*NODE_WEIGHTS, None)},
         ),
         (decoders.LevelWeighted, {"weights": NODE_WEIGHTS}),
-        (decoders.Threshold, {"tau": (*PROBABILITY, [0.9, 0.5])}),
+        (decoders.Threshold, STOP_RULE),
         (
             decoders.CostMatrix,
             {"costs": (5, "x", None, {}, {"a": 1}, {"a": {"x": "y"}}, [[1, 2]], [["x"]])},
@@ -76,15 +97,21 @@ PARTS = {
         (
             decoders.SetThreshold,
             {
-                "tau": (
-                    *(value for value in PROBABILITY if value != [0.5]),
-                    *NODE_WEIGHTS,
-                    [0.5, 1.5],
-                    {"a": 2},
-                ),
+                "tau": THRESHOLDS,
                 "shrinkage": NOT_NEGATIVE,
+                "min_rows": (*NOT_NEGATIVE, 2.5),
                 "at_least_one": ("x", None, 2),
                 "scope": (5, "x"),
+            },
+        ),
+        (
+            decoders.RiskControl,
+            {
+                "risk": ("x", 5, None, int),
+                "target": (*PROBABILITY, 0),
+                "method": ("x", 5, None),
+                "delta": (*PROBABILITY, 0),
+                "source": ("x", 5, None),
             },
         ),
         (decoders.TopLabels, {"k": COUNT}),
@@ -113,6 +140,7 @@ PARTS = {
                 "tol": NOT_NEGATIVE,
                 "n_iter_no_change": COUNT,
                 "early_stopping": ("x", None, 2),
+                "refit": ("x", None, 2),
                 "validation_fraction": (*POSITIVE, 0.6),
             },
         ),

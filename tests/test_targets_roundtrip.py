@@ -596,6 +596,14 @@ def test_level_frames_are_matched_by_name():
         hierarchical_f1_score(frame, frame.set_axis(["top", "q"], axis=1))
 
 
+def test_columns_that_training_frames_lack_get_numbers():
+    deeper = Taxonomy.from_edges([("R", "A"), ("R", "B"), ("A", "a"), ("B", "b"), ("a", "x")])
+    frame = pd.DataFrame({"top": ["A", "B"], "low": ["a", "b"]})
+    model = HierarchicalClassifier(GaussianNB(), taxonomy=deeper, decoder="threshold")
+    predicted = model.fit(np.eye(2), frame).predict(np.eye(2))
+    assert list(predicted.columns) == ["top", "low", "level_3"]
+
+
 def test_node_probabilities_are_matched_by_name():
     names = [NAMES[code] for code in CODES]
     model = HierarchicalClassifier(GaussianNB(), taxonomy=TREE).fit(X, names)

@@ -222,7 +222,7 @@ def test_confusion_matrix_with_names():
     table = hierarchical_confusion_matrix(y_true, y_pred, taxonomy=INDUSTRIES, as_frame=True)
     texts = ["31-33 Manufacturing", "11"]
     assert table.index.tolist() == texts
-    assert table.columns.tolist() == [*texts, "(above)"]
+    assert table.columns.tolist() == [*texts, "(stopped above)"]
     plain = hierarchical_confusion_matrix(y_true, y_pred, taxonomy=INDUSTRIES)
     assert table.to_numpy().tolist() == plain.tolist() == [[1, 1, 0], [0, 0, 1]]
     with pytest.raises(ValueError, match="exclude each other"):

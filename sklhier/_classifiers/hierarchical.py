@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +12,13 @@ from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
+from sklhier._classifiers.calibrating import (
+    calibration_of_paths,
+    learnt_paths,
+    refuse_calibrated,
+    refuse_unscored,
+)
+from sklhier._classifiers.guarantees import PathGuarantees, check_reject
 from sklhier._classifiers.local_base import (
     LocalClassifier,
     Reading,
@@ -31,7 +37,7 @@ from sklhier._local.model import Models
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._training.marginals import PathModels, all_models
 from sklhier._training.staged import Staging
-from sklhier._training.trainer import HeldOutPass, PathTrainer, fit_batch
+from sklhier._training.trainer import PathTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import (
@@ -42,6 +48,7 @@ from sklhier._utils.validation import (
     required_target,
     used_rows,
 )
+from sklhier.calibration import Calibrator
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.links import Link
@@ -52,7 +59,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["HierarchicalClassifier"]
 
 
-class HierarchicalClassifier(PathPredictor, LocalClassifier):
+class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     """Classify into a taxonomy, one path for each sample.
 
     A base estimator is fitted for each parent node of the taxonomy and decides among its children
@@ -79,6 +86,11 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         How probabilities become predictions: ``"best_path"``, ``"top_down"``, ``"beam"``,
         ``"level_weighted"``, ``"hierarchical_f"``, ``"threshold"``, ``"information_threshold"``,
         ``"climbing"``, ``"darts"``, or an object of :mod:`sklhier.decoders` with parameters.
+    reject : float, default=None
+        The share of the training samples, in (0, 1), that would get no answer: those whose most
+        probable answer is the least probable, out-of-fold. The threshold that this gives, fitted by
+        models of folds (`cv`), is then that of predictions. For samples that belong to no class; see
+        :doc:`/user_guide/guarantees`.
     chain : str or Chain, default=None
         Whether a model sees the outputs of the models above it, beside X: ``"proba"``,
         ``"log_proba"`` or ``"decision"``, in training those for samples that were held out;
@@ -93,9 +105,16 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
     link : str or Link, default=None
         How the outputs of a local model become probabilities of its outcomes. None: probabilities
         of a base estimator as they are, decision scores by a softmax of 5 times the score.
-        ``"identity"``, ``"softmax"``, or an object of :mod:`sklhier.links`.
+        ``"identity"``, ``"softmax"``, or an object of :mod:`sklhier.links`. Calibrated models are
+        read by what was learnt in its place.
+    calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
+        What makes probabilities right as often as they say, learnt from out-of-fold predictions in
+        ``fit``, which fits every model once more for each fold of `cv`. ``"temperature"``, one number
+        for whole answers, keeps the best path; the others calibrate each local model. Base
+        estimators with decision scores alone, such as ``LinearSVC``, have probabilities then. Or an
+        object of :mod:`sklhier.calibration` with parameters. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for what is learnt from out-of-fold predictions (`chain`, `routing`,
+        Folds for what is learnt from out-of-fold predictions (`calibration`, `chain`, `routing`,
         ``PerLevel(beta="oof")``), the same for all; not used otherwise. A number, None for 5, means
         that many folds of :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters
         that need ``groups`` get them by metadata routing.
@@ -146,6 +165,13 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         The strategy in use, with what it has learnt.
     decoder_ : Decoder
         The decoder in use, its parameters tuned.
+    conformal_report_ : structured ndarray
+        With the decoder :class:`~sklhier.decoders.Conformal`, a record for each group: ``group``,
+        ``n_rows`` (calibration rows), ``k`` and ``threshold`` (the k-th smallest score; infinity if
+        there are too few rows), ``n_needed`` (rows that the level takes at least),
+        ``confidence_level``, ``source`` (``"out_of_fold"`` or ``"calibration"``).
+    reject_threshold_ : float
+        With `reject`, the probability below which the most probable answer is not given.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     fit_report_ : structured ndarray
@@ -153,6 +179,11 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         ``n_outcomes``, ``seconds``, ``fitted`` (the estimator, with ``": small_nodes"`` where it took
         the place of another and ``": no validation rows"`` where a validation set has none; or why
         there is a constant).
+    calibration_report_ : structured ndarray
+        With `calibration`, a record for each calibrated model, or one for all answers, under the name
+        of the root: ``node``, ``n_rows`` (held out), ``n_dropped`` (rows whose class their fold did
+        not know), ``method`` (what calibrates, in models with few rows a shared temperature),
+        ``nll_before`` and ``nll_after`` (mean negative log-likelihood of the held-out rows).
     compression_report_ : structured ndarray
         After :meth:`compress`, a record for each local model: ``node``, ``fitted`` (the estimator,
         and whether it was left as it is), ``n_columns_before`` and ``n_columns`` (with weights that
@@ -175,7 +206,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
     Base estimators without ``predict_proba``, such as ``LinearSVC``, can predict but have no
     probabilities. Their decision scores are turned into positive weights by a softmax at each node,
     so that the largest score has the largest weight; paths are ranked by the product of the
-    weights. These are no probabilities: wrap the base in ``CalibratedClassifierCV`` to get some.
+    weights. These are no probabilities: `calibration` makes some of them.
 
     References
     ----------
@@ -215,9 +246,11 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         taxonomy: Any = None,
         strategy: str | Strategy = "per_parent",
         decoder: str | Decoder = "best_path",
+        reject: float | None = None,
         chain: str | Chain | None = None,
         routing: str | Routing = "filter",
         link: str | Link | None = None,
+        calibration: str | Calibrator | None = None,
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         small_nodes: Any = None,
@@ -230,9 +263,11 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         self.taxonomy = taxonomy
         self.strategy = strategy
         self.decoder = decoder
+        self.reject = reject
         self.chain = chain
         self.routing = routing
         self.link = link
+        self.calibration = calibration
         self.cv = cv
         self.node_estimators = node_estimators
         self.small_nodes = small_nodes
@@ -288,9 +323,15 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         # Copies of what predictions use: set_params does not change a fitted model.
         strategy, decoder = clone(resolve_strategy(self.strategy)), resolve_decoder(self.decoder)
         self._reading = Reading.of(self)
-        refuse_mismatch(decoder, self, "'best_path' or 'top_down'")
+        if self.reject is not None:
+            check_reject(self.reject)
+        wanted = self._wanted(decoder)
+        refuse_mismatch(wanted, self, "'best_path' or 'top_down'")
+        decoder.check_taxonomy(target.taxonomy)
         split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
         staging = self._staging(strategy, split, weights)
+        is_routed = staging is not None and staging.routing.needs_held_out
+        calibration = calibration_of_paths(self.calibration, target.taxonomy, is_routed=is_routed)
         # Weights of the routing are multiplied by those of samples, so there must be some: base
         # estimators that take none are refused by the same check.
         if weights is None and staging is not None and staging.routing.is_weighted:
@@ -311,8 +352,13 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         )
         trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
         rows = used_rows(weights, len(nodes))
-        strategy, tuned = _tuned(trainer, strategy, decoder, rows, split)
+        learnt = learnt_paths(trainer, strategy, wanted, calibration, rows, split)
+        strategy = learnt.strategy
         models, self._reports = trainer.train_parts(strategy, rows)
+        if calibration is not None:
+            refuse_unscored(all_models(models))
+            models = learnt.linked(models)
+        self._calibration_reports = learnt.reports
         if not any(models):  # no base estimator has looked at X
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
@@ -325,9 +371,10 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
             self._trained,
             is_staged=staging is not None,
             asks_all=staging is not None and staging.routing.needs_held_out,
+            calibration=learnt.answers,
         )
-        self._tuned_decoder = (repr(decoder), tuned) if decoder.needs_tuning else None
         self._store(target, seed)
+        self._keep_learnt(decoder, learnt.decoder, X, rows)
         return self
 
     def _store(self, target: PathTarget, seed: int | None) -> None:
@@ -381,6 +428,7 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         self, X: Any, y: Any, classes: Any, sample_weight: Any, fit_params: dict[str, Any]
     ) -> Self:
         self._refuse_compressed()
+        refuse_calibrated(self)
         check_bases(self)
         check_classes(self.classes)
         first = not hasattr(self, "taxonomy_")
@@ -393,7 +441,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         weights = checked_weights(sample_weight, len(nodes))
         rows = used_rows(weights, len(nodes))
         decoder = resolve_decoder(self.decoder)
-        for part in (strategy, decoder):
+        decoder.check_taxonomy(target.taxonomy)
+        for part in (strategy, decoder, self._wanted(decoder)):
             if part.needs_tuning:
                 raise IncompatiblePartsError.needs(
                     part,
@@ -426,6 +475,8 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
         observed = self._trained.classes[np.isin(self._trained.classes, self._observed)]
         outcomes = strategy.outcomes(taxonomy, observed)
         self._model = replace(self._model, models=models, outcomes=outcomes)
+        # These were about the models so far.
+        self._tuned_decoder = self._known_rows = self._reject_threshold = None
         self._store(target, self._seed)
         return self
 
@@ -479,31 +530,3 @@ class HierarchicalClassifier(PathPredictor, LocalClassifier):
     def _check_decoder(self, decoder: Decoder) -> None:
         fitted = all_models(self._model.models)
         refuse_mismatch(decoder, self, "'best_path' or 'top_down'", fitted)
-
-
-def _tuned(
-    trainer: PathTrainer,
-    strategy: Strategy,
-    decoder: Decoder,
-    rows: Rows,
-    split: Callable[[Rows], Splits],
-) -> tuple[Strategy, Decoder]:
-    """Return a strategy and a decoder with the parameters that held-out samples tell."""
-    parts = strategy.parts()
-    n_readers = sum(part.needs_tuning for part in parts) + decoder.needs_tuning
-    if not n_readers:
-        return strategy, decoder
-
-    def train(member: int, inside: Rows) -> Models:
-        return trainer.train(parts[member], member, inside)[0]
-
-    # The decoder reads marginals of the tuned strategy, so it comes second. With two readers the
-    # models of all folds stay in memory, for to fit them again costs more.
-    held_out = HeldOutPass(train, rows, split(rows), keep=n_readers > 1)
-    strategy = strategy.with_parts(
-        [
-            part.tuned(trainer.taxonomy, partial(trainer.held_out_scores, held_out, part, i))
-            for i, part in enumerate(parts)
-        ]
-    )
-    return strategy, decoder.tuned(partial(trainer.held_out_marginals, held_out, strategy))

@@ -7,21 +7,34 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from sklhier._classifiers.calibrating import Calibrated
+from sklhier._classifiers.notebook import ShowsTaxonomy
 from sklhier._classifiers.saved_joint import upgraded
-from sklhier._folds.stratified import HierarchicalStratifiedKFold
-from sklhier._joint.model import JointModel, Training, takes_batches
+from sklhier._folds.stratified import (
+    HierarchicalStratifiedGroupKFold,
+    HierarchicalStratifiedKFold,
+)
+from sklhier._joint.model import (
+    JointModel,
+    Training,
+    drawn_all,
+    restarted_all,
+    takes_batches,
+)
+from sklhier._joint.network import Network
 from sklhier._joint.paths import JointPaths
 from sklhier._joint.sets import JointSets
 from sklhier._utils.pickling import restored_state, with_versions
 from sklhier._utils.typing import Rows
-from sklhier._utils.validation import check_flag, require_rows
+from sklhier._utils.validation import check_flag, checked_cv, require_rows
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["JointEstimator", "has_batches", "held_out_rows"]
+__all__ = ["JointEstimator", "checked_groups", "grouped_cv", "has_batches", "held_out_rows"]
 
-_DTYPES = (np.float64, np.float32)
+_DTYPES = [np.float64, np.float32]  # what is neither becomes the first
 
 
 def has_batches(estimator: Any) -> bool:
@@ -31,7 +44,28 @@ def has_batches(estimator: Any) -> bool:
             "partial_fit needs a solver that takes mini-batches; got "
             f"solver={estimator.solver!r}. Set solver='adam' or 'auto'."
         )
+    if estimator.calibration is not None:
+        raise AttributeError(
+            f"partial_fit sees samples in batches; calibration={estimator.calibration!r} needs all "
+            "of them at once. Use fit, or calibration=None."
+        )
     return True
+
+
+def checked_groups(groups: Any, n_samples: int) -> Any:
+    """Return the group of each sample as a number, or None where there are none."""
+    if groups is None:
+        return None
+    groups = column_or_1d(groups)
+    check_consistent_length(np.empty(n_samples), groups)
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def grouped_cv(cv: Any, groups: Any, default: int, taxonomy: Taxonomy, **params: Any) -> Any:
+    """Return `cv`, or folds that keep groups whole where it is a number and there are groups."""
+    if groups is None or not isinstance(checked_cv(cv, default), int):
+        return cv
+    return HierarchicalStratifiedGroupKFold(checked_cv(cv, default), taxonomy=taxonomy, **params)
 
 
 def held_out_rows(
@@ -40,8 +74,11 @@ def held_out_rows(
     taxonomy: Taxonomy,
     fraction: float,
     random_state: np.random.RandomState,
+    groups: Any = None,
 ) -> Rows:
     """Return rows to stop early by; none of them has a node that no other row has.
+
+    With groups, all rows of a group are held out or none.
 
     Parameters
     ----------
@@ -55,6 +92,8 @@ def held_out_rows(
         About which part of the rows is held out, in (0, 0.5].
     random_state : RandomState
         For the choice.
+    groups : ndarray of intp, shape (n_rows,), default=None
+        The group of each row.
 
     Raises
     ------
@@ -62,37 +101,48 @@ def held_out_rows(
         If no row can be spared.
     """
     n_rows = closed.shape[0]
-    folds = HierarchicalStratifiedKFold(
-        min(n_rows, max(2, round(1 / fraction))),
+    n_units = n_rows if groups is None else len(np.unique(groups))
+    kind = HierarchicalStratifiedKFold if groups is None else HierarchicalStratifiedGroupKFold
+    folds = kind(
+        min(n_units, max(2, round(1 / fraction))),
         taxonomy=taxonomy,
         shuffle=True,
         random_state=random_state,
     )
     held_out = np.zeros(0, dtype=np.intp)
-    if n_rows > 1:
+    if n_units > 1:
         # One fold of many is about the fraction asked for, and stratified by rare nodes first.
-        train, held_out = next(iter(folds.split(np.zeros((n_rows, 1)), labels)))
+        named = () if groups is None else (groups,)
+        train, held_out = next(iter(folds.split(np.zeros((n_rows, 1)), labels, *named)))
         # The loss of a node that training never saw says nothing about when to stop.
         unknown = np.asarray(closed[train].sum(axis=0)) == 0
-        held_out = held_out[closed[held_out] @ unknown == 0]
+        is_known = closed[held_out] @ unknown == 0
+        if groups is not None:
+            is_known = ~np.isin(groups[held_out], groups[held_out[~is_known]])
+        held_out = held_out[is_known]
     if not held_out.size:
+        given = f"{n_rows} sample(s)" if groups is None else f"{n_units} group(s)"
         raise ValueError(
-            f"early_stopping=True has no validation part: {n_rows} sample(s) leave none whose labels "
-            "others have as well. Use more samples, or early_stopping=False."
+            f"early_stopping=True has no validation part: {given} leave none whose labels others "
+            "have as well. Use more samples, or early_stopping=False."
         )
     return held_out
 
 
-class JointEstimator(ClassifierMixin, BaseEstimator):
+class JointEstimator(ShowsTaxonomy, Calibrated, ClassifierMixin, BaseEstimator):
     """An estimator that holds a joint model.
 
     A subclass stores the parameters in its ``__init__``, and sets ``taxonomy_`` and ``_model``
     when it is fitted.
     """
 
-    alpha: float
+    alpha: Any
     hidden_layer_sizes: Any
     activation: str
+    dropout: float
+    n_estimators: int
+    intercept_init: str
+    n_jobs: int | None
     solver: Any
     warm_start: bool
     verbose: int
@@ -111,7 +161,8 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
         return with_versions(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(upgraded(restored_state(self, state)))
+        restored = {"calibration": None} | restored_state(self, state)
+        super().__setstate__(upgraded(restored))
 
     def _gives_probabilities(self) -> bool:
         return True
@@ -119,8 +170,10 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
     def _features(self, X: Any, *, reset: bool) -> Any:
         """Return X checked, dense or CSR, of a floating dtype."""
         require_rows(X)
+        # Numbers of two bytes need no eight.
+        dtypes = _DTYPES[::-1] if getattr(X, "dtype", None) == np.float16 else _DTYPES
         # L-BFGS and Adam work on rows, so sparse features are CSR and dense ones in C order.
-        return validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", reset=reset)
+        return validate_data(self, X, accept_sparse="csr", dtype=dtypes, order="C", reset=reset)
 
     def _training(self) -> Training:
         """Return the parameters of the model, checked."""
@@ -129,6 +182,10 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
             alpha=self.alpha,
             hidden_layer_sizes=self.hidden_layer_sizes,
             activation=self.activation,
+            dropout=self.dropout,
+            n_estimators=self.n_estimators,
+            intercept_init=self.intercept_init,
+            n_jobs=self.n_jobs,
             solver=self.solver,
             verbose=self.verbose,
         )
@@ -137,32 +194,35 @@ class JointEstimator(ClassifierMixin, BaseEstimator):
         """Return the last fit to go on from, or None."""
         return self._model if self.warm_start and hasattr(self, "taxonomy_") else None
 
-    def _first_joint(
+    def _first_joints(
         self, training: Training, columns: Any, dtype: Any, random_state: Any, previous: Any = None
-    ) -> JointModel:
-        """Return a model to be fitted, with new weights or those of the last fit.
+    ) -> list[JointModel]:
+        """Return networks to be fitted, with new weights or those of the last fit.
 
         Raises
         ------
         ValueError
-            If the last fit had other labels, features or hidden layers.
+            If the last fit had other labels, features, hidden layers or another number of networks.
         """
         sizes = training.sizes(self.n_features_in_, columns.n_columns)
         if previous is None:
-            return JointModel.drawn(sizes, training.activation, dtype, random_state)
+            return drawn_all(training, sizes, dtype, random_state)
         if not columns.matches(previous.columns):
             raise ValueError(
                 "warm_start=True goes on from the last fit, which saw other labels. Fit with the "
                 "same labels, or set warm_start=False."
             )
-        joint: JointModel = previous.joint.restarted(
-            sizes, training.activation, dtype, random_state
-        )
-        return joint
+        return restarted_all(previous.joints, training, sizes, dtype, random_state)
 
     def _fitted_joint(self) -> JointModel:
         check_is_fitted(self, "taxonomy_")
         return self._model.joint
+
+    @property
+    def networks_(self) -> tuple[Network, ...]:
+        """The networks whose probabilities are averaged, with `weights` and `intercepts`."""
+        check_is_fitted(self, "taxonomy_")
+        return tuple(joint.network for joint in self._model.joints)
 
     @property
     def coefs_(self) -> list[Any]:

@@ -20,6 +20,8 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
+from sklhier._classifiers.calibrating import Calibrated
+from sklhier._classifiers.notebook import ShowsTaxonomy
 from sklhier._classifiers.saved_local import CompressionReport, upgraded
 from sklhier._local import linear_fit
 from sklhier._local.base_estimators import (
@@ -114,15 +116,20 @@ class Reading:
         What makes probabilities of them; None: whatever a base estimator gives.
     lack : str or None
         Why there are no probabilities, if so.
+    is_calibrated : bool, default=False
+        Whether they are calibrated, so that there are probabilities in any case.
     """
 
     link: Link | None
     lack: str | None
+    is_calibrated: bool = False
 
     @classmethod
     def of(cls, model: LocalClassifier) -> Self:
         """Return how parameters say it; `model` does not share the link."""
         link = None if model.link is None else clone(resolve_link(model.link))
+        if model.calibration is not None:
+            return cls(link, _unscored(model, link), is_calibrated=True)
         if link is not None and not link.gives_probabilities:
             return cls(link, f"link={link!r} gives weights, which are no probabilities.")
         try:
@@ -132,12 +139,22 @@ class Reading:
         return cls(link, None)
 
 
+def _unscored(model: LocalClassifier, link: Link | None) -> str | None:
+    """Return why there is nothing to calibrate, or None."""
+    methods = ["predict_proba", "decision_function"] if link is None else [link.response_method]
+    for base in _bases_of(model).values():
+        if not any(hasattr(base, method) for method in methods):
+            return f"{type(base).__name__} has no {' and no '.join(methods)} to calibrate."
+    return None
+
+
 def learns_in_batches(model: LocalClassifier) -> bool:
     """Whether a classifier can learn from batches; raise an AttributeError if not."""
     # Held-out outputs need folds of all samples; label sets have no routing.
     routing = getattr(model, "routing", "filter")
     for name, value, is_staged, without in (
         ("small_nodes", model.small_nodes, model.small_nodes is not None, None),
+        ("calibration", model.calibration, model.calibration is not None, None),
         ("chain", model.chain, model.chain is not None, None),
         ("routing", routing, resolve_routing(routing).needs_held_out, "filter"),
     ):
@@ -204,6 +221,13 @@ def jobs_of(
         warn_of_thresholds(base)
     check_n_jobs(model.n_jobs)
     link = reading.link
+    if reading.is_calibrated and reading.lack is not None:
+        raise IncompatiblePartsError.needs(
+            f"calibration={model.calibration!r}",
+            "base estimators with predict_proba or decision_function",
+            reading.lack.rstrip("."),
+            "Use another base estimator, or calibration=None.",
+        )
     if link is not None:  # now, rather than after hours of fits
         _refuse_without(link, link.response_method, bases.values())
     taxonomy = labels.taxonomy
@@ -344,7 +368,10 @@ def refuse_mismatch(
         Fitted models, which count in place of the parameters: a callable may have chosen other base
         estimators for some nodes, and parameters may have been set since.
     """
-    if not decoder.needs_probabilities:
+    is_calibrated = model.calibration is not None
+    if fitted is not None:
+        is_calibrated = model._reading.is_calibrated
+    if not decoder.needs_probabilities or is_calibrated:
         return
     if fitted is None:
         link = None if model.link is None else resolve_link(model.link)
@@ -358,7 +385,7 @@ def refuse_mismatch(
             decoder,
             "probabilities",
             lack,
-            f"Wrap it in CalibratedClassifierCV, or use the decoder {others}.",
+            f"Use calibration='temperature', or the decoder {others}.",
         )
 
 
@@ -409,7 +436,9 @@ class _FittedEstimators(Mapping[Hashable, Any]):
         return f"{type(self).__name__}({names})"
 
 
-class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class LocalClassifier(
+    ShowsTaxonomy, Calibrated, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+):
     """A meta-classifier with a base estimator for each local problem.
 
     Subclasses store the parameters that are used here in their ``__init__``; ``fit`` sets the
@@ -419,6 +448,7 @@ class LocalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     estimator: Any
     taxonomy: Any
     link: str | Link | None
+    calibration: Any
     node_estimators: Any
     small_nodes: Any
     chain: str | Chain | None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -12,12 +13,29 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklhier._classifiers.joint_base import JointEstimator, has_batches, held_out_rows
+from sklhier._classifiers.calibrating import (
+    calibration_of_answers,
+    learnt_answers,
+    refuse_calibrated,
+)
+from sklhier._classifiers.guarantees import (
+    PathGuarantees,
+    check_reject,
+    refuse_learning_from_batches,
+)
+from sklhier._classifiers.joint_base import (
+    JointEstimator,
+    checked_groups,
+    grouped_cv,
+    has_batches,
+    held_out_rows,
+)
 from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
-from sklhier._joint.model import JointModel, Training
+from sklhier._joint.model import JointModel, Training, fit_all, learn_batch, start_by
 from sklhier._joint.paths import JointPaths, PathColumns
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._targets.paths import resolve_taxonomy
+from sklhier._training.calibration import is_small
 from sklhier._training.trainer import HeldOutPass
 from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
@@ -30,6 +48,7 @@ from sklhier._utils.validation import (
     shown,
     weighted_rows,
 )
+from sklhier.calibration import AnswerCalibrator
 from sklhier.decoders import Decoder, resolve_decoder
 from sklhier.objectives import PathLoss, Solver, resolve_loss
 from sklhier.taxonomy import Taxonomy
@@ -37,7 +56,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["MultiHeadClassifier"]
 
 
-class MultiHeadClassifier(PathPredictor, JointEstimator):
+class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
     r"""One model for a whole taxonomy, a head for each node, fitted by one objective.
 
     Where :class:`HierarchicalClassifier` fits many models, this one fits all nodes together: the
@@ -70,28 +89,48 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         :class:`~sklhier.objectives.LBFGS` works on all samples at once,
         :class:`~sklhier.objectives.Adam` on mini-batches, with early stopping if asked for.
         ``"auto"`` is L-BFGS for a linear model of at most 2,000,000 weights, and Adam for any other.
+        For a linear model of dense X it is ``Adam(learning_rate="linear", max_iter=12)`` with batches
+        of up to 512 rows, as soon as rows times weights are 200,000,000.
     level_weights : array-like of float, shape (n_levels,), default=None
         The weight of each level from the first, 0 or more; None is 1 each. ``"soft_labels"`` does not
         use them, ``"hxe"`` multiplies by them.
-    alpha : float, default=1e-5
-        Strength of the penalty; 0 or more. With weights of 1 it is ``1 / (n_samples * C)`` of
-        ``LogisticRegression``. Intercepts are not penalised.
+    alpha : float or "auto", default="auto"
+        Strength of the penalty; 0 or more. ``"auto"`` is 1e-5; where ``solver="auto"`` takes a dozen
+        passes through dense X, it is 1e-5 times the mean square of the features. With weights of 1 it
+        is ``1 / (n_samples * C)`` of ``LogisticRegression``. Intercepts are not penalised.
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of hidden layers that all nodes share. Empty: the model is linear.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         Function of the hidden layers.
+    dropout : float, default=0.0
+        Share of the values of hidden layers that each step of Adam goes without, in [0, 0.99];
+        0.3 to 0.7 helps wide layers. Predictions use all values.
+    n_estimators : int, default=1
+        Number of networks, at least 1. Each has its own first weights, order of mini-batches and
+        held-out part; their probabilities are averaged.
+    intercept_init : {"zeros", "frequencies"}, default="zeros"
+        First intercepts of the scores. ``"frequencies"``: those of a model without features, by the
+        frequencies of nodes in training (of the first batch with ``partial_fit``).
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by label; ``"balanced"`` gives all classes the same total.
     warm_start : bool, default=False
         Whether to start from the weights of the last fit; labels and features must be the same.
     decoder : str or Decoder, default="best_path"
         How node probabilities become answers, as in :class:`HierarchicalClassifier`.
+    reject : float, default=None
+        The share of the training samples, in (0, 1), that would get no answer, as in
+        :class:`HierarchicalClassifier`.
+    calibration : {"temperature"} or AnswerCalibrator, default=None
+        What makes probabilities right as often as they say, learnt from out-of-fold predictions in
+        ``fit``, as in :class:`HierarchicalClassifier`: of whole answers. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for a decoder with a parameter that is tuned out-of-fold; the model is fitted once more
-        for each. A number, None for 5, means that many folds of
+        Folds for `calibration`, and for a decoder with a parameter that is tuned out-of-fold; the
+        model is fitted once more for each. A number, None for 5, means that many folds of
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     classes : array-like, default=None
         What integer codes in `y` stand for, as in :class:`HierarchicalClassifier`.
+    n_jobs : int, default=None
+        How many networks are fitted at the same time, in threads; the results are the same.
     verbose : int, default=0
         If positive, the loss of every iteration is printed.
     random_state : int, RandomState instance or None, default=None
@@ -110,18 +149,31 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
     intercept_ : ndarray, shape (n_columns,)
         Its intercepts.
     coefs_, intercepts_ : list of ndarray
-        Those of all layers, from the features on.
+        Those of all layers, from the features on; of several networks those of the first one.
+    networks_ : tuple
+        All networks, each with its `weights` and `intercepts` as ``coefs_`` and ``intercepts_``.
     columns_ : tuple
         Names of the nodes that the columns of the last layer score; ``("stop", name)`` for a label
         that ends at a node with labels below it.
     n_iter_ : int
         Iterations, or passes through the samples, of the last fit; those of partial_fit are added.
+        With several networks, this and the curves below are those of the first one.
     loss_curve_ : list of float
         The objective after each of them; with Adam its mean during the pass.
     validation_loss_curve_ : list of float or None
-        With early stopping the loss of the held-out samples after each pass.
+        With early stopping the loss of the held-out samples after each pass of the network that
+        they stopped.
     decoder_ : Decoder
         The decoder in use, its parameters tuned.
+    calibration_report_ : structured ndarray
+        With `calibration`, a record, as in :class:`HierarchicalClassifier`.
+    conformal_report_ : structured ndarray
+        With the decoder :class:`~sklhier.decoders.Conformal`, a record for each group: ``group``,
+        ``n_rows`` (calibration rows), ``k`` and ``threshold`` (the k-th smallest score; infinity if
+        there are too few rows), ``n_needed`` (rows that the level takes at least),
+        ``confidence_level``, ``source`` (``"out_of_fold"`` or ``"calibration"``).
+    reject_threshold_ : float
+        With `reject`, the probability below which the most probable answer is not given.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     n_features_in_ : int
@@ -174,14 +226,20 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         loss: str | PathLoss = "level",
         solver: str | Solver = "auto",
         level_weights: Any = None,
-        alpha: float = 1e-5,
+        alpha: float | Literal["auto"] = "auto",
         hidden_layer_sizes: Any = (),
         activation: str = "relu",
+        dropout: float = 0.0,
+        n_estimators: int = 1,
+        intercept_init: str = "zeros",
         class_weight: Any = None,
         warm_start: bool = False,
         decoder: str | Decoder = "best_path",
+        reject: float | None = None,
+        calibration: str | AnswerCalibrator | None = None,
         cv: Any = None,
         classes: Any = None,
+        n_jobs: int | None = None,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -192,28 +250,37 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         self.alpha = alpha
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.dropout = dropout
+        self.n_estimators = n_estimators
+        self.intercept_init = intercept_init
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.decoder = decoder
+        self.reject = reject
+        self.calibration = calibration
         self.cv = cv
         self.classes = classes
+        self.n_jobs = n_jobs
         self.verbose = verbose
         self.random_state = random_state
 
     # -- fitting --------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit the model.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-            Samples: finite numbers. float32 stays float32, anything else becomes float64.
+            Samples: finite numbers. float32 stays float32, float16 becomes float32, anything else
+            float64.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
             Labels: names of nodes, leaves or inner ones; or paths, one column for each level
             (None, NaN or ``""`` after the last known level), or as lists.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples. Rows of weight 0 are left out.
+        groups : array-like, shape (n_samples,), default=None
+            Groups of samples that early stopping and the folds of `cv` keep whole.
 
         Returns
         -------
@@ -231,9 +298,9 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             with ``warm_start`` if labels or features are others than before.
         """
         with unchanged_on_error(self):
-            return self._fit(X, y, sample_weight)
+            return self._fit(X, y, sample_weight, groups)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         check_classes(self.classes)
         X = self._features(X, reset=True)
         target, nodes = PathTarget.read(
@@ -241,27 +308,49 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         )
         check_consistent_length(X, nodes)
         rows, weights = weighted_rows(sample_weight, len(nodes))
+        groups = checked_groups(groups, len(nodes))
         decoder, loss = resolve_decoder(self.decoder), resolve_loss(self.loss)
-        split = target.splitter(self.cv, nodes, {})
-        splits = split(rows) if decoder.needs_tuning else []
+        cv = grouped_cv(self.cv, groups, 5, target.taxonomy)
+        split = target.splitter(cv, nodes, {} if groups is None else {"groups": groups})
+        if self.reject is not None:
+            check_reject(self.reject)
+        decoder.check_taxonomy(target.taxonomy)
+        wanted = self._wanted(decoder)
+        calibration = calibration_of_answers(self.calibration, target.taxonomy)
+        splits = split(rows) if wanted.needs_tuning or calibration is not None else []
         X, nodes = take_rows(X, rows), nodes[rows]
+        groups = None if groups is None else groups[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
         class_ids = target.format.class_ids
 
         def train(member: int, inside: Rows, previous: Any = None) -> JointPaths:  # noqa: ARG001
             columns = PathColumns.of(target.taxonomy, class_ids[np.isin(class_ids, nodes[inside])])
-            joint = self._first_joint(training, columns, X.dtype, random_state, previous)
+            joints = self._first_joints(training, columns, X.dtype, random_state, previous)
             own = take_rows(X, inside), nodes[inside], weights[inside]
-            return self._fit_rows(joint, columns, training, loss, *own, target)
+            own_groups = None if groups is None else groups[inside]
+            by_frequencies = training.by_frequencies and previous is None
+            return self._fit_rows(
+                joints, columns, training, loss, *own, target, own_groups, by_frequencies
+            )
 
         everything = np.arange(len(rows))
         fitted = train(0, everything, self._previous())
-        self._tuned_decoder = None
-        if decoder.needs_tuning:
-            held_out = HeldOutPass(train, everything, splits, keep=False)
-            tuned = decoder.tuned(lambda: _held_out_paths(held_out, X, nodes, weights))
-            self._tuned_decoder = repr(decoder), tuned
+        n_answers = len(fitted.outcomes.answers)
+        keep = wanted.needs_tuning or not is_small(len(rows), n_answers)
+        held_out = HeldOutPass(train, everything, splits, keep=keep and calibration is not None)
+        self._calibration_reports = None
+        if calibration is not None:
+            source = partial(_held_out_paths, held_out, X, nodes, weights)
+            answers, self._calibration_reports = learnt_answers(
+                calibration, source, len(rows), n_answers
+            )
+            fitted = replace(fitted, calibration=answers)
+            held_out = held_out.changed(lambda _, model: replace(model, calibration=answers))
+        learnt = wanted
+        if wanted.needs_tuning:
+            learnt = wanted.tuned(partial(_held_out_paths, held_out, X, nodes, weights))
         self._store(target, fitted)
+        self._keep_learnt(decoder, learnt, X, everything)
         return self
 
     @available_if(has_batches)
@@ -299,9 +388,11 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
+        refuse_calibrated(self)
         check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
-        resolve_decoder(self.decoder)  # refused before the model is fitted
+        decoder = resolve_decoder(self.decoder)
+        refuse_learning_from_batches(self._wanted(decoder))  # before the model is fitted
         loss = resolve_loss(self.loss)
         if is_first:
             given = self._given_taxonomy()
@@ -310,6 +401,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
             model = self._unfitted(target, training, X.dtype)
         else:
             target, model = self._target, self._model
+        decoder.check_taxonomy(target.taxonomy)
         known = model.columns.outcomes.classes
         nodes = target.read_batch(required_target(self, y), known)
         check_consistent_length(X, nodes)
@@ -319,17 +411,21 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         nodes = nodes[rows]
         path_loss = model.columns.loss_of(loss, nodes, self.level_weights, X.dtype)
         shares = self._shares(nodes, weights, target)
-        joint = model.joint.after_batch(X, shares, path_loss, training)
-        self._tuned_decoder = None
-        self._store(target, replace(model, joint=joint).observing(nodes))
+        if is_first and training.by_frequencies:
+            start_by(model.joints, model.columns.log_odds(nodes, shares, weights.sum()))
+        joint, *others = learn_batch(model.joints, X, shares, path_loss, training)
+        self._tuned_decoder = self._known_rows = self._reject_threshold = None
+        model = replace(model, joint=joint, others=tuple(others))
+        self._store(target, model.observing(nodes))
         return self
 
     def _unfitted(self, target: PathTarget, training: Training, dtype: Any) -> JointPaths:
         """Return a model of all labels that may occur, which has seen no sample."""
         columns = PathColumns.of(target.taxonomy, target.format.class_ids)
         random_state = check_random_state(self.random_state)
-        joint = self._first_joint(training, columns, dtype, random_state)
-        return JointPaths(columns, joint, np.zeros(0, dtype=np.int32), columns.outcomes)
+        joint, *others = self._first_joints(training, columns, dtype, random_state)
+        observed = np.zeros(0, dtype=np.int32)
+        return JointPaths(columns, joint, observed, columns.outcomes, tuple(others))
 
     def _given_taxonomy(self) -> Taxonomy | None:
         given = resolve_taxonomy(self.taxonomy)
@@ -345,7 +441,7 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
 
     def _fit_rows(
         self,
-        joint: JointModel,
+        joints: list[JointModel],
         columns: PathColumns,
         training: Training,
         loss: PathLoss,
@@ -353,17 +449,28 @@ class MultiHeadClassifier(PathPredictor, JointEstimator):
         nodes: NodeIds,
         weights: Floats,
         target: PathTarget,
+        groups: Any,
+        by_frequencies: bool,
     ) -> JointPaths:
         """Return a model fitted to rows."""
-        sizes, taxonomy = joint.network.sizes, columns.taxonomy
+        sizes, taxonomy = joints[0].network.sizes, columns.taxonomy
+        training = training.settled(sizes, X)
+        training.check_fit(sizes)
         X, nodes, weights = training.rows_for(sizes, X, nodes, weights)
-        held_out, fraction = None, training.validation_fraction(sizes)
+        held_out: list[Rows | None] = [None] * len(joints)
+        fraction = training.validation_fraction(sizes)
         if fraction is not None:
             names, closed = taxonomy.node_names[nodes], taxonomy.ancestors_of(nodes)
-            held_out = held_out_rows(names, closed, taxonomy, fraction, joint.random_state)
+            held_out = [
+                held_out_rows(names, closed, taxonomy, fraction, joint.random_state, groups)
+                for joint in joints
+            ]
         path_loss = columns.loss_of(loss, nodes, self.level_weights, X.dtype)
-        joint.fit(X, self._shares(nodes, weights, target), path_loss, training, held_out)
-        return JointPaths.of_all(columns, joint)
+        shares = self._shares(nodes, weights, target)
+        if by_frequencies:
+            start_by(joints, columns.log_odds(nodes, shares, weights.sum()))
+        fitted = fit_all(joints, X, shares, path_loss, training, held_out)
+        return JointPaths.of_all(columns, fitted)
 
     def _shares(self, nodes: NodeIds, weights: Floats, target: PathTarget) -> Floats:
         """Return the share of each row in the loss, by its own weight and that of its class."""
@@ -420,6 +527,8 @@ def _held_out_paths(
 ) -> Iterator[HeldOutPaths]:
     """Yield blocks of held-out samples with their marginals."""
     for fold in held_out.folds():
+        if not fold.inside.size:  # all its rows have the weight 0
+            continue
         start = 0
         for marginals in fold.models(0).blocks(take_rows(X, fold.left_out)):
             rows = fold.left_out[start : start + marginals.n_rows]

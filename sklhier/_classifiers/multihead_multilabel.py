@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklhier._classifiers.calibrating import calibration_of_sets, refuse_calibrated
+from sklhier._classifiers.guarantees import SetGuarantees
 from sklhier._classifiers.joint_base import (
     JointEstimator,
+    checked_groups,
+    grouped_cv,
     has_batches,
     held_out_rows,
 )
@@ -23,8 +29,11 @@ from sklhier._classifiers.set_prediction import (
     fitted_decoder,
     refuse_tuning,
 )
-from sklhier._joint.model import JointModel, Training
+from sklhier._joint.model import JointModel, Training, fit_all, learn_batch, start_by
 from sklhier._joint.sets import JointSets, SetColumns
+from sklhier._local.keys import Kind, ModelKey
+from sklhier._local.problem import REST
+from sklhier._training.calibration import CalibratedNodes, Gathered, fit_nodes
 from sklhier._training.marginals import observed_nodes
 from sklhier._training.trainer import HeldOutPass
 from sklhier._utils.memory_blocks import row_blocks
@@ -32,6 +41,7 @@ from sklhier._utils.pickling import unchanged_on_error
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.validation import check_classes, required_target, weighted_rows
+from sklhier.calibration import Calibrator
 from sklhier.decoders import HeldOutSets, SetDecoder
 from sklhier.objectives import SetLoss, Solver, resolve_set_loss
 from sklhier.taxonomy import Taxonomy
@@ -39,7 +49,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["MultiHeadMultiLabelClassifier"]
 
 
-class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
+class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator):
     r"""One multi-label model: a logistic head for each node, made consistent by a maximum.
 
     Each node has a score, and its probability is the largest one at or below it, so that no node is
@@ -69,18 +79,32 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         Widths of hidden layers that all nodes share. Empty: the model is linear.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         Function of the hidden layers.
+    dropout : float, default=0.0
+        Share of the values of hidden layers that each step of Adam goes without, in [0, 0.99];
+        0.3 to 0.7 helps wide layers. Predictions use all values.
+    n_estimators : int, default=1
+        Number of networks, at least 1. Each has its own first weights, order of mini-batches and
+        held-out part; their probabilities are averaged.
+    intercept_init : {"zeros", "frequencies"}, default="zeros"
+        First intercepts of the scores. ``"frequencies"``: those of a model without features, by the
+        frequencies of nodes in training (of the first batch with ``partial_fit``).
     warm_start : bool, default=False
         Whether to start from the weights of the last fit; nodes with samples and features must be
         the same.
     decoder : str or SetDecoder, default="threshold"
         How probabilities become sets, as in :class:`HierarchicalMultiLabelClassifier`.
+    calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
+        What makes the probability of each node right as often as it says, learnt from out-of-fold
+        predictions in ``fit``, before probabilities are made consistent. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for thresholds that are tuned on out-of-fold predictions; the model is fitted once more
-        for each. A number, None for 3, means that many folds of
+        Folds for `calibration`, and for thresholds that are tuned on out-of-fold predictions; the
+        model is fitted once more for each. A number, None for 3, means that many folds of
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     classes : array-like, default=None
         Names of nodes for the columns of an indicator; by default those of all nodes
         (``taxonomy.nodes[1:]``) or of all leaves, by the number of columns.
+    n_jobs : int, default=None
+        How many networks are fitted at the same time, in threads; the results are the same.
     verbose : int, default=0
         If positive, the loss of every iteration is printed.
     random_state : int, RandomState instance or None, default=None
@@ -95,21 +119,33 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
     decoder_ : SetDecoder
         The decoder in use, with given or tuned thresholds.
+    calibration_report_ : structured ndarray
+        With `calibration`, a record for each node, as in
+        :class:`HierarchicalMultiLabelClassifier`.
+    conformal_report_ : structured ndarray
+        With the decoder :class:`~sklhier.decoders.RiskControl`, a record of its calibration:
+        ``risk``, ``target``, ``method``, ``n_rows`` (calibration rows), ``threshold``, ``mean_loss``
+        (on these rows), ``bound`` (what is held at the target, or with ``"ltt"`` the p-value),
+        ``n_needed`` (rows that it takes at least), ``source``, ``note``.
     coef_ : ndarray, shape (n_features, n_columns)
         Weights of a model without hidden layers, of the dtype of X (float32 or float64); columns
         as in ``columns_``.
     intercept_ : ndarray, shape (n_columns,)
         Its intercepts.
     coefs_, intercepts_ : list of ndarray
-        Those of all layers, from the features on.
+        Those of all layers, from the features on; of several networks those of the first one.
+    networks_ : tuple
+        All networks, each with its `weights` and `intercepts` as ``coefs_`` and ``intercepts_``.
     columns_ : tuple
         Names of the nodes that the columns of the last layer score: those with a sample.
     n_iter_ : int
         Iterations, or passes through the samples, of the last fit; those of partial_fit are added.
+        With several networks, this and the curves below are those of the first one.
     loss_curve_ : list of float
         The objective after each of them; with Adam its mean during the pass.
     validation_loss_curve_ : list of float or None
-        With early stopping the loss of the held-out samples after each pass.
+        With early stopping the loss of the held-out samples after each pass of the network that
+        they stopped.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     n_features_in_ : int
@@ -160,10 +196,15 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         alpha: float = 1e-5,
         hidden_layer_sizes: Any = (),
         activation: str = "relu",
+        dropout: float = 0.0,
+        n_estimators: int = 1,
+        intercept_init: str = "zeros",
         warm_start: bool = False,
         decoder: str | SetDecoder = "threshold",
+        calibration: str | Calibrator | None = None,
         cv: Any = None,
         classes: Any = None,
+        n_jobs: int | None = None,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -174,10 +215,15 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         self.alpha = alpha
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.dropout = dropout
+        self.n_estimators = n_estimators
+        self.intercept_init = intercept_init
         self.warm_start = warm_start
         self.decoder = decoder
+        self.calibration = calibration
         self.cv = cv
         self.classes = classes
+        self.n_jobs = n_jobs
         self.verbose = verbose
         self.random_state = random_state
 
@@ -190,18 +236,21 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
 
     # -- fitting --------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit the model, and tune the thresholds that are not given.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-            Samples: finite numbers. float32 stays float32, anything else becomes float64.
+            Samples: finite numbers. float32 stays float32, float16 becomes float32, anything else
+            float64.
         y : indicator of shape (n_samples, n_columns), or list of collections of labels or paths
             Labels of each sample, leaves or inner nodes, perhaps none; ancestors are added. A 0/1
             array, sparse matrix or data frame has a column for each node or leaf, or for `classes`.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples. Rows of weight 0 are left out.
+        groups : array-like, shape (n_samples,), default=None
+            Groups of samples that early stopping and the folds of `cv` keep whole.
 
         Returns
         -------
@@ -217,33 +266,48 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
             with ``warm_start`` if nodes or features are others than before.
         """
         with unchanged_on_error(self):
-            return self._fit(X, y, sample_weight)
+            return self._fit(X, y, sample_weight, groups)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         check_classes(self.classes)
         X = self._features(X, reset=True)
         target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
         check_consistent_length(X, closed)
         rows, weights = weighted_rows(sample_weight, closed.shape[0])
         decoder = fitted_decoder(self.decoder, target.taxonomy)
-        split = target.splitter(self.cv, closed, {})
-        splits = split(rows) if decoder.needs_tuning else []
+        groups = checked_groups(groups, closed.shape[0])
+        names = target.taxonomy.node_names[1:]
+        cv = grouped_cv(self.cv, groups, 3, target.taxonomy, classes=names)
+        split = target.splitter(cv, closed, {} if groups is None else {"groups": groups})
+        calibration = calibration_of_sets(self.calibration, target.taxonomy)
+        splits = split(rows) if decoder.needs_tuning or calibration is not None else []
         X, closed = take_rows(X, rows), closed[rows]
+        groups = None if groups is None else groups[rows]
         training, random_state = self._training(), check_random_state(self.random_state)
         columns = SetColumns(target.taxonomy, observed_nodes(closed))
-        joint = self._first_joint(training, columns, X.dtype, random_state, self._previous())
-        fitted = self._fit_rows(joint, columns, training, X, closed, weights)
 
-        def train(member: int, inside: Rows) -> JointSets:  # noqa: ARG001
+        def train(member: int, inside: Rows, previous: Any = None) -> JointSets:  # noqa: ARG001
             # One stream of random numbers for all folds, after those of the model itself.
-            first = self._first_joint(training, columns, X.dtype, random_state)
-            own = take_rows(X, inside)
-            return self._fit_rows(first, columns, training, own, closed[inside], weights[inside])
+            first = self._first_joints(training, columns, X.dtype, random_state, previous)
+            own = take_rows(X, inside), closed[inside], weights[inside]
+            own_groups = None if groups is None else groups[inside]
+            by_frequencies = training.by_frequencies and previous is None
+            return self._fit_rows(first, columns, training, *own, own_groups, by_frequencies)
 
+        fitted = train(0, np.arange(len(rows)), self._previous())
+        keep = decoder.needs_tuning and calibration is not None
+        held_out = HeldOutPass(train, np.arange(len(rows)), splits, keep=keep)
+        self._calibration_reports = None
+        if calibration is not None:
+            gathered = _gathered(held_out, X, closed, weights)
+            links, report = fit_nodes(calibration, gathered)
+            self._calibration_reports = [report]
+            fitted = _read_by(links, fitted)
+            held_out = held_out.changed(lambda _, model: _read_by(links, model))
         if decoder.needs_tuning:
-            held_out = HeldOutPass(train, np.arange(len(rows)), splits, keep=False)
-            decoder = decoder.tuned(lambda: _held_out_sets(held_out, X, closed, weights))
+            decoder = decoder.tuned(partial(_held_out_sets, held_out, X, closed, weights))
         self._store(target, fitted, decoder)
+        self._keep_known(X, np.arange(len(rows)))
         return self
 
     @available_if(has_batches)
@@ -283,6 +347,7 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
         is_first = not hasattr(self, "taxonomy_")
+        refuse_calibrated(self)
         check_classes(self.classes)
         X, training = self._features(X, reset=is_first), self._training()
         y = required_target(self, y)
@@ -292,7 +357,8 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
             model = self._unfitted(target.taxonomy, training, X.dtype)
             decoder = fitted_decoder(self.decoder, target.taxonomy)
         else:
-            target, model, decoder = self._target, self._model, self.decoder_
+            target, model = self._target, self._model
+            decoder = self._unlearnt_decoder()
             closed = target.read_batch(y)
         refuse_tuning(decoder)
         check_consistent_length(X, closed)
@@ -303,17 +369,20 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
         _refuse_unknown(closed, model.columns)
         loss = resolve_set_loss(self.loss)
         set_loss = model.columns.loss_of(loss, closed, self.level_weights, X.dtype)
-        joint = model.joint.after_batch(X, weights / weights.sum(), set_loss, training)
-        fitted = replace(model, joint=joint).observing(closed.indices)
-        self._store(target, fitted, decoder)
+        shares = weights / weights.sum()
+        if is_first and training.by_frequencies:
+            start_by(model.joints, model.columns.log_odds(closed, shares, weights.sum()))
+        joint, *others = learn_batch(model.joints, X, shares, set_loss, training)
+        fitted = replace(model, joint=joint, others=tuple(others))
+        self._store(target, fitted.observing(closed.indices), decoder)
         return self
 
     def _unfitted(self, taxonomy: Taxonomy, training: Training, dtype: Any) -> JointSets:
         """Return a model of all nodes that has seen no sample."""
         columns = SetColumns(taxonomy, np.arange(1, taxonomy.n_nodes, dtype=np.int32))
         random_state = check_random_state(self.random_state)
-        joint = self._first_joint(training, columns, dtype, random_state)
-        return JointSets(columns, joint, np.zeros(0, dtype=np.int32))
+        joints = self._first_joints(training, columns, dtype, random_state)
+        return JointSets.of_all(columns, joints, np.zeros(0, dtype=np.int32))
 
     def _store(self, target: SetTarget, model: JointSets, decoder: SetDecoder) -> None:
         self._target = target
@@ -324,24 +393,35 @@ class MultiHeadMultiLabelClassifier(SetPredictor, JointEstimator):
 
     def _fit_rows(
         self,
-        joint: JointModel,
+        joints: list[JointModel],
         columns: SetColumns,
         training: Training,
         X: Any,
         closed: sparse.csr_array,
         weights: Floats,
+        groups: Any,
+        by_frequencies: bool,
     ) -> JointSets:
         """Return a model fitted to rows."""
         observed, taxonomy = observed_nodes(closed), columns.taxonomy
-        sizes = joint.network.sizes
+        sizes = joints[0].network.sizes
+        training.check_fit(sizes)
         X, closed, weights = training.rows_for(sizes, X, closed, weights)
         loss = resolve_set_loss(self.loss)
         set_loss = columns.loss_of(loss, closed, self.level_weights, X.dtype)
-        held_out, fraction = None, training.validation_fraction(sizes)
+        held_out: list[Rows | None] = [None] * len(joints)
+        fraction = training.validation_fraction(sizes)
         if fraction is not None:
-            held_out = held_out_rows(closed[:, 1:], closed, taxonomy, fraction, joint.random_state)
-        joint.fit(X, weights / weights.sum(), set_loss, training, held_out)
-        return JointSets(columns, joint, observed)
+            labels = closed[:, 1:]
+            held_out = [
+                held_out_rows(labels, closed, taxonomy, fraction, joint.random_state, groups)
+                for joint in joints
+            ]
+        shares = weights / weights.sum()
+        if by_frequencies:
+            start_by(joints, columns.log_odds(closed, shares, weights.sum()))
+        fitted = fit_all(joints, X, shares, set_loss, training, held_out)
+        return JointSets.of_all(columns, fitted, observed)
 
     # -- predicting -----------------------------------------------------------------------
 
@@ -370,8 +450,41 @@ def _held_out_sets(
 ) -> Iterator[HeldOutSets]:
     """Yield blocks of held-out samples with their probabilities."""
     for fold in held_out.folds():
+        if not fold.inside.size:  # all its rows have the weight 0
+            continue
         model = fold.models(0)
         for block in row_blocks(len(fold.left_out), model.columns_per_row()):
             rows = fold.left_out[block]
             marginals = model.marginals(take_rows(X, rows))
             yield HeldOutSets(marginals, sparse.csr_array(closed[rows]), weights[rows])
+
+
+def _read_by(links: CalibratedNodes, model: JointSets) -> JointSets:
+    return replace(model, link=links.link(model.columns.nodes, "decision_function"))
+
+
+def _gathered(
+    held_out: HeldOutPass[JointSets], X: Any, closed: sparse.csr_array, weights: Floats
+) -> dict[ModelKey, Gathered]:
+    """Return the held-out scores for each node that has a sample."""
+    observed = observed_nodes(closed)
+    gathered = {
+        node: Gathered(np.array([REST, node], dtype=np.int32)) for node in observed.tolist()
+    }
+    for fold in held_out.folds():
+        known = np.zeros(0, dtype=np.int32)
+        if fold.inside.size:
+            model, rows = fold.models(0), fold.left_out
+            known = model.columns.nodes[np.isin(model.columns.nodes, model.observed)]
+            scores = model.scores(take_rows(X, rows))
+            true = closed[rows].toarray() > 0
+            for column in np.flatnonzero(np.isin(model.columns.nodes, known)).tolist():
+                node = int(model.columns.nodes[column])
+                own, codes = scores[:, column], true[:, node].astype(np.intp)
+                before = expit(np.where(true[:, node], own, -own))
+                part = gathered[node]
+                part.method = "decision_function"
+                part.add(np.column_stack([-own, own]), codes, weights[rows], before)
+        for node in np.setdiff1d(observed, known).tolist():
+            gathered[node].n_dropped += len(fold.left_out)
+    return {ModelKey(Kind.NODE, node): part for node, part in gathered.items()}

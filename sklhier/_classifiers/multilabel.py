@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +12,13 @@ from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
+from sklhier._classifiers.calibrating import (
+    calibration_of_sets,
+    learnt_sets,
+    refuse_calibrated,
+    refuse_unscored,
+)
+from sklhier._classifiers.guarantees import SetGuarantees
 from sklhier._classifiers.local_base import (
     LocalClassifier,
     Reading,
@@ -36,9 +42,8 @@ from sklhier._local.model import Models
 from sklhier._probabilities.consistency import METHODS
 from sklhier._training.marginals import SetModels, all_models, observed_nodes
 from sklhier._training.staged import Staging
-from sklhier._training.trainer import HeldOutPass, SetTrainer, fit_batch
+from sklhier._training.trainer import SetTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
-from sklhier._utils.typing import Rows
 from sklhier._utils.validation import (
     check_choice,
     check_classes,
@@ -48,6 +53,7 @@ from sklhier._utils.validation import (
     required_target,
     used_rows,
 )
+from sklhier.calibration import Calibrator
 from sklhier.decoders import SetDecoder
 from sklhier.links import Link
 from sklhier.staging import Chain, Filter, resolve_chain
@@ -56,7 +62,7 @@ from sklhier.strategies import Memberships, SetStrategy, resolve_set_strategy
 __all__ = ["HierarchicalMultiLabelClassifier"]
 
 
-class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
+class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassifier):
     """Classify into a taxonomy, any number of labels for each sample.
 
     Local models say for each node whether a sample belongs to it [1]_; their answers are combined
@@ -95,8 +101,14 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
     link : str or Link, default=None
         How the outputs of a local model become probabilities, as in
         :class:`~sklhier.HierarchicalClassifier`.
+    calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
+        What makes the probability of each node right as often as it says, learnt from out-of-fold
+        predictions in ``fit``, before probabilities are made consistent. Base estimators with
+        decision scores alone have probabilities then. Or an object of :mod:`sklhier.calibration`.
+        Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for what is learnt from out-of-fold predictions: thresholds, and by `chain`. A number,
+        Folds for what is learnt from out-of-fold predictions: `calibration`, thresholds, and by
+        `chain`. A number,
         None for 3, means that many folds of
         :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     node_estimators : mapping or callable, default=None
@@ -133,12 +145,19 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         position and name.
     decoder_ : SetDecoder
         The decoder in use, with thresholds that are given or learnt.
+    conformal_report_ : structured ndarray
+        With the decoder :class:`~sklhier.decoders.RiskControl`, a record of its calibration:
+        ``risk``, ``target``, ``method``, ``n_rows`` (calibration rows), ``threshold``, ``mean_loss``
+        (on these rows), ``bound`` (what is held at the target, or with ``"ltt"`` the p-value),
+        ``n_needed`` (rows that it takes at least), ``source``, ``note``.
     strategy_ : SetStrategy
         The strategy in use.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     fit_report_ : structured ndarray
         A record for each local problem, as in :class:`~sklhier.HierarchicalClassifier`.
+    calibration_report_ : structured ndarray
+        With `calibration`, a record for each node, as there.
     compression_report_ : structured ndarray
         After :meth:`compress`, a record for each local model, as there.
     n_features_in_ : int
@@ -194,6 +213,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         chain: str | Chain | None = None,
         consistency: str = "max",
         link: str | Link | None = None,
+        calibration: str | Calibrator | None = None,
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         small_nodes: Any = None,
@@ -209,6 +229,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         self.chain = chain
         self.consistency = consistency
         self.link = link
+        self.calibration = calibration
         self.cv = cv
         self.node_estimators = node_estimators
         self.small_nodes = small_nodes
@@ -271,6 +292,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         check_consistent_length(X, closed)
         weights = checked_weights(sample_weight, closed.shape[0])
         strategy, decoder = self._parts(target)
+        calibration = calibration_of_sets(self.calibration, taxonomy)
         split = target.splitter(self.cv, closed, splitter_params(self, weights, fit_params))
         chain = resolve_chain(self.chain)
         if chain is not None:
@@ -293,26 +315,24 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         )
         trainer = SetTrainer(jobs, X, weights, staging, closed)
         rows = used_rows(weights, closed.shape[0])
-        parts = strategy.set_parts()
         models, self._reports = trainer.train_parts(strategy, rows)
         # Only now is it known what a callable has chosen.
+        if calibration is not None:
+            refuse_unscored(all_models(models))
         refuse_mismatch(decoder, self, "'threshold'", all_models(models))
         if not any(models):  # no base estimator has looked at X
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)
 
-        def train(member: int, inside: Rows) -> Models:
-            return trainer.train(parts[member], member, inside)[0]
-
-        if decoder.needs_tuning:
-            # One reader: the models of a fold go when the next one is fitted.
-            held_out = HeldOutPass(train, rows, split(rows), keep=False)
-            decoder = decoder.tuned(
-                partial(trainer.held_out_marginals, held_out, strategy, self.consistency)
-            )
+        learnt = learnt_sets(
+            trainer, strategy, decoder, calibration, rows, split, self.consistency, models
+        )
+        models, decoder = learnt.linked(models), learnt.decoder
+        self._calibration_reports = learnt.reports
         observed = observed_nodes(closed[rows])
         self._model = SetModels(strategy, models, taxonomy, observed, self.consistency)
         self._store(target, decoder, seed)
+        self._keep_known(X, rows)
         return self
 
     def _parts(self, target: SetTarget) -> tuple[SetStrategy, SetDecoder]:
@@ -376,6 +396,7 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
         self, X: Any, y: Any, classes: Any, sample_weight: Any, fit_params: dict[str, Any]
     ) -> Self:
         self._refuse_compressed()
+        refuse_calibrated(self)
         check_bases(self)
         check_classes(self.classes)
         first = not hasattr(self, "taxonomy_")
@@ -391,7 +412,8 @@ class HierarchicalMultiLabelClassifier(SetPredictor, LocalClassifier):
             seed = drawn_seed(self.random_state)
             self._reading = Reading.of(self)
         else:
-            target, decoder, model, seed = self._target, self.decoder_, self._model, self._seed
+            target, model, seed = self._target, self._model, self._seed
+            decoder = self._unlearnt_decoder()
             strategy, closed = model.strategy, target.read_batch(y)
         refuse_tuning(decoder)
         check_consistent_length(X, closed)

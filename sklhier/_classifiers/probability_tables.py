@@ -1,4 +1,4 @@
-"""Tables of probabilities, written block by block."""
+"""Tables of probabilities, written block by block, and what is there to say about them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import numpy as np
 from scipy import sparse
 
 from sklhier._utils.typing import Floats
+from sklhier._utils.warning import warn_caller
+from sklhier.decoders import Conformal, RiskControl
+from sklhier.exceptions import RareClassWarning
+from sklhier.taxonomy import Taxonomy
 
-__all__ = ["concatenated", "gives_probabilities", "written"]
+__all__ = ["concatenated", "gives_probabilities", "warn_of_few_rows", "written"]
 
 
 def concatenated(parts: list[Any]) -> Any:
@@ -57,3 +61,10 @@ def written(
 
 def gives_probabilities(estimator: Any) -> bool:
     return bool(estimator._gives_probabilities())
+
+
+def warn_of_few_rows(decoder: Conformal | RiskControl, taxonomy: Taxonomy) -> None:
+    """Warn if a decoder has seen too few rows for what it should hold."""
+    lack = decoder.lack_of_rows(taxonomy)
+    if lack:
+        warn_caller(f"{lack} See `conformal_report_`.", RareClassWarning)

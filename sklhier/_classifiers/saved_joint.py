@@ -32,6 +32,13 @@ _FITTED = (
     *("_format", "_outcomes", "_live"),
 )
 
+_LATER: dict[str, Any] = {
+    "dropout": 0.0,
+    "n_estimators": 1,
+    "intercept_init": "zeros",
+    "n_jobs": None,
+}
+
 
 def upgraded(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state of a joint estimator as this version keeps it.
@@ -44,6 +51,8 @@ def upgraded(state: dict[str, Any]) -> dict[str, Any]:
     ValueError
         For separate heads of the levels, ``coupling="none"`` of one path, which this version lacks.
     """
+    # Parameters that were added later, with the values that change nothing.
+    state = _LATER | state
     if "max_iter" not in state:
         return state
     old, state = dict(state), dict(state)
@@ -79,7 +88,7 @@ def _set_loss_of(old: dict[str, Any]) -> str:
 def _solver_of(old: dict[str, Any]) -> Any:
     settings = {name: old[name] for name in _ADAM}
     kind = old["solver"]
-    if kind == "auto" and settings == Adam().get_params():
+    if kind == "auto" and settings.items() <= Adam().get_params().items():
         return "auto"
     if kind == "auto":  # its settings were for the solver that it led to
         takes_batches = old["early_stopping"] or old["hidden_layer_sizes"] != () or "_adam" in old

@@ -76,7 +76,7 @@ _OLD = ("_format", "_strategy", "_trained", "_outcomes", "_seen", "_live", "_mod
 
 def upgraded(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state of a classifier with local models as this version keeps it."""
-    state = {"small_nodes": None} | state
+    state = {"small_nodes": None, "calibration": None} | state
     if "compression_report_" in state:
         state = dict(state)
         state["_compressed"] = CompressionReport.of(state.pop("compression_report_"))

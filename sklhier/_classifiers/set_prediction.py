@@ -12,18 +12,33 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
-from sklhier._classifiers.probability_tables import concatenated, gives_probabilities, written
+from sklhier._classifiers.allowed import read_allowed
+from sklhier._classifiers.frames import Answered, FrameMaker, answered_sets, check_output, joined
+from sklhier._classifiers.probability_tables import (
+    concatenated,
+    gives_probabilities,
+    warn_of_few_rows,
+    written,
+)
 from sklhier._folds.folds import Splits, folds_among
 from sklhier._folds.stratified import HierarchicalStratifiedKFold
 from sklhier._probabilities.marginals import checked_node_proba
+from sklhier._probabilities.restricted import Permitted, restricted_sets
+from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._targets.label_sets import LabelSetFormat, read_label_sets
 from sklhier._targets.paths import resolve_taxonomy, same_rows
+from sklhier._utils.digests import Digests, kept_digests
 from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Rows
-from sklhier._utils.validation import checked_cv, checked_weights, required_target
-from sklhier.decoders import SetDecoder, resolve_set_decoder
+from sklhier._utils.validation import (
+    check_integer,
+    checked_cv,
+    checked_weights,
+    required_target,
+)
+from sklhier.decoders import RiskControl, SetDecoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
 
@@ -40,8 +55,8 @@ class SetModel(Protocol):
     def columns_per_row(self) -> int:
         """Return about how many numbers are held for each row."""
 
-    def marginals(self, X: Any) -> SetMarginals:
-        """Return the node probabilities of some samples."""
+    def marginals(self, X: Any, wanted: Wanted | None = None) -> SetMarginals:
+        """Return the node probabilities of some samples, at least what is wanted of them."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +153,11 @@ class SetPredictor:
     """
 
     taxonomy_: Taxonomy
+    classes_: Labels
     decoder_: SetDecoder
     _target: SetTarget
     _model: SetModel
+    _known_rows: Digests | None = None  # of training, where a decoder may be calibrated
 
     def _prepared(self, X: Any) -> Any:
         """Return samples as the model takes them, checked."""
@@ -155,42 +172,174 @@ class SetPredictor:
         unseen[self._model.observed] = False
         return tuple(self.taxonomy_.nodes[node] for node in np.flatnonzero(unseen))
 
-    def _blocks(self, X: Any) -> Iterator[SetMarginals]:
-        """Yield the probabilities of blocks of rows that fit in memory."""
+    def _unlearnt_decoder(self) -> SetDecoder:
+        """Return the decoder without what was learnt about models that a batch now changes."""
+        decoder = self.decoder_
+        return clone(decoder) if isinstance(decoder, RiskControl) else decoder
+
+    def _keep_known(self, X: Any, rows: Rows) -> None:
+        """Store by what the training rows are known again; warn of too few of them."""
+        self._known_rows = None
+        if isinstance(self.decoder_, RiskControl):
+            self._known_rows = kept_digests(take_rows(X, rows))
+            if self.decoder_.needs_tuning:
+                warn_of_few_rows(self.decoder_, self.taxonomy_)
+
+    def _blocks(
+        self, X: Any, allowed: Any = None, wanted: Wanted | None = None
+    ) -> Iterator[SetMarginals]:
+        """Yield the probabilities of blocks of rows that fit in memory, of what is allowed."""
         check_is_fitted(self, "taxonomy_")
         X = self._prepared(X)
+        permitted = self._permitted(allowed, _num_samples(X))
         for block in row_blocks(_num_samples(X), self._model.columns_per_row()):
-            yield self._model.marginals(take_rows(X, np.arange(block.start, block.stop)))
+            rows = take_rows(X, np.arange(block.start, block.stop))
+            marginals = self._model.marginals(rows, wanted)
+            yield self._restricted(marginals, permitted, block.start)
 
-    def _decoded(self, X: Any) -> sparse.csr_array:
+    def _tables(self, X: Any) -> Iterator[SetMarginals]:
+        """Yield the probabilities of all nodes, for blocks of rows that fit in memory."""
+        return self._blocks(X)
+
+    def _permitted(self, allowed: Any, n_rows: int) -> Permitted | None:
+        if allowed is None:
+            return None
+        ids = self._target.format.class_ids
+        return read_allowed(allowed, n_rows, self.taxonomy_, self.classes_, ids)
+
+    def _restricted(
+        self, marginals: SetMarginals, permitted: Permitted | None, start: int
+    ) -> SetMarginals:
+        if permitted is None:
+            return marginals
+        classes = self._target.format.class_ids
+        return restricted_sets(marginals, permitted, self._model.observed, classes, start)
+
+    def _decoded(self, X: Any, allowed: Any = None) -> sparse.csr_array:
         """Return the answers of the decoder, closed under ancestors."""
-        return concatenated([self.decoder_.decode(marginals) for marginals in self._blocks(X)])
+        decoder = self.decoder_
+        # What is not allowed has a say in which of the others are the most probable.
+        wanted = decoder.wanted(self.taxonomy_) if allowed is None else None
+        blocks = self._blocks(X, allowed, wanted)
+        return concatenated([decoder.decode(marginals) for marginals in blocks])
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any, *, allowed: Any = None) -> Any:
         """Predict sets of labels.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
+        allowed : list of labels, list of lists of labels, or table, default=None
+            What is possible. Labels or paths (as tuples) for all samples: a label with all that lies
+            below it. A list or set of them for each sample. An array, sparse matrix or data frame of
+            0 and 1 or bool, shape (n_samples, n_classes): columns as in ``classes_``, each for that
+            class alone. Other nodes get the probability 0 before the decoder sees it. An ancestor of
+            allowed labels that is no class keeps its own if all its children that were seen in
+            training are allowed; any other gets the largest one below it. Nothing is divided by a
+            sum, for labels do not exclude each other.
 
         Returns
         -------
         y : indicator or list of collections
             In the format of the training labels. An indicator has 1 for every node of the answer;
             collections hold its most specific labels, or all of them if those of training did.
+
+        Raises
+        ------
+        TargetError
+            For allowed labels that are unknown.
+        ValueError
+            For a table `allowed` of another shape, another number of lists than samples, and a sample
+            for which nothing is allowed that occurred in training.
         """
         check_is_fitted(self, "taxonomy_")
-        return self._target.restore(self._decoded(X), X)
+        return self._target.restore(self._decoded(X, allowed), X)
+
+    def predict_frame(
+        self, X: Any, top_k: int = 1, *, allowed: Any = None, output: str = "pandas"
+    ) -> Any:
+        """Return answers with their probabilities as a table, to hand on or to look through.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, DataFrame or list, length n_samples
+            Samples.
+        top_k : int, default=1
+            Rows for each sample at least, 1 or more: where fewer labels are predicted, the most
+            probable other leaves follow, but for those of probability 0.
+        allowed : list of labels, list of lists of labels, or table, default=None
+            What is possible, as in :meth:`predict`.
+        output : {"pandas", "polars", "arrays"}, default="pandas"
+            A data frame of pandas or polars, or a dictionary of arrays by name of the column.
+
+        Returns
+        -------
+        table : pandas.DataFrame, polars.DataFrame or dict of str to ndarray
+            A row for each predicted label of a sample, by descending probability; ancestors of
+            other labels have none. A sample without a label has one row. Samples are in the order
+            of X. The columns:
+
+            ``row``
+                The index of the sample in a data frame or series of pandas, else its position.
+            ``rank``
+                From 1.
+            ``predicted``
+                Whether it is part of the answer of :meth:`predict`.
+            ``label``
+                The name of the node; None for no label.
+            ``proba``
+                The probability that the sample belongs to it, or to a node below.
+            ``level_1``, ``proba_level_1``, ...
+                Each step of the path and the probability of its node, as in
+                :meth:`predict_node_proba`. A DAG has none of them.
+            ``stop``
+                Where the path ends: ``"leaf"``; ``"inner"``, a node with others below it; or
+                ``"none"`` for no label.
+
+            Below the end of a path steps are None and probabilities NaN (null in polars). Without
+            :meth:`predict_proba` there are no probabilities.
+
+        Raises
+        ------
+        ImportError
+            If the package of the data frame is not installed.
+        TargetError
+            For allowed labels that are unknown.
+        ValueError
+            For another `top_k` or `output`, and a sample for which nothing is allowed.
+        """
+        return self._frame(self._answered(X, top_k, allowed, output), X, output)
+
+    def _answered(self, X: Any, top_k: int, allowed: Any, output: str) -> Answered:
+        check_is_fitted(self, "taxonomy_")
+        check_output(output)
+        check_integer("top_k", top_k, least=1)
+        start, parts = 0, []
+        for marginals in self._blocks(X, allowed):
+            closed = self.decoder_.decode(marginals)
+            answered = answered_sets(closed, marginals.node_proba, self.taxonomy_, top_k)
+            parts.append((start, answered))
+            start += closed.shape[0]
+        return joined(parts)
+
+    def _frame(self, answered: Answered, X: Any, output: str) -> Any:
+        """Return answers as a table about samples that are called as in X."""
+        labels = self.taxonomy_.node_names[answered.nodes]
+        labels[answered.nodes == 0] = None
+        knows = hasattr(self, "predict_node_proba")
+        return FrameMaker(self.taxonomy_, (), knows).table(answered, labels, X, output)
 
     @available_if(gives_probabilities)
-    def predict_proba(self, X: Any) -> Floats:
+    def predict_proba(self, X: Any, *, allowed: Any = None) -> Floats:
         """Return the probability of each class.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
+        allowed : list of labels, list of lists of labels, or table, default=None
+            What is possible, as in :meth:`predict`.
 
         Returns
         -------
@@ -200,11 +349,13 @@ class SetPredictor:
         """
         check_is_fitted(self, "taxonomy_")
         classes = self._target.format.class_ids
-        parts = (marginals.node_proba[:, classes] for marginals in self._blocks(X))
+        parts = (marginals.node_proba[:, classes] for marginals in self._blocks(X, allowed))
         return written(parts, _num_samples(X), len(classes))
 
     @available_if(gives_probabilities)
-    def predict_node_proba(self, X: Any, *, dtype: Any = None, out: Any = None) -> Floats:
+    def predict_node_proba(
+        self, X: Any, *, dtype: Any = None, out: Any = None, allowed: Any = None
+    ) -> Floats:
         """Return the probability of every node of the taxonomy.
 
         Parameters
@@ -216,6 +367,8 @@ class SetPredictor:
         out : ndarray of float32 or float64, shape (n_samples, n_nodes), default=None
             Where to write them, such as a :class:`numpy.memmap` for a table that is larger than
             memory.
+        allowed : list of labels, list of lists of labels, or table, default=None
+            What is possible, as in :meth:`predict`.
 
         Returns
         -------
@@ -229,10 +382,12 @@ class SetPredictor:
             For another dtype, and an `out` of another shape or kind.
         """
         check_is_fitted(self, "taxonomy_")
-        parts = (marginals.node_proba for marginals in self._blocks(X))
+        parts = (marginals.node_proba for marginals in self._blocks(X, allowed))
         return written(parts, _num_samples(X), self.taxonomy_.n_nodes, dtype, out)
 
-    def decode(self, node_proba: Any, decoder: str | SetDecoder | None = None) -> Any:
+    def decode(
+        self, node_proba: Any, decoder: str | SetDecoder | None = None, *, allowed: Any = None
+    ) -> Any:
         """Turn node probabilities into sets of labels, without calling the models again.
 
         Parameters
@@ -242,6 +397,8 @@ class SetPredictor:
             above one of its parents.
         decoder : str or SetDecoder, default=None
             The decoder, its thresholds given as numbers; by default the estimator's own.
+        allowed : list of labels, list of lists of labels, or table, default=None
+            What is possible, as in :meth:`predict`. Pass the table without any restriction.
 
         Returns
         -------
@@ -252,8 +409,10 @@ class SetPredictor:
         ------
         IncompatiblePartsError
             If the decoder has a threshold to learn.
+        TargetError
+            For allowed labels that are unknown.
         ValueError
-            For another table: names the row and the nodes.
+            For another table: names the row and the nodes. For a sample for which nothing is allowed.
 
         Notes
         -----
@@ -262,7 +421,9 @@ class SetPredictor:
         """
         check_is_fitted(self, "taxonomy_")
         chosen = self.decoder_ if decoder is None else resolve_set_decoder(decoder)
-        if chosen.needs_tuning:
+        if isinstance(chosen, RiskControl) and repr(chosen) == repr(self.decoder_):
+            chosen = self.decoder_  # with what was learnt for it
+        elif chosen.needs_tuning:
             raise IncompatiblePartsError.needs(
                 chosen,
                 "training samples to learn a threshold from",
@@ -270,7 +431,9 @@ class SetPredictor:
                 "Give it as a number, or leave `decoder` out to use what fit has learnt.",
             )
         table = checked_node_proba(node_proba, self.taxonomy_, excludes=False)
-        return self._target.restore(chosen.decode(SetMarginals(self.taxonomy_, table, table)))
+        marginals = SetMarginals(self.taxonomy_, table, table)
+        marginals = self._restricted(marginals, self._permitted(allowed, len(table)), 0)
+        return self._target.restore(chosen.decode(marginals))
 
     def closed_sets(self, y: Any) -> sparse.csr_array:
         """Return label sets, in any format, as an indicator of nodes with their ancestors.

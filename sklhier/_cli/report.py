@@ -29,7 +29,19 @@ from sklhier._cli.walks import Walker
 
 __all__ = ["run"]
 
-_FIELDS = ("kind", "name", "level", "accuracy", "precision", "recall", "f1", "support")
+_FIELDS = (
+    "kind",
+    "name",
+    "level",
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "support",
+    "coverage",
+    "stopped",
+    "title",
+)
 
 
 def run(options: Namespace) -> None:

@@ -217,6 +217,10 @@ def _text_table(source: Source, stream: io.TextIOWrapper, bad: BadRows) -> Table
     unquoted = re.sub(r'"[^"]*"', "", first) if source.quotes else first
     delimiter = source.delimiter or max(",\t;|", key=unquoted.count)
     csv.field_size_limit(2**31 - 1)
+    # By the csv module even where pandas or polars is installed. Both skip blank lines and fill short
+    # rows up without a word, pandas counts records where a message should name a line, polars names
+    # none: a row that cannot be used could not be told, and what is read would depend on what is
+    # installed. They are not faster at giving lists of text.
     reader = csv.reader(
         chain([first], stream),
         delimiter=delimiter,

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.parallel import Parallel, delayed
 
 from sklhier._joint.deduplicate import deduplicate_rows
 from sklhier._joint.network import ACTIVATIONS, Network
 from sklhier._joint.solvers import (
+    AdamRun,
     AdamState,
     History,
     Samples,
-    first_rate_of,
+    first_rates_of,
+    mean_square,
     minimise_adam,
     minimise_lbfgs,
+    warn_unfinished,
 )
 from sklhier._utils.pickling import unchanged_draws
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.validation import (
     check_choice,
     check_integer,
+    check_n_jobs,
     check_number,
     check_verbose,
     numbers,
@@ -33,10 +39,29 @@ from sklhier.objectives import LBFGS, Adam, Solver, resolve_solver
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._node_weights import read_node_values
 
-__all__ = ["JointModel", "Training", "checked_level_weights", "takes_batches"]
+__all__ = [
+    "JointModel",
+    "Training",
+    "checked_level_weights",
+    "drawn_all",
+    "fit_all",
+    "learn_batch",
+    "mean_of",
+    "restarted_all",
+    "start_by",
+    "takes_batches",
+]
+
+FIRST_INTERCEPTS = ("zeros", "frequencies")
+_MOST_DROPOUT = 0.99  # almost nothing left
 
 # L-BFGS keeps about two dozen float64 copies of all weights: 400 MB for so many.
 _MOST_WEIGHTS = 2_000_000
+# Mini-batches of dense features: from how many products of numbers on, in how many passes, and of how
+# many rows, of which there should be enough for some batches.
+_MUCH_WORK, _PASSES = 200_000_000, 12
+_ALPHA = 1e-5
+_SMALL_BATCH, _LARGE_BATCH, _BATCHES = 64, 512, 6
 
 
 def takes_batches(solver: Any) -> bool:
@@ -80,10 +105,20 @@ class Training:
     ----------
     alpha : float
         Strength of the penalty.
+    follows_scale : bool
+        Whether it may be taken for features whose mean square is 1.
     hidden : tuple of int
         Widths of the hidden layers.
     activation : str
         Of the hidden layers.
+    dropout : float
+        Share of the hidden values that each step goes without.
+    n_estimators : int
+        Number of networks.
+    by_frequencies : bool
+        Whether the first intercepts are those of the frequencies of nodes.
+    n_jobs : int or None
+        How many networks are fitted at the same time.
     solver : LBFGS, Adam or None
         The solver; None leaves it to the size of the network.
     verbose : int
@@ -91,29 +126,95 @@ class Training:
     """
 
     alpha: float
+    follows_scale: bool
     hidden: tuple[int, ...]
     activation: str
+    dropout: float
+    n_estimators: int
+    by_frequencies: bool
+    n_jobs: int | None
     solver: Solver | None
     verbose: int
 
     @classmethod
     def of(
-        cls, *, alpha: Any, hidden_layer_sizes: Any, activation: Any, solver: Any, verbose: Any
+        cls,
+        *,
+        alpha: Any,
+        hidden_layer_sizes: Any,
+        activation: Any,
+        dropout: Any,
+        n_estimators: Any,
+        intercept_init: Any,
+        n_jobs: Any,
+        solver: Any,
+        verbose: Any,
     ) -> Self:
         """Return the parameters, checked."""
-        check_number("alpha", alpha, least=0)
+        is_auto = isinstance(alpha, str) and alpha == "auto"
+        if not is_auto:
+            check_number("alpha", alpha, least=0)
         check_choice("activation", activation, ACTIVATIONS)
+        check_number("dropout", dropout, least=0, most=_MOST_DROPOUT)
+        check_choice("intercept_init", intercept_init, FIRST_INTERCEPTS)
+        check_n_jobs(n_jobs)
         sizes = hidden_layer_sizes
         is_list = isinstance(sizes, Iterable) and not isinstance(sizes, str | bytes | Mapping)
         sizes = list(sizes) if is_list and np.ndim(sizes) else [sizes]
         hidden = tuple(check_integer("hidden_layer_sizes", size, least=1) for size in sizes)
+        if dropout and not hidden:
+            raise ValueError(
+                f"`dropout` leaves out values of hidden layers, and there are none; got {dropout}. "
+                "Set `hidden_layer_sizes`, or dropout=0."
+            )
         return cls(
-            float(alpha), hidden, activation, resolve_solver(solver), check_verbose(verbose)
+            _ALPHA if is_auto else float(alpha),
+            is_auto,
+            hidden,
+            activation,
+            float(dropout),
+            check_integer("n_estimators", n_estimators, least=1),
+            intercept_init == "frequencies",
+            n_jobs,
+            resolve_solver(solver),
+            check_verbose(verbose),
         )
 
     def sizes(self, n_features: int, n_columns: int) -> list[int]:
         """Return the number of features, of values of each hidden layer, and of scores."""
         return [n_features, *self.hidden, n_columns]
+
+    def check_fit(self, sizes: list[int]) -> None:
+        """Raise a ValueError for what the solver of `fit` cannot do."""
+        if not isinstance(self.solver_for(sizes), LBFGS):
+            return
+        if self.dropout:
+            raise ValueError(
+                f"`dropout` needs mini-batches, got {self.dropout} for L-BFGS. Set solver='adam', or "
+                "dropout=0."
+            )
+        if self.n_estimators > 1 and not self.hidden:
+            raise ValueError(
+                f"`n_estimators` must be 1 for L-BFGS without hidden layers, got "
+                f"{self.n_estimators}: all networks would be the same. Set solver='adam' or "
+                "`hidden_layer_sizes`."
+            )
+
+    def settled(self, sizes: list[int], X: Any) -> Self:
+        """Return the parameters with solver and penalty for one path, given the features.
+
+        The product of rows and weights says what a pass costs. Where that is much, and features are
+        dense, a dozen passes in mini-batches are as good as L-BFGS.
+        """
+        if self.solver is not None or self.hidden or sparse.issparse(X):
+            return self
+        n_rows = X.shape[0]
+        if n_rows * sizes[0] * sizes[-1] < _MUCH_WORK:
+            return self
+        size = min(_LARGE_BATCH, max(_SMALL_BATCH, n_rows // _BATCHES))
+        adam = Adam(learning_rate="linear", batch_size=size, max_iter=_PASSES)
+        alpha = self.alpha * mean_square(X) if self.follows_scale else self.alpha
+        return replace(self, solver=adam, alpha=alpha)
 
     def solver_for(self, sizes: list[int]) -> Solver:
         """Return the solver for a network of such sizes."""
@@ -199,6 +300,7 @@ class JointModel:
         loss: Any,
         training: Training,
         held_out: Rows | None = None,
+        name: str = "",
     ) -> Self:
         """Fit the network from where it is.
 
@@ -214,40 +316,37 @@ class JointModel:
             The parameters.
         held_out : ndarray of intp, default=None
             Rows that tell Adam when to stop, and that it does not learn from.
+        name : str, default=""
+            Of the network, as lines that are printed start.
 
         Returns
         -------
         self : JointModel
             The model.
         """
-        samples, solver = Samples(X, weights, loss), training.solver_for(self.network.sizes)
+        solver = training.solver_for(self.network.sizes)
+        if isinstance(solver, LBFGS):
+            samples = Samples(X, weights, loss)
+        else:
+            samples = Samples.for_batches(X, weights, loss, self.network)
         self._adam = None
         with _overflow_shows_in_the_loss():
-            self._minimise(samples, solver, training, held_out)
+            self.network, self.history = self._minimised(samples, solver, training, held_out, name)
         return self
 
-    def _minimise(
-        self, samples: Samples, solver: Solver, training: Training, held_out: Rows | None
-    ) -> None:
+    def _minimised(
+        self,
+        samples: Samples,
+        solver: Solver,
+        training: Training,
+        held_out: Rows | None,
+        name: str,
+    ) -> tuple[Network, History]:
+        alpha, verbose = training.alpha, training.verbose
         if isinstance(solver, LBFGS):
-            result = minimise_lbfgs(
-                self.network, samples, training.alpha, solver, training.verbose
-            )
-        else:
-            validation = None
-            if held_out is not None:
-                validation = samples.part(held_out)
-                samples = samples.part(np.setdiff1d(np.arange(samples.n_rows), held_out))
-            result = minimise_adam(
-                self.network,
-                samples,
-                training.alpha,
-                solver,
-                self.random_state,
-                validation,
-                training.verbose,
-            )
-        self.network, self.history = result
+            return minimise_lbfgs(self.network, samples, alpha, solver, verbose, name)
+        run = AdamRun(solver, alpha, training.dropout, self.random_state, verbose, name)
+        return minimise_adam(self.network, samples, run, held_out)
 
     def after_batch(self, X: Any, weights: Floats, loss: Any, training: Training) -> Self:
         """Return the model after one pass through a batch of samples, in mini-batches.
@@ -285,14 +384,121 @@ class JointModel:
         solver = training.batch_solver()
         self._adam.count(X)
         loss_of_pass = self._adam.epoch(
-            Samples(X, weights, loss),
+            Samples.for_batches(X, weights, loss, self.network),
             training.alpha,
             solver,
             self.random_state,
-            first_rate_of(solver, X),
+            first_rates_of(solver, X, self.network),
+            training.dropout,
         )
         self.history.add(loss_of_pass, training.verbose)
 
     def scores(self, X: Any) -> Floats:
         """Return the scores of rows as float64, shape (n_rows, n_columns)."""
         return np.asarray(self.network.scores(X), dtype=np.float64)
+
+
+# -- several networks ---------------------------------------------------------------------
+
+
+def _states(n_networks: int, random_state: np.random.RandomState) -> list[np.random.RandomState]:
+    """Return random numbers for each network: a single one goes on with those given."""
+    if n_networks == 1:
+        return [random_state]
+    seeds = random_state.randint(np.iinfo(np.int32).max, size=n_networks)
+    return [np.random.RandomState(seed) for seed in seeds]
+
+
+def drawn_all(
+    training: Training, sizes: list[int], dtype: Any, random_state: np.random.RandomState
+) -> list[JointModel]:
+    """Return the networks of a model before they are fitted."""
+    return [
+        JointModel.drawn(sizes, training.activation, dtype, state)
+        for state in _states(training.n_estimators, random_state)
+    ]
+
+
+def restarted_all(
+    joints: Sequence[JointModel],
+    training: Training,
+    sizes: list[int],
+    dtype: Any,
+    random_state: np.random.RandomState,
+) -> list[JointModel]:
+    """Return networks that start from the weights of fitted ones.
+
+    Raises
+    ------
+    ValueError
+        If there would be others, or layers of other sizes.
+    """
+    if len(joints) != training.n_estimators:
+        raise ValueError(
+            "warm_start=True goes on from the last fit, and needs as many networks, "
+            f"{len(joints)}; got n_estimators={training.n_estimators}. Set n_estimators="
+            f"{len(joints)}, or warm_start=False."
+        )
+    states = _states(len(joints), random_state)
+    return [
+        joint.restarted(sizes, training.activation, dtype, state)
+        for joint, state in zip(joints, states, strict=True)
+    ]
+
+
+def start_by(joints: Sequence[JointModel], intercepts: Floats) -> None:
+    """Give the scores of networks their first intercepts."""
+    for joint in joints:
+        joint.network.intercepts[-1][:] = intercepts
+
+
+def fit_all(
+    joints: list[JointModel],
+    X: Any,
+    weights: Floats,
+    loss: Any,
+    training: Training,
+    held_out: Sequence[Rows | None],
+) -> tuple[JointModel, ...]:
+    """Fit networks that are averaged, each with its own random numbers and held-out rows.
+
+    Parameters are those of :meth:`JointModel.fit`. Warns if a solver was stopped before the end.
+    """
+    names = _names(joints)
+    # NumPy lets other threads work while it computes, and threads share X.
+    fitted = Parallel(n_jobs=training.n_jobs, prefer="threads")(
+        delayed(joint.fit)(X, weights, loss, training, rows, name)
+        for joint, rows, name in zip(joints, held_out, names, strict=True)
+    )
+    for joint in fitted:
+        if joint.history.unfinished:
+            warn_unfinished(joint.history)
+            break
+    return tuple(fitted)
+
+
+def learn_batch(
+    joints: Sequence[JointModel], X: Any, weights: Floats, loss: Any, training: Training
+) -> tuple[JointModel, ...]:
+    """Return networks after one pass through a batch of samples; those given stay as they are."""
+    if len(joints) == 1:
+        return (joints[0].after_batch(X, weights, loss, training),)
+    # Random numbers of a network that succeeds must not go on if another one fails.
+    own = [replace(joint, random_state=deepcopy(joint.random_state)) for joint in joints]
+    return tuple(
+        Parallel(n_jobs=training.n_jobs, prefer="threads")(
+            delayed(joint.after_batch)(X, weights, loss, training) for joint in own
+        )
+    )
+
+
+def mean_of(tables: Iterable[Floats], n_tables: int) -> Floats:
+    """Return the mean of tables of one shape; a single one stays as it is."""
+    total = reduce(np.add, tables)
+    return total / n_tables if n_tables > 1 else total
+
+
+def _names(joints: Sequence[JointModel]) -> list[str]:
+    if len(joints) == 1:
+        return [""]
+    return [f"Network {number}: " for number in range(1, len(joints) + 1)]

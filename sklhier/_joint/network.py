@@ -10,7 +10,9 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import expit
 
-__all__ = ["ACTIVATIONS", "Network"]
+__all__ = ["ACTIVATIONS", "Dropout", "Network"]
+
+_DRAWS = 2**16  # a value is left out if an integer below this is small
 
 # Each function, and its derivative as one of the value.
 ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -19,6 +21,43 @@ ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "tanh": (np.tanh, lambda a: 1 - a * a),
     "relu": (lambda x: np.maximum(x, 0), lambda a: (a > 0).astype(a.dtype)),
 }
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Values of the hidden layers that one step goes without [1]_.
+
+    Attributes
+    ----------
+    kept : list of ndarray of bool, each of shape (n_rows, width)
+        For each hidden layer, the values that stay.
+    scale : float
+        What they are multiplied by, so that sums stay the same on average.
+
+    References
+    ----------
+    .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov. Dropout: a simple
+       way to prevent neural networks from overfitting. JMLR 15 (2014).
+    """
+
+    kept: list[Any]
+    scale: float
+
+    @classmethod
+    def drawn(cls, share: float, n_rows: int, widths: Sequence[int], random_state: Any) -> Self:
+        """Leave out about a share of the values, drawn anew for each row."""
+        least = round(share * _DRAWS)
+        kept = []
+        for width in widths:
+            # Two bytes for each value: several times faster than a float64.
+            draws = np.frombuffer(random_state.bytes(2 * n_rows * width), dtype="<u2")
+            kept.append((draws >= least).reshape(n_rows, width))
+        return cls(kept, _DRAWS / (_DRAWS - least))
+
+    def apply(self, values: Any, layer: int) -> None:
+        """Leave values of a hidden layer out, or slopes by them; in place."""
+        values *= self.kept[layer]
+        values *= self.scale
 
 
 @dataclass
@@ -75,25 +114,36 @@ class Network:
 
     def copy(self) -> Self:
         """Return a network that shares no memory with this one."""
-        return self.with_arrays([array.copy() for array in self.arrays])
+        return self.with_arrays([np.array(array) for array in self.arrays])
 
-    def layers(self, X: Any) -> list[Any]:
-        """Return X, the values of the hidden layers, and the scores (n_rows, n_columns)."""
+    def layers(self, X: Any, dropout: Dropout | None = None) -> list[Any]:
+        """Return X, the values of the hidden layers, and the scores (n_rows, n_columns).
+
+        With `dropout`, hidden values are those that the next layer gets.
+        """
+        values = self.inputs(X, dropout)
+        scores = np.asarray(values[-1] @ self.weights[-1])
+        scores += self.intercepts[-1]
+        return [*values, scores]
+
+    def inputs(self, X: Any, dropout: Dropout | None = None) -> list[Any]:
+        """Return X and the values of the hidden layers: what each layer gets."""
         function, _ = ACTIVATIONS[self.activation]
         values = [X]
-        for i, (weights, intercepts) in enumerate(zip(self.weights, self.intercepts, strict=True)):
-            if i:
-                values[-1] = function(values[-1])
-            scores = np.asarray(values[-1] @ weights)
-            scores += intercepts
-            values.append(scores)
+        for i, weights in enumerate(self.weights[:-1]):
+            hidden = np.asarray(values[-1] @ weights)
+            hidden += self.intercepts[i]
+            hidden = function(hidden)
+            if dropout is not None:
+                dropout.apply(hidden, i)
+            values.append(hidden)
         return values
 
     def scores(self, X: Any) -> Any:
         """Return the scores, shape (n_rows, n_columns)."""
         return self.layers(X)[-1]
 
-    def gradient(self, values: list[Any], slopes: Any) -> Self:
+    def gradient(self, values: list[Any], slopes: Any, dropout: Dropout | None = None) -> Self:
         """Return the gradient of a sum over rows.
 
         Parameters
@@ -102,13 +152,41 @@ class Network:
             The result of :meth:`layers`.
         slopes : ndarray, shape (n_rows, n_columns)
             Derivatives by the scores.
+        dropout : Dropout, default=None
+            As it was given to :meth:`layers`.
+        """
+        last = np.asarray(values[-2].T @ slopes), slopes.sum(axis=0)
+        by_inputs = slopes @ self.weights[-1].T if len(self.weights) > 1 else None
+        return self.gradient_below(values, last, by_inputs, dropout)
+
+    def gradient_below(
+        self, values: list[Any], last: tuple[Any, Any], by_inputs: Any, dropout: Dropout | None
+    ) -> Self:
+        """Return the gradient of a sum over rows, of which that of the last layer is known.
+
+        Parameters
+        ----------
+        values : list
+            The result of :meth:`inputs` or :meth:`layers`.
+        last : tuple of ndarray
+            The gradient by the weights and intercepts of the last layer.
+        by_inputs : ndarray, shape (n_rows, width), or None
+            That by the inputs of the last layer, overwritten; not used without hidden layers.
+        dropout : Dropout or None
+            As it was given before.
         """
         _, derivative = ACTIVATIONS[self.activation]
-        weights, intercepts = [], []
-        for i in reversed(range(len(self.weights))):
-            inputs = values[i]
-            weights.append(np.asarray(inputs.T @ slopes))
+        weights, intercepts = [last[0]], [last[1]]
+        slopes = by_inputs
+        for i in reversed(range(len(self.weights) - 1)):
+            hidden = values[i + 1]
+            if dropout is None:
+                slopes = slopes * derivative(hidden)
+            else:
+                dropout.apply(slopes, i)
+                slopes *= derivative(hidden / dropout.scale)
+            weights.append(np.asarray(values[i].T @ slopes))
             intercepts.append(slopes.sum(axis=0))
             if i:
-                slopes = (slopes @ self.weights[i].T) * derivative(inputs)
+                slopes = slopes @ self.weights[i].T
         return type(self)(weights[::-1], intercepts[::-1], self.activation)

@@ -283,17 +283,17 @@ class PathLoss:
         Weights of the steps to each answer.
     codes : ndarray of intp, shape (n_rows,)
         The position of each row's true answer.
-    levels : tuple of Level
+    heads : Heads
         The columns.
     """
 
     table: sparse.csr_array
     codes: Rows
-    levels: tuple[Level, ...]
+    heads: Heads
 
     def __call__(self, scores: Any, rows: Rows) -> tuple[Any, Any]:
         """Return the losses of the rows and their gradient, as :func:`path_loss` does."""
-        return path_loss(scores, self.table[self.codes[rows]].toarray(), self.levels)
+        return path_loss(scores, self.table[self.codes[rows]].toarray(), self.heads.levels)
 
 
 def _expand(values: Any, level: Level) -> Any:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklhier._local.linear_fit import ColumnSubset
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.outputs import conditional, output_table, read_outputs
 from sklhier._local.sparse_rows import SparseRows
+from sklhier._probabilities.calibrated import OneVsRestLink, PowerLink
 from sklhier._utils.typing import Floats, Rows
 from sklhier.links import Link
 from sklhier.taxonomy import _graph as ops
@@ -44,8 +46,8 @@ class Group:
         The prediction method whose outputs are computed.
     inverse_link : callable
         Turns decision scores into these outputs.
-    link : Link
-        Turns the outputs into probabilities; the models share the object.
+    link : Link or None
+        Turns the outputs into probabilities; the models share the object. None: each has its own.
     n_outcomes : int
         Number of outcomes of each model.
     dtype : dtype
@@ -54,7 +56,7 @@ class Group:
 
     method: str
     inverse_link: Callable[[Floats], Floats]
-    link: Link
+    link: Link | None
     n_outcomes: int
     dtype: Any
 
@@ -111,7 +113,8 @@ class BatchedLinear:
         if inverse_link is None or n_scores != (1 if n_outcomes == 2 else n_outcomes):
             return None
         dtype = model.estimator.coef_.dtype
-        return Group(model.method, inverse_link, model.link, n_outcomes, dtype)
+        link = None if isinstance(model.link, OneVsRestLink | PowerLink) else model.link
+        return Group(model.method, inverse_link, link, n_outcomes, dtype)
 
     def group_proba(self, group: Group, segments: Sequence[Segment], rows: Rows) -> Floats:
         """Return the probabilities of the outcomes of several models, one below the other.
@@ -137,7 +140,12 @@ class BatchedLinear:
         scores = linear_predict.scores_of(stored, taken, bounds)
         outputs = output_table(group.inverse_link(scores), group.method, group.n_outcomes)
         outcomes = models[0].outcomes
-        return conditional(group.link.proba(outputs), outcomes, outcomes)
+        if group.link is not None:
+            proba = group.link.proba(outputs)
+        else:  # calibrated models
+            pairs = zip(models, pairwise(bounds), strict=True)
+            proba = np.concatenate([m.link.proba(outputs[i:j]) for m, (i, j) in pairs])
+        return conditional(proba, outcomes, outcomes)
 
     # -- binary models of siblings, all for all rows ------------------------------------------
 
@@ -169,7 +177,33 @@ class BatchedLinear:
             return False
         columns, others = (cast(ColumnSubset, m.subset).columns for m in (model, other))
         same_dtype = model.estimator.coef_.dtype == other.estimator.coef_.dtype
-        return same_dtype and np.array_equal(columns, others)  # None: all columns
+        alike = same_dtype and model.method == other.method
+        return alike and (columns is others or np.array_equal(columns, others))  # None: all
+
+    def proba_of_siblings(self, models: Sequence[LocalModel], rows: Rows) -> Floats | None:
+        """Return the probability of each of several binary models, for the same rows.
+
+        None for models that cannot be one product. Not finite where a model rules everything out.
+        """
+        first = models[0]
+        if self._rows is None or not all(self._same_columns(m, first) for m in models[1:]):
+            return None
+        inverse_link = linear_predict.inverse_link(first.estimator, first.method, self._rows)
+        if inverse_link is None:
+            return None
+        stored: Any = [(model.estimator, model.subset) for model in models]
+        scores = linear_predict.scores_side_by_side(stored, self._rows.at(rows))
+        outputs = output_table(inverse_link(scores.reshape(-1, 1)), first.method, 2)
+        outcomes = first.outcomes
+        if all(model.link is first.link for model in models):
+            proba = conditional(first.link.proba(outputs), outcomes, outcomes)
+            return proba[:, 1].reshape(scores.shape)
+        of_models = outputs.reshape(*scores.shape, 2)  # calibrated, each in its own way
+        columns = [
+            conditional(model.link.proba(of_models[:, place]), outcomes, outcomes)[:, 1]
+            for place, model in enumerate(models)
+        ]
+        return np.column_stack(columns)
 
     def precompute(self, keys: Sequence[ModelKey]) -> None:
         """Compute the decision scores of a run of siblings for all rows, in one product."""

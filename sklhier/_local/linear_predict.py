@@ -145,7 +145,13 @@ def scores_side_by_side(models: Sequence[tuple[Any, ColumnSubset]], rows: Sparse
         data, indices, indptr = rows.among([subset.columns], [0, len(rows.indptr) - 1])
     else:
         data, indices, indptr = chosen
-    weights = np.column_stack([estimator.coef_.ravel() for estimator, _ in models])
+    if chosen is None and len(indices) < first.coef_.size:
+        # Only the weights of columns that occur: a few rows have few.
+        used, indices = np.unique(indices, return_inverse=True)
+        indices = indices.astype(indptr.dtype)
+        weights = np.column_stack([estimator.coef_.ravel()[used] for estimator, _ in models])
+    else:
+        weights = np.column_stack([estimator.coef_.ravel() for estimator, _ in models])
     scores = np.zeros((len(rows.indptr) - 1, len(models)), dtype=dtype)
     add_product = compat.add_csr_product if chosen is None else compat.add_csc_product
     add_product(data.astype(dtype, copy=False), indices, indptr, weights, scores)

@@ -282,6 +282,34 @@ class LocalScores:
                     table[:, model.outcomes[1]] = self.proba(key, model.outcomes)[:, 1]
         return table
 
+    def proba_of_siblings(self, nodes: NodeIds, rows: Rows) -> Floats:
+        """Return the probability of siblings that have models of their own, given their parent.
+
+        Parameters
+        ----------
+        nodes : ndarray of int32, shape (k,)
+            Ids of nodes with a training sample. Those without a model have 1.
+        rows : ndarray of intp, shape (n,)
+            Positions of samples, ascending.
+
+        Returns
+        -------
+        proba : ndarray of float64, shape (n, k)
+        """
+        table = np.ones((len(rows), len(nodes)))
+        keys = [ModelKey(Kind.NODE, node) for node in nodes.tolist()]
+        places = [place for place, key in enumerate(keys) if key in self._models]
+        models = [self._models[keys[place]] for place in places]
+        together = None
+        if self._batched is not None and len(models) > 1:
+            together = self._batched.proba_of_siblings(models, rows)
+        if together is not None and np.isfinite(together).all():
+            table[:, places] = together
+            return table
+        for place, model in zip(places, models, strict=True):
+            table[:, place] = self.proba(model.key, model.outcomes, rows)[:, 1]
+        return table
+
     def _runs_of_siblings(self, keys: list[ModelKey]) -> Any:
         """Yield keys in runs; the decision scores of a run are there before it is read."""
         batched = self._batched

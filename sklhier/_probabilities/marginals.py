@@ -290,8 +290,8 @@ class DenseMarginals:
 
     def answer_proba(self, nodes: NodeIds) -> Floats:
         """Return the probability that the answer is each of `nodes`."""
-        counts = self.outcomes.counts[nodes]
-        table = np.where(counts == 0, self.node_proba[:, nodes], 0.0)
+        table = self.node_proba.take(nodes, axis=1)
+        table[:, self.outcomes.counts[nodes] > 0] = 0.0
         stops = np.isin(nodes, self.outcomes.stops)
         if stops.any():
             table[:, stops] = self.stop_proba[:, nodes[stops]]

@@ -34,6 +34,7 @@ __all__ = [
     "IndicatorFormat",
     "LabelSetFormat",
     "PathSetFormat",
+    "closed_sets",
     "closure",
     "read_label_sets",
 ]
@@ -92,7 +93,7 @@ class IndicatorFormat:
         return self.container(table.astype(self.dtype))
 
     def read(self, y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
-        return _read_like(y, taxonomy, self.class_ids)
+        return closed_sets(y, taxonomy, self.class_ids)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class FrameFormat:
         return (saved if self.frame is None else self.frame).hold(columns)
 
     def read(self, y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
-        return _read_like(y, taxonomy, self.class_ids)
+        return closed_sets(y, taxonomy, self.class_ids)
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class CollectionFormat:
         return names
 
     def read(self, y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
-        return _read_like(y, taxonomy, None)
+        return closed_sets(y, taxonomy, None)
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,7 @@ def read_label_sets(
     return closed, taxonomy, _collection_format(form, given, closed, taxonomy)
 
 
-def _read_like(y: Any, taxonomy: Taxonomy, columns: NodeIds | None) -> sparse.csr_array:
+def closed_sets(y: Any, taxonomy: Taxonomy, columns: NodeIds | None) -> sparse.csr_array:
     """Return closed sets; a table with as many columns as `columns` has these."""
     form = detect(y, taxonomy, "sets")
     if isinstance(form, Indicator):

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import _num_samples
 
+from sklhier._local.keys import Kind
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.scores import LocalScores
+from sklhier._probabilities.calibrated import CalibratedMarginals
 from sklhier._probabilities.marginals import Marginals, Outcomes
+from sklhier._probabilities.set_search import Wanted, searched
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._utils.memory_blocks import numbers_per_row, row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds
+from sklhier.calibration import AnswerCalibrator
 from sklhier.strategies import SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
@@ -55,6 +60,8 @@ class PathModels:
         Whether to look for models that see others, or that know a rest class.
     asks_all : bool, default=False
         Whether all models are called whatever a decoder wants: each has a say in what is above it.
+    calibration : AnswerCalibrator, default=None
+        What calibrates the probabilities of the answers, if anything does.
     """
 
     strategy: Strategy
@@ -63,6 +70,7 @@ class PathModels:
     outcomes: Outcomes
     is_staged: bool = True
     asks_all: bool = False
+    calibration: AnswerCalibrator | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return _without_keys(vars(self))
@@ -77,8 +85,14 @@ class PathModels:
 
     def columns_per_row(self, *, all_nodes: bool) -> int:
         """Return about how many numbers are held for each row."""
-        all_nodes = all_nodes or self.asks_all  # lazy marginals are computed in full then
-        return self.strategy.columns_per_row(self.taxonomy, self.outcomes, all_nodes=all_nodes)
+        # Lazy marginals are computed in full then.
+        all_nodes = all_nodes or self.asks_all or self.calibration is not None
+        n_numbers = self.strategy.columns_per_row(
+            self.taxonomy, self.outcomes, all_nodes=all_nodes
+        )
+        if self.calibration is None:
+            return n_numbers
+        return n_numbers + numbers_per_row("answers", len(self.outcomes.answers))
 
     def _outcomes_of(self, part: Strategy) -> Outcomes:
         return part.outcomes(self.taxonomy, self.outcomes.classes)
@@ -100,7 +114,10 @@ class PathModels:
             )
             for part, models in zip(parts, self.models, strict=True)
         )
-        return self.strategy.combined(self.taxonomy, self.outcomes, marginals)
+        combined = self.strategy.combined(self.taxonomy, self.outcomes, marginals)
+        if self.calibration is None:
+            return combined
+        return CalibratedMarginals(combined, self.calibration)
 
 
 @dataclass(frozen=True)
@@ -126,7 +143,7 @@ class SetModels:
     consistency: str
 
     def __getstate__(self) -> dict[str, Any]:
-        return _without_keys(vars(self))
+        return _without_keys({k: v for k, v in vars(self).items() if k != "can_search"})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(_with_keys(state))
@@ -140,8 +157,10 @@ class SetModels:
         """Return about how many numbers are held for each row."""
         return numbers_per_row("sets", self.taxonomy.n_nodes)
 
-    def marginals(self, X: Any) -> SetMarginals:
-        """Return the node probabilities of some samples."""
+    def marginals(self, X: Any, wanted: Wanted | None = None) -> SetMarginals:
+        """Return the node probabilities of some samples, or what is wanted of them."""
+        if wanted is not None and self.can_search:
+            return self._searched(X, wanted)
         tables: Iterator[tuple[Floats, Floats]] = (
             part.set_proba(
                 self.taxonomy,
@@ -153,6 +172,29 @@ class SetModels:
         )
         raw, proba = self.strategy.combined_sets(tables)
         return SetMarginals(self.taxonomy, raw, proba)
+
+    @cached_property
+    def can_search(self) -> bool:
+        """Whether probabilities are products down a tree, of models that can be called one by one.
+
+        Outputs that other models see are needed for all samples.
+        """
+        return (
+            self.taxonomy.is_tree
+            and not self.has_members
+            and self.strategy.is_conditional
+            and all(
+                model.key.kind == Kind.NODE and not model.is_multi_output and not model.upstream
+                for model in all_models(self.models)
+            )
+        )
+
+    def _searched(self, X: Any, wanted: Wanted) -> SetMarginals:
+        scores = LocalScores(self.models[0], X, self.taxonomy, chained=False)
+        table = searched(
+            self.taxonomy, self.observed, scores.n_rows, scores.proba_of_siblings, wanted
+        )
+        return SetMarginals(self.taxonomy, table, table)
 
 
 def observed_nodes(closed: sparse.csr_array) -> NodeIds:

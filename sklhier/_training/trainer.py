@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -11,13 +12,16 @@ import numpy as np
 from scipy import sparse
 
 from sklhier._folds.folds import Folds, Splits
+from sklhier._local.calls import ModelCalls
 from sklhier._local.fitting import NO_VALIDATION, Job, Jobs, fit_problems
-from sklhier._local.keys import ModelKey, level_of, name_of
-from sklhier._local.model import Models
+from sklhier._local.keys import Kind, ModelKey, level_of, name_of
+from sklhier._local.model import LocalModel, Models
+from sklhier._local.outputs import conditional
 from sklhier._local.problem import LocalProblem
 from sklhier._local.scores import LocalScores
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._probabilities.sets import HeldOutSets
+from sklhier._training.calibration import Gathered
 from sklhier._training.marginals import (
     PathModels,
     SetModels,
@@ -29,7 +33,8 @@ from sklhier._utils.memory_blocks import row_blocks
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.warning import warn_caller
-from sklhier.exceptions import RareClassWarning, quoted
+from sklhier.calibration import AnswerCalibrator
+from sklhier.exceptions import IncompatiblePartsError, RareClassWarning, quoted
 from sklhier.strategies import HeldOut, Memberships, SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
@@ -122,6 +127,16 @@ class HeldOutPass(Generic[T]):
         self._rows = rows
         self._folds = folds
         self._kept: dict[tuple[int, int], T] | None = {} if keep else None
+        self._change: Callable[[int, T], T] | None = None
+
+    def changed(self, change: Callable[[int, T], T]) -> HeldOutPass[T]:
+        """Return the pass with its models changed when they are read, ``change(member, models)``.
+
+        Fits are shared: no model is fitted again.
+        """
+        other = copy(self)
+        other._change = change
+        return other
 
     def folds(self) -> Iterator[Fold[T]]:
         """Yield the folds, whose models are fitted when they are asked for."""
@@ -131,6 +146,10 @@ class HeldOutPass(Generic[T]):
             yield Fold(inside, left_out, partial(self._models, number, inside))
 
     def _models(self, number: int, inside: Rows, member: int) -> T:
+        models = self._fitted(number, inside, member)
+        return models if self._change is None else self._change(member, models)
+
+    def _fitted(self, number: int, inside: Rows, member: int) -> T:
         if self._kept is None:
             return self._train(member, inside)
         if (number, member) not in self._kept:
@@ -340,15 +359,38 @@ class PathTrainer(_Trainer):
                 scores = LocalScores(models, take_rows(self.X, part), self.taxonomy)
                 yield HeldOut(outcomes, scores, self.nodes[part], self._weights_of(part))
 
+    def held_out_outputs(
+        self, held_out: HeldOutPass[Models], strategy: Strategy, member: int, rows: Rows
+    ) -> dict[ModelKey, Gathered]:
+        """Return the held-out outputs of each model of a part of the strategy, fitted to `rows`."""
+        outcomes = strategy.outcomes(self.taxonomy, self.observed(rows))
+        gathered: dict[ModelKey, Gathered] = {}
+        for fold in held_out.folds():
+            if not fold.left_out.size:
+                continue
+            models = fold.models(member) if fold.inside.size else {}
+            calls = ModelCalls(models, take_rows(self.X, fold.left_out), self.taxonomy)
+            weights = self._weights_of(fold.left_out)
+            for problem in strategy.plan(self.taxonomy, outcomes, self.nodes[fold.left_out]):
+                if len(problem.outcomes) > 1:
+                    own = gathered.setdefault(problem.key, Gathered(problem.outcomes))
+                    _gather(own, problem, models.get(problem.key), calls, weights)
+        return gathered
+
     def held_out_marginals(
-        self, held_out: HeldOutPass[Models], strategy: Strategy
+        self,
+        held_out: HeldOutPass[Models],
+        strategy: Strategy,
+        calibration: AnswerCalibrator | None = None,
     ) -> Iterator[HeldOutPaths]:
         """Yield blocks of held-out samples with the marginals of the whole strategy."""
         for fold in held_out.folds():
+            if not fold.inside.size:  # all its rows have the weight 0
+                continue
             observed = self.observed(fold.inside)
             models = [fold.models(member) for member in range(len(strategy.parts()))]
             outcomes = strategy.outcomes(self.taxonomy, observed)
-            fitted = PathModels(strategy, models, self.taxonomy, outcomes)
+            fitted = PathModels(strategy, models, self.taxonomy, outcomes, calibration=calibration)
             for block in row_blocks(len(fold.left_out), fitted.columns_per_row(all_nodes=True)):
                 part = fold.left_out[block]
                 marginals = fitted.marginals(take_rows(self.X, part))
@@ -386,11 +428,45 @@ class SetTrainer(_Trainer):
         fits = [self.train(part, i, rows) for i, part in enumerate(strategy.set_parts())]
         return [models for models, _ in fits], [report for _, report in fits]
 
+    def held_out_outputs(
+        self, held_out: HeldOutPass[Models], strategy: SetStrategy, member: int, models: Models
+    ) -> dict[ModelKey, Gathered]:
+        """Return the held-out outputs for each node that `models` of all rows decide about."""
+        decided = {n for model in models.values() for n in model.outcomes.tolist() if n > 0}
+        gathered: dict[ModelKey, Gathered] = {}
+        for fold in held_out.folds():
+            if not fold.left_out.size:
+                continue
+            own_models = fold.models(member) if fold.inside.size else {}
+            calls = ModelCalls(own_models, take_rows(self.X, fold.left_out), self.taxonomy)
+            tables = {
+                key: calls.outputs(key, model.method, None) for key, model in own_models.items()
+            }
+            deciders = {
+                node: (model, column)
+                for model in own_models.values()
+                for column, node in enumerate(model.outcomes.tolist())
+                if node > 0
+            }
+            weights = self._weights_of(fold.left_out)
+            # Every node by itself, also one that all of these samples have, or none.
+            members = Memberships(self.closed[fold.left_out], self.taxonomy, incremental=True)
+            for problem in strategy.plan_sets(members, lambda _: False):
+                node = int(problem.outcomes[-1])
+                if node in decided and len(problem.outcomes) == 2:
+                    own = gathered.setdefault(
+                        ModelKey(Kind.NODE, node), Gathered(problem.outcomes)
+                    )
+                    _gather_node(own, problem, deciders.get(node), tables, weights)
+        return gathered
+
     def held_out_marginals(
         self, held_out: HeldOutPass[Models], strategy: SetStrategy, consistency: str
     ) -> Iterator[HeldOutSets]:
         """Yield blocks of held-out samples with the probabilities of the whole strategy."""
         for fold in held_out.folds():
+            if not fold.inside.size:  # all its rows have the weight 0
+                continue
             observed = observed_nodes(self.closed[fold.inside])
             models = [fold.models(member) for member in range(len(strategy.set_parts()))]
             fitted = SetModels(strategy, models, self.taxonomy, observed, consistency)
@@ -399,3 +475,68 @@ class SetTrainer(_Trainer):
                 marginals = fitted.marginals(take_rows(self.X, part))
                 closed = sparse.csr_array(self.closed[part])
                 yield HeldOutSets(marginals, closed, self._weights_of(part))
+
+
+def _gather(
+    gathered: Gathered,
+    problem: LocalProblem,
+    model: LocalModel | None,
+    calls: ModelCalls,
+    weights: Floats,
+) -> None:
+    """Add the outputs of a fold's model for the rows of a problem whose outcome it knows."""
+    if model is None or _of_another_kind(gathered, model):
+        gathered.n_dropped += len(problem.rows)
+        return
+    is_known = np.isin(problem.outcomes, model.outcomes)
+    keep = np.flatnonzero(is_known[problem.codes])
+    gathered.n_dropped += len(problem.codes) - len(keep)
+    if not len(keep):
+        return
+    rows, codes = problem.rows[keep], problem.codes[keep]
+    own = calls.outputs(model.key, model.method, rows)
+    proba = conditional(model.link.proba(own), model.outcomes, model.outcomes)
+    # An outcome that the fold does not know has probability 0, or the lowest decision score.
+    is_scored = model.method == "decision_function"
+    lowest = own.min(axis=1, keepdims=True) if is_scored else np.zeros((len(rows), 1))
+    outputs = np.repeat(lowest, len(is_known), axis=1)
+    outputs[:, is_known] = own
+    position = np.cumsum(is_known) - 1
+    gathered.add(outputs, codes, weights[rows], proba[np.arange(len(rows)), position[codes]])
+
+
+def _gather_node(
+    gathered: Gathered,
+    problem: LocalProblem,
+    decider: tuple[LocalModel, int] | None,
+    tables: dict[ModelKey, Floats],
+    weights: Floats,
+) -> None:
+    """Add the outputs for a node, as those of a model of two outcomes."""
+    rows = problem.rows
+    if decider is None or _of_another_kind(gathered, decider[0]):
+        gathered.n_dropped += len(rows)
+        return
+    model, column = decider
+    outputs = tables[model.key][rows]
+    if model.is_multi_output:
+        own = outputs[:, column]
+        proba = model.link.membership(outputs)[:, column]
+        outputs = np.column_stack([-own if model.method == "decision_function" else 1 - own, own])
+    else:
+        proba = conditional(model.link.proba(outputs), model.outcomes, model.outcomes)[:, 1]
+    before = np.where(problem.codes == 1, proba, 1 - proba)
+    gathered.add(outputs, problem.codes, weights[rows], before)
+
+
+def _of_another_kind(gathered: Gathered, model: LocalModel) -> bool:
+    """Whether the outputs of a model are not like those before, for a fold has another estimator."""
+    if model.method == "predict":
+        raise IncompatiblePartsError.needs(
+            "calibration",
+            "base estimators with predict_proba or decision_function",
+            f"{type(model.estimator).__name__} has neither",
+            "Use another base estimator, or calibration=None.",
+        )
+    gathered.method = gathered.method or model.method
+    return gathered.method != model.method

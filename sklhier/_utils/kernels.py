@@ -7,12 +7,13 @@ keeps them to instructions that every CPU of its kind has; else they use the bes
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
 
 try:
-    from sklhier._utils import _blocks
+    _blocks: Any = import_module("sklhier._utils._blocks")
 except ModuleNotFoundError:  # installed without a compiler
-    _blocks = None  # type: ignore[assignment]
+    _blocks = None
 
 __all__ = ["VARIABLE", "compiled", "way_in_use"]
 

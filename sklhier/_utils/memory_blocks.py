@@ -18,6 +18,7 @@ _TABLES = {
     "visits": 4,  # of the outcomes on a path: scores, products, and what a search keeps of them
     "levels": 4,  # scores, sums of logarithms, marginals, and where answers end
     "means": 3,  # of strategies: marginals, stops, and the table of one of them
+    "answers": 3,  # probabilities, calibrated ones, and logarithms
     "sets": 6,  # raw and consistent probabilities, and what decoders sort and compare
     "heads": 6,  # scores of a joint model, logarithms, marginals
     "gradients": 5,  # scores, losses, derivatives and two layers

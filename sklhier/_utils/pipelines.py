@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from sklearn.exceptions import NotFittedError
+
 from sklhier._utils.typing import Features
 
 __all__ = [
     "Route",
     "call_classifier",
+    "classifier_and_samples",
     "classifier_within",
     "holds_classifier",
     "last_step_replaced",
@@ -45,17 +48,27 @@ def classifier_within(estimator: object) -> Any:
 
     Raises
     ------
+    NotFittedError
+        If it is not fitted.
     ValueError
         If there is none.
     """
     inner = _innermost(estimator)
-    if not hasattr(inner, "taxonomy_"):
-        raise ValueError(
-            f"{type(estimator).__name__} holds no fitted classifier with a taxonomy. Pass "
-            "`taxonomy=` where there is such a parameter, or fit a HierarchicalClassifier, "
-            "alone or as the last step of a Pipeline."
-        )
-    return inner
+    if hasattr(inner, "taxonomy_"):
+        return inner
+    if hasattr(route_to_classifier(estimator).classifier, "taxonomy"):
+        if hasattr(inner, "cv_results_"):
+            raise ValueError(
+                f"{type(inner).__name__} has fitted no classifier to predict with. Set refit=True, "
+                "or pass a fitted estimator with the parameters that it found."
+            )
+        raise NotFittedError(f"This {type(estimator).__name__} is not fitted yet. Call fit first.")
+    within = "" if inner is estimator else f", but a {type(inner).__name__} at its end"
+    raise ValueError(
+        f"{type(estimator).__name__} holds no fitted classifier with a taxonomy{within}. Pass "
+        "`taxonomy=` where there is such a parameter, or fit a HierarchicalClassifier, alone or as "
+        "the last step of a Pipeline or within a search over its parameters."
+    )
 
 
 def call_classifier(estimator: object, method: str, X: Features, **params: object) -> Any:
@@ -63,12 +76,18 @@ def call_classifier(estimator: object, method: str, X: Features, **params: objec
 
     The steps before the classifier in its Pipelines transform X first.
     """
+    inner, X = classifier_and_samples(estimator, X)
+    return getattr(inner, method)(X, **params)
+
+
+def classifier_and_samples(estimator: object, X: Features) -> tuple[Any, Any]:
+    """Return the fitted classifier within, and samples as the steps before it transform them."""
     inner = classifier_within(estimator)
     outer = _without_searches(estimator)
     while outer is not inner:
         X = outer[:-1].transform(X) if len(outer.steps) > 1 else X
         outer = _without_searches(outer.steps[-1][1])
-    return getattr(inner, method)(X, **params)
+    return inner, X
 
 
 @dataclass(frozen=True)

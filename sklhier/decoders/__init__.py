@@ -5,15 +5,18 @@ an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again 
 """
 
 from sklhier._probabilities.marginals import HeldOutPaths
+from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier._utils.pickling import published
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import Beam, BestPath, top_answers
+from sklhier.decoders._conformal import Conformal
 from sklhier.decoders._cost_matrix import CostMatrix
 from sklhier.decoders._expected_f import ExpectedF1
 from sklhier.decoders._hierarchical_f import HierarchicalF
 from sklhier.decoders._level_weighted import LevelWeighted
 from sklhier.decoders._registry import register, resolve_decoder, resolve_set_decoder
+from sklhier.decoders._risk_control import RiskControl
 from sklhier.decoders._set_base import SetDecoder
 from sklhier.decoders._set_threshold import SetThreshold
 from sklhier.decoders._sets import MaximumClosure, TopLabels
@@ -25,6 +28,7 @@ __all__ = [
     "Beam",
     "BestPath",
     "Climbing",
+    "Conformal",
     "CostMatrix",
     "Darts",
     "Decoder",
@@ -35,12 +39,14 @@ __all__ = [
     "InformationThreshold",
     "LevelWeighted",
     "MaximumClosure",
+    "RiskControl",
     "SetDecoder",
     "SetMarginals",
     "SetThreshold",
     "Threshold",
     "TopDown",
     "TopLabels",
+    "Wanted",
     "register",
     "resolve_decoder",
     "resolve_set_decoder",

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 
 from sklhier._probabilities.marginals import HeldOutPaths, Marginals
 from sklhier._utils.typing import NodeIds
+from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Decoder"]
 
@@ -90,3 +91,6 @@ class Decoder(BaseEstimator, ABC):
 
     def check(self) -> None:
         """Raise a ValueError if a parameter is out of its range."""
+
+    def check_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Raise a ValueError if a parameter does not fit the taxonomy."""

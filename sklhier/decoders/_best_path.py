@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sklhier._probabilities.calibrated import CalibratedMarginals
 from sklhier._probabilities.marginals import Marginals
 from sklhier._utils.typing import Floats, NodeIds
 from sklhier._utils.validation import check_integer
@@ -77,6 +78,8 @@ class BestPath(Decoder):
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the most probable answer; of equals, that of the first class."""
+        if isinstance(marginals, CalibratedMarginals):
+            marginals = marginals.in_same_order
         return top_answers(marginals, 1)[0][:, 0]
 
 

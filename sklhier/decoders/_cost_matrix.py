@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sklhier._probabilities.marginals import Marginals
+from sklhier._probabilities.restricted import RestrictedMarginals
 from sklhier._utils.typing import Floats, Frame, NodeIds
 from sklhier._utils.validation import numbers, shown
 from sklhier.decoders._base import Decoder
@@ -95,7 +96,10 @@ class CostMatrix(Decoder):
         """Return the cheapest action."""
         answers = marginals.outcomes.answers
         actions, costs = self._read(marginals.taxonomy, answers)
-        return actions[np.argmin(marginals.answer_proba(answers) @ costs.T, axis=1)]
+        expected = marginals.answer_proba(answers) @ costs.T
+        if isinstance(marginals, RestrictedMarginals):
+            marginals.refuse_others(expected, actions)
+        return actions[np.argmin(expected, axis=1)]
 
     def _read(self, taxonomy: Taxonomy, answers: NodeIds) -> tuple[NodeIds, Floats]:
         """Return the nodes of the actions, and their costs for each possible answer."""

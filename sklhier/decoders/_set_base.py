@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
+from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
 from sklhier._utils.typing import Bools
 from sklhier.taxonomy import Taxonomy
@@ -60,6 +61,13 @@ class SetDecoder(BaseEstimator, ABC):
         closed : csr_array of float64, shape (n_rows, n_nodes)
             1 for the nodes of each answer, which holds all their ancestors, the root left out.
         """
+
+    def wanted(self, taxonomy: Taxonomy) -> Wanted | None:  # noqa: ARG002
+        """Return what has to be known of a tree; None, as by default: all of both tables.
+
+        Of the others :meth:`decode` gets the probability 0. It gets no raw scores then.
+        """
+        return None
 
     def tuned(self, held_out: Callable[[], Iterator[HeldOutSets]]) -> Self:  # noqa: ARG002
         """Return the decoder with its parameters tuned on held-out samples.

@@ -6,10 +6,12 @@ import numpy as np
 from scipy import sparse
 from scipy.special import logit
 
+from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import SetMarginals
 from sklhier._utils.validation import check_integer, check_number
 from sklhier.decoders._registry import register
 from sklhier.decoders._set_base import SetDecoder, closed_above
+from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._max_closure import best_closed_sets
 
 __all__ = ["MaximumClosure", "TopLabels"]
@@ -85,6 +87,10 @@ class TopLabels(SetDecoder):
     def check(self) -> None:
         """Raise a ValueError unless ``k`` is at least 1."""
         check_integer("k", self.k, least=1)
+
+    def wanted(self, taxonomy: Taxonomy) -> Wanted:  # noqa: ARG002
+        """Return the number of leaves."""
+        return Wanted(n_leaves=self.k)
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the paths to the `k` most probable leaves, of equals the first."""

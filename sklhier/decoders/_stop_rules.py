@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sklhier._probabilities.marginals import Marginals
-from sklhier._utils.typing import Floats, NodeIds, NodeWeight
-from sklhier._utils.validation import check_number, check_probability
+from sklhier._utils.typing import Floats, NodeIds, NodeWeight, Rows
+from sklhier._utils.validation import check_number
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import top_answers
+from sklhier.decoders._node_thresholds import check_tau, node_bars
 from sklhier.decoders._registry import register
+from sklhier.decoders._stop_base import StopRule
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._node_weights import check_node_weight, read_node_values
 
@@ -35,8 +39,9 @@ class InformationThreshold(Decoder):
 
     Parameters
     ----------
-    tau : float, default=0.5
-        Threshold in [0, 1); a node qualifies if its probability is larger.
+    tau : float, array-like or mapping, default=0.5
+        Threshold in [0, 1], for all nodes, for each level, for each node or by name, as in
+        :class:`Threshold`; a node qualifies if its probability is larger, so that none does at 1.
     information : "leaves", array-like or mapping, default="leaves"
         Information of a node: the binary logarithm of the number of leaves over the number below it
         (``"leaves"``), or numbers of 0 or more: one for each node, in the order of
@@ -64,21 +69,27 @@ class InformationThreshold(Decoder):
     needs_all_nodes = True
     needs_probabilities = True
 
-    def __init__(self, tau: float = 0.5, information: NodeWeight = "leaves") -> None:
+    def __init__(self, tau: Any = 0.5, information: NodeWeight = "leaves") -> None:
         self.tau = tau
         self.information = information
 
     def check(self) -> None:
-        """Raise a ValueError unless ``tau`` is in [0, 1) and numbers of nodes are 0 or more."""
-        check_probability("tau", self.tau)
+        """Raise a ValueError unless ``tau`` is in [0, 1] and numbers of nodes are 0 or more."""
+        check_tau(self, self.tau, tunable=False)
         check_node_weight("information", self.information, ["leaves"])
+
+    def check_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Raise a ValueError unless there are numbers for each node, or for each level."""
+        node_bars(self, self.tau, taxonomy)
+        _information(self.information, taxonomy, "information")
 
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the most informative node above the threshold."""
         information = _information(self.information, marginals.taxonomy, "information")
         proba = marginals.dense().node_proba
         # Information is 0 or more, so that -1 rules a node out; the root always qualifies.
-        qualified = np.where(proba > self.tau, information, -1.0)
+        bars = node_bars(self, self.tau, marginals.taxonomy)
+        qualified = np.where(proba > bars.height, information, -1.0)
         qualified[:, 0] = 0.0
         best = np.where(qualified == qualified.max(axis=1, keepdims=True), proba, -1.0)
         return np.argmax(best, axis=1).astype(np.int32)
@@ -142,16 +153,35 @@ class Darts(Decoder):
 
 
 @register("climbing")
-class Climbing(Decoder):
-    """The lowest node above the most probable answer whose probability exceeds a threshold.
+class Climbing(StopRule):
+    """The lowest node above the most probable answer whose probability exceeds its threshold.
 
     Starts from the answer of :class:`BestPath` and climbs until it is sure enough, to the root if
     need be. Unlike :class:`Threshold` it never leaves the path of that answer.
 
     Parameters
     ----------
-    tau : float, default=0.5
-        Threshold in [0, 1); the answer's probability is larger.
+    tau : float, "oof", array-like or mapping, default=0.5
+        Threshold in [0, 1]; a node qualifies if its probability is larger, so that none does at 1.
+        One number for all nodes; one for each level, from the first; one for each node, in the order
+        of ``taxonomy.nodes[1:]``; or a mapping by names of nodes, in which ``"level:k"`` stands for
+        all nodes of level `k` that are not named. ``"oof"`` finds what gives the best
+        micro-averaged hierarchical F on out-of-fold predictions, which fits every model again in
+        each fold; folds, and so thresholds, depend on the order of the rows.
+    scope : {"global", "level", "node"}, default="global"
+        The nodes that share a tuned threshold: all, those of a level, or one.
+    beta : float, default=1.0
+        Weight of recall in the F that tunes, positive: below 1 for answers that stop earlier.
+    min_rows : int, default=30
+        With ``scope="node"``: how many held-out rows have to come to a node for a threshold of its
+        own, at least 1; the others get that of their level.
+
+    Attributes
+    ----------
+    threshold_report_ : dict of str to ndarray, shape (n_nodes - 1,)
+        Where thresholds were tuned, on the decoder that is in use (``decoder_`` of a classifier): for
+        each ``node`` its ``level``, ``tau``, ``n_rows`` (held-out rows that came to it) and
+        ``source``: ``"global"``, ``"level"`` or ``"node"``, of which its threshold is.
 
     References
     ----------
@@ -173,25 +203,26 @@ class Climbing(Decoder):
     Threshold() ['a']
     """
 
-    needs_probabilities = True
-
-    def __init__(self, tau: float = 0.5) -> None:
-        self.tau = tau
-
-    def check(self) -> None:
-        """Raise a ValueError unless ``tau`` is in [0, 1)."""
-        check_probability("tau", self.tau)
-
     def decode(self, marginals: Marginals) -> NodeIds:
         """Return the first node on the way up that is probable enough."""
-        nodes = top_answers(marginals, 1)[0][:, 0]
-        paths = marginals.taxonomy.path_ids(nodes)
-        sure = _path_proba(marginals, paths) > self.tau
-        n_sure = sure.sum(axis=1)  # a node is never more probable than the one above it
-        rows = np.flatnonzero(n_sure)
-        answers = np.zeros(len(nodes), dtype=np.int32)
-        answers[rows] = paths[rows, n_sure[rows] - 1]
+        paths, proba = self._best_paths(marginals)
+        sure = proba > self._bars(marginals.taxonomy).of(paths)  # it is 0 below the end of a path
+        lowest = (sure * np.arange(1, paths.shape[1] + 1)).max(axis=1)
+        rows = np.flatnonzero(lowest)
+        answers = np.zeros(len(paths), dtype=np.int32)
+        answers[rows] = paths[rows, lowest[rows] - 1]
         return answers
+
+    def _best_paths(self, marginals: Marginals) -> tuple[NodeIds, Floats]:
+        """Return the path of the most probable answer of each row, and its probabilities."""
+        paths = marginals.taxonomy.path_ids(top_answers(marginals, 1)[0][:, 0])
+        return paths, _path_proba(marginals, paths)
+
+    def _candidates(self, marginals: Marginals) -> tuple[Rows, NodeIds, Floats]:
+        """Return the nodes of the path of the most probable answer."""
+        paths, proba = self._best_paths(marginals)
+        rows, levels = np.nonzero((paths > 0) & (proba > 0))
+        return rows, paths[rows, levels], proba[rows, levels]
 
 
 def _path_proba(marginals: Marginals, paths: NodeIds) -> Floats:

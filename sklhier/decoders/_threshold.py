@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from sklhier._probabilities.marginals import Marginals
-from sklhier._utils.typing import NodeIds
-from sklhier._utils.validation import check_probability
-from sklhier.decoders._base import Decoder
+from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier.decoders._node_thresholds import NodeBars
 from sklhier.decoders._registry import register
+from sklhier.decoders._stop_base import StopRule
 
 __all__ = ["Threshold"]
 
 
 @register("threshold")
-class Threshold(Decoder):
-    """The deepest node whose probability exceeds a threshold.
+class Threshold(StopRule):
+    """The deepest node whose probability exceeds its threshold.
 
     The answer may be an inner node, and is the root where not even a node of the first level
     exceeds the threshold (None among 1-D labels if the root is an artificial one, an empty path
@@ -24,8 +26,29 @@ class Threshold(Decoder):
 
     Parameters
     ----------
-    tau : float, default=0.5
-        Threshold in [0, 1); a node qualifies if its probability is larger.
+    tau : float, "oof", array-like or mapping, default=0.5
+        Threshold in [0, 1]; a node qualifies if its probability is larger, so that none does at 1.
+        One number for all nodes; one for each level, from the first; one for each node, in the order
+        of ``taxonomy.nodes[1:]``; or a mapping by names of nodes, in which ``"level:k"`` stands for
+        all nodes of level `k` that are not named. A node qualifies
+        by itself, whatever is above it. ``"oof"`` finds what gives the best
+        micro-averaged hierarchical F on out-of-fold predictions, which fits every model again in
+        each fold; folds, and so thresholds, depend on the order of the rows.
+    scope : {"global", "level", "node"}, default="global"
+        The nodes that share a tuned threshold: all, those of a level, or one.
+    beta : float, default=1.0
+        Weight of recall in the F that tunes, positive: below 1 for answers that stop earlier.
+    min_rows : int, default=30
+        With ``scope="node"``: how many held-out rows have to come to a node for a threshold of its
+        own, at least 1; the others get that of their level. Both are 0.05 or more, so that no node
+        takes all that others do not want.
+
+    Attributes
+    ----------
+    threshold_report_ : dict of str to ndarray, shape (n_nodes - 1,)
+        Where thresholds were tuned, on the decoder that is in use (``decoder_`` of a classifier): for
+        each ``node`` its ``level``, ``tau``, ``n_rows`` (held-out rows that came to it) and
+        ``source``: ``"global"``, ``"level"`` or ``"node"``, of which its threshold is.
 
     References
     ----------
@@ -42,20 +65,19 @@ class Threshold(Decoder):
     >>> classifier = HierarchicalClassifier(taxonomy=taxonomy, decoder=Threshold(0.6)).fit(X, y)
     >>> classifier.predict([[0.1], [1.65], [9.1]])
     array(['a/x', 'a', 'b'], dtype=object)
+
+    Surer answers at the first level, and at one node below:
+
+    >>> Threshold([0.9, 0.6]), Threshold({"level:1": 0.9, "level:2": 0.6, "a/x": 0.8})
+    (Threshold(tau=[0.9, 0.6]), Threshold(tau={'a/x': 0.8, 'level:1': 0.9, 'level:2': 0.6}))
     """
 
-    needs_probabilities = True
-
-    def __init__(self, tau: float = 0.5) -> None:
-        self.tau = tau
-
-    def check(self) -> None:
-        """Raise a ValueError unless ``tau`` is in [0, 1)."""
-        check_probability("tau", self.tau)
+    _floor = 0.05  # at most 20 nodes of a level are above
 
     def decode(self, marginals: Marginals) -> NodeIds:
-        """Return the deepest node above the threshold, the root where there is none."""
+        """Return the deepest node above its threshold, the root where there is none."""
         outcomes = marginals.outcomes
+        bars = self._bars(marginals.taxonomy)
         answers = np.zeros(marginals.n_rows, dtype=np.int32)
         rows = np.arange(marginals.n_rows if outcomes.counts[0] else 0)
         nodes = np.zeros(len(rows), dtype=np.int32)
@@ -63,11 +85,30 @@ class Threshold(Decoder):
         while rows.size:
             found = marginals.expand(rows, nodes, proba)
             owners = np.repeat(found.order, np.diff(found.offsets))
-            below = (found.nodes != nodes[owners]) & (found.proba > self.tau)
+            # No node is more probable than those above it.
+            below = found.proba > bars.least_below(found.nodes)
+            below &= found.nodes != nodes[owners]
             rows, nodes, proba = rows[owners[below]], found.nodes[below], found.proba[below]
             # The last answer written stays: the most probable, of equals the first node.
             order = np.lexsort((-nodes, proba, rows))
+            if isinstance(bars, NodeBars):
+                order = order[proba[order] > bars.of(nodes[order])]
             answers[rows[order]] = nodes[order]
             inner = outcomes.counts[nodes] > 0
             rows, nodes, proba = rows[inner], nodes[inner], proba[inner]
         return answers
+
+    def _candidates(self, marginals: Marginals) -> tuple[Rows, NodeIds, Floats]:
+        """Return the most probable node of each level; for thresholds of nodes, all above a floor."""
+        proba, taxonomy = marginals.dense().node_proba, marginals.taxonomy
+        each = np.arange(len(proba))
+        chosen = proba > (self._floor if self.scope == "node" else np.inf)
+        for start, stop in pairwise(taxonomy.level_offsets[1:].tolist()):
+            best = start + np.argmax(proba[:, start:stop], axis=1)
+            chosen[each, best] = proba[each, best] > 0
+        chosen[:, 0] = False
+        rows, nodes = np.nonzero(chosen)
+        found = proba[rows, nodes]
+        # As in `decode`: the deepest, of these the most probable, of equals the first node.
+        order = np.lexsort((-nodes, found, taxonomy.depths[nodes], rows))
+        return rows[order], nodes[order].astype(np.int32), found[order]

@@ -4,8 +4,11 @@ Every function reads every target format, compares nodes and not names, and leav
 """
 
 from sklhier.metrics._at_k import precision_at_k_score, recall_at_k_score
-from sklhier.metrics._confusion import hierarchical_confusion_matrix
+from sklhier.metrics._attribution import ErrorAttribution, error_attribution
+from sklhier.metrics._confusion import hierarchical_confusion_matrix, most_confused_pairs
 from sklhier.metrics._consistency import violation_rate
+from sklhier.metrics._coverage import CoverageReport, coverage_report
+from sklhier.metrics._damage import ClassDamage, class_damage
 from sklhier.metrics._information import icm_score
 from sklhier.metrics._levels import level_accuracy_scores, tree_distance_loss
 from sklhier.metrics._losses import h_loss, hmc_loss
@@ -23,6 +26,7 @@ from sklhier.metrics._probabilities import (
     hierarchical_calibration_error,
 )
 from sklhier.metrics._report import hierarchical_classification_report
+from sklhier.metrics._risk_coverage import RiskCoverageCurve, risk_coverage_curve
 from sklhier.metrics._scorer import make_hierarchical_scorer
 from sklhier.metrics._scores import (
     hierarchical_f1_score,
@@ -33,6 +37,13 @@ from sklhier.metrics._scores import (
 )
 
 __all__ = [
+    "ClassDamage",
+    "CoverageReport",
+    "ErrorAttribution",
+    "RiskCoverageCurve",
+    "class_damage",
+    "coverage_report",
+    "error_attribution",
     "h_loss",
     "hierarchical_average_precision_score",
     "hierarchical_brier_loss",
@@ -54,8 +65,10 @@ __all__ = [
     "make_hierarchical_scorer",
     "mgia_score",
     "mistake_severity",
+    "most_confused_pairs",
     "precision_at_k_score",
     "recall_at_k_score",
+    "risk_coverage_curve",
     "tree_distance_loss",
     "violation_rate",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "Compared",
     "Scored",
     "as_collection",
+    "as_single",
     "nodes_of",
     "read_closures",
     "read_labels",
@@ -37,6 +38,7 @@ __all__ = [
     "read_table",
     "read_truth",
     "read_weights",
+    "require_probabilities",
     "require_same_length",
     "require_taxonomy",
 ]
@@ -203,7 +205,7 @@ def read_nodes(
     given = resolve_taxonomy(taxonomy)
     y_true, y_pred = as_collection(y_true, "y_true"), as_collection(y_pred, "y_pred")
     if classes is not None and given is not None:
-        y_true, y_pred = (_as_single(y, given, classes) for y in (y_true, y_pred))
+        y_true, y_pred = (as_single(y, given, classes) for y in (y_true, y_pred))
     forms, resolved = detect_all((y_true, y_pred), given, "one")
     resolved.require_tree(what)
     true, predicted = (form.nodes(resolved) for form in forms)
@@ -214,11 +216,11 @@ def read_nodes(
 def nodes_of(y: Any, taxonomy: Taxonomy, classes: npt.ArrayLike | None) -> NodeIds:
     """Return the node of each label or path, or of each row of an indicator of `classes`."""
     return detect(
-        y if classes is None else _as_single(y, taxonomy, classes), taxonomy, "one"
+        y if classes is None else as_single(y, taxonomy, classes), taxonomy, "one"
     ).nodes(taxonomy)
 
 
-def _as_single(y: Any, taxonomy: Taxonomy, classes: Any) -> Any:
+def as_single(y: Any, taxonomy: Taxonomy, classes: Any) -> Any:
     """Return the labels of an indicator with one for each row, anything else unchanged."""
     form = detect(y, taxonomy, "any", classes)
     if not isinstance(form, Indicator):
@@ -379,9 +381,14 @@ def read_node_proba(
         classes=classes,
         missing=missing,
     )
-    low, high = scored.scores.min(), scored.scores.max()
+    require_probabilities(scored.scores)
+    return scored
+
+
+def require_probabilities(values: Floats) -> None:
+    """Raise a ValueError unless all values are in [0, 1], up to rounding."""
+    low, high = values.min(), values.max()
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise ValueError(
             f"`node_proba` must hold probabilities in [0, 1], got values from {low:g} to {high:g}."
         )
-    return scored

@@ -17,6 +17,7 @@ from sklhier.taxonomy._node_weights import read_node_weight
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = [
+    "confidence_bins",
     "hierarchical_average_precision_score",
     "hierarchical_brier_loss",
     "hierarchical_calibration_error",
@@ -334,14 +335,14 @@ def hierarchical_calibration_error(
         counted = weights
         if unknown is not None:
             counted = weights * ~are_members(unknown, offsets[level] + answers)
-        bins = _bins(confidence, n_bins, binning, counted)
+        bins = confidence_bins(confidence, n_bins, binning, counted)
         gaps = np.bincount(bins, weights=counted * (right - confidence))
         total = counted.sum()
         errors[level] = np.abs(gaps).sum() / total if total > 0 else np.nan
     return errors
 
 
-def _bins(confidence: Floats, n_bins: int, binning: str, weights: Floats) -> Rows:
+def confidence_bins(confidence: Floats, n_bins: int, binning: str, weights: Floats) -> Rows:
     """Return the bin of each sample; a bin includes its upper edge."""
     steps = np.arange(1, n_bins)
     edges = steps / n_bins

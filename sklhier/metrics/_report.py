@@ -7,21 +7,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sklhier._utils.typing import Bools, Floats, NodeIds, SampleWeight, Target
-from sklhier._utils.validation import check_choice
+from sklhier._utils.typing import Bools, Floats, NodeIds, RandomState, SampleWeight, Target
+from sklhier._utils.validation import check_choice, check_integer, check_number
+from sklhier.metrics._attribution import attribution_of, records_of
+from sklhier.metrics._bootstrap import bootstrap_intervals
+from sklhier.metrics._confusion import confused_children
+from sklhier.metrics._coverage import coverage_of, never_wrong
 from sklhier.metrics._distances import node_distances
-from sklhier.metrics._input import read_closures
-from sklhier.metrics._levels import accuracy_of_levels
+from sklhier.metrics._input import Compared, read_closures
+from sklhier.metrics._mistakes import first_mistakes
+from sklhier.metrics._report_output import MEASURES, OUTPUTS, Report, Worst
 from sklhier.metrics._scores import check_options, scores_of
 from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy._parsing import sort_key
 from sklhier.taxonomy._taxonomy import TaxonomyLike
-from sklhier.taxonomy._titles import cut_text
 
 __all__ = ["hierarchical_classification_report"]
 
-_MEASURES = ("precision", "recall", "f1", "support")
-_MOST_INDENTED = 40  # levels; the names of deeper nodes stand below each other
-_WIDEST = 60  # characters of a name with its title: some titles are whole sentences
+_SORTS = ("precision", "recall", "f1", "support", "stopped", "name", None)
+_LEAST_FIRST = ("precision", "recall", "f1")
 
 
 def hierarchical_classification_report(
@@ -37,8 +41,19 @@ def hierarchical_classification_report(
     deeper: str = "count",
     classes: npt.ArrayLike | None = None,
     missing: str = "error",
+    titles: Any = None,
+    sort: str | None = None,
+    min_support: float = 0.0,
+    worst: int = 0,
+    n_bootstraps: int = 0,
+    confidence_level: float = 0.95,
+    random_state: RandomState = 0,
 ) -> Any:
     """Report accuracy by level, averages, and precision, recall and F1 of every node.
+
+    An answer that ends above the truth is an abstention. It lowers accuracy and recall, but the
+    report counts it apart from errors, as ``coverage`` and ``stopped``; the text shows these columns
+    if there are such answers.
 
     Parameters
     ----------
@@ -52,8 +67,9 @@ def hierarchical_classification_report(
         Weights of the samples.
     digits : int, default=3
         Digits after the point in the text.
-    output : {"text", "dict", "frame"}, default="text"
-        A string; nested dictionaries; or a :class:`pandas.DataFrame` of the nodes and averages.
+    output : {"text", "html", "dict", "frame"}, default="text"
+        A string; one of HTML, with tables and without scripts; nested dictionaries; or a
+        :class:`pandas.DataFrame` of the nodes and averages.
     zero_division : float, default=0.0
         Value of undefined scores; NaN leaves them out of averages.
     deeper : {"count", "ok"}, default="count"
@@ -66,22 +82,60 @@ def hierarchical_classification_report(
         What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
         annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
         of no 1, is not known either.
+    titles : mapping, sequence or False, default=None
+        Titles to show in place of those of the taxonomy, as for :meth:`Taxonomy.with_titles`; False
+        for none.
+    sort : {"precision", "recall", "f1", "support", "stopped", "name"}, default=None
+        Order of the nodes: the worst precision, recall or F1 first, the largest support or number of
+        stops first, or by name. None for the order of the taxonomy.
+    min_support : float, default=0.0
+        Nodes with less support are not listed. They count in the averages.
+    worst : int, default=0
+        Also show so many nodes where most errors arise, and pairs that are confused most, as
+        :func:`error_attribution` and :func:`most_confused_pairs` have them.
+    n_bootstraps : int, default=0
+        Number of resamples for percentile intervals of all scores [1]_; 0 for none. Samples are drawn
+        one by one: intervals are too narrow if samples depend on each other.
+    confidence_level : float, default=0.95
+        Nominal coverage of each interval, in (0, 1).
+    random_state : int, RandomState instance or None, default=0
+        Draws the resamples.
 
     Returns
     -------
     report : str, dict or pandas.DataFrame
-        The dictionary has the keys ``"levels"`` (a list of ``level``, ``accuracy`` and ``support``;
-        trees with one label for each sample only), ``"averages"`` (``"micro"``, ``"samples"``,
-        ``"macro"``), ``"tree_distance"`` (as for levels) and ``"nodes"`` (by name). The macro average
-        is over the nodes that occur in `y_true` or `y_pred`; others are not listed. The support of a
-        level or node is its number of samples. The support of an average is the number of true nodes
-        of all samples (micro), of samples, or of nodes (macro). Titles of the taxonomy follow the
-        names in the text, and stand under ``"title"`` otherwise.
+        The dictionary has these keys:
+
+        - ``"levels"``: a list of ``level``, ``accuracy``, ``support`` (samples whose truth reaches
+          the level), ``coverage`` (share of these that are answered there) and ``precision`` (share
+          of the answers there that are right); for trees with one label for each sample only.
+        - ``"averages"``: ``"micro"``, ``"samples"`` and ``"macro"``. The macro average is over the
+          nodes that occur in `y_true` or `y_pred`. The support is the number of true nodes of all
+          samples (micro), of samples, or of nodes (macro).
+        - ``"tree_distance"``: as for levels, else None.
+        - ``"nodes"``: by name, those that occur. ``support`` is the number of samples, ``stopped``
+          that of samples of the node whose answer is right but ends above it. Nodes with a title
+          have a ``title``.
+        - ``"coverage"``: what :func:`coverage_report` says of all samples.
+        - ``"worst_nodes"`` and ``"confused_pairs"`` with `worst`: lists of dictionaries.
+        - ``"intervals"`` with `n_bootstraps`: as above, with pairs of a lower and an upper end in
+          place of numbers. Resamples in which a score of a node or level is undefined are left out.
+
+        The frame has a row for each node and average; with intervals also columns such as ``f1_low``
+        and ``f1_high``.
 
     Raises
     ------
     TargetError
         For labels that are not in the taxonomy, and for 1-D labels without one.
+    TaxonomyError
+        For titles of what is no node.
+    ValueError
+        For parameters out of their range.
+
+    References
+    ----------
+    .. [1] B. Efron, R. J. Tibshirani. An introduction to the bootstrap. Chapman & Hall (1993).
 
     Examples
     --------
@@ -106,20 +160,100 @@ def hierarchical_classification_report(
       eel                 1.000        1.000        1.000            1
     <BLANKLINE>
     mean distance between true and predicted node: 0.500 edges
+
+    Answers that stop early:
+
+    >>> print(
+    ...     hierarchical_classification_report(
+    ...         ["owl", "eel", "owl"], ["bird", "owl", None], taxonomy=taxonomy, max_depth=0, worst=1
+    ...     )
+    ... )
+                       accuracy     coverage    precision      support
+    level 1               0.333        0.667        0.500            3
+    level 2               0.000        0.333        0.000            3
+    <BLANKLINE>
+                      precision       recall           f1      support
+    micro average         0.333        0.167        0.222            6
+    samples average       0.333        0.167        0.222            3
+    macro average         0.125        0.125        0.125            4
+    <BLANKLINE>
+    mean distance between true and predicted node: 2.333 edges
+    no answer: 0.333; answered to the depth of the truth: 0.333; answers without a wrong node: 0.500
+    <BLANKLINE>
+    most errors arise at  arrived  wrong turn  stopped early  too deep  share
+    <root>                      3           1              1         0  66.7%
+    <BLANKLINE>
+    most confused  taken for  count
+    fish           bird           1
     """
     check_options(average="micro", zero_division=zero_division)
-    check_choice("output", output, ("text", "dict", "frame"))
-    read = read_closures(
-        y_true,
-        y_pred,
-        taxonomy,
-        sample_weight,
-        classes=classes,
-        missing=missing,
-        deeper=deeper,
+    check_choice("output", output, tuple(OUTPUTS))
+    check_choice("sort", sort, _SORTS)
+    check_number("min_support", min_support, least=0)
+    check_integer("worst", worst, least=0)
+    check_integer("n_bootstraps", n_bootstraps, least=0)
+    check_number("confidence_level", confidence_level, above=0, below=1)
+    read = _with_titles(
+        read_closures(
+            y_true,
+            y_pred,
+            taxonomy,
+            sample_weight,
+            classes=classes,
+            missing=missing,
+            deeper=deeper,
+        ),
+        titles,
     )
-    true, predicted, weights, resolved, _, forms = read
-    occurs = np.asarray((weights @ true + weights @ predicted) > 0)
+    occurs = np.asarray((read.weights @ read.true + read.weights @ read.predicted) > 0)
+    averages, rows = _scores(read, occurs, zero_division)
+    listed = _listed(read.taxonomy, occurs & (_padded(rows[:, 3]) >= min_support), max_depth)
+    if sort is not None:
+        listed = _sorted(listed, rows[listed - 1], read.taxonomy, sort)
+    distances = _distances(read)
+    intervals = None
+    if n_bootstraps:
+        intervals = bootstrap_intervals(
+            read,
+            distances,
+            listed,
+            n_bootstraps=n_bootstraps,
+            confidence_level=confidence_level,
+            random_state=random_state,
+            zero_division=float(zero_division),
+        )
+    return OUTPUTS[output](
+        Report(
+            read.taxonomy,
+            listed,
+            rows[listed - 1],
+            averages,
+            coverage_of(read),
+            None if distances is None else float(np.average(distances, weights=read.weights)),
+            _worst(read, worst) if worst else None,
+            intervals,
+            confidence_level,
+            sort is None,
+            digits,
+        )
+    )
+
+
+def _with_titles(read: Compared, titles: Any) -> Compared:
+    if titles is None:
+        return read
+    return read._replace(taxonomy=read.taxonomy.with_titles({} if titles is False else titles))
+
+
+def _padded(of_node: Floats) -> Floats:
+    """Return numbers of all nodes but the root with one for the root."""
+    return np.append(np.inf, of_node)
+
+
+def _scores(
+    read: Compared, occurs: Bools, zero_division: float
+) -> tuple[dict[str, dict[str, float]], Floats]:
+    """Return the averages, and a row of measures and stops for each node but the root."""
     tables = {
         average: scores_of(
             read,
@@ -131,48 +265,30 @@ def hierarchical_classification_report(
         )
         for average in ("micro", "samples", "macro", None)
     }
-    counts = {"micro": tables["micro"][3], "samples": weights.sum(), "macro": occurs.sum()}
+    counts = {"micro": tables["micro"][3], "samples": read.weights.sum(), "macro": occurs.sum()}
     averages = {
-        name: dict(zip(_MEASURES, (*tables[name][:3], float(count)), strict=True))
+        name: dict(zip(MEASURES, (*tables[name][:3], float(count)), strict=True))
         for name, count in counts.items()
     }
-    listed = _listed(resolved, occurs, max_depth)
-    rows = np.column_stack(tables[None])[listed - 1]
-    levels: list[dict[str, float]] = []
-    distance = None
-    if resolved.is_tree and not any(form.several for form in forms):
-        nodes_true, nodes_pred = (form.nodes(resolved) for form in forms)
-        levels = _levels(nodes_true, nodes_pred, weights, resolved)
-        distances = node_distances(nodes_true, nodes_pred, resolved)
-        distance = float(np.average(distances, weights=weights))
-    if output == "frame":
-        return _as_frame(resolved, listed, rows, averages)
-    if output == "dict":
-        nodes = {
-            resolved.nodes[node]: {
-                **dict(zip(_MEASURES, map(float, row), strict=True)),
-                **_title(resolved, node),
-            }
-            for node, row in zip(listed.tolist(), rows, strict=True)
-        }
-        return {"levels": levels, "averages": averages, "tree_distance": distance, "nodes": nodes}
-    return _as_text(resolved, listed, rows, averages, levels, distance, digits)
+    # Where an answer has no wrong node, what it lacks is below its ends.
+    right = read.weights * never_wrong(read)
+    stopped = right @ read.true - right @ read.predicted
+    return averages, np.column_stack([*tables[None], stopped[1:]])
 
 
-def _levels(
-    true: NodeIds, predicted: NodeIds, weights: Floats, taxonomy: Taxonomy
-) -> list[dict[str, float]]:
-    """Return accuracy and support of each level."""
-    scores, reached = accuracy_of_levels(true, predicted, weights, taxonomy)
-    return [
-        {"level": level, "accuracy": float(score), "support": float(support)}
-        for level, (score, support) in enumerate(zip(scores, reached, strict=True), start=1)
-    ]
+def _distances(read: Compared) -> Floats | None:
+    """Return the distance between truth and prediction of each sample; None for sets and DAGs."""
+    if not read.taxonomy.is_tree or any(form.several for form in read.forms):
+        return None
+    true, predicted = (form.nodes(read.taxonomy) for form in read.forms)
+    return node_distances(true, predicted, read.taxonomy).astype(np.float64)
 
 
-def _title(taxonomy: Taxonomy, node: int) -> dict[str, str]:
-    title = taxonomy.titles.get(taxonomy.nodes[node])
-    return {} if title is None else {"title": title}
+def _worst(read: Compared, n: int) -> Worst:
+    return Worst(
+        attribution_of(read).records()[:n],
+        records_of(confused_children(read, first_mistakes(read), n)),
+    )
 
 
 def _listed(taxonomy: Taxonomy, occurs: Bools, max_depth: int | None) -> NodeIds:
@@ -185,69 +301,10 @@ def _listed(taxonomy: Taxonomy, occurs: Bools, max_depth: int | None) -> NodeIds
     return nodes[np.argsort(taxonomy.preorder_positions[nodes])] if taxonomy.is_tree else nodes
 
 
-def _as_frame(
-    taxonomy: Taxonomy, listed: NodeIds, rows: Floats, averages: dict[str, dict[str, float]]
-) -> Any:
-    import pandas as pd
-
-    names = [taxonomy.nodes[node] for node in listed]
-    frame = pd.DataFrame(rows, columns=list(_MEASURES), index=pd.Index(names, name="node"))
-    frame.insert(0, "level", taxonomy.depths[listed])
-    if taxonomy.titles:
-        frame.insert(0, "title", list(map(taxonomy.titles.get, names)))
-    summary = pd.DataFrame(averages).T.rename(index=lambda name: f"{name} average")
-    summary.insert(0, "level", 0)
-    return pd.concat([frame, summary]).rename_axis("node")
-
-
-def _short_text(taxonomy: Taxonomy, node: int) -> str:
-    """Return a node's step and title, the title cut if long."""
-    text = taxonomy.text_of(node)
-    return cut_text(text, max(_WIDEST, len(str(taxonomy.step_names[node])) + 3))
-
-
-def _as_text(
-    taxonomy: Taxonomy,
-    listed: NodeIds,
-    rows: Floats,
-    averages: dict[str, dict[str, float]],
-    levels: list[dict[str, float]],
-    distance: float | None,
-    digits: int,
-) -> str:
-    names = [
-        "  " * min(int(taxonomy.depths[node]) - 1, _MOST_INDENTED) + _short_text(taxonomy, node)
-        for node in listed.tolist()
-    ]
-    width = max(len("samples average"), *map(len, names), 0) if names else len("samples average")
-
-    def line(name: str, *cells: tuple[int, str | float]) -> str:
-        texts = [
-            cell
-            if isinstance(cell, str)
-            else f"{cell:.{digits}f}"
-            if position < 3
-            else f"{cell:.10g}"
-            for position, cell in cells
-        ]
-        return name.ljust(width) + "".join(text.rjust(13) for text in texts)
-
-    def measured(name: str, *values: float) -> str:
-        return line(name, *enumerate(values))
-
-    text = []
-    if levels:
-        text.append(line("", (0, "accuracy"), (3, "support")))
-        text += [
-            line(f"level {row['level']}", (0, row["accuracy"]), (3, row["support"]))
-            for row in levels
-        ]
-        text.append("")
-    text.append(line("", *enumerate(_MEASURES)))
-    text += [measured(f"{name} average", *row.values()) for name, row in averages.items()]
-    if names:
-        text.append("")
-        text += [measured(name, *row) for name, row in zip(names, rows, strict=True)]
-    if distance is not None:
-        text += ["", f"mean distance between true and predicted node: {distance:.{digits}f} edges"]
-    return "\n".join(text)
+def _sorted(listed: NodeIds, rows: Floats, taxonomy: Taxonomy, sort: str) -> NodeIds:
+    """Return nodes in another order; equal ones stay in that of the taxonomy."""
+    if sort == "name":
+        names = [sort_key(taxonomy.nodes[node]) for node in listed.tolist()]
+        return listed[sorted(range(len(listed)), key=names.__getitem__)]
+    values = rows[:, (*MEASURES, "stopped").index(sort)]
+    return listed[np.argsort(values if sort in _LEAST_FIRST else -values, kind="stable")]

@@ -43,7 +43,7 @@ from sklhier.metrics._scores import (
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
-__all__ = ["make_hierarchical_scorer", "named_metric"]
+__all__ = ["compared_by", "make_hierarchical_scorer", "named_metric"]
 
 
 def _calibration_error(
@@ -253,6 +253,33 @@ class _HierarchicalScorer(BaseEstimator):
         return self.score(estimator, X, y, sample_weight)
 
 
+def compared_by(
+    method: str,
+    estimator: Classifier,
+    X: Features,
+    y: Target,
+    taxonomy: TaxonomyLike | None,
+    kwargs: dict[str, Any],
+) -> tuple[Any, Any, Taxonomy | None, dict[str, Any]]:
+    """Return truth, answers of a method, the taxonomy of both, and what else a metric gets.
+
+    Parameters
+    ----------
+    method : {"predict", "predict_node_proba"}
+        The method of the classifier.
+    estimator, X, y
+        As a scorer takes them.
+    taxonomy : Taxonomy or networkx.DiGraph, or None
+        None takes that of the estimator.
+    kwargs : dict
+        Given to the metric, such as `classes`.
+    """
+    scorer = _HierarchicalScorer(
+        hierarchical_f1_score, True, method, resolve_taxonomy(taxonomy), kwargs
+    )
+    return scorer._compared(estimator, X, y)
+
+
 def _aligned(proba: Floats, own: Taxonomy, taxonomy: Taxonomy | None) -> Floats:
     """Return probabilities of all nodes of `taxonomy`; 0 for those that `own` does not have."""
     if taxonomy is None or own == taxonomy:
@@ -262,7 +289,6 @@ def _aligned(proba: Floats, own: Taxonomy, taxonomy: Taxonomy | None) -> Floats:
         unknown = [name for name, column in zip(own.nodes[1:], columns, strict=True) if column < 0]
         raise TargetError.unknown(unknown, taxonomy.nodes[1:])
     aligned = np.zeros((len(proba), taxonomy.n_nodes))
-    aligned[:, 0] = 1.0
     aligned[:, columns] = proba[:, 1:]
     return aligned
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+from scipy import sparse
 from sklearn.base import clone
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import _safe_indexing, check_random_state, check_scalar
 from sklearn.utils.parallel import Parallel, delayed
 
-from sklhier._targets.any_format import nodes_or_root, spells_paths
+from sklhier._targets.any_format import holds_label_sets, spells_paths
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.pipelines import Route, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
@@ -33,11 +35,21 @@ from sklhier._utils.typing import (
     Target,
 )
 from sklhier.exceptions import TargetError
-from sklhier.model_selection._folds import LabelledData, read_labelled_data, weight_params
+from sklhier.model_selection._decoding import stacked
+from sklhier.model_selection._folds import (
+    LabelledData,
+    LabelSetData,
+    read_label_set_data,
+    read_labelled_data,
+    weight_params,
+    with_classes,
+)
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["Comparison", "compare", "compare_with_flat", "contributions"]
+
+Data: TypeAlias = LabelledData | LabelSetData
 
 _BLOCK = 2**21  # numbers in a block of weights of resampled rows
 _NONE_SHOWN = "no difference shown"
@@ -52,8 +64,11 @@ class Comparison:
     names : tuple of str
         The estimators, the baseline first.
     measures : tuple of str
-        ``"level 1"``, ... (accuracy at each level that a label reaches), ``"path"`` (share of labels
-        predicted exactly) and ``"hF"`` (hierarchical F1). More is better.
+        Of single paths: ``"level 1"``, ... (accuracy at each level that a label reaches), ``"path"``
+        (share of labels predicted exactly) and ``"hF"`` (hierarchical F1). Of label sets:
+        ``"level 1"``, ... (F1 of the nodes of each level that occurs), ``"set"`` (share of sets
+        predicted exactly, ancestors included), ``"hP"``, ``"hR"`` and ``"hF"`` (micro-averaged
+        hierarchical precision, recall and F1). More is better.
     scores : ndarray of float64, shape (n_estimators, n_measures)
         Of the held-out predictions of all folds together, in [0, 1].
     differences : ndarray of float64, shape (n_estimators - 1, n_measures)
@@ -214,11 +229,13 @@ def compare(
     confidence: float = 0.95,
     n_jobs: int | None = None,
     random_state: RandomState = 0,
+    classes: npt.ArrayLike | None = None,
 ) -> Comparison:
     """Compare estimators with a baseline by cross-validation, with intervals of the differences.
 
     All are fitted on the same folds and scored on the held-out predictions of all folds together:
-    accuracy at each level, share of exact labels, hierarchical F1. The rows are then resampled with
+    accuracy at each level, share of exact labels, hierarchical F1; of label sets, F1 at each level,
+    share of exact sets, hierarchical precision, recall and F1. The rows are then resampled with
     replacement, the same ones for all estimators (paired bootstrap [1]_), and the differences to
     the first estimator recomputed; the intervals are percentiles of these.
 
@@ -226,14 +243,15 @@ def compare(
     ----------
     estimators : mapping of str to estimator, or list of estimators
         The first one is the baseline. Hierarchical ones, or any other classifier whose labels are
-        nodes: if `y` holds paths, these get the names of the deepest nodes.
+        nodes: if `y` holds paths, these get the names of the deepest nodes; if it holds collections
+        of labels, a 0/1 table with a column for each node that occurs, ancestors included.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples.
-    y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-        Labels, in any format that the estimators take.
+    y : array-like, or list of lists
+        Labels, or sets of labels, in any format that the estimators take.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree to measure by. If None, that of the estimators, or else the one that paths in `y`
-        spell out.
+        The tree to measure by, of label sets also a DAG. If None, that of the estimators, or else the
+        one that paths in `y` spell out.
     cv : int, splitter or iterable of (train, test), default=None
         A number of folds, 5 by default, stands for a :class:`HierarchicalStratifiedKFold`, or, with
         `groups`, for folds that split no group.
@@ -249,6 +267,9 @@ def compare(
         Fits at the same time, on the active joblib backend. Seconds are then measured under load.
     random_state : int, RandomState instance or None, default=0
         For the resamples.
+    classes : array-like, default=None
+        The labels that the columns of an indicator, or integer codes, in `y` stand for. By default
+        those that an estimator has as a parameter; estimators that have none get these.
 
     Returns
     -------
@@ -260,7 +281,7 @@ def compare(
     TargetError
         For labels that are not in the taxonomy, and for 1-D labels without one.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is no tree, for single paths.
     ValueError
         For fewer than two estimators, for estimators of different taxonomies without `taxonomy`.
 
@@ -308,11 +329,15 @@ def compare(
         confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither"
     )
     routes = [route_to_classifier(estimator) for estimator in named.values()]
-    data = read_labelled_data(X, y, _read_taxonomy(taxonomy, routes, y), sample_weight)
-    data.taxonomy.require_tree("A comparison")
+    data = _read_data(X, y, taxonomy, sample_weight, classes, routes)
     folds = data.folds(cv, groups)
     runs = Parallel(n_jobs=n_jobs)(
-        delayed(_run)(clone(estimator), route, *_rows_for(route, data, train), data.rows(test)[0])
+        delayed(_run)(
+            with_classes(estimator, route, classes),
+            route,
+            *_rows_for(route, data, train),
+            data.rows(test)[0],
+        )
         for estimator, route in zip(named.values(), routes, strict=True)
         for train, test in folds
     )
@@ -347,6 +372,7 @@ def compare_with_flat(
     confidence: float = 0.95,
     n_jobs: int | None = None,
     random_state: RandomState = 0,
+    classes: npt.ArrayLike | None = None,
 ) -> Comparison:
     """Compare a hierarchical estimator with itself made flat.
 
@@ -355,9 +381,11 @@ def compare_with_flat(
 
     Parameters
     ----------
-    estimator : HierarchicalClassifier, Pipeline or search
+    estimator : HierarchicalClassifier, HierarchicalMultiLabelClassifier, Pipeline or search
         The classifier, or Pipelines and searches around it. A search may not tune the strategy.
     X, y, taxonomy, cv, groups, sample_weight, n_bootstrap, confidence, n_jobs, random_state
+        As in :func:`compare`.
+    classes : array-like, default=None
         As in :func:`compare`.
 
     Returns
@@ -394,8 +422,9 @@ def compare_with_flat(
     route = route_to_classifier(estimator)
     if not hasattr(route.classifier, "strategy"):
         raise ValueError(
-            "compare_with_flat needs a HierarchicalClassifier, alone or within Pipelines and "
-            f"searches; {type(route.classifier).__name__} has no strategy. Use compare."
+            "compare_with_flat needs a HierarchicalClassifier or HierarchicalMultiLabelClassifier, "
+            "alone or within Pipelines and searches; "
+            f"{type(route.classifier).__name__} has no strategy. Use compare."
         )
     route.refuse_searched("strategy", "compare_with_flat")
     flat = clone(estimator).set_params(**{f"{route.prefix}strategy": "flat"})
@@ -411,6 +440,7 @@ def compare_with_flat(
         confidence=confidence,
         n_jobs=n_jobs,
         random_state=random_state,
+        classes=classes,
     )
 
 
@@ -443,8 +473,30 @@ def _knows_taxonomies(route: Route) -> bool:
     return hasattr(route.classifier, "taxonomy")
 
 
+def _read_data(
+    X: Features,
+    y: Target,
+    taxonomy: TaxonomyLike | None,
+    sample_weight: SampleWeight,
+    classes: npt.ArrayLike | None,
+    routes: list[Route],
+) -> Data:
+    """Return the samples with their labels: sets if an estimator is for these, or `y` has some."""
+    of_sets = any(hasattr(route.classifier, "closed_sets") for route in routes)
+    found = _read_taxonomy(taxonomy, routes, y, of_sets=of_sets)
+    own = [getattr(route.classifier, "classes", None) for route in routes]
+    names = next((names for names in [classes, *own] if names is not None), None)
+    if found is not None and not any(map(_knows_taxonomies, routes)):
+        of_sets = holds_label_sets(y, found, names)
+    if of_sets:
+        return read_label_set_data(X, y, found, sample_weight, names)
+    if found is not None:
+        found.require_tree("A comparison")
+    return read_labelled_data(X, y, found, sample_weight, names)
+
+
 def _read_taxonomy(
-    taxonomy: TaxonomyLike | None, routes: list[Route], y: Target
+    taxonomy: TaxonomyLike | None, routes: list[Route], y: Target, *, of_sets: bool
 ) -> Taxonomy | None:
     """Return the taxonomy to measure by, or None if `y` spells it out."""
     if taxonomy is not None:
@@ -455,7 +507,7 @@ def _read_taxonomy(
         raise ValueError(
             "The estimators have different taxonomies: pass the one to measure by as `taxonomy`."
         )
-    if not found and not spells_paths(y):
+    if not found and not of_sets and not spells_paths(y):
         raise TargetError(
             "1-D labels do not tell how nodes are related, and no estimator has a taxonomy: pass "
             "`taxonomy=`."
@@ -466,9 +518,9 @@ def _read_taxonomy(
 # -- fitting ------------------------------------------------------------------------------
 
 
-def _rows_for(route: Route, data: LabelledData, train: Rows) -> tuple[Any, Any, Floats | None]:
+def _rows_for(route: Route, data: Data, train: Rows) -> tuple[Any, Any, Floats | None]:
     X, y, weights = data.rows(train)
-    return X, y if _knows_taxonomies(route) else data.labels[train], weights
+    return X, y if _knows_taxonomies(route) else _safe_indexing(data.labels, train), weights
 
 
 def _run(
@@ -491,7 +543,7 @@ def _run(
 
 
 def _sums_of_units(
-    data: LabelledData, folds: list[tuple[Rows, Rows]], answers: tuple[Target, ...], groups: Groups
+    data: Data, folds: list[tuple[Rows, Rows]], answers: tuple[Target, ...], groups: Groups
 ) -> tuple[tuple[str, ...], tuple[Floats, Floats]]:
     """Return the measures, and the numerators and denominators of each row (or group).
 
@@ -501,17 +553,54 @@ def _sums_of_units(
     rows = np.concatenate([test for _, test in folds])
     units = np.unique(rows if groups is None else np.asarray(groups)[rows], return_inverse=True)[1]
     weights = np.ones(len(rows)) if data.weights is None else data.weights[rows]
-    used = np.unique(data.nodes[rows[weights > 0]])
-    levels = np.flatnonzero((data.taxonomy.path_ids(used) >= 0).any(axis=0))
+    of_paths = isinstance(data, LabelledData)
+    levels = _levels_of(data, rows[weights > 0])
     parts = []
     for first in range(0, len(answers), len(folds)):
-        nodes = [
-            nodes_or_root(answer, data.taxonomy) for answer in answers[first : first + len(folds)]
-        ]
-        shares = contributions(data.nodes[rows], np.concatenate(nodes), data.taxonomy, levels)
+        found = stacked(list(map(data.read_answers, answers[first : first + len(folds)])))
+        if isinstance(data, LabelledData):
+            shares = contributions(data.nodes[rows], found, data.taxonomy, levels)
+        else:
+            shares = _of_sets(sparse.csr_array(data.closed[rows]), found, data.taxonomy, levels)
         parts.append([_added_up(weights[:, None] * share, units) for share in shares])
     above, below = (np.stack(tables) for tables in zip(*parts, strict=True))
-    return (*(f"level {level + 1}" for level in levels), "path", "hF"), (above, below)
+    others = ("path", "hF") if of_paths else ("set", "hP", "hR", "hF")
+    return (*(f"level {level + 1}" for level in levels), *others), (above, below)
+
+
+def _levels_of(data: Data, rows: Rows) -> Rows:
+    """Return the levels that labels of some rows reach, from 0."""
+    if isinstance(data, LabelledData):
+        paths = data.taxonomy.path_ids(np.unique(data.nodes[rows]))
+        return np.flatnonzero((paths >= 0).any(axis=0))
+    reached = np.bincount(data.taxonomy.depths[data.closed[rows].indices])
+    return np.flatnonzero(reached[1:])
+
+
+def _of_sets(
+    true: sparse.csr_array, predicted: sparse.csr_array, taxonomy: Taxonomy, levels: Rows
+) -> tuple[Floats, Floats]:
+    """Return what :func:`contributions` does, of closed sets of nodes."""
+    nodes = np.arange(1, taxonomy.n_nodes)
+    marks = (np.ones(len(nodes)), (nodes, taxonomy.depths[nodes] - 1))
+    by_level = sparse.csr_array(marks, shape=(taxonomy.n_nodes, taxonomy.n_levels))
+    both, n_true, n_predicted = (
+        (table @ by_level).toarray() for table in (true.multiply(predicted), true, predicted)
+    )
+    size, hits, answered = (table.sum(axis=1) for table in (n_true, both, n_predicted))
+    exact = (hits == size) & (hits == answered)
+    above = [2 * both[:, levels], exact, hits, hits, 2 * hits]
+    below = [
+        (n_true + n_predicted)[:, levels],
+        np.ones(len(size)),
+        answered,
+        size,
+        size + answered,
+    ]
+    return (
+        np.column_stack(above).astype(np.float64),
+        np.column_stack(below).astype(np.float64),
+    )
 
 
 def contributions(

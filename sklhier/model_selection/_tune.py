@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import rankdata
-from sklearn import config_context
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklhier._targets.paths import resolve_taxonomy
-from sklhier._utils.pipelines import Route, call_classifier, classifier_within, route_to_classifier
+from sklhier._utils.pipelines import Route, classifier_within, route_to_classifier
 from sklhier._utils.tables import html_table, text_table
 from sklhier._utils.typing import (
     Classifier,
@@ -25,17 +26,33 @@ from sklhier._utils.typing import (
     Target,
 )
 from sklhier._utils.warning import warn_caller
-from sklhier.decoders import Decoder, resolve_decoder
+from sklhier.decoders import SetThreshold, resolve_decoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.metrics import hierarchical_f1_score
 from sklhier.metrics._scorer import named_metric
-from sklhier.model_selection._folds import LabelledData, Samples, read_labelled_data, weight_params
+from sklhier.model_selection._decoding import (
+    AnyDecoder,
+    HeldOutRows,
+    Tuning,
+    decoded,
+    stacked,
+)
+from sklhier.model_selection._folds import (
+    LabelledData,
+    LabelSetData,
+    Samples,
+    read_label_set_data,
+    read_labelled_data,
+    weight_params,
+    with_classes,
+)
 from sklhier.model_selection._rare_classes import rare_class_warning
-from sklhier.taxonomy import Taxonomy
 
 __all__ = ["DecoderSearch", "tune_decoder"]
 
 Metric: TypeAlias = Callable[..., float]
+Data: TypeAlias = LabelledData | LabelSetData
+_Chosen: TypeAlias = dict[str, tuple[str | AnyDecoder, AnyDecoder]]  # as given, and as an object
 _SignedMetric = tuple[Metric, int]  # and the sign that makes more better
 
 
@@ -53,14 +70,17 @@ class DecoderSearch:
     best_index_ : int or None
         Position of the best decoder, the first of equals. None, as what follows, with several metrics
         none of which is named to decide.
-    best_decoder_ : str, Decoder or None
-        The best decoder, as the user passed it.
+    best_decoder_ : str, Decoder, SetDecoder or None
+        The best decoder, as the user passed it; with its thresholds, if these were tuned.
     best_score_ : float or None
         Its mean score.
     best_estimator_ : estimator or None
         The estimator with this decoder, fitted on all rows; None without `refit`.
     n_splits_ : int
         Number of folds.
+    tuned_decoders_ : dict of str to decoder
+        By their labels, the decoders that had something to tune, tuned on the held-out rows of all
+        folds. ``threshold_report_`` of such a decoder tells where the threshold of each node is from.
 
     Examples
     --------
@@ -76,10 +96,11 @@ class DecoderSearch:
 
     results_: dict[str, Any]
     best_index_: int | None
-    best_decoder_: str | Decoder | None
+    best_decoder_: str | AnyDecoder | None
     best_score_: float | None
     best_estimator_: Any
     n_splits_: int
+    tuned_decoders_: dict[str, AnyDecoder]
     _names: tuple[str, ...]
 
     def to_frame(self) -> Any:
@@ -120,7 +141,7 @@ def tune_decoder(
     estimator: Classifier,
     X: Features,
     y: Target,
-    decoders: Iterable[str | Decoder] | Mapping[str, str | Decoder],
+    decoders: Iterable[str | AnyDecoder] | Mapping[str, str | AnyDecoder],
     *,
     scoring: str | Metric | Mapping[str, str | Metric] | None = None,
     cv: CrossValidator = None,
@@ -128,31 +149,39 @@ def tune_decoder(
     n_jobs: int | None = None,
     sample_weight: SampleWeight = None,
     refit: bool | str = True,
+    classes: npt.ArrayLike | None = None,
 ) -> DecoderSearch:
     """Find the best decoder by cross-validation, without fitting a model for each.
 
     In each fold the estimator is fitted once, its node probabilities of the held-out rows are
-    computed once, and every decoder decodes them. The scores are those of a search over the parameter
-    ``decoder`` with the same folds, in the time of one candidate.
+    computed block by block, and every decoder decodes them. The scores are those of a search over the
+    parameter ``decoder`` with the same folds, in the time of one candidate.
+
+    A decoder with something to tune, such as ``Threshold("oof", scope="level")``, is tuned on the
+    held-out rows of the *other* folds before it decodes those of a fold, so that no label helps to
+    score itself; no model is fitted for that. Its final thresholds are from the held-out rows of all
+    folds.
 
     Parameters
     ----------
-    estimator : HierarchicalClassifier, Pipeline or search
-        The classifier, or Pipelines and searches around it. Its base estimators need
-        ``predict_proba``. A search may not tune the decoder itself; what else it tunes is chosen
+    estimator : classifier of this package, Pipeline or search
+        A classifier with a decoder, of single paths or of label sets, or Pipelines and searches
+        around it. Its base estimators need ``predict_proba``; with label sets only if a decoder
+        needs probabilities. A search may not tune the decoder itself; what else it tunes is chosen
         with the decoder that the classifier has.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples.
-    y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-        Labels, in any format that the estimator takes.
+    y : array-like, or list of lists
+        Labels, or sets of labels, in any format that the estimator takes.
     decoders : iterable or mapping of str to decoder
-        Names or objects, such as ``["best_path", Threshold(0.3), Threshold(0.5)]``; a mapping labels
-        them.
+        Names or objects, such as ``["best_path", Threshold(0.3), Threshold("oof", "level")]``; a
+        mapping labels them.
     scoring : str, callable or dict, default=None
         Hierarchical F1 by default. The name of a metric of labels, as in
         :func:`~sklhier.metrics.make_hierarchical_scorer` (losses count as negative); a function
         ``metric(y_true, y_pred, *, taxonomy, sample_weight)`` that grows with quality; or a dict of
-        several.
+        several. Label sets reach it as sparse indicators over ``taxonomy.nodes[1:]``, ancestors
+        included.
     cv : int, splitter or iterable of (train, test), default=None
         A number of folds, 5 by default, stands for a :class:`HierarchicalStratifiedKFold`, or, with
         `groups`, for folds that split no group.
@@ -165,6 +194,9 @@ def tune_decoder(
     refit : bool or str, default=True
         Whether to fit the estimator with the best decoder on all rows. With several metrics, the
         name of the one that decides, or False.
+    classes : array-like, default=None
+        The labels that the columns of an indicator, or integer codes, in `y` stand for. By default
+        those that the classifier has as a parameter; it gets these if it has none.
 
     Returns
     -------
@@ -174,8 +206,8 @@ def tune_decoder(
     Raises
     ------
     ValueError
-        If the estimator has no decoder, for decoders or a metric that do not exist, and if the
-        deciding scores are not finite.
+        If the estimator has no decoder, for decoders or a metric that do not exist, if the deciding
+        scores are not finite, and for a decoder to be tuned with a single fold.
     IncompatiblePartsError
         If a base estimator has no ``predict_proba``, or cannot take weights.
 
@@ -210,33 +242,55 @@ def tune_decoder(
     Threshold(tau=0.6)
     """
     route = _route_to_decoder(estimator)
-    chosen = _read_decoders(decoders)
+    sets = hasattr(route.classifier, "closed_sets")
+    chosen = _read_decoders(decoders, resolve_set_decoder if sets else resolve_decoder)
+    needs = not sets or any(decoder.needs_probabilities for _, decoder in chosen.values())
+    if needs and not hasattr(route.classifier, "predict_node_proba"):
+        raise IncompatiblePartsError(
+            "tune_decoder needs probabilities, but a base estimator of "
+            f"{type(route.classifier).__name__} has no predict_proba. Wrap it in "
+            "CalibratedClassifierCV, or search over the parameter `decoder` with GridSearchCV."
+        )
     metrics = _read_metrics(scoring)
     decider = _decider(refit, list(metrics))
     given = resolve_taxonomy(route.classifier.taxonomy)
-    _, warning = rare_class_warning(y, given, 2)
+    names = getattr(route.classifier, "classes", None) if classes is None else classes
+    _, warning = rare_class_warning(y, given, 2, names)
     if warning is not None:
         warn_caller(warning)
-    data = read_labelled_data(X, y, given, sample_weight)
+    data = (read_label_set_data if sets else read_labelled_data)(X, y, given, sample_weight, names)
+    whole = with_classes(estimator, route, classes)
+    in_folds = _for_folds(whole, route, data, chosen)
     folds = data.folds(cv, groups)
-    jobs = (
-        (clone(estimator), route, data.rows(train), data.rows(test), data.taxonomy)
+    tuning = Tuning({label: d for label, (_, d) in chosen.items() if d.needs_tuning})
+    tuning.check(len(folds), len(data), data.taxonomy.n_nodes)
+    task = _Task(route, {label: d for label, (_, d) in chosen.items()}, tuning, metrics)
+    runs = Parallel(n_jobs=n_jobs)(
+        delayed(task.run)(clone(in_folds), data.rows(train), HeldOutRows.of(data, test))
         for train, test in folds
     )
-    scores = Parallel(n_jobs=n_jobs)(
-        delayed(_scores_of_fold)(*job, list(chosen.values()), list(metrics.values()))
-        for job in jobs
-    )
+    scores, tuned = [run.scores for run in runs], dict[str, AnyDecoder]()
+    if tuning.decoders:
+        evidence = [run.evidence for run in runs]
+        scores = Parallel(n_jobs=n_jobs)(
+            delayed(task.completed)(
+                run, HeldOutRows.of(data, test), [*evidence[:i], *evidence[i + 1 :]]
+            )
+            for i, (run, (_, test)) in enumerate(zip(runs, folds, strict=True))
+        )
+        tuned = tuning.tuned(evidence)
     results = _results(list(chosen), list(metrics), np.array(scores))
     best = None if decider is None else _best(results, decider)
-    decoder = None if best is None else list(chosen.values())[best]
+    label = None if best is None else list(chosen)[best]
+    decoder = None if label is None else tuned.get(label, chosen[label][0])
     return DecoderSearch(
         results_=results,
         best_index_=best,
         best_decoder_=decoder,
         best_score_=None if best is None else float(results[f"mean_test_{decider}"][best]),
-        best_estimator_=_refitted(estimator, route, decoder, data) if refit else None,
+        best_estimator_=_refitted(whole, route, decoder, data) if refit else None,
         n_splits_=len(folds),
+        tuned_decoders_=tuned,
         _names=tuple(metrics),
     )
 
@@ -245,38 +299,68 @@ def _route_to_decoder(estimator: Classifier) -> Route:
     route = route_to_classifier(estimator)
     if not (hasattr(route.classifier, "decoder") and hasattr(route.classifier, "taxonomy")):
         raise ValueError(
-            f"tune_decoder needs a HierarchicalClassifier, alone or within Pipelines and searches; "
-            f"{type(route.classifier).__name__} has no decoder."
-        )
-    if not hasattr(route.classifier, "predict_node_proba"):
-        raise IncompatiblePartsError(
-            "tune_decoder needs probabilities, but a base estimator of "
-            f"{type(route.classifier).__name__} has no predict_proba. Wrap it in "
-            "CalibratedClassifierCV, or search over the parameter `decoder` with GridSearchCV."
+            "tune_decoder needs a classifier of this package, alone or within Pipelines and "
+            f"searches; {type(route.classifier).__name__} has no decoder."
         )
     route.refuse_searched("decoder", "tune_decoder")
     return route
 
 
 def _read_decoders(
-    decoders: Iterable[str | Decoder] | Mapping[str, str | Decoder],
-) -> dict[str, str | Decoder]:
-    """Return the decoders by their labels."""
-    if isinstance(decoders, str | Decoder):
+    decoders: Iterable[str | AnyDecoder] | Mapping[str, str | AnyDecoder],
+    resolve: Callable[[Any], Any],
+) -> _Chosen:
+    """Return the decoders by their labels, as given and as objects."""
+    if isinstance(decoders, str) or hasattr(decoders, "decode"):
         raise ValueError(f"`decoders` must be a list or a mapping, got {decoders!r} alone.")
     if isinstance(decoders, Mapping):
         named = [(str(label), decoder) for label, decoder in decoders.items()]
     else:
-        with config_context(print_changed_only=False):
-            named = [(d if isinstance(d, str) else repr(d), d) for d in decoders]
-    for _, decoder in named:
-        resolve_decoder(decoder)
+        named = [(d if isinstance(d, str) else _label_of(d), d) for d in decoders]
+    objects = [resolve(decoder) for _, decoder in named]
     labels = [label for label, _ in named]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice or not labels:
         what = f"{twice[0]} twice" if twice else "none"
         raise ValueError(f"`decoders` must hold one or more different decoders, got {what}.")
-    return dict(named)
+    return {label: (given, found) for (label, given), found in zip(named, objects, strict=True)}
+
+
+def _label_of(decoder: Any) -> str:
+    """Return how a decoder prints, with its first parameter also where that is the default."""
+    if not hasattr(decoder, "get_params"):
+        return repr(decoder)  # no decoder, which is refused
+    values = decoder.get_params(deep=False)
+    defaults = {name: p.default for name, p in signature(type(decoder)).parameters.items()}
+    shown = [
+        f"{name}={' '.join(repr(values[name]).split())}"
+        for i, name in enumerate(defaults)
+        if i == 0 or repr(values[name]) != repr(defaults[name])
+    ]
+    return f"{type(decoder).__name__}({', '.join(shown)})"
+
+
+def _for_folds(estimator: Any, route: Route, data: Data, chosen: _Chosen) -> Any:
+    """Return the estimator as it is fitted in folds."""
+    copy = _without_tuning(clone(estimator), route, data)
+    objects = [decoder for _, decoder in chosen.values()]
+    if route.classifier.taxonomy is not None:
+        for decoder in objects:
+            decoder.check_taxonomy(data.taxonomy)
+    elif isinstance(data, LabelSetData) or any(d.needs_tuning for d in objects):
+        # What the labels of a fold spell out could lack nodes.
+        copy.set_params(**{f"{route.prefix}taxonomy": data.taxonomy})
+    return copy
+
+
+def _without_tuning(estimator: Any, route: Route, data: Data) -> Any:
+    """Set a decoder that costs nothing in `fit`, unless a search within chooses by its answers."""
+    sets = isinstance(data, LabelSetData)
+    own = (resolve_set_decoder if sets else resolve_decoder)(route.classifier.decoder)
+    if not own.needs_tuning or "estimator__" in route.prefix:
+        return estimator
+    plain = SetThreshold(0.5) if sets else "best_path"
+    return estimator.set_params(**{f"{route.prefix}decoder": plain})
 
 
 def _read_metrics(
@@ -319,27 +403,77 @@ def _decider(refit: bool | str, names: list[str]) -> str | None:
     return None
 
 
-def _scores_of_fold(
-    estimator: Classifier,
-    route: Route,
-    train: Samples,
-    test: Samples,
-    taxonomy: Taxonomy,
-    decoders: list[str | Decoder],
-    metrics: list[_SignedMetric],
-) -> Floats:
-    """Fit once and predict once; return scores of shape (n_decoders, n_metrics)."""
-    X, y, weights = train
-    estimator.fit(X, y, **weight_params(route, weights))
-    X, y, weights = test
-    node_proba = call_classifier(estimator, "predict_node_proba", X)
-    classifier = classifier_within(estimator)
-    answers = (classifier.decode(node_proba, decoder) for decoder in decoders)
-    scores = [
-        [sign * metric(y, a, taxonomy=taxonomy, sample_weight=weights) for metric, sign in metrics]
-        for a in answers
-    ]
-    return np.array(scores, dtype=np.float64)
+@dataclass(frozen=True)
+class _Run:
+    """One fold.
+
+    Attributes
+    ----------
+    scores : ndarray of float64, shape (n_decoders, n_metrics)
+        NaN for those that have something to tune.
+    evidence : dict of str to list
+        What these learn from.
+    fitted : estimator or None
+        If there are such.
+    """
+
+    scores: Floats
+    evidence: dict[str, list[Any]]
+    fitted: Any
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is done in each fold."""
+
+    route: Route
+    decoders: dict[str, AnyDecoder]
+    tuning: Tuning
+    metrics: dict[str, _SignedMetric]
+
+    def run(self, estimator: Any, train: Samples, held_out: HeldOutRows) -> _Run:
+        """Fit once and predict once."""
+        X, y, weights = train
+        estimator.fit(X, y, **weight_params(self.route, weights))
+        fixed = {label: d for label, d in self.decoders.items() if not d.needs_tuning}
+        answers: dict[str, list[Any]] = {label: [] for label in fixed}
+        evidence: dict[str, list[Any]] = {}
+        for part in held_out.parts(estimator):
+            for label, decoder in fixed.items():
+                answers[label].append(decoded(decoder, part))
+            evidence = self.tuning.collected(evidence, part)
+        scores = np.full((len(self.decoders), len(self.metrics)), np.nan)
+        self._score(scores, estimator, held_out, fixed, answers)
+        return _Run(scores, evidence, estimator if self.tuning.decoders else None)
+
+    def completed(
+        self, run: _Run, held_out: HeldOutRows, others: list[dict[str, list[Any]]]
+    ) -> Floats:
+        """Return the scores of a fold, with those of decoders that are tuned on other folds."""
+        tuned = self.tuning.tuned(others)
+        answers: dict[str, list[Any]] = {label: [] for label in tuned}
+        # Probabilities are computed again: those of all rows need not fit in memory.
+        for part in held_out.parts(run.fitted):
+            for label, decoder in tuned.items():
+                answers[label].append(decoded(decoder, part))
+        scores = run.scores.copy()
+        self._score(scores, run.fitted, held_out, tuned, answers)
+        return scores
+
+    def _score(
+        self,
+        scores: Floats,
+        estimator: Any,
+        held_out: HeldOutRows,
+        decoders: Mapping[str, AnyDecoder],
+        answers: Mapping[str, list[Any]],
+    ) -> None:
+        """Write the scores of some decoders."""
+        metrics = list(self.metrics.values())
+        for i, label in enumerate(self.decoders):
+            if label in decoders:
+                found = stacked(answers[label])
+                scores[i] = held_out.scores(estimator, found, decoders[label], metrics)
 
 
 def _results(labels: list[str], names: list[str], scores: Floats) -> dict[str, Any]:
@@ -366,10 +500,16 @@ def _best(results: dict[str, Any], decider: str) -> int:
     return best
 
 
-def _refitted(
-    estimator: Classifier, route: Route, decoder: str | Decoder | None, data: LabelledData
-) -> Any:
+def _refitted(estimator: Any, route: Route, decoder: str | AnyDecoder | None, data: Data) -> Any:
     """Fit as in the folds, then set the decoder: searches within choose without it in both."""
-    fitted = clone(estimator).fit(data.X, data.y, **weight_params(route, data.weights))
-    classifier_within(fitted).set_params(decoder=clone(decoder, safe=False))
-    return fitted.set_params(**{f"{route.prefix}decoder": clone(decoder, safe=False)})
+    fitted = _without_tuning(clone(estimator), route, data)
+    fitted.fit(data.X, data.y, **weight_params(route, data.weights))
+    classifier: Any = classifier_within(fitted)
+    own: Any = clone(decoder, safe=False)
+    report = getattr(decoder, "threshold_report_", None)
+    if report is not None:
+        own.threshold_report_ = report
+    classifier.set_params(decoder=own)
+    if isinstance(data, LabelSetData):
+        classifier.decoder_ = resolve_set_decoder(own)
+    return fitted.set_params(**{f"{route.prefix}decoder": own})

@@ -125,7 +125,8 @@ def most_specific(closed: sparse.csr_array, parents: NodeIds, children: NodeIds)
     counts = np.diff(offsets)[nodes]
     # Every member covers its parents; a member that none covers is most specific.
     edges = concatenated_ranges(offsets[nodes], counts)
-    covered = np.unique(cell_keys(np.repeat(rows, counts), above[edges], n_nodes))
+    # Sorted, and with repetitions: recent np.unique hashes, which is far slower on such keys.
+    covered = np.sort(cell_keys(np.repeat(rows, counts), above[edges], n_nodes))
     return ~contained(cell_keys(rows, nodes, n_nodes), covered)
 
 

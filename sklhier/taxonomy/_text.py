@@ -24,11 +24,11 @@ def draw_tree(taxonomy: _Taxonomy, max_lines: int, max_children: int) -> str:
     return "\n".join(branch + text for branch, text in _outline(taxonomy, max_lines, max_children))
 
 
-def draw_html(taxonomy: _Taxonomy) -> str:
+def draw_html(taxonomy: _Taxonomy, *, unfolded: bool = True) -> str:
     """Return a taxonomy as a foldable piece of HTML."""
     lines = "\n".join(branch + html.escape(text) for branch, text in _outline(taxonomy, 200, 30))
     return (
-        f"<details open><summary>{html.escape(repr(taxonomy))}</summary>"
+        f"<details{' open' * unfolded}><summary>{html.escape(repr(taxonomy))}</summary>"
         f'<pre style="line-height: 1.15">{lines}</pre></details>'
     )
 

@@ -1,0 +1,217 @@
+"""Predictions beyond scikit-learn's, of a classifier at the end of Pipelines and searches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklhier._utils.pipelines import call_classifier, classifier_and_samples, classifier_within
+from sklhier._utils.typing import Floats, Labels, Objects
+
+__all__ = [
+    "decode",
+    "predict_frame",
+    "predict_levels",
+    "predict_node_proba",
+    "predict_set",
+    "predict_top_k",
+]
+
+
+def predict_frame(
+    model: Any, X: Any, top_k: int = 1, *, allowed: Any = None, output: str = "pandas"
+) -> Any:
+    """Answers with their probabilities, as a table.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted classifier of this package, or a Pipeline or search that ends in one. The steps
+        before it transform X.
+    X : array-like, sparse matrix, DataFrame or list, length n_samples
+        Samples, as the Pipeline takes them.
+    top_k : int, default=1
+        Rows for each sample.
+    allowed : list of labels, list of lists of labels, or table, default=None
+        What is possible.
+    output : {"pandas", "polars", "arrays"}, default="pandas"
+        The kind of table.
+
+    Returns
+    -------
+    table : pandas.DataFrame, polars.DataFrame or dict of str to ndarray
+        As from :meth:`HierarchicalClassifier.predict_frame` or
+        :meth:`HierarchicalMultiLabelClassifier.predict_frame`. Its column ``row`` has the index of
+        the X that is passed, whatever the steps make of it.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    ValueError
+        For an estimator that is none of these, such as a ``CalibratedClassifierCV``; and what the
+        method itself raises.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> import sklhier
+    >>> y, taxonomy = sklhier.Taxonomy.from_paths(["pet/cat", "pet/dog", "car"])
+    >>> model = make_pipeline(TfidfVectorizer(), sklhier.HierarchicalClassifier(taxonomy=taxonomy))
+    >>> model = model.fit(["cat food", "dog food", "car tyres"], y)
+    >>> table = sklhier.predict_frame(model, ["food for my dog"], output="arrays")
+    >>> table["label"], table["stop"]
+    (array(['pet/dog'], dtype='<U7'), array(['leaf'], dtype=object))
+    """
+    classifier, inside = classifier_and_samples(model, X)
+    return classifier._frame(classifier._answered(inside, top_k, allowed, output), X, output)
+
+
+def predict_node_proba(
+    model: Any, X: Any, *, dtype: Any = None, out: Any = None, allowed: Any = None
+) -> Floats:
+    """Probability of every node of the taxonomy.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted classifier of this package, or a Pipeline or search that ends in one.
+    X : array-like, sparse matrix, DataFrame or list, length n_samples
+        Samples, as the Pipeline takes them.
+    dtype, out, allowed
+        As of :meth:`HierarchicalClassifier.predict_node_proba`.
+
+    Returns
+    -------
+    node_proba : ndarray of float64 or float32, shape (n_samples, n_nodes)
+        Columns as in ``taxonomy_.nodes`` of the classifier.
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        As :func:`predict_frame`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> import sklhier
+    >>> y, taxonomy = sklhier.Taxonomy.from_paths(["a/x", "a/y", "b"])
+    >>> classifier = sklhier.HierarchicalClassifier(taxonomy=taxonomy)
+    >>> model = make_pipeline(StandardScaler(), classifier).fit(np.eye(3), y)
+    >>> sklhier.predict_node_proba(model, np.eye(3)).shape
+    (3, 5)
+    """
+    params = {"dtype": dtype, "out": out, "allowed": allowed}
+    proba: Floats = call_classifier(model, "predict_node_proba", X, **params)
+    return proba
+
+
+def predict_top_k(model: Any, X: Any, k: int = 5, *, allowed: Any = None) -> tuple[Labels, Floats]:
+    """Most probable answers, the best first.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted classifier of this package for one path, or a Pipeline or search that ends in one.
+    X : array-like, sparse matrix, DataFrame or list, length n_samples
+        Samples, as the Pipeline takes them.
+    k, allowed
+        As of :meth:`HierarchicalClassifier.predict_top_k`.
+
+    Returns
+    -------
+    labels : ndarray, shape (n_samples, k)
+    proba : ndarray of float64, shape (n_samples, k)
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        As :func:`predict_frame`.
+    AttributeError
+        If the classifier predicts sets of labels: use :func:`predict_frame` with `top_k`.
+    """
+    found: tuple[Labels, Floats] = call_classifier(model, "predict_top_k", X, k=k, allowed=allowed)
+    return found
+
+
+def predict_levels(model: Any, X: Any, *, allowed: Any = None) -> Objects:
+    """Paths, one column for each level.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted classifier of this package for one path, or a Pipeline or search that ends in one.
+    X : array-like, sparse matrix, DataFrame or list, length n_samples
+        Samples, as the Pipeline takes them.
+    allowed
+        As of :meth:`HierarchicalClassifier.predict_levels`.
+
+    Returns
+    -------
+    levels : ndarray of object, shape (n_samples, n_levels)
+        Steps from the first level down, padded with None.
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        As :func:`predict_frame`.
+    AttributeError
+        If the classifier predicts sets of labels.
+    """
+    levels: Objects = call_classifier(model, "predict_levels", X, allowed=allowed)
+    return levels
+
+
+def predict_set(model: Any, X: Any, **params: Any) -> Any:
+    """Prediction sets, which hold the true label with the confidence asked for.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted classifier of this package that has ``predict_set``, or a Pipeline or search that
+        ends in one.
+    X : array-like, sparse matrix, DataFrame or list, length n_samples
+        Samples, as the Pipeline takes them.
+    **params
+        As of the method.
+
+    Returns
+    -------
+    sets : object
+        As the method returns them.
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        As :func:`predict_frame`.
+    AttributeError
+        If the classifier has no such method.
+    """
+    return call_classifier(model, "predict_set", X, **params)
+
+
+def decode(model: Any, node_proba: Any, decoder: Any = None, *, allowed: Any = None) -> Any:
+    """Labels from node probabilities, without calling the models again.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted classifier of this package, or a Pipeline or search that ends in one.
+    node_proba : array-like of float, shape (n_samples, n_nodes)
+        As from :func:`predict_node_proba`: nothing is transformed.
+    decoder, allowed
+        As of :meth:`HierarchicalClassifier.decode`.
+
+    Returns
+    -------
+    y : ndarray, shape (n_samples,), or in the format of the training labels
+        Labels.
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        As :func:`predict_frame`.
+    """
+    return classifier_within(model).decode(node_proba, decoder, allowed=allowed)
