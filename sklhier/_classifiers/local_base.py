@@ -555,9 +555,10 @@ class LocalClassifier(
 
         Weights get another precision, those near 0 may become 0, and columns without any other
         weight are not stored. That is for ``LinearSVC``, ``LogisticRegression``, ``SGDClassifier``,
-        ``RidgeClassifier``, ``Perceptron`` and ``PassiveAggressiveClassifier``, alone or as the last
-        step of a Pipeline, fitted to sparse or dense X; all others stay as they are. Models that see
-        the outputs of others (`chain`) only change their precision.
+        ``RidgeClassifier``, ``Perceptron``, ``PassiveAggressiveClassifier`` and the classifiers of
+        :mod:`sklhier.linear_model`, alone or as the last step of a Pipeline, fitted to sparse or
+        dense X; all others stay as they are. Models that see the outputs of others (`chain`) only
+        change their precision.
 
         Parameters
         ----------

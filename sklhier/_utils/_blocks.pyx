@@ -157,8 +157,8 @@ def solve(
     cdef blocks_problem problem
     cdef int failed
     cdef bint is_double = floating is double
-    if rows.shape[0] == 0:
-        raise ValueError("no rows")
+    if not 0 < rows.shape[0] < 2**31:
+        raise ValueError(f"The solver takes 1 to {2**31 - 1} rows, got {rows.shape[0]}.")
     problem.data = &data[0] if data.shape[0] else NULL
     problem.indices = &indices[0] if indices is not None and indices.shape[0] else NULL
     problem.indptr = &indptr[0] if indptr is not None else NULL

@@ -119,14 +119,17 @@ class Columns:
         self._table = table
         self._numbers = np.full(n_features, -1, dtype=np.int32)
         self._columns = np.empty(n_features, dtype=np.int32)
+        self._local = np.empty(0, dtype=np.int32)
 
     def used_by(self, rows: Rows) -> UsedColumns:
-        """Return the columns that occur in some rows."""
+        """Return the columns that occur in some rows; valid until the next call."""
         kernels: Any = compiled()
         table, starts = self._table, np.empty(len(rows) + 1, dtype=np.int64)
         place = (table.indices, table.indptr, rows, self._numbers, self._columns)
         n_used = kernels.count_columns(*place, starts)
-        local = np.empty(starts[-1], dtype=np.int32)
+        if starts[-1] > len(self._local):
+            self._local = np.empty(starts[-1], dtype=np.int32)
+        local = self._local[: starts[-1]]
         kernels.number_columns(*place, n_used, local)
         return UsedColumns(self._columns[:n_used].copy(), local, starts)
 
