@@ -754,6 +754,22 @@ def test_classes_that_a_fold_does_not_know_are_dropped():
         assert_allclose(model.predict_proba(X).sum(axis=1), 1)
 
 
+def test_folds_that_know_fewer_classes_of_a_model():
+    order = np.argsort(Y, kind="stable")
+    leaf = order[: np.unique(Y, return_counts=True)[1][0]]
+    rest = np.setdiff1d(np.arange(len(X)), leaf)
+    folds = [(rest, leaf)]
+    folds += [(np.append(rest[train], leaf), rest[test]) for train, test in KFold(2).split(rest)]
+    params = {"strategy": "flat", "decoder": Half("oof"), "cv": folds}
+    for calibration in OF_MODELS:
+        with pytest.warns(RareClassWarning, match="drops"):
+            model = classifier(calibration, GaussianNB(), **params).fit(X, Y)
+        assert model.calibration_report_["n_dropped"].tolist() == [len(leaf)]
+        # The decoder is tuned on all rows, by models that give the lost class nothing.
+        assert len(Half.seen[-1]) == len(X)
+        assert (Half.seen[-1] == 0).sum() == len(leaf)
+
+
 def test_few_lost_rows_are_reported_without_a_warning():
     y = Y.copy().astype(object)
     rare = y == "n1.1"

@@ -588,7 +588,7 @@ def test_bases_without_probabilities(base):
         model.predict_proba(X)
     with pytest.raises(IncompatiblePartsError, match="needs probabilities"):
         model.set_params(decoder="threshold").predict(X)
-    with pytest.raises(IncompatiblePartsError, match="CalibratedClassifierCV"):
+    with pytest.raises(IncompatiblePartsError, match="calibration='temperature'"):
         clone(model).fit(X, y)
     calibrated = HierarchicalClassifier(CalibratedClassifierCV(base, cv=3), taxonomy=RAGGED)
     assert calibrated.fit(X, y).predict_proba(X).shape == (90, 6)
