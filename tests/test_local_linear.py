@@ -607,7 +607,7 @@ def test_random_problems(problem, base, strategy, most_used):
         BASES[base], taxonomy=taxonomy, strategy=strategy, random_state=0
     )
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(linear_fit, "_MOST_USED", most_used)
+        monkeypatch.setattr(linear_fit, "MOST_USED", most_used)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fitted, plain = clone(model).fit(X, y), plainly(monkeypatch, model, X, y)
