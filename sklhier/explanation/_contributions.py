@@ -54,6 +54,7 @@ class Entries:
         scores, chosen = compared.decision.scores, compared.chosen
         features = scores.features(X)
         used, columns = np.unique(features.indices, return_inverse=True)
+        used = used.astype(np.intp)
         weights, intercepts = scores.weights(used), scores.intercepts
         foils = np.full(len(chosen), compared.foil)
         if compared.foil == ANY:
@@ -73,7 +74,7 @@ class Entries:
             foils,
             intercepts[chosen] - intercepts[foils],
             places[order],
-            used[columns[order]].astype(np.intp),
+            used[columns[order]],
             features.data[order],
             contributions[order],
         )
@@ -87,8 +88,9 @@ class Entries:
         """Whether each entry is one of the largest of its sample; all are for None."""
         if top is None:
             return np.ones(len(self.places), dtype=bool)
-        rank = np.arange(len(self.places)) - np.searchsorted(self.places, self.places)
-        return rank < top
+        firsts = np.searchsorted(self.places, self.places)
+        is_among: Bools = np.arange(len(self.places)) < firsts + top
+        return is_among
 
     def others(self, shown: Bools) -> tuple[Rows, Floats]:
         """Return the samples of which entries are not shown, and the sum of these."""
@@ -96,10 +98,8 @@ class Entries:
         return places, self._sums(~shown)[places]
 
     def _sums(self, chosen: Bools) -> Floats:
-        sums: Floats = np.bincount(
-            self.places[chosen], self.contributions[chosen], minlength=len(self.rows)
-        )
-        return sums
+        weights = self.contributions[chosen]
+        return np.bincount(self.places[chosen], weights, minlength=len(self.rows)).astype(float)
 
 
 def entries_of(compared: Compared, X: Any) -> Iterator[Entries]:

@@ -10,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 
 from sklhier._classifiers.local_base import LocalClassifier
+from sklhier._classifiers.set_prediction import SetPredictor
 from sklhier._local.keys import Kind, ModelKey, described
 from sklhier._local.model import LocalModel
-from sklhier._training.marginals import SetModels
 from sklhier._utils.columns import values_of
 from sklhier._utils.pipelines import classifier_and_samples, classifier_within, steps_and_last
 from sklhier._utils.typing import NodeIds, Rows
@@ -117,7 +117,7 @@ class Explained:
     @property
     def gives_sets(self) -> bool:
         """Whether a sample may have several labels."""
-        return isinstance(self.model, SetModels)
+        return isinstance(self.classifier, SetPredictor)
 
     def samples(self, model: object, X: Any) -> tuple[Any, Any]:
         """Return samples as the classifier is given them, and as its local models are."""

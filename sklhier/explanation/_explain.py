@@ -312,8 +312,8 @@ class _Lines:
 
     def columns(self, taxonomy: Taxonomy, X: Any) -> dict[str, Any]:
         """Return the columns of the table about samples that are called as in X."""
-        empty = [np.zeros(0, dtype=np.intp)] * 5 + [object_array([])]
-        empty += [np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.intp)]
+        number: list[Any] = [np.zeros(0, dtype=np.intp)]
+        empty = [*number * 5, object_array([]), np.zeros(0), np.zeros(0), *number]
         row, step, parent, chosen, foil, feature, value, contribution, kind = (
             np.concatenate(parts) for parts in zip(empty, *self._parts, strict=True)
         )

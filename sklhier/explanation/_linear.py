@@ -25,10 +25,10 @@ _LINEAR = (LogisticRegressionCV, RidgeClassifierCV, LinearDiscriminantAnalysis)
 _NO_ROW = -1  # the score of an outcome that has no weights is 0
 
 
-def as_csr(X: Any) -> sparse.csr_array:
+def as_csr(X: Any) -> Any:
     """Return a table of numbers as float64 in sparse rows, a copy without duplicates."""
-    table = X if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
-    rows = sparse.csr_array(table, dtype=np.float64, copy=True)
+    table: Any = X if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
+    rows: Any = sparse.csr_array(table, copy=True).astype(np.float64)
     rows.sum_duplicates()
     return rows
 
@@ -163,7 +163,7 @@ class LinearScores:
             self.outcomes[kept], self.steps, self.parts, [self.places[place] for place in kept]
         )
 
-    def features(self, X: Any) -> sparse.csr_array:
+    def features(self, X: Any) -> Any:
         """Return the features of samples."""
         for step in self.steps:
             X = step.transform(X)

@@ -193,6 +193,6 @@ def _scores_without(decision: Decision, X: Any, absent: Any) -> Floats:
     """Return the score of each outcome for a sample without some features."""
     features = decision.scores.features(X)
     kept = ~np.isin(features.indices, absent)
-    weights = decision.scores.weights(features.indices[kept])
+    weights = decision.scores.weights(features.indices[kept].astype(np.intp))
     scores: Floats = weights @ features.data[kept] + decision.scores.intercepts
     return scores
