@@ -68,7 +68,7 @@ class WhyNot:
                 "decisions made the answer."
             )
         if not self.flips:
-            return f"{ahead} No features make the difference: that is so without any of them."
+            return f"{ahead} It would stay ahead without all the features that favour it."
         other = "" if self.winner == self.foil else f" {self.winner!r} would win."
         return f"{ahead} Not without {listed}.{other}"
 
