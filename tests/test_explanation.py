@@ -25,6 +25,7 @@ from sklhier import (
     HierarchicalClassifier,
     HierarchicalMultiLabelClassifier,
     MultiHeadClassifier,
+    MultiHeadMultiLabelClassifier,
     Taxonomy,
 )
 from sklhier.datasets import make_hierarchical_text
@@ -133,6 +134,37 @@ def test_all_levels_together_are_the_log_odds_of_two_answers(words):
         totals[row] += model.strategy_.beta * total
     chosen_proba = proba[np.arange(9), np.searchsorted(model.classes_, answers)]
     np.testing.assert_allclose(totals, np.log(chosen_proba / proba[:, 0]), rtol=1e-9, atol=1e-9)
+
+
+def test_heads_of_a_joint_model_add_up_along_the_path():
+    paths = ["a/x", "a/y", "b", "a", "c/z/u", "c/z/v", "c/w"]
+    y, taxonomy = Taxonomy.from_paths(paths * 3)
+    X = np.random.default_rng(0).normal(size=(len(y), 4))
+    model = MultiHeadClassifier(taxonomy=taxonomy, alpha=0.01).fit(X, y)
+    proba, answers = model.predict_proba(X), model.predict(X)
+    for foil in paths:
+        totals = np.zeros(len(X))
+        for (row, *_), total in decisions(explain(model, X, foil=foil, output="arrays")).items():
+            totals[row] += total
+        place = np.searchsorted(model.classes_, answers)
+        column = list(model.classes_).index(foil)
+        expected = np.log(proba[np.arange(len(X)), place] / proba[:, column])
+        np.testing.assert_allclose(totals, expected, atol=1e-9)
+    assert len(set(answers)) > 4
+    runner_up = explain(model, X, output="arrays")
+    assert None not in {*runner_up["chosen"], *runner_up["foil"]}
+    inner = explain(model, X, foil="c", output="arrays")
+    assert set(inner["step"]) == {1}
+    table = node_features(model, top=4, nodes=["c/z/u", "c/z/v"], output="arrays")
+    weights = dict(
+        zip(zip(table["node"], table["feature"], strict=True), table["weight"], strict=True)
+    )
+    assert all(weight > 0 for weight in weights.values())
+    assert len(weights) == 4  # what speaks for one of two speaks against the other
+    with pytest.raises(IncompatiblePartsError, match="has hidden layers"):
+        explain(
+            MultiHeadClassifier(taxonomy=taxonomy, hidden_layer_sizes=(3,), alpha=1.0).fit(X, y), X
+        )
 
 
 def test_flat(words):
@@ -562,7 +594,7 @@ def test_what_has_no_exact_sums_is_refused(words):
     forest = HierarchicalClassifier(RandomForestClassifier(2, random_state=0), taxonomy=taxonomy)
     ensemble = HierarchicalClassifier(taxonomy=taxonomy, strategy=Ensemble())
     chained = HierarchicalClassifier(taxonomy=taxonomy, chain=Chain(training="in_sample"))
-    joint = MultiHeadClassifier(taxonomy=taxonomy)
+    joint = make_pipeline(MultiHeadMultiLabelClassifier(taxonomy=taxonomy))
     inside = HierarchicalClassifier(
         make_pipeline(TfidfTransformer(), LinearSVC()), taxonomy=taxonomy, strategy="per_node"
     )
@@ -573,11 +605,12 @@ def test_what_has_no_exact_sums_is_refused(words):
         (forest, "is decided by a RandomForestClassifier"),
         (ensemble, "no single model"),
         (chained, "sees outputs of others"),
-        (joint, "one joint model"),
+        (joint, "one model of all labels"),
         (inside, "transformers of its own"),
         (sets, "answers with sets"),
     ):
-        fitted = model if model is chained else model.fit(X, y)
+        labels = [[label] for label in y] if model is joint else y
+        fitted = model if model is chained else model.fit(X, labels)
         with pytest.raises(IncompatiblePartsError, match=why):
             explain(fitted, X[:2], output="arrays")
 

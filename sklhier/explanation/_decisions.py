@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from sklhier._classifiers.local_base import LocalClassifier
+from sklhier._classifiers.multihead import MultiHeadClassifier
 from sklhier._classifiers.set_prediction import SetPredictor
 from sklhier._local.keys import Kind, ModelKey, described
 from sklhier._local.model import LocalModel
@@ -73,8 +74,8 @@ class Explained:
 
     Attributes
     ----------
-    classifier : HierarchicalClassifier or HierarchicalMultiLabelClassifier
-    model : PathModels or SetModels
+    classifier : HierarchicalClassifier, HierarchicalMultiLabelClassifier or MultiHeadClassifier
+    model : PathModels, SetModels or JointPaths
     names : FeatureNames
         Of the samples as the classifier gets them.
     """
@@ -99,14 +100,8 @@ class Explained:
         names = FeatureNames.given(getattr(classifier, "feature_names_in_", None))
         if steps:
             names = FeatureNames(None).through(steps)
-        if not isinstance(classifier, LocalClassifier):
-            raise _refused(type(classifier).__name__, "its answers come from one joint model")
-        models = classifier._model
-        if models.has_members or not isinstance(
-            models.strategy, PerParent | PerNode | PerLevel | Flat
-        ):
-            raise _refused(repr(models.strategy), "its probabilities are those of no single model")
-        return cls(classifier, models, names)
+        _refuse_inexact(classifier)
+        return cls(classifier, classifier._model, names)
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -139,7 +134,7 @@ class Explained:
         decoder = self.classifier._deciding(self.classifier.decoder_)
         if decoder.gives_sets:
             raise IncompatiblePartsError.needs(
-                "An explanation",
+                "explain",
                 "one node as the answer",
                 f"{decoder!r} answers with sets",
                 "Use another decoder, such as 'best_path': model.set_params(decoder=...).",
@@ -189,13 +184,23 @@ class Explained:
     def _of_nodes(self, nodes: NodeIds, foil: int) -> Iterator[Compared]:
         if self._is_flat:
             yield from self._in_one(nodes, foil)
-        elif isinstance(self.model.strategy, PerLevel):
+        elif self._is_by_level:
             yield from self._by_level(nodes, foil)
         else:
             yield from self._down(nodes, foil)
 
     @property
+    def _is_joint(self) -> bool:
+        return isinstance(self.classifier, MultiHeadClassifier)
+
+    @property
+    def _is_by_level(self) -> bool:
+        return self._is_joint or isinstance(self.model.strategy, PerLevel)
+
+    @property
     def _is_flat(self) -> bool:
+        if self._is_joint:
+            return False
         strategy = self.model.strategy
         if isinstance(strategy, PerNode):
             return POLICIES[strategy.policy].of_classes
@@ -212,7 +217,7 @@ class Explained:
         if min(part.min(initial=0) for part in known) < 0:
             either = [*nodes[given][places < 0].tolist(), foil][0]
             raise IncompatiblePartsError.needs(
-                f"An explanation of {self.model.strategy!r}",
+                self.model.strategy,
                 "classes to compare",
                 f"{self.taxonomy.nodes[either]!r} is none of those that it decides among",
                 "Use decoder='best_path' and a foil that is a class, or strategy='per_parent'.",
@@ -221,19 +226,22 @@ class Explained:
 
     def _by_level(self, nodes: NodeIds, foil: int) -> Iterator[Compared]:
         """Yield the decision of each level; each has a say in the answer."""
-        foils = np.array([foil] if foil != ANY else [], dtype=np.int32)
-        paths = self.taxonomy.path_ids(np.concatenate([nodes, foils]))
-        ends = np.concatenate([nodes, foils])
-        for key in sorted(self.model.models[0]):
-            decision = self._decision(key)
-            column = paths[:, key.number - 1]
+        ends = np.append(nodes, [] if foil == ANY else [foil]).astype(np.int32)
+        paths = self.taxonomy.path_ids(ends)
+        # Below the end of a path the heads of a joint model add nothing.
+        adds_nothing = self._is_joint & (foil != ANY) & np.isin(ends, self.model.outcomes.answers)
+        for decision in self._levels():
+            column = paths[:, decision.step - 1]
             places = _places(decision, np.where(column < 0, ends, column))
-            own, other = places[: len(nodes)], places[len(nodes) :]
-            if len(other) and other[0] < 0:  # the foil ends above
+            if self._is_joint and foil != ANY:
+                decision = replace(decision, scores=decision.scores.with_nothing())
+                places[(places < 0) & adds_nothing] = len(decision.scores.outcomes) - 1
+            own = places[: len(nodes)]
+            other = ANY if foil == ANY else int(places[-1])
+            if other == -1:  # the foil is no answer, and ends above
                 continue
             rows = np.flatnonzero(own >= 0)
-            compared_with = int(other[0]) if len(other) else ANY
-            yield from _among(decision, rows, own[rows], compared_with)
+            yield from _among(decision, rows, own[rows], other)
 
     def _down(self, nodes: NodeIds, foil: int) -> Iterator[Compared]:
         """Yield the decisions on the path to each answer; with a foil the one where they part."""
@@ -264,15 +272,27 @@ class Explained:
         if self.gives_sets:
             for node in self._models_of_nodes:
                 yield self._presence(node)
-        elif isinstance(self.model.strategy, PerLevel):
-            for key in sorted(self.model.models[0]):
-                yield self._decision(key)
+        elif self._is_by_level:
+            yield from self._levels()
         else:
             parents = [0] if self._is_flat else self.model.outcomes.inner.tolist()
             for parent in parents:
                 decision = self.decision_at(parent)
                 if decision is not None:
                     yield decision
+
+    def _levels(self) -> Iterator[Decision]:
+        """Yield the decision of each level, from the first."""
+        if not self._is_joint:
+            yield from map(self._decision, sorted(self.model.models[0]))
+            return
+        heads, network = self.model.columns.heads, self.model.joint.network
+        for level in range(1, int(heads.depths.max()) + 1):
+            columns = np.flatnonzero(heads.depths == level)
+            scores = LinearScores.of_columns(
+                heads.nodes[columns], network.weights[0].T, network.intercepts[0], columns
+            )
+            yield Decision(-1, level, scores.among(self.observed))
 
     def decision_at(self, parent: int) -> Decision | None:
         """Return the decision about what is below a node; None if there is no alternative."""
@@ -330,11 +350,24 @@ class Explained:
         return Decision(parent, int(self.taxonomy.depths[node]), scores)
 
 
+def _refuse_inexact(classifier: Any) -> None:
+    """Refuse a classifier whose answers are no sums over features."""
+    model = classifier._model
+    if isinstance(classifier, LocalClassifier):
+        known = isinstance(model.strategy, PerParent | PerNode | PerLevel | Flat)
+        if model.has_members or not known:
+            raise _refused(repr(model.strategy), "its probabilities are those of no single model")
+    elif not isinstance(classifier, MultiHeadClassifier):
+        raise _refused(type(classifier).__name__, "its answers come from one model of all labels")
+    elif len(model.joints) > 1 or len(model.joint.network.weights) > 1:
+        raise _refused(type(classifier).__name__, "it has hidden layers, or averages networks")
+
+
 def _refused(part: str, why: str) -> IncompatiblePartsError:
     return IncompatiblePartsError(
         f"{part} cannot be explained exactly: {why}. What can: HierarchicalClassifier and "
         "HierarchicalMultiLabelClassifier with the strategy 'per_parent', 'per_node', 'per_level' or "
-        "'flat'."
+        "'flat', and MultiHeadClassifier without hidden layers."
     )
 
 

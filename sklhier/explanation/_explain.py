@@ -51,17 +51,19 @@ def explain(
     Parameters
     ----------
     model : estimator
-        A fitted :class:`HierarchicalClassifier` or :class:`HierarchicalMultiLabelClassifier` with
-        linear local models, or a Pipeline or search that ends in one. The strategy is
-        ``"per_parent"``, ``"per_node"``, ``"per_level"`` or ``"flat"``.
+        A fitted classifier, or a Pipeline or search that ends in one:
+        :class:`HierarchicalClassifier` or :class:`HierarchicalMultiLabelClassifier` with linear
+        local models and the strategy ``"per_parent"``, ``"per_node"``, ``"per_level"`` or
+        ``"flat"``; or :class:`MultiHeadClassifier` without hidden layers.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples, as the Pipeline takes them.
     foil : label, default="runner_up"
         What the answer is compared with. ``"runner_up"``: at each decision, the other outcome
         with the highest score. A label or path (as a tuple): the decision at which its path leaves
-        that of the answer; for ``"per_level"`` all levels at which they differ. There are no lines
-        then for a sample whose answer is the foil, or lies above or below it. With label sets, each
-        label is compared with its absence, and a label as foil is refused.
+        that of the answer; for ``"per_level"`` and joint models all levels at which they differ.
+        There are no lines for a sample whose answer is the foil, nor, where the strategy learns no
+        stops, if it lies above or below the foil. With label sets, each label is compared with its
+        absence, and a label as foil is refused.
     top : int, default=10
         So many features of each decision: the largest contributions of either sign. None: all
         that are not 0.
@@ -75,10 +77,10 @@ def explain(
 
         - ``row``: the index of X, or the position in it.
         - ``step``: the level of the decision, from 1.
-        - ``parent``: the node whose children are told apart. None for ``"per_level"``, and in a
-          DAG for a node with several parents.
+        - ``parent``: the node whose children are told apart. None for a whole level, and in a DAG
+          for a node with several parents.
         - ``chosen``, ``foil``: the nodes that are compared. The foil is None for the absence of
-          a label.
+          a label; either is, in a joint model, below the end of its path.
         - ``feature``: its name, as the Pipelines around and inside give it, or ``"x7"`` for the
           eighth column. ``"<others>"`` is the sum of the features that `top` leaves out,
           ``"<intercept>"`` the difference of the intercepts.

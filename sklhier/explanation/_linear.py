@@ -95,12 +95,13 @@ class _Weights:
         intercept = np.broadcast_to(np.asarray(last.intercept_, np.float64).ravel(), len(coef))
         return cls(coef, intercept, None if model.subset is None else model.subset.columns)
 
-    def at(self, columns: Rows) -> Floats:
-        """Return the weights of some columns, 0 where there are none, (n_rows, n_columns)."""
+    def at(self, rows: Rows, columns: Rows) -> Floats:
+        """Return some rows of the weights of some columns, 0 where there are none."""
         if self.columns is None:
-            return self.coef[:, columns].astype(np.float64)
+            own: Floats = self.coef[np.ix_(rows, columns)].astype(np.float64)
+            return own
         places = np.minimum(np.searchsorted(self.columns, columns), len(self.columns) - 1)
-        found = self.coef[:, places].astype(np.float64)
+        found: Floats = self.coef[np.ix_(rows, places)].astype(np.float64)
         found[:, self.columns[places] != columns] = 0.0
         return found
 
@@ -143,12 +144,18 @@ class LinearScores:
         return cls(model.outcomes, steps, [weights], [(0, row) for row in rows])
 
     @classmethod
+    def of_columns(cls, nodes: NodeIds, coef: Any, intercept: Any, columns: Rows) -> Self:
+        """Return the scores of nodes that have a row each in one table of weights."""
+        weights = _Weights(coef, np.asarray(intercept, dtype=np.float64), None)
+        return cls(nodes, [], [weights], [(0, column) for column in columns.tolist()])
+
+    @classmethod
     def of_binary_models(cls, nodes: NodeIds, models: Sequence[LocalModel], where: str) -> Self:
         """Return the scores of nodes that have a binary model each."""
         read = [_linear(model, where) for model in models]
         if any(steps for steps, _ in read):
             raise IncompatiblePartsError.needs(
-                "An explanation of models for single nodes",
+                "explain",
                 "the same features in all of them",
                 f"each model of {where} has transformers of its own",
                 "Put the transformers before the classifier, or use strategy='per_parent'.",
@@ -163,6 +170,11 @@ class LinearScores:
             self.outcomes[kept], self.steps, self.parts, [self.places[place] for place in kept]
         )
 
+    def with_nothing(self) -> Self:
+        """Return the scores with one more outcome, -1, whose score is 0."""
+        outcomes = np.append(self.outcomes, np.int32(REST))
+        return type(self)(outcomes, self.steps, self.parts, [*self.places, (0, _NO_ROW)])
+
     def features(self, X: Any) -> Any:
         """Return the features of samples."""
         for step in self.steps:
@@ -171,11 +183,11 @@ class LinearScores:
 
     def weights(self, columns: Rows) -> Floats:
         """Return the weight of each outcome and of some features, (k, n_columns)."""
-        tables = [part.at(columns) for part in self.parts]
         found = np.zeros((len(self.outcomes), len(columns)))
-        for outcome, (part, row) in enumerate(self.places):
-            if row != _NO_ROW:
-                found[outcome] = tables[part][row]
+        owners, rows = np.array(self.places).reshape(-1, 2).T
+        for number, part in enumerate(self.parts):
+            own = np.flatnonzero((owners == number) & (rows != _NO_ROW))
+            found[own] = part.at(rows[own], columns)
         return found
 
     @property
@@ -203,7 +215,7 @@ def _linear(model: LocalModel, where: str) -> tuple[list[Any], Any]:
     steps, last = steps_and_last(model.estimator)
     if model.upstream is not None:
         raise IncompatiblePartsError.needs(
-            "An explanation",
+            "explain",
             "models that see the features of samples alone",
             f"the model of {where} sees outputs of others",
             "Fit with chain=None.",
@@ -215,7 +227,7 @@ def _linear(model: LocalModel, where: str) -> tuple[list[Any], Any]:
 
 def _refusal(last: Any, where: str, why: str) -> IncompatiblePartsError:
     return IncompatiblePartsError.needs(
-        "An explanation",
+        "explain",
         "linear local models, whose scores are sums over features",
         f"{where} is decided by a {type(last).__name__}, and {why}",
         "Use LogisticRegression, LinearSVC, SGDClassifier, RidgeClassifier, Perceptron, "
