@@ -30,6 +30,7 @@ LAYERS = [
     ["strategies", "model_selection", "displays"],
     ["_training"],
     ["_classifiers"],
+    ["explanation"],
     ["__init__"],
     ["persistence"],
     ["_cli"],

@@ -19,7 +19,15 @@ from sklhier._utils.validation import check_choice
 from sklhier.decoders import Decoder, top_answers
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Answered", "FrameMaker", "answered_paths", "answered_sets", "check_output", "joined"]
+__all__ = [
+    "Answered",
+    "FrameMaker",
+    "answered_paths",
+    "answered_sets",
+    "check_output",
+    "joined",
+    "table_of",
+]
 
 OUTPUTS = ("pandas", "polars", "arrays")
 OWN_COLUMNS = ("row", "rank", "predicted", "label", "proba", "stop")
@@ -243,13 +251,7 @@ class FrameMaker:
             columns["proba"] = answered.proba
         columns |= self._levels(answered)
         columns["stop"] = _ends(answered.nodes, self.taxonomy)
-        if output == "pandas":
-            return _pandas_frame(columns)
-        columns["row"] = np.asarray(columns["row"])
-        if output == "arrays":
-            return columns
-        listed = {name: _without_nan(values) for name, values in columns.items()}
-        return import_module("polars").DataFrame(listed)
+        return table_of(columns, output)
 
     def _levels(self, answered: Answered) -> dict[str, Any]:
         """Return the columns of the levels; there are none in a DAG."""
@@ -262,6 +264,17 @@ class FrameMaker:
             if self.knows:
                 columns[f"proba_{name}"] = answered.levels[:, level]
         return columns
+
+
+def table_of(columns: dict[str, Any], output: str) -> Any:
+    """Return columns, one of them ``row``, as the kind of table that `output` names."""
+    if output == "pandas":
+        return _pandas_frame(columns)
+    columns["row"] = np.asarray(columns["row"])
+    if output == "arrays":
+        return columns
+    listed = {name: _without_nan(values) for name, values in columns.items()}
+    return import_module("polars").DataFrame(listed)
 
 
 def _pandas_frame(columns: dict[str, Any]) -> Any:

@@ -19,6 +19,7 @@ __all__ = [
     "holds_classifier",
     "last_step_replaced",
     "route_to_classifier",
+    "steps_and_last",
 ]
 
 
@@ -27,6 +28,19 @@ def _without_searches(estimator: object) -> Any:
     while hasattr(inner, "best_estimator_"):
         inner = inner.best_estimator_
     return inner
+
+
+def steps_and_last(estimator: object) -> tuple[list[Any], Any]:
+    """Return the fitted Pipelines of transformers on the way to the last estimator, and that one.
+
+    Searches are followed to their best estimator.
+    """
+    steps, inner = [], _without_searches(estimator)
+    while hasattr(inner, "steps"):
+        if len(inner.steps) > 1:
+            steps.append(inner[:-1])
+        inner = _without_searches(inner.steps[-1][1])
+    return steps, inner
 
 
 def _innermost(estimator: object) -> Any:

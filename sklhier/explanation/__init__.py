@@ -1,0 +1,10 @@
+"""Explanations of answers and nodes: which features speak for them, in linear models exactly."""
+
+from sklhier._utils.pickling import published
+from sklhier.explanation._explain import explain, node_features
+from sklhier.explanation._html import explain_html
+from sklhier.explanation._why_not import WhyNot, why_not
+
+__all__ = ["WhyNot", "explain", "explain_html", "node_features", "why_not"]
+
+published(globals())
