@@ -7,6 +7,7 @@ from sklhier._folds.stratified import (
 )
 from sklhier._utils.pickling import published
 from sklhier.model_selection._compare import Comparison, compare, compare_with_flat
+from sklhier.model_selection._label_issues import LabelIssues, find_label_issues
 from sklhier.model_selection._leakage import LeakageReport, leakage_report
 from sklhier.model_selection._rare_classes import check_rare_classes
 from sklhier.model_selection._tune import DecoderSearch, tune_decoder
@@ -16,11 +17,13 @@ __all__ = [
     "DecoderSearch",
     "HierarchicalStratifiedGroupKFold",
     "HierarchicalStratifiedKFold",
+    "LabelIssues",
     "LeakageReport",
     "check_rare_classes",
     "coarsen",
     "compare",
     "compare_with_flat",
+    "find_label_issues",
     "leakage_report",
     "tune_decoder",
 ]
