@@ -9,6 +9,7 @@ from sklhier._classifiers.hierarchical import HierarchicalClassifier
 from sklhier._classifiers.multihead import MultiHeadClassifier
 from sklhier._classifiers.multihead_multilabel import MultiHeadMultiLabelClassifier
 from sklhier._classifiers.multilabel import HierarchicalMultiLabelClassifier
+from sklhier._classifiers.summary import ModelSummary
 from sklhier._classifiers.through_pipelines import (
     decode,
     predict_frame,
@@ -26,6 +27,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = [
     "HierarchicalClassifier",
     "HierarchicalMultiLabelClassifier",
+    "ModelSummary",
     "MultiHeadClassifier",
     "MultiHeadMultiLabelClassifier",
     "Taxonomy",

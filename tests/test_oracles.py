@@ -59,6 +59,7 @@ from sklhier.metrics import (
     tree_distance_loss,
     violation_rate,
 )
+from sklhier.model_selection._label_issues import weakest_steps
 from sklhier.taxonomy._max_closure import best_closed_sets
 
 
@@ -786,3 +787,15 @@ def test_an_error_rate_at_its_exact_upper_bound_is_just_not_rejected(cases):
     for n_errors, n_rows, delta in case["input"]["cases"]:
         upper = case["expected"][f"{n_errors}/{n_rows} delta={delta:g}"]
         assert binomial_p_values(n_errors, n_rows, upper) == pytest.approx(delta, rel=1e-5)
+
+
+def test_label_issue_quality(cases):
+    case = cases["label-issue-quality"]
+    taxonomy = Taxonomy.from_dict({"A": ["a1", "a2"], "B": ["b1", "b2"]})
+    proba = {"A": 0.6, "a1": 0.45, "a2": 0.15, "B": 0.4, "b1": 0.1, "b2": 0.3}
+    table = np.array([[1.0, *(proba[name] for name in taxonomy.nodes[1:])]])
+    nodes = taxonomy.ids(list(case["expected"]))
+    known = np.ones(taxonomy.n_nodes, dtype=bool)
+    least, where, _ = weakest_steps(table, np.zeros(len(nodes), dtype=int), nodes, taxonomy, known)
+    assert least.tolist() == pytest.approx(list(case["expected"].values()), abs=case["tol"])
+    assert where.tolist() == nodes.tolist()

@@ -382,6 +382,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
             asks_all=staging is not None and staging.routing.needs_held_out,
             calibration=learnt.answers,
         )
+        self._count_rows(target.taxonomy, nodes[rows])
         self._store(target, seed)
         self._keep_learnt(decoder, learnt.decoder, X, rows)
         return self
@@ -486,6 +487,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         self._model = replace(self._model, models=models, outcomes=outcomes)
         # These were about the models so far.
         self._tuned_decoder = self._known_rows = self._reject_threshold = None
+        self._count_rows(taxonomy, nodes[rows], more=not first)
         self._store(target, self._seed)
         return self
 

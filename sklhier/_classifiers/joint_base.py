@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from sklhier._classifiers.calibrating import Calibrated
 from sklhier._classifiers.notebook import ShowsTaxonomy
 from sklhier._classifiers.saved_joint import upgraded
+from sklhier._classifiers.summary import Summarised
 from sklhier._folds.stratified import (
     HierarchicalStratifiedGroupKFold,
     HierarchicalStratifiedKFold,
@@ -130,7 +131,7 @@ def held_out_rows(
     return held_out
 
 
-class JointEstimator(ShowsTaxonomy, Calibrated, ClassifierMixin, BaseEstimator):
+class JointEstimator(Summarised, ShowsTaxonomy, Calibrated, ClassifierMixin, BaseEstimator):
     """An estimator that holds a joint model.
 
     A subclass stores the parameters in its ``__init__``, and sets ``taxonomy_`` and ``_model``
@@ -221,6 +222,17 @@ class JointEstimator(ShowsTaxonomy, Calibrated, ClassifierMixin, BaseEstimator):
     def _fitted_joint(self) -> JointModel:
         check_is_fitted(self, "taxonomy_")
         return self._model.joint
+
+    def _fitted_parts(self) -> dict[str, Any]:
+        networks = self.networks_
+        first = networks[0]
+        arrays = [array for n in networks for array in (*n.weights, *n.intercepts)]
+        return {
+            "networks": len(networks),
+            "layers": [int(weights.shape[1]) for weights in first.weights],
+            "weights": sum(int(array.size) for array in arrays),
+            "iterations": int(self.n_iter_),
+        }
 
     @property
     def networks_(self) -> tuple[Network, ...]:

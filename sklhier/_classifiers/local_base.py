@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_para
 from sklhier._classifiers.calibrating import Calibrated
 from sklhier._classifiers.notebook import ShowsTaxonomy
 from sklhier._classifiers.saved_local import CompressionReport, upgraded
+from sklhier._classifiers.summary import Summarised
 from sklhier._local import linear_fit
 from sklhier._local.base_estimators import (
     PREFIX,
@@ -444,7 +446,7 @@ class _FittedEstimators(Mapping[Hashable, Any]):
 
 
 class LocalClassifier(
-    ShowsTaxonomy, Calibrated, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Summarised, ShowsTaxonomy, Calibrated, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
 ):
     """A meta-classifier with a base estimator for each local problem.
 
@@ -672,6 +674,20 @@ class LocalClassifier(
         """
         check_is_fitted(self, "taxonomy_")
         return _FittedEstimators({name: m for (_, name), m in _named_models(self._model)})
+
+    def _fitted_parts(self) -> dict[str, Any]:
+        kinds = Counter(type(model.estimator).__name__ for _, model in _named_models(self._model))
+        report = self.fit_report_
+        told = Counter(str(text) for text in report["fitted"])
+        nothing = ("constant", "nothing")
+        return {
+            "local_models": sum(kinds.values()),
+            "estimators": dict(sorted(kinds.items())),
+            "constants": {
+                text: number for text, number in sorted(told.items()) if text.startswith(nothing)
+            },
+            "seconds": float(report["seconds"].sum()),
+        }
 
     @property
     def fit_report_(self) -> np.ndarray[Any, Any]:

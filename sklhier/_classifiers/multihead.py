@@ -350,6 +350,7 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
         learnt = wanted
         if wanted.needs_tuning:
             learnt = wanted.tuned(partial(_held_out_paths, held_out, X, nodes, weights))
+        self._count_rows(target.taxonomy, nodes)
         self._store(target, fitted)
         self._keep_learnt(decoder, learnt, X, everything)
         return self
@@ -417,6 +418,7 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
         joint, *others = learn_batch(model.joints, X, shares, path_loss, training)
         self._tuned_decoder = self._known_rows = self._reject_threshold = None
         model = replace(model, joint=joint, others=tuple(others))
+        self._count_rows(target.taxonomy, nodes, more=not is_first)
         self._store(target, model.observing(nodes))
         return self
 

@@ -306,6 +306,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
             held_out = held_out.changed(lambda _, model: _read_by(links, model))
         if decoder.needs_tuning:
             decoder = decoder.tuned(partial(_held_out_sets, held_out, X, closed, weights))
+        self._count_rows(target.taxonomy, closed)
         self._store(target, fitted, decoder)
         self._keep_known(X, np.arange(len(rows)))
         return self
@@ -374,6 +375,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator)
             start_by(model.joints, model.columns.log_odds(closed, shares, weights.sum()))
         joint, *others = learn_batch(model.joints, X, shares, set_loss, training)
         fitted = replace(model, joint=joint, others=tuple(others))
+        self._count_rows(target.taxonomy, closed, more=not is_first)
         self._store(target, fitted.observing(closed.indices), decoder)
         return self
 

@@ -331,6 +331,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         self._calibration_reports = learnt.reports
         observed = observed_nodes(closed[rows])
         self._model = SetModels(strategy, models, taxonomy, observed, self.consistency)
+        self._count_rows(taxonomy, closed[rows])
         self._store(target, decoder, seed)
         self._keep_known(X, rows)
         return self
@@ -438,6 +439,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         models, self._reports = fit_batch(jobs, X, rows, parts)
         observed = np.union1d(model.observed, observed_nodes(closed[rows])).astype(np.int32)
         self._model = replace(model, models=models, observed=observed)
+        self._count_rows(target.taxonomy, closed[rows], more=not first)
         self._store(target, decoder, seed)
         return self
 

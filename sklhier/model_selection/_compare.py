@@ -47,7 +47,15 @@ from sklhier.model_selection._folds import (
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
-__all__ = ["Comparison", "compare", "compare_with_flat", "contributions"]
+__all__ = [
+    "Comparison",
+    "Measured",
+    "check_resampling",
+    "compare",
+    "compare_with_flat",
+    "contributions",
+    "measured",
+]
 
 Data: TypeAlias = LabelledData | LabelSetData
 
@@ -288,6 +296,7 @@ def compare(
     See Also
     --------
     compare_with_flat : An estimator and the same one without its hierarchy.
+    compare_strategies : An estimator with several strategies, and which one to take.
 
     Notes
     -----
@@ -324,39 +333,20 @@ def compare(
     hF: better
     """
     named = _read_estimators(estimators)
-    check_scalar(n_bootstrap, "n_bootstrap", Integral, min_val=1)
-    check_scalar(
-        confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither"
+    check_resampling(n_bootstrap, confidence)
+    found = measured(
+        named,
+        X,
+        y,
+        taxonomy,
+        cv=cv,
+        groups=groups,
+        sample_weight=sample_weight,
+        n_jobs=n_jobs,
+        classes=classes,
     )
-    routes = [route_to_classifier(estimator) for estimator in named.values()]
-    data = _read_data(X, y, taxonomy, sample_weight, classes, routes)
-    folds = data.folds(cv, groups)
-    runs = Parallel(n_jobs=n_jobs)(
-        delayed(_run)(
-            with_classes(estimator, route, classes),
-            route,
-            *_rows_for(route, data, train),
-            data.rows(test)[0],
-        )
-        for estimator, route in zip(named.values(), routes, strict=True)
-        for train, test in folds
-    )
-    answers, seconds = zip(*runs, strict=True)
-    measures, (above, below) = _sums_of_units(data, folds, answers, groups)
-    resampled = _resampled(above, below, n_bootstrap, check_random_state(random_state))
-    fit, cpu, predict = np.moveaxis(np.reshape(seconds, (len(named), len(folds), 3)), 2, 0)
-    return Comparison(
-        names=tuple(named),
-        measures=measures,
-        scores=_ratio(above.sum(axis=1), below.sum(axis=1)),
-        intervals=_intervals(resampled[1:] - resampled[0], confidence),
-        confidence=confidence,
-        n_samples=len(np.unique(np.concatenate([test for _, test in folds]))),
-        n_bootstrap=n_bootstrap,
-        fit_seconds=fit,
-        fit_cpu_seconds=cpu,
-        predict_seconds=predict,
-    )
+    resampled = found.resampled(n_bootstrap, check_random_state(random_state))
+    return found.comparison(resampled, confidence)
 
 
 def compare_with_flat(
@@ -444,7 +434,103 @@ def compare_with_flat(
     )
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Estimators scored on the same held-out rows, before any of them is the baseline.
+
+    Attributes
+    ----------
+    names, measures : tuple of str
+    above, below : ndarray of float64, shape (n_estimators, n_units, n_measures)
+        Numerators and denominators of the scores of each row, or of each group.
+    seconds : ndarray of float64, shape (n_estimators, n_folds, 3)
+        Of fitting, by the clock and of the processor, and of predicting.
+    n_samples : int
+        Number of rows that were held out.
+    """
+
+    names: tuple[str, ...]
+    measures: tuple[str, ...]
+    above: Floats
+    below: Floats
+    seconds: Floats
+    n_samples: int
+
+    @property
+    def scores(self) -> Floats:
+        """Scores of all rows together, (n_estimators, n_measures)."""
+        return _ratio(self.above.sum(axis=1), self.below.sum(axis=1))
+
+    def resampled(self, n_bootstrap: int, random: np.random.RandomState) -> Floats:
+        """Return the scores of resamples, (n_estimators, n_bootstrap, n_measures)."""
+        return _resampled(self.above, self.below, n_bootstrap, random)
+
+    def comparison(self, resampled: Floats, confidence: float, baseline: int = 0) -> Comparison:
+        """Return the comparison with one of the estimators; the others keep their order."""
+        order = [baseline, *(i for i in range(len(self.names)) if i != baseline)]
+        fit, cpu, predict = np.moveaxis(self.seconds[order], 2, 0)
+        drawn = resampled[order]
+        return Comparison(
+            names=tuple(self.names[i] for i in order),
+            measures=self.measures,
+            scores=self.scores[order],
+            intervals=_intervals(drawn[1:] - drawn[0], confidence),
+            confidence=confidence,
+            n_samples=self.n_samples,
+            n_bootstrap=resampled.shape[1],
+            fit_seconds=fit,
+            fit_cpu_seconds=cpu,
+            predict_seconds=predict,
+        )
+
+
+def measured(
+    named: Mapping[str, Classifier],
+    X: Features,
+    y: Target,
+    taxonomy: TaxonomyLike | None,
+    *,
+    cv: CrossValidator,
+    groups: Groups,
+    sample_weight: SampleWeight,
+    n_jobs: int | None,
+    classes: npt.ArrayLike | None,
+) -> Measured:
+    """Fit estimators on the same folds and score their held-out predictions, as :func:`compare`."""
+    routes = [route_to_classifier(estimator) for estimator in named.values()]
+    data = _read_data(X, y, taxonomy, sample_weight, classes, routes)
+    folds = data.folds(cv, groups)
+    runs = Parallel(n_jobs=n_jobs)(
+        delayed(_run)(
+            with_classes(estimator, route, classes),
+            route,
+            *_rows_for(route, data, train),
+            data.rows(test)[0],
+        )
+        for estimator, route in zip(named.values(), routes, strict=True)
+        for train, test in folds
+    )
+    answers, seconds = zip(*runs, strict=True)
+    measures, (above, below) = _sums_of_units(data, folds, answers, groups)
+    return Measured(
+        names=tuple(named),
+        measures=measures,
+        above=above,
+        below=below,
+        seconds=np.reshape(seconds, (len(named), len(folds), 3)),
+        n_samples=len(np.unique(np.concatenate([test for _, test in folds]))),
+    )
+
+
 # -- reading arguments ---------------------------------------------------------------------
+
+
+def check_resampling(n_bootstrap: int, confidence: float) -> None:
+    """Raise an error for a number of resamples, or a coverage, out of its range."""
+    check_scalar(n_bootstrap, "n_bootstrap", Integral, min_val=1)
+    check_scalar(
+        confidence, "confidence", Real, min_val=0, max_val=1, include_boundaries="neither"
+    )
 
 
 def _read_estimators(

@@ -48,7 +48,7 @@ from sklhier.model_selection._folds import (
 )
 from sklhier.model_selection._rare_classes import rare_class_warning
 
-__all__ = ["DecoderSearch", "tune_decoder"]
+__all__ = ["DecoderSearch", "tune_decoder", "without_tuning"]
 
 Metric: TypeAlias = Callable[..., float]
 Data: TypeAlias = LabelledData | LabelSetData
@@ -342,7 +342,7 @@ def _label_of(decoder: Any) -> str:
 
 def _for_folds(estimator: Any, route: Route, data: Data, chosen: _Chosen) -> Any:
     """Return the estimator as it is fitted in folds."""
-    copy = _without_tuning(clone(estimator), route, data)
+    copy = without_tuning(clone(estimator), route, data)
     objects = [decoder for _, decoder in chosen.values()]
     if route.classifier.taxonomy is not None:
         for decoder in objects:
@@ -353,7 +353,7 @@ def _for_folds(estimator: Any, route: Route, data: Data, chosen: _Chosen) -> Any
     return copy
 
 
-def _without_tuning(estimator: Any, route: Route, data: Data) -> Any:
+def without_tuning(estimator: Any, route: Route, data: Data) -> Any:
     """Set a decoder that costs nothing in `fit`, unless a search within chooses by its answers."""
     sets = isinstance(data, LabelSetData)
     own = (resolve_set_decoder if sets else resolve_decoder)(route.classifier.decoder)
@@ -502,7 +502,7 @@ def _best(results: dict[str, Any], decider: str) -> int:
 
 def _refitted(estimator: Any, route: Route, decoder: str | AnyDecoder | None, data: Data) -> Any:
     """Fit as in the folds, then set the decoder: searches within choose without it in both."""
-    fitted = _without_tuning(clone(estimator), route, data)
+    fitted = without_tuning(clone(estimator), route, data)
     fitted.fit(data.X, data.y, **weight_params(route, data.weights))
     classifier: Any = classifier_within(fitted)
     own: Any = clone(decoder, safe=False)

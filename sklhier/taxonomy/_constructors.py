@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.utils.validation import check_consistent_length
 
 from sklhier._utils.columns import frame_columns, is_frame, package_of, values_of
-from sklhier._utils.typing import DirectedGraph, Frame, Labels, NodeIds, Target
+from sklhier._utils.typing import (
+    DirectedGraph,
+    Features,
+    Frame,
+    Labels,
+    NodeIds,
+    RandomState,
+    Target,
+)
+from sklhier._utils.validation import check_choice
 from sklhier.exceptions import TargetError, TaxonomyError, shown
 from sklhier.taxonomy._construction import checked_names, number_names
+from sklhier.taxonomy._induce import METHODS, class_means, grouped_classes
 from sklhier.taxonomy._json import is_document, parts_of
 from sklhier.taxonomy._oddities import warn_about_levels, warn_if_flat, warn_if_reversed
 from sklhier.taxonomy._parsing import factorize_levels, label_array, refuse_equal_types
@@ -458,6 +471,97 @@ class Constructors:
             raise TargetError.names_root(root)
         below = range(1, len(names) + 1)
         return cls([root, *names], [0] * len(names), below, root=0, titles=titles)
+
+    # -- samples --------------------------------------------------------------------------
+
+    @classmethod
+    def induce(
+        cls,
+        X: Features,
+        y: Iterable[object],
+        n_groups: int | None = None,
+        *,
+        method: str = "balanced_kmeans",
+        random_state: RandomState = 0,
+    ) -> Self:
+        """Build a tree of two levels over classes that have none: groups of similar classes.
+
+        Classes are similar if the means of their samples are close. This is for speed: with
+        thousands of classes, a classifier for each group is fitted faster than one for all classes. A
+        tree that people made of what the classes mean is better where there is one.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of numbers, shape (n_samples, n_features)
+            Training samples. Columns should be scaled alike, such as TF-IDF or standardised
+            features: distances are Euclidean. A sparse one is not made dense.
+        y : array-like, shape (n_samples,)
+            The class of each sample, three distinct ones or more.
+        n_groups : int, default=None
+            Number of groups, from 2 to one less than that of classes; by default the square root of
+            the number of classes, rounded.
+        method : {"balanced_kmeans", "ward"}, default="balanced_kmeans"
+            ``"balanced_kmeans"`` [1]_ splits the classes in two by 2-means with equal sizes, and the
+            parts again: groups differ by at most one class. ``"ward"`` merges the two groups whose
+            variance grows least; groups may be of any size, and the distances of all pairs of
+            classes have to fit in memory.
+        random_state : int, RandomState instance or None, default=0
+            For the first centres of ``"balanced_kmeans"``; ``"ward"`` draws nothing.
+
+        Returns
+        -------
+        taxonomy : Taxonomy
+            A tree. The groups are called ``"<group 1>"``, ``"<group 2>"``, ... in the order of their
+            first classes; leaves are the classes.
+
+        Raises
+        ------
+        TaxonomyError
+            For labels that cannot name a node.
+        TargetError
+            For labels named like a group.
+        ValueError
+            For fewer than three classes, `n_groups` out of its range, another `method`, and X that is
+            not numeric or has another length.
+
+        Notes
+        -----
+        The tree is learnt from labels. To score a model honestly, induce it from the training rows
+        of each fold alone.
+
+        References
+        ----------
+        .. [1] Y. Prabhu, A. Kag, S. Harsola, R. Agrawal, M. Varma. Parabel: partitioned label trees
+           for extreme classification. WWW (2018). Here lengths are not normalised, and the number
+           of groups need not be a power of two.
+
+        Examples
+        --------
+        >>> from sklhier import Taxonomy
+        >>> X = [[0.0, 1.0], [0.1, 1.0], [5.0, 0.0], [5.0, 0.3]]
+        >>> taxonomy = Taxonomy.induce(X, ["owl", "wren", "eel", "ray"], n_groups=2)
+        >>> taxonomy.to_dict(nested=True)
+        {'<group 1>': {'eel': {}, 'ray': {}}, '<group 2>': {'owl': {}, 'wren': {}}}
+        """
+        labels = _one_column(_in_rows(y))
+        flat = cls.flat(labels)
+        classes = list(flat.leaves)
+        if len(classes) < 3:
+            raise ValueError(f"`y` must have three classes or more, got {len(classes)}.")
+        check_choice("method", method, METHODS)
+        number = max(2, round(len(classes) ** 0.5)) if n_groups is None else n_groups
+        check_scalar(number, "n_groups", Integral, min_val=2, max_val=len(classes) - 1)
+        groups = [f"<group {i + 1}>" for i in range(number)]
+        for name in groups:
+            if name in flat:
+                raise TargetError(f"No label may be named like a group, got {shown(name)}.")
+        X = check_array(X, accept_sparse="csr", dtype=np.float64)
+        codes = flat.ids(values_of(label_array(labels))) - 1
+        check_consistent_length(X, codes)
+        means = class_means(X, codes, len(classes))
+        found = grouped_classes(means, number, method, check_random_state(random_state))
+        below = np.arange(len(classes))
+        return cls([*classes, *groups], found + len(classes), below, artificial_root=True)
 
 
 def _in_rows(labels: Any) -> Any:
