@@ -18,6 +18,7 @@ from sklhier._classifiers.calibrating import (
     refuse_calibrated,
     refuse_unscored,
 )
+from sklhier._classifiers.choosing import refuse_choice
 from sklhier._classifiers.guarantees import PathGuarantees, check_reject
 from sklhier._classifiers.local_base import (
     LocalClassifier,
@@ -362,7 +363,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
             split,
             has_scores=has_scores_alone(self),
         )
-        strategy = learnt.strategy
+        strategy, self._selection = learnt.strategy, learnt.selection
         models, self._reports = trainer.train_parts(strategy, rows)
         if calibration is not None:
             refuse_unscored(all_models(models))
@@ -441,6 +442,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         check_bases(self)
         check_classes(self.classes)
         first = not hasattr(self, "taxonomy_")
+        if first:
+            refuse_choice(resolve_strategy(self.strategy))
         X = prepare_features(self, X, reset=first)
         if first:
             self._start_batches(classes)

@@ -14,10 +14,12 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklhier._classifiers.calibrating import (
     calibration_of_sets,
+    choose_sets,
     learnt_sets,
     refuse_calibrated,
     refuse_unscored,
 )
+from sklhier._classifiers.choosing import refuse_choice
 from sklhier._classifiers.guarantees import SetGuarantees
 from sklhier._classifiers.local_base import (
     LocalClassifier,
@@ -315,6 +317,8 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         )
         trainer = SetTrainer(jobs, X, weights, staging, closed)
         rows = used_rows(weights, closed.shape[0])
+        chosen = choose_sets(trainer, strategy, decoder, rows, split, self.consistency)
+        strategy, self._selection = chosen.strategy, chosen.selection
         models, self._reports = trainer.train_parts(strategy, rows)
         # Only now is it known what a callable has chosen.
         if calibration is not None:
@@ -325,7 +329,15 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
             require_numeric_table(self, X, allow_nan=allow_nan)
 
         learnt = learnt_sets(
-            trainer, strategy, decoder, calibration, rows, split, self.consistency, models
+            trainer,
+            strategy,
+            decoder,
+            calibration,
+            rows,
+            split,
+            self.consistency,
+            models,
+            chosen.held_out,
         )
         models, decoder = learnt.linked(models), learnt.decoder
         self._calibration_reports = learnt.reports
@@ -406,6 +418,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
             given = self.classes if classes is None else classes
             target, closed = SetTarget.read(y, self.taxonomy, given)
             strategy, decoder = self._parts(target)
+            refuse_choice(strategy)
             no_models: list[Models] = [{} for _ in strategy.set_parts()]
             nothing = np.zeros(0, dtype=np.int32)
             model = SetModels(strategy, no_models, target.taxonomy, nothing, self.consistency)
