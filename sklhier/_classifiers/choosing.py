@@ -25,7 +25,7 @@ from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Choice", "chosen_paths", "chosen_sets", "compared_rows", "refuse_choice"]
 
-_DTYPE_FIELDS = [("score", np.float64), ("gain", np.float64), ("chosen", np.bool_)]
+_SCORES = [("score", np.float64), ("gain", np.float64), ("chosen", np.bool_)]
 
 
 @dataclass(frozen=True)
@@ -397,7 +397,7 @@ def _best(strategy: Auto, options: list[Option], scores: Floats) -> Choice:
     names = [option.strategy.__repr__(N_CHAR_MAX=10**6) for option in options]
     names = [" ".join(name.split()) for name in names]
     width = max(map(len, names))
-    report = np.zeros(len(options), dtype=[("strategy", f"U{width}"), *_DTYPE_FIELDS])
+    report = np.zeros(len(options), dtype=[("strategy", f"U{width}"), *_SCORES])
     report["strategy"] = names
     report["score"] = scores
     report["gain"] = scores - scores[0]

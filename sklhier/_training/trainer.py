@@ -127,8 +127,7 @@ class HeldOutPass(Generic[T]):
         self._rows = rows
         self._folds = folds
         self._kept: dict[tuple[int, int], T] | None = {} if keep else None
-        self._change: Callable[[int, T], T] | None = None
-        self._members: Sequence[int] | None = None
+        self._read: Callable[[int, Rows, int], T] | None = None
 
     def changed(self, change: Callable[[int, T], T]) -> HeldOutPass[T]:
         """Return the pass with its models changed when they are read, ``change(member, models)``.
@@ -136,13 +135,15 @@ class HeldOutPass(Generic[T]):
         Fits are shared: no model is fitted again.
         """
         other = copy(self)
-        other._change = change
+        other._read = lambda number, inside, member: change(
+            member, self._models(number, inside, member)
+        )
         return other
 
     def of_members(self, members: Sequence[int]) -> HeldOutPass[T]:
-        """Return the pass of some parts of the strategy, which share their fits."""
+        """Return the pass of some parts of the strategy, by their positions, with the same fits."""
         other = copy(self)
-        other._members = members
+        other._read = lambda number, inside, member: self._models(number, inside, members[member])
         return other
 
     def folds(self) -> Iterator[Fold[T]]:
@@ -153,9 +154,8 @@ class HeldOutPass(Generic[T]):
             yield Fold(inside, left_out, partial(self._models, number, inside))
 
     def _models(self, number: int, inside: Rows, member: int) -> T:
-        member = member if self._members is None else self._members[member]
-        models = self._fitted(number, inside, member)
-        return models if self._change is None else self._change(member, models)
+        read = self._fitted if self._read is None else self._read
+        return read(number, inside, member)
 
     def _fitted(self, number: int, inside: Rows, member: int) -> T:
         if self._kept is None:

@@ -53,8 +53,8 @@ class Auto(Strategy, SetStrategy):
         The most rows that candidates are compared on. Where there are more, evenly many of each
         class are taken. None: all.
     min_gain : float, default=0.002
-        By how much an :class:`Ensemble` must be better than the best single strategy, for it takes the
-        time of all its members.
+        By how much an :class:`Ensemble` must be better than the best single strategy, for it takes
+        the time of all its members.
 
     Raises
     ------

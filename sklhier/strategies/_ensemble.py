@@ -69,14 +69,15 @@ class Ensemble(Strategy, SetStrategy):
     -----
     Learnt weights of means have the least sum of squared errors over all nodes [1]_ [2]_; those of
     products are the most likely [3]_. Weights below a hundredth of their sum become 0. Probabilities
-    of answers are mixed with a thousandth of equal ones before they are multiplied, so that a
+    of answers are mixed with a hundredth of equal ones before they are multiplied, so that a
     member that says 0 has no veto. With labels that are inner nodes, weights are learnt from the
     rows whose label is a possible answer.
 
     Where models are calibrated one by one (``calibration`` of the classifier) and a sample has one
-    path, what is weighed are calibrated members; with label sets weights are learnt before. Members
-    that give decision scores or are very unsure or too sure of themselves are best in a ``"log"``
-    pool.
+    path, what is weighed are calibrated members; with label sets weights are learnt before. In a
+    ``"log"`` pool it matters less how well a member is calibrated: its power makes up for it. In a
+    ``"linear"`` one a member that is too unsure of itself, such as decision scores without
+    `calibration`, may get less weight than it deserves.
 
     References
     ----------

@@ -14,7 +14,7 @@ from sklhier._utils.typing import Floats
 __all__ = ["PoolLearner", "learner_of", "log_odds", "smoothed_logs"]
 
 _LEAST_WEIGHT = 0.01  # what is lower is not worth the models of a member
-_SMOOTHING = 1e-3  # the share of equal probabilities: a member that says 0 has no veto
+_SMOOTHING = 1e-2  # the share of equal probabilities: a member that says 0 has no veto
 _RIDGE = 1e-9  # members that are all the same get equal weights
 
 
