@@ -641,7 +641,10 @@ def test_inner_labels_are_learnt_predicted_and_scored(strategy):
         (Ensemble([]), "at least one strategy"),
         (Ensemble("flat"), "at least one strategy"),
         (Ensemble(["best"]), "`strategy` must be a Strategy object or one of"),
-        ("per_child", r"`strategy` must be a Strategy object or one of \['ensemble', 'flat'"),
+        (
+            "per_child",
+            r"`strategy` must be a Strategy object or one of \['auto', 'ensemble', 'flat'",
+        ),
     ],
     ids=repr,
 )

@@ -219,13 +219,13 @@ def learnt_paths(
     compared = compared_rows(strategy, rows, trainer.nodes[rows])
     if len(compared) < len(rows):  # a choice on fewer rows, then all else on all of them
         own = BestPath() if decoder.needs_tuning else decoder
-        choice = learnt_paths(
+        chosen = learnt_paths(
             trainer, strategy, own, calibration, compared, split, has_scores=has_scores
         )
         learnt = learnt_paths(
-            trainer, choice.strategy, decoder, calibration, rows, split, has_scores=has_scores
+            trainer, chosen.strategy, decoder, calibration, rows, split, has_scores=has_scores
         )
-        return replace(learnt, selection=choice.selection)
+        return replace(learnt, selection=chosen.selection)
     parts = strategy.parts()
     n_answers = len(strategy.outcomes(trainer.taxonomy, trainer.observed(rows)).answers)
     answers = calibration if isinstance(calibration, AnswerCalibrator) else None
@@ -271,10 +271,10 @@ def learnt_paths(
         choice = chosen_paths(trainer, strategy, tuned, held_out, decoder, len(rows))
         strategy, selection = choice.strategy, choice.report
         held_out = held_out.of_members(choice.members)
-        links, reports = (
-            None if found is None else [found[i] for i in choice.members]
-            for found in (links, reports)
-        )
+        if reports is not None:
+            reports = [reports[i] for i in choice.members]
+        if links is not None:  # without reports where they are about the unit of scores alone
+            links = [links[i] for i in choice.members]
         n_answers = len(strategy.outcomes(trainer.taxonomy, trainer.observed(rows)).answers)
     else:
         strategy = strategy.with_parts(tuned)

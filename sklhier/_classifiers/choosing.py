@@ -57,7 +57,7 @@ def refuse_choice(strategy: Any) -> None:
         )
 
 
-def compared_rows(strategy: Any, rows: Rows, strata: Rows) -> Rows:
+def compared_rows(strategy: Any, rows: Rows, strata: Rows | NodeIds) -> Rows:
     """Return the rows on which a strategy compares: evenly many of each stratum, if too many."""
     most = strategy.max_rows if isinstance(strategy, Auto) else None
     if most is None or len(rows) <= most:

@@ -118,8 +118,9 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         object of :mod:`sklhier.calibration` with parameters. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
         Folds for what is learnt from out-of-fold predictions (`calibration`, `chain`, `routing`,
-        ``PerLevel(beta="oof")``, ``Ensemble(weights="oof")``, ``"auto"``), the same for all; not used otherwise. A number, None for 5, means
-        that many folds of :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters
+        ``PerLevel(beta="oof")``, ``Ensemble(weights="oof")``, ``strategy="auto"``), the same for
+        all; not used otherwise. A number, None for 5, means that many folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters
         that need ``groups`` get them by metadata routing.
     node_estimators : mapping or callable, default=None
         Other estimators for some nodes. A mapping from the name of the node that decides (a parent;
@@ -167,8 +168,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     strategy_ : Strategy
         The strategy in use, with what it has learnt; with ``"auto"`` what was chosen.
     selection_report_ : structured ndarray
-        With ``strategy="auto"``, a record for each candidate: ``strategy``, ``score`` (of its held-out
-        predictions), ``gain`` (over the first), ``chosen``.
+        With ``strategy="auto"``, a record for each candidate: ``strategy``, ``score`` (of its
+        held-out predictions), ``gain`` (over the first), ``chosen``.
     decoder_ : Decoder
         The decoder in use, its parameters tuned.
     conformal_report_ : structured ndarray

@@ -131,7 +131,9 @@ def _kept(weights: Floats, *, scaled: bool = True) -> Floats:
 
 def smoothed_logs(proba: Floats) -> Floats:
     """Return the logarithms of probabilities that exclude each other, none of them infinite."""
-    logs: Floats = np.log((1 - _SMOOTHING) * proba + _SMOOTHING / proba.shape[1])
+    # Row by row in memory: sums over a row do not depend on how many rows there are.
+    smoothed = (1 - _SMOOTHING) * np.ascontiguousarray(proba) + _SMOOTHING / proba.shape[1]
+    logs: Floats = np.log(smoothed)
     return logs
 
 
