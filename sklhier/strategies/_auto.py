@@ -11,7 +11,7 @@ from sklhier._local.scores import Scores
 from sklhier._probabilities.marginals import Marginals, Outcomes
 from sklhier._utils.memory_blocks import numbers_per_row
 from sklhier._utils.typing import NodeIds
-from sklhier._utils.validation import check_number
+from sklhier._utils.validation import check_integer, check_number, shown
 from sklhier.strategies._base import (
     Option,
     SetStrategy,
@@ -109,16 +109,18 @@ class Auto(Strategy, SetStrategy):
     def check(self) -> None:
         """Raise a ValueError if a parameter is out of its range."""
         given = self.candidates
-        if given is not None and (isinstance(given, str) or not len(given)):
+        if given is not None and not (isinstance(given, list | tuple) and given):
             raise ValueError(
-                f"`candidates` must be a list of at least one strategy, got {given!r}."
+                f"`candidates` must be a list of at least one strategy, got {shown(given)}."
             )
         if any(isinstance(other, Auto) or other == "auto" for other in given or ()):
             raise ValueError("`candidates` must be strategies other than 'auto', got it as one.")
-        if self.scoring != _SCORE and not callable(self.scoring):
-            raise ValueError(f"`scoring` must be {_SCORE!r} or a callable, got {self.scoring!r}.")
+        if not callable(self.scoring) and self.scoring != _SCORE:
+            raise ValueError(
+                f"`scoring` must be {_SCORE!r} or a callable, got {shown(self.scoring)}."
+            )
         if self.max_rows is not None:
-            check_number("max_rows", self.max_rows, least=2)
+            check_integer("max_rows", self.max_rows, least=2)
         check_number("min_gain", self.min_gain, least=0)
 
     def _candidates(self) -> Sequence[Any]:
