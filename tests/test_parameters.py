@@ -121,6 +121,27 @@ PARTS = {
         (strategies.PerLevel, {"beta": POSITIVE}),
         (strategies.PerParent, {"stop": ("x", 5, None)}),
         (strategies.PerNode, {"stop": ("x", 5, None), "policy": ("x", 5, None)}),
+        (
+            strategies.Ensemble,
+            {
+                "weights": (
+                    *(x for x in POSITIVE if x is not None),
+                    ["a", "b"],
+                    [-1, 1],
+                    {"a": 1},
+                ),
+                "pool": ("x", 5, None),
+            },
+        ),
+        (
+            strategies.Auto,
+            {
+                "candidates": ("flat", 5, [], {"flat": 1}),
+                "scoring": ("x", 5, None, ["x"]),
+                "max_rows": (*(x for x in COUNT if x is not None), 1),
+                "min_gain": NOT_NEGATIVE,
+            },
+        ),
     ],
     "chain": [(staging.Chain, {"scale": POSITIVE})],
     "routing": [(staging.Weighted, {"least": (*PROBABILITY, 0)})],

@@ -46,6 +46,7 @@ from sklhier.strategies import (
     training_rows,
 )
 from sklhier.strategies._policies import POLICIES
+from sklhier.strategies._pools import smoothed_logs
 
 RAGGED = TAXONOMIES["ragged"]
 LEAVES = np.array(["a", "b", "c", "B1", "B2", "C"])
@@ -60,7 +61,8 @@ SINGLE = [
     PerLevel(beta=0.4),
     Flat(),
 ]
-ALL = [*SINGLE, Ensemble(), Ensemble(["flat", PerNode(), PerParent()])]
+LOG_POOL = Ensemble([PerLevel(), "flat", PerNode()], weights=[1, 0.5, 0], pool="log")
+ALL = [*SINGLE, Ensemble(), Ensemble(["flat", PerNode(), PerParent()]), LOG_POOL]
 
 
 def data(n_rows=90, labels=LEAVES, seed=0):
@@ -157,6 +159,11 @@ def test_one_level_equals_the_bare_estimator_or_binary_ones(strategy):
     binary /= binary.sum(axis=1, keepdims=True)
     if isinstance(strategy, PerNode):
         assert_allclose(proba, binary, atol=1e-12)
+    elif strategy is LOG_POOL:
+        logs = 0.5 * smoothed_logs(bare) + smoothed_logs(
+            np.sqrt(bare) / np.sqrt(bare).sum(axis=1, keepdims=True)
+        )
+        assert_allclose(proba, softmax(logs, axis=1), atol=1e-12)
     elif isinstance(strategy, Ensemble) and strategy.members:
         assert_allclose(proba, (2 * bare + binary) / 3, atol=1e-12)
     else:
@@ -634,7 +641,10 @@ def test_inner_labels_are_learnt_predicted_and_scored(strategy):
         (Ensemble([]), "at least one strategy"),
         (Ensemble("flat"), "at least one strategy"),
         (Ensemble(["best"]), "`strategy` must be a Strategy object or one of"),
-        ("per_child", r"`strategy` must be a Strategy object or one of \['ensemble', 'flat'"),
+        (
+            "per_child",
+            r"`strategy` must be a Strategy object or one of \['auto', 'ensemble', 'flat'",
+        ),
     ],
     ids=repr,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from sklhier._classifiers.choosing import chosen_paths, chosen_sets, compared_rows, strata_of_sets
 from sklhier._folds.folds import Splits
 from sklhier._local.keys import Kind, ModelKey, name_of
 from sklhier._local.model import LocalModel, Models
@@ -34,17 +35,19 @@ from sklhier.calibration import (
     Temperature,
     resolve_calibration,
 )
-from sklhier.decoders import Decoder, SetDecoder
+from sklhier.decoders import BestPath, Decoder, SetDecoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.strategies import SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
     "Calibrated",
+    "ChosenSets",
     "Learnt",
     "calibration_of_answers",
     "calibration_of_paths",
     "calibration_of_sets",
+    "choose_sets",
     "learnt_answers",
     "learnt_paths",
     "learnt_sets",
@@ -180,6 +183,8 @@ class Learnt:
     answers : AnswerCalibrator or None
         What calibrates the answers.
     reports : list of CalibrationReport or None
+    selection : structured ndarray or None
+        The scores of the strategies that were compared.
     """
 
     strategy: Any
@@ -187,6 +192,7 @@ class Learnt:
     links: list[ModelLinks] | list[CalibratedNodes] | None = None
     answers: AnswerCalibrator | None = None
     reports: list[CalibrationReport] | None = None
+    selection: np.ndarray[Any, Any] | None = None
 
     def linked(self, parts: list[Models]) -> list[Models]:
         """Return the models of all parts of the strategy, calibrated."""
@@ -210,12 +216,23 @@ def learnt_paths(
 
     `has_scores` says whether some base estimators have decision scores alone, without a link.
     """
+    compared = compared_rows(strategy, rows, trainer.nodes[rows])
+    if len(compared) < len(rows):  # a choice on fewer rows, then all else on all of them
+        own = BestPath() if decoder.needs_tuning else decoder
+        chosen = learnt_paths(
+            trainer, strategy, own, calibration, compared, split, has_scores=has_scores
+        )
+        learnt = learnt_paths(
+            trainer, chosen.strategy, decoder, calibration, rows, split, has_scores=has_scores
+        )
+        return replace(learnt, selection=chosen.selection)
     parts = strategy.parts()
     n_answers = len(strategy.outcomes(trainer.taxonomy, trainer.observed(rows)).answers)
     answers = calibration if isinstance(calibration, AnswerCalibrator) else None
     if answers is not None and not answers.of_answers:
         answers = None
     n_readers = sum(part.needs_tuning for part in parts) + decoder.needs_tuning
+    n_readers += 2 * strategy.needs_choice
     if calibration is not None:
         n_readers += 1 if answers is None or is_small(len(rows), n_answers) else 2
         n_readers += answers is not None and has_scores
@@ -245,17 +262,27 @@ def learnt_paths(
         if any(units):
             links = [unit or ModelLinks({}, {}, {}) for unit in units]
             held_out = held_out.changed(_read_by(links))
-    strategy = strategy.with_parts(
-        [
-            part.tuned(trainer.taxonomy, partial(trainer.held_out_scores, held_out, part, i))
-            for i, part in enumerate(parts)
-        ]
-    )
+    tuned = [
+        part.tuned(trainer.taxonomy, partial(trainer.held_out_scores, held_out, part, i))
+        for i, part in enumerate(parts)
+    ]
+    selection = None
+    if strategy.needs_choice:
+        choice = chosen_paths(trainer, strategy, tuned, held_out, decoder, len(rows))
+        strategy, selection = choice.strategy, choice.report
+        held_out = held_out.of_members(choice.members)
+        if reports is not None:
+            reports = [reports[i] for i in choice.members]
+        if links is not None:  # without reports where they are about the unit of scores alone
+            links = [links[i] for i in choice.members]
+        n_answers = len(strategy.outcomes(trainer.taxonomy, trainer.observed(rows)).answers)
+    else:
+        strategy = strategy.with_parts(tuned)
     if answers is not None:
         source = partial(trainer.held_out_marginals, held_out, strategy)
         answers, reports = learnt_answers(answers, source, len(rows), n_answers)
     marginals = partial(trainer.held_out_marginals, held_out, strategy, answers)
-    return Learnt(strategy, decoder.tuned(marginals), links, answers, reports)
+    return Learnt(strategy, decoder.tuned(marginals), links, answers, reports, selection)
 
 
 def learnt_answers(
@@ -280,6 +307,58 @@ def _read_by(links: Any) -> Callable[[int, Models], Models]:
     return change
 
 
+@dataclass(frozen=True)
+class ChosenSets:
+    """A strategy for label sets that held-out samples chose or weighed.
+
+    Attributes
+    ----------
+    strategy : SetStrategy
+    selection : structured ndarray or None
+        The scores of the strategies that were compared.
+    held_out : HeldOutPass or None
+        The pass of all rows, if there was one.
+    """
+
+    strategy: SetStrategy
+    selection: np.ndarray[Any, Any] | None = None
+    held_out: HeldOutPass[Models] | None = None
+
+
+def choose_sets(
+    trainer: SetTrainer,
+    strategy: SetStrategy,
+    decoder: SetDecoder,
+    rows: Rows,
+    split: Callable[[Rows], Splits],
+    consistency: str,
+) -> ChosenSets:
+    """Return what is fitted: the strategy itself, or the best of those that it stands for."""
+    if not strategy.needs_choice:
+        return ChosenSets(strategy)
+    compared = compared_rows(strategy, rows, strata_of_sets(trainer.closed[rows]))
+    held_out = _pass_of_sets(trainer, strategy, compared, split, keep=True)
+    choice = chosen_sets(trainer, strategy, held_out, decoder, len(compared), consistency)
+    found = ChosenSets(choice.strategy, choice.report, held_out.of_members(choice.members))
+    return found if len(compared) == len(rows) else replace(found, held_out=None)
+
+
+def _pass_of_sets(
+    trainer: SetTrainer,
+    strategy: SetStrategy,
+    rows: Rows,
+    split: Callable[[Rows], Splits],
+    *,
+    keep: bool,
+) -> HeldOutPass[Models]:
+    parts = strategy.set_parts()
+
+    def train(member: int, inside: Rows) -> Models:
+        return trainer.train(parts[member], member, inside)[0]
+
+    return HeldOutPass(train, rows, split(rows), keep=keep)
+
+
 def learnt_sets(
     trainer: SetTrainer,
     strategy: SetStrategy,
@@ -289,21 +368,20 @@ def learnt_sets(
     split: Callable[[Rows], Splits],
     consistency: str,
     models: list[Models],
+    held_out: HeldOutPass[Models] | None = None,
 ) -> Learnt:
     """Return calibration and decoder with what held-out samples tell, from one pass.
 
-    `models` are those of all rows.
+    `models` are those of all rows, `held_out` is a pass of them if there was one already.
     """
     parts = strategy.set_parts()
     n_readers = (calibration is not None) + decoder.needs_tuning
     if not n_readers:
         return Learnt(strategy, decoder)
 
-    def train(member: int, inside: Rows) -> Models:
-        return trainer.train(parts[member], member, inside)[0]
-
     # With one reader the models of a fold go when the next one is fitted.
-    held_out = HeldOutPass(train, rows, split(rows), keep=n_readers > 1)
+    if held_out is None:
+        held_out = _pass_of_sets(trainer, strategy, rows, split, keep=n_readers > 1)
     links = reports = None
     if calibration is not None:
         fits = [

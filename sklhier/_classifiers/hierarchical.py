@@ -18,6 +18,7 @@ from sklhier._classifiers.calibrating import (
     refuse_calibrated,
     refuse_unscored,
 )
+from sklhier._classifiers.choosing import refuse_choice
 from sklhier._classifiers.guarantees import PathGuarantees, check_reject
 from sklhier._classifiers.local_base import (
     LocalClassifier,
@@ -82,7 +83,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     strategy : str or Strategy, default="per_parent"
         Which local problems are solved: ``"per_parent"``, ``"per_node"``, ``"per_level"``,
         ``"ensemble"``, or an object of :mod:`sklhier.strategies` with parameters. ``"flat"``, a
-        single classifier over all classes, is the baseline to compare with.
+        single classifier over all classes, is the baseline to compare with. ``"auto"`` chooses among
+        them by out-of-fold predictions, for the time of about four fits of each.
     decoder : str or Decoder, default="best_path"
         How probabilities become predictions: ``"best_path"``, ``"top_down"``, ``"beam"``,
         ``"level_weighted"``, ``"hierarchical_f"``, ``"threshold"``, ``"information_threshold"``,
@@ -116,8 +118,9 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         object of :mod:`sklhier.calibration` with parameters. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
         Folds for what is learnt from out-of-fold predictions (`calibration`, `chain`, `routing`,
-        ``PerLevel(beta="oof")``), the same for all; not used otherwise. A number, None for 5, means
-        that many folds of :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters
+        ``PerLevel(beta="oof")``, ``Ensemble(weights="oof")``, ``strategy="auto"``), the same for
+        all; not used otherwise. A number, None for 5, means that many folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters
         that need ``groups`` get them by metadata routing.
     node_estimators : mapping or callable, default=None
         Other estimators for some nodes. A mapping from the name of the node that decides (a parent;
@@ -163,7 +166,10 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         of the member's position and this name. Linear models of sparse X are stored without the
         weights that are 0; looking one up makes a copy of full width.
     strategy_ : Strategy
-        The strategy in use, with what it has learnt.
+        The strategy in use, with what it has learnt; with ``"auto"`` what was chosen.
+    selection_report_ : structured ndarray
+        With ``strategy="auto"``, a record for each candidate: ``strategy``, ``score`` (of its
+        held-out predictions), ``gain`` (over the first), ``chosen``.
     decoder_ : Decoder
         The decoder in use, its parameters tuned.
     conformal_report_ : structured ndarray
@@ -362,7 +368,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
             split,
             has_scores=has_scores_alone(self),
         )
-        strategy = learnt.strategy
+        strategy, self._selection = learnt.strategy, learnt.selection
         models, self._reports = trainer.train_parts(strategy, rows)
         if calibration is not None:
             refuse_unscored(all_models(models))
@@ -442,6 +448,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         check_bases(self)
         check_classes(self.classes)
         first = not hasattr(self, "taxonomy_")
+        if first:
+            refuse_choice(resolve_strategy(self.strategy))
         X = prepare_features(self, X, reset=first)
         if first:
             self._start_batches(classes)

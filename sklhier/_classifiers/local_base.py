@@ -59,6 +59,7 @@ from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, quoted
 from sklhier.links import Link, resolve_link
 from sklhier.staging import Chain, resolve_routing
+from sklhier.strategies import Auto
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
@@ -331,6 +332,13 @@ class _HasStages(Protocol):
 
 def refuse_chain(chain: Chain, strategy: _HasStages, model: LocalClassifier) -> None:
     """Check a chain against the strategy and the base estimators; warn of one that leaks."""
+    if isinstance(strategy, Auto):
+        raise IncompatiblePartsError.needs(
+            chain,
+            "a strategy that is known before models are fitted",
+            "'auto' compares some that have no models above each other",
+            "Use chain=None, or strategy='per_parent'.",
+        )
     if not strategy.has_stages:
         raise IncompatiblePartsError.needs(
             chain,
@@ -471,6 +479,7 @@ class LocalClassifier(
     _reports: list[FitReport]  # of each part of the strategy
     _seed: int | None
     _reading: Reading
+    _selection: np.ndarray[Any, Any] | None  # what was compared to choose a strategy
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, with ``deep`` also those of the estimators within."""
@@ -663,6 +672,15 @@ class LocalClassifier(
         """The strategy in use, its parameters tuned."""
         check_is_fitted(self, "taxonomy_")
         return self._model.strategy
+
+    @property
+    def selection_report_(self) -> np.ndarray[Any, Any]:
+        """A record for each strategy that was compared, after fit with ``strategy="auto"``."""
+        check_is_fitted(self, "taxonomy_")
+        report: np.ndarray[Any, Any] | None = vars(self).get("_selection")
+        if report is None:
+            raise AttributeError('selection_report_ is there after fit with strategy="auto".')
+        return report.copy()
 
     @property
     def estimators_(self) -> Mapping[Hashable, Any]:

@@ -14,10 +14,12 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklhier._classifiers.calibrating import (
     calibration_of_sets,
+    choose_sets,
     learnt_sets,
     refuse_calibrated,
     refuse_unscored,
 )
+from sklhier._classifiers.choosing import refuse_choice
 from sklhier._classifiers.guarantees import SetGuarantees
 from sklhier._classifiers.local_base import (
     LocalClassifier,
@@ -83,7 +85,8 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
     strategy : str or SetStrategy, default="per_parent"
         Which local problems are solved: ``"per_parent"`` (each node among the samples of all its
         parents), ``"per_node"`` (examples by a policy), ``"per_level"`` and ``"flat"`` (all nodes of
-        a level, or all nodes, among all samples), ``"ensemble"`` (the mean of others).
+        a level, or all nodes, among all samples), ``"ensemble"`` (a pool of others), ``"auto"`` (the
+        best of them on held-out samples).
     decoder : str or SetDecoder, default="threshold"
         How probabilities become sets: ``"threshold"`` (:class:`~sklhier.decoders.SetThreshold`,
         tuned on out-of-fold predictions), ``"expected_f1"``, ``"maximum_closure"``,
@@ -107,10 +110,9 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         decision scores alone have probabilities then. Or an object of :mod:`sklhier.calibration`.
         Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for what is learnt from out-of-fold predictions: `calibration`, thresholds, and by
-        `chain`. A number,
-        None for 3, means that many folds of
-        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
+        Folds for what is learnt from out-of-fold predictions: `calibration`, thresholds, weights
+        of ensembles, the choice of ``"auto"``, and by `chain`. A number, None for 3, means that
+        many folds of :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     node_estimators : mapping or callable, default=None
         Other estimators for some nodes or levels, as in :class:`~sklhier.HierarchicalClassifier`.
         With a callable that sees counts every node has a model of its own.
@@ -151,7 +153,9 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         (on these rows), ``bound`` (what is held at the target, or with ``"ltt"`` the p-value),
         ``n_needed`` (rows that it takes at least), ``source``, ``note``.
     strategy_ : SetStrategy
-        The strategy in use.
+        The strategy in use; with ``"auto"`` what was chosen.
+    selection_report_ : structured ndarray
+        With ``strategy="auto"``, a record for each candidate, as there.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     fit_report_ : structured ndarray
@@ -315,6 +319,8 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         )
         trainer = SetTrainer(jobs, X, weights, staging, closed)
         rows = used_rows(weights, closed.shape[0])
+        chosen = choose_sets(trainer, strategy, decoder, rows, split, self.consistency)
+        strategy, self._selection = chosen.strategy, chosen.selection
         models, self._reports = trainer.train_parts(strategy, rows)
         # Only now is it known what a callable has chosen.
         if calibration is not None:
@@ -325,7 +331,15 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
             require_numeric_table(self, X, allow_nan=allow_nan)
 
         learnt = learnt_sets(
-            trainer, strategy, decoder, calibration, rows, split, self.consistency, models
+            trainer,
+            strategy,
+            decoder,
+            calibration,
+            rows,
+            split,
+            self.consistency,
+            models,
+            chosen.held_out,
         )
         models, decoder = learnt.linked(models), learnt.decoder
         self._calibration_reports = learnt.reports
@@ -407,6 +421,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
             given = self.classes if classes is None else classes
             target, closed = SetTarget.read(y, self.taxonomy, given)
             strategy, decoder = self._parts(target)
+            refuse_choice(strategy)
             no_models: list[Models] = [{} for _ in strategy.set_parts()]
             nothing = np.zeros(0, dtype=np.int32)
             model = SetModels(strategy, no_models, target.taxonomy, nothing, self.consistency)

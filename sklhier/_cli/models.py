@@ -51,7 +51,7 @@ ESTIMATORS: dict[str, Callable[[int], Any]] = {
     "forest": lambda seed: RandomForestClassifier(random_state=seed),
     "extra_trees": lambda seed: ExtraTreesClassifier(random_state=seed),
 }
-STRATEGIES = ("per_parent", "per_node", "per_level", "ensemble", "flat")
+STRATEGIES = ("per_parent", "per_node", "per_level", "ensemble", "flat", "auto")
 DECODERS = ("best_path", "top_down", "level_weighted", "hierarchical_f", "threshold", "climbing")
 SET_DECODERS = ("threshold", "expected_f1", "maximum_closure")
 # What base estimators above hold beside types that skops knows.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -127,7 +127,7 @@ class HeldOutPass(Generic[T]):
         self._rows = rows
         self._folds = folds
         self._kept: dict[tuple[int, int], T] | None = {} if keep else None
-        self._change: Callable[[int, T], T] | None = None
+        self._read: Callable[[int, Rows, int], T] | None = None
 
     def changed(self, change: Callable[[int, T], T]) -> HeldOutPass[T]:
         """Return the pass with its models changed when they are read, ``change(member, models)``.
@@ -135,7 +135,15 @@ class HeldOutPass(Generic[T]):
         Fits are shared: no model is fitted again.
         """
         other = copy(self)
-        other._change = change
+        other._read = lambda number, inside, member: change(
+            member, self._models(number, inside, member)
+        )
+        return other
+
+    def of_members(self, members: Sequence[int]) -> HeldOutPass[T]:
+        """Return the pass of some parts of the strategy, by their positions, with the same fits."""
+        other = copy(self)
+        other._read = lambda number, inside, member: self._models(number, inside, members[member])
         return other
 
     def folds(self) -> Iterator[Fold[T]]:
@@ -146,8 +154,8 @@ class HeldOutPass(Generic[T]):
             yield Fold(inside, left_out, partial(self._models, number, inside))
 
     def _models(self, number: int, inside: Rows, member: int) -> T:
-        models = self._fitted(number, inside, member)
-        return models if self._change is None else self._change(member, models)
+        read = self._fitted if self._read is None else self._read
+        return read(number, inside, member)
 
     def _fitted(self, number: int, inside: Rows, member: int) -> T:
         if self._kept is None:
@@ -221,7 +229,7 @@ class _Trainer:
         report = FitReport.of(stages.sizes, stages.models, stages.seconds, stages.notes)
         return stages.models, report
 
-    def _weights_of(self, rows: Rows) -> Floats:
+    def weights_of(self, rows: Rows) -> Floats:
         return np.ones(len(rows)) if self.weights is None else self.weights[rows]
 
 
@@ -357,7 +365,7 @@ class PathTrainer(_Trainer):
             for block in row_blocks(len(fold.left_out), columns):
                 part = fold.left_out[block]
                 scores = LocalScores(models, take_rows(self.X, part), self.taxonomy)
-                yield HeldOut(outcomes, scores, self.nodes[part], self._weights_of(part))
+                yield HeldOut(outcomes, scores, self.nodes[part], self.weights_of(part))
 
     def held_out_outputs(
         self, held_out: HeldOutPass[Models], strategy: Strategy, member: int, rows: Rows
@@ -370,7 +378,7 @@ class PathTrainer(_Trainer):
                 continue
             models = fold.models(member) if fold.inside.size else {}
             calls = ModelCalls(models, take_rows(self.X, fold.left_out), self.taxonomy)
-            weights = self._weights_of(fold.left_out)
+            weights = self.weights_of(fold.left_out)
             for problem in strategy.plan(self.taxonomy, outcomes, self.nodes[fold.left_out]):
                 if len(problem.outcomes) > 1:
                     own = gathered.setdefault(problem.key, Gathered(problem.outcomes))
@@ -394,7 +402,7 @@ class PathTrainer(_Trainer):
             for block in row_blocks(len(fold.left_out), fitted.columns_per_row(all_nodes=True)):
                 part = fold.left_out[block]
                 marginals = fitted.marginals(take_rows(self.X, part))
-                yield HeldOutPaths(marginals, self.nodes[part], self._weights_of(part))
+                yield HeldOutPaths(marginals, self.nodes[part], self.weights_of(part))
 
 
 @dataclass(frozen=True)
@@ -448,7 +456,7 @@ class SetTrainer(_Trainer):
                 for column, node in enumerate(model.outcomes.tolist())
                 if node > 0
             }
-            weights = self._weights_of(fold.left_out)
+            weights = self.weights_of(fold.left_out)
             # Every node by itself, also one that all of these samples have, or none.
             members = Memberships(self.closed[fold.left_out], self.taxonomy, incremental=True)
             for problem in strategy.plan_sets(members, lambda _: False):
@@ -474,7 +482,7 @@ class SetTrainer(_Trainer):
                 part = fold.left_out[block]
                 marginals = fitted.marginals(take_rows(self.X, part))
                 closed = sparse.csr_array(self.closed[part])
-                yield HeldOutSets(marginals, closed, self._weights_of(part))
+                yield HeldOutSets(marginals, closed, self.weights_of(part))
 
 
 def _gather(

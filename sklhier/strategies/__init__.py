@@ -16,8 +16,10 @@ from sklhier._probabilities.marginals import (
 )
 from sklhier._probabilities.products import ProductMarginals
 from sklhier._utils.pickling import published
+from sklhier.strategies._auto import Auto
 from sklhier.strategies._base import (
     HeldOut,
+    Option,
     SetStrategy,
     Strategy,
     register,
@@ -33,6 +35,7 @@ from sklhier.strategies._per_parent import PerParent
 
 __all__ = [
     "AnswerMarginals",
+    "Auto",
     "DenseMarginals",
     "Ensemble",
     "Expansion",
@@ -44,6 +47,7 @@ __all__ = [
     "Marginals",
     "Memberships",
     "ModelKey",
+    "Option",
     "Outcomes",
     "PerLevel",
     "PerNode",

@@ -23,6 +23,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = [
     "STOPS",
     "HeldOut",
+    "Option",
     "SetStrategy",
     "Strategy",
     "refuse_with_sets",
@@ -54,6 +55,21 @@ class HeldOut:
     scores: Scores
     nodes: NodeIds
     weights: Floats
+
+
+@dataclass(frozen=True)
+class Option:
+    """One of the strategies among which held-out samples choose.
+
+    Attributes
+    ----------
+    strategy : Strategy or SetStrategy
+    members : tuple of int
+        Positions of its parts among the parts of the strategy that has the choice.
+    """
+
+    strategy: Any
+    members: tuple[int, ...]
 
 
 class Strategy(BaseEstimator, ABC):
@@ -149,6 +165,15 @@ class Strategy(BaseEstimator, ABC):
 
     # -- several strategies in one --------------------------------------------------------
 
+    @property
+    def needs_choice(self) -> bool:
+        """Whether held-out samples choose among :meth:`options`, or weigh the parts of one."""
+        return False
+
+    def options(self) -> Sequence[Option]:
+        """Return the strategies to choose from: this one."""
+        return [Option(self, tuple(range(len(self.parts()))))]
+
     def parts(self) -> Sequence[Strategy]:
         """Return the strategies that have models of their own: this one."""
         return [self]
@@ -229,9 +254,22 @@ class SetStrategy(BaseEstimator, ABC):
 
     # -- several strategies in one --------------------------------------------------------
 
+    @property
+    def needs_choice(self) -> bool:
+        """Whether held-out samples choose among :meth:`set_options`, or weigh parts of one."""
+        return False
+
+    def set_options(self) -> Sequence[Option]:
+        """Return the strategies to choose from: this one."""
+        return [Option(self, tuple(range(len(self.set_parts()))))]
+
     def set_parts(self) -> Sequence[SetStrategy]:
         """Return the strategies that have models of their own: this one."""
         return [self]
+
+    def with_set_parts(self, parts: Sequence[SetStrategy]) -> SetStrategy:
+        """Return the strategy with its parts replaced."""
+        return parts[0]
 
     def combined_sets(self, tables: Iterator[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
         """Return what :meth:`set_proba` of all parts returned as one."""

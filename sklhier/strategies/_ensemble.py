@@ -1,4 +1,4 @@
-"""The mean of several strategies."""
+"""Pools of several strategies: means of their probabilities, or products of powers of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from sklhier._local.keys import ModelKey
 from sklhier._local.problem import LocalProblem
 from sklhier._local.scores import Scores
-from sklhier._probabilities.marginals import DenseMarginals, Marginals, Outcomes
+from sklhier._probabilities.marginals import (
+    AnswerMarginals,
+    DenseMarginals,
+    Marginals,
+    Outcomes,
+)
 from sklhier._utils.memory_blocks import numbers_per_row
-from sklhier._utils.typing import Floats, NodeIds
+from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.validation import check_choice, numbers, shown
 from sklhier.strategies._base import (
     SetStrategy,
     Strategy,
@@ -23,52 +30,168 @@ from sklhier.strategies._base import (
 from sklhier.strategies._memberships import Memberships
 from sklhier.strategies._per_level import PerLevel
 from sklhier.strategies._per_parent import PerParent
+from sklhier.strategies._pools import log_odds, smoothed_logs
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Ensemble"]
 
+_POOLS = ("linear", "log")
+
 
 @register("ensemble")
 class Ensemble(Strategy, SetStrategy):
-    """The mean of the node probabilities of several strategies.
+    r"""A pool of the node probabilities of several strategies: by default their mean.
 
-    Every member has models of its own; the means are as coherent as their parts.
+    Every member has models of its own; what is pooled is as coherent as its parts.
 
     Parameters
     ----------
     members : sequence of str or Strategy, default=None
         The strategies; None stands for ``[PerParent(stop="learn"), PerLevel(beta=1.0)]``.
+    weights : array-like of shape (n_members,) or "oof", default=None
+        Weights of the members, 0 or more. None: all have the same. ``"oof"`` learns them from
+        out-of-fold predictions, which fits every model once more for each fold (see ``cv`` of the
+        classifier); ``strategy_`` tells them. A member of weight 0 has no models: what is learnt to
+        be of no use costs nothing in prediction.
+    pool : {"linear", "log"}, default="linear"
+        ``"linear"``: means of probabilities, the weights divided by their sum. ``"log"``: products
+        of powers of the probabilities of the answers,
+        :math:`P(a) \propto \prod_m P_m(a)^{w_m}`, with label sets of the odds of each node. The
+        weights are powers then, and need not add up to 1: learnt ones also say how sure a member
+        may be of itself.
+
+    Raises
+    ------
+    ValueError
+        For no member, for weights that are negative, all 0 or of another number than the members.
+
+    Notes
+    -----
+    Learnt weights of means have the least sum of squared errors over all nodes [1]_ [2]_; those of
+    products are the most likely [3]_. Weights below a hundredth of their sum become 0. Probabilities
+    of answers are mixed with a hundredth of equal ones before they are multiplied, so that a
+    member that says 0 has no veto. With labels that are inner nodes, weights are learnt from the
+    rows whose label is a possible answer.
+
+    Where models are calibrated one by one (``calibration`` of the classifier) and a sample has one
+    path, what is weighed are calibrated members; with label sets weights are learnt before. In a
+    ``"log"`` pool it matters less how well a member is calibrated: its power makes up for it. In a
+    ``"linear"`` one a member that is too unsure of itself, such as decision scores without
+    `calibration`, may get less weight than it deserves.
+
+    References
+    ----------
+    .. [1] L. Breiman. Stacked regressions. Machine Learning 24 (1996).
+    .. [2] M. J. van der Laan, E. C. Polley, A. E. Hubbard. Super learner. Statistical Applications in
+       Genetics and Molecular Biology 6 (2007).
+    .. [3] C. Genest, J. V. Zidek. Combining probability distributions: a critique and an annotated
+       bibliography. Statistical Science 1 (1986).
 
     Examples
     --------
     >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.datasets import make_hierarchical_classification
     >>> from sklhier.strategies import Ensemble, PerLevel
     >>> HierarchicalClassifier(strategy=Ensemble(["flat", PerLevel(beta=0.7)]))
     HierarchicalClassifier(strategy=Ensemble(members=['flat', PerLevel(beta=0.7)]))
+    >>> X, y, taxonomy = make_hierarchical_classification(300, 5, branching=(3, 2), random_state=0)
+    >>> learnt = Ensemble(["flat", "per_parent"], weights="oof", pool="log")
+    >>> model = HierarchicalClassifier(taxonomy=taxonomy, strategy=learnt).fit(X, y)
+    >>> len(model.strategy_.weights)
+    2
     """
 
-    def __init__(self, members: Sequence[Any] | None = None) -> None:
+    def __init__(
+        self, members: Sequence[Any] | None = None, *, weights: Any = None, pool: str = "linear"
+    ) -> None:
         self.members = members
+        self.weights = weights
+        self.pool = pool
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"weights": None, "pool": "linear"} | state)  # of earlier versions
 
     def check(self) -> None:
-        """Raise a ValueError unless there is at least one member."""
+        """Raise a ValueError unless there is at least one member, and a weight for each."""
         if self.members is not None and (isinstance(self.members, str) or not len(self.members)):
             raise ValueError(
                 f"`members` must be a list of at least one strategy, got {self.members!r}."
             )
+        check_choice("pool", self.pool, _POOLS)
+        for member in self._members():
+            if getattr(member, "needs_choice", False) or member == "auto":
+                raise ValueError(
+                    f"`members` must be strategies that are not chosen or weighed themselves, got "
+                    f"{shown(member)}. Use its own members."
+                )
+        self._given()
 
     def _members(self) -> Sequence[Any]:
         if self.members is None:
             return [PerParent(stop="learn"), PerLevel(beta=1.0)]
         return self.members
 
-    def parts(self) -> list[Strategy]:
-        """Return the members."""
-        return [resolve_strategy(member) for member in self._members()]
+    def _given(self) -> Floats | None:
+        """Return the weights of all members as they are used; None if all are the same."""
+        if self.weights is None or self.needs_choice:
+            return None
+        if isinstance(self.weights, str):
+            raise ValueError(
+                f"`weights` must be None, 'oof' or an array of numbers, got {self.weights!r}."
+            )
+        weights = numbers("weights", self.weights)
+        n_members = len(self._members())
+        if weights.shape != (n_members,):
+            raise ValueError(
+                f"`weights` must have one number for each of {n_members} members, got shape "
+                f"{weights.shape}."
+            )
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+            raise ValueError(
+                f"`weights` must be finite, 0 or more, and not all 0, got {shown(self.weights)}."
+            )
+        return weights if self.pool == "log" else weights / weights.sum()
 
-    def with_parts(self, parts: Sequence[Strategy]) -> Self:
-        """Return an ensemble of other members."""
-        return type(self)(list(parts))
+    def _kept(self) -> Rows:
+        """Return the positions of the members that have models."""
+        weights = self._given()
+        if weights is None:
+            return np.arange(len(self._members()))
+        return np.flatnonzero(weights)
+
+    def _used_weights(self) -> Floats:
+        """Return the weight of each part, where they are not all the same."""
+        weights = self._given()
+        if weights is None:
+            n_parts = len(self._members())
+            return np.full(n_parts, 1 / n_parts)
+        return weights[weights > 0]
+
+    @property
+    def needs_choice(self) -> bool:
+        """Whether weights are learnt."""
+        return isinstance(self.weights, str) and self.weights == "oof"
+
+    @property
+    def needs_tuning(self) -> bool:
+        """Whether weights, or parameters of a member, are learnt."""
+        return self.needs_choice or any(part.needs_tuning for part in self.parts())
+
+    def weighed(self, weights: Floats) -> Self:
+        """Return the ensemble with these weights of all members."""
+        return type(self)(self.members, weights=weights, pool=self.pool)
+
+    def parts(self) -> list[Strategy]:
+        """Return the members, but for those of weight 0."""
+        members = self._members()
+        return [resolve_strategy(members[i]) for i in self._kept()]
+
+    def with_parts(self, parts: Sequence[Any]) -> Self:
+        """Return an ensemble with other members in place of its parts."""
+        members = list(self._members())
+        for i, part in zip(self._kept(), parts, strict=True):
+            members[i] = part
+        return type(self)(members, weights=self.weights, pool=self.pool)
 
     @property
     def leaves_decide(self) -> bool:  # type: ignore[override]
@@ -101,19 +224,34 @@ class Ensemble(Strategy, SetStrategy):
     def combined(
         self, taxonomy: Taxonomy, outcomes: Outcomes, marginals: Iterator[Marginals]
     ) -> Marginals:
-        """Return the means of the members' probabilities."""
-        n_parts = len(self._members())
+        """Return what is pooled of the members' probabilities."""
+        if self.pool == "log":
+            return self._products(taxonomy, outcomes, marginals)
+        # Divided, not multiplied, where all are the same: results stay to the last digit.
+        divisors = np.full(len(self._members()), len(self._members()))
+        if self._given() is not None:
+            divisors = 1 / self._used_weights()
         nodes, stops = None, None
-        for part in marginals:  # one table of a member at a time
+        for divisor, part in zip(divisors, marginals, strict=True):  # one table at a time
             table = part.dense()
             if nodes is None or stops is None:
                 nodes = np.zeros((table.n_rows, taxonomy.n_nodes))
                 stops = np.zeros_like(nodes)
-            nodes += table.node_proba / n_parts
-            stops[:, outcomes.stops] += table.answer_proba(outcomes.stops) / n_parts
+            nodes += table.node_proba / divisor
+            stops[:, outcomes.stops] += table.answer_proba(outcomes.stops) / divisor
         assert nodes is not None
         nodes[:, 0] = 1.0
         return DenseMarginals(taxonomy, outcomes, nodes, stops)
+
+    def _products(
+        self, taxonomy: Taxonomy, outcomes: Outcomes, marginals: Iterator[Marginals]
+    ) -> Marginals:
+        answers = outcomes.answers
+        pooled = sum(
+            weight * smoothed_logs(part.answer_proba(answers))
+            for weight, part in zip(self._used_weights(), marginals, strict=True)
+        )
+        return AnswerMarginals(taxonomy, outcomes, answers, softmax(pooled, axis=1))
 
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:  # noqa: ARG002
         """Return the number of nodes for the means, and what the largest member holds."""
@@ -124,10 +262,18 @@ class Ensemble(Strategy, SetStrategy):
 
     # -- label sets -----------------------------------------------------------------------
 
+    def _set_members(self) -> Sequence[Any]:
+        return [PerParent(), PerLevel()] if self.members is None else self.members
+
     def set_parts(self) -> list[SetStrategy]:
-        """Return the members."""
-        members = [PerParent(), PerLevel()] if self.members is None else self.members
-        return [resolve_set_strategy(member) for member in members]
+        """Return the members, but for those of weight 0."""
+        members = self._set_members()
+        return [resolve_set_strategy(members[i]) for i in self._kept()]
+
+    def with_set_parts(self, parts: Sequence[Any]) -> Self:
+        """Return an ensemble with other members in place of its parts."""
+        members = type(self)(self._set_members(), weights=self.weights, pool=self.pool)
+        return members.with_parts(parts)
 
     def check_sets(self) -> None:
         """Raise an IncompatiblePartsError if a member has a parameter without effect."""
@@ -142,6 +288,16 @@ class Ensemble(Strategy, SetStrategy):
         return []
 
     def combined_sets(self, tables: Iterator[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-        """Return the means of all members' probabilities, for both."""
-        mean: Floats = np.mean([proba for _, proba in tables], axis=0)
-        return mean, mean
+        """Return what is pooled of all members' probabilities, for both."""
+        if self.weights is None and self.pool == "linear":
+            mean: Floats = np.mean([proba for _, proba in tables], axis=0)
+            return mean, mean
+        change = log_odds if self.pool == "log" else np.asarray
+        pooled: Any = sum(
+            weight * change(proba)
+            for weight, (_, proba) in zip(self._used_weights(), tables, strict=True)
+        )
+        if self.pool == "log":
+            pooled = expit(pooled)
+        pooled[:, 0] = 1.0
+        return pooled, pooled

@@ -1,0 +1,231 @@
+"""The strategy that does best on held-out samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from sklhier._local.keys import ModelKey
+from sklhier._local.problem import LocalProblem
+from sklhier._local.scores import Scores
+from sklhier._probabilities.marginals import Marginals, Outcomes
+from sklhier._utils.memory_blocks import numbers_per_row
+from sklhier._utils.typing import NodeIds
+from sklhier._utils.validation import check_integer, check_number, shown
+from sklhier.strategies._base import (
+    Option,
+    SetStrategy,
+    Strategy,
+    register,
+    resolve_set_strategy,
+    resolve_strategy,
+)
+from sklhier.strategies._ensemble import Ensemble
+from sklhier.strategies._memberships import Memberships
+from sklhier.taxonomy import Taxonomy
+
+__all__ = ["Auto"]
+
+_SINGLE = ("per_parent", "per_level", "flat", "per_node")
+_SCORE = "hierarchical_f1"
+
+
+@register("auto")
+class Auto(Strategy, SetStrategy):
+    """The one of several strategies whose held-out predictions are best.
+
+    ``fit`` fits every strategy once for each fold of `cv` of the classifier, predicts the rows that
+    the fold leaves out, and compares the scores of these predictions. Only the chosen strategy is
+    fitted to all rows. ``strategy_`` of the classifier is what was chosen, ``selection_report_``
+    tells the scores of all.
+
+    Parameters
+    ----------
+    candidates : sequence of str or Strategy, default=None
+        What is compared, of equal scores the first wins. None stands for per parent, per level,
+        flat, per node, and for pools of these four with learnt weights, ``"linear"`` and ``"log"``
+        (:class:`Ensemble`). Models that several candidates share are fitted once.
+    scoring : "hierarchical_f1" or callable, default="hierarchical_f1"
+        What is compared, larger is better: micro hierarchical F1, or
+        ``scoring(y_true, y_pred, taxonomy=taxonomy)`` of names of nodes (lists of names with label
+        sets), such as the functions of :mod:`sklhier.metrics`. Only the former weighs samples.
+    max_rows : int or None, default=10000
+        The most rows that candidates are compared on. Where there are more, evenly many of each
+        class are taken. None: all.
+    min_gain : float, default=0.002
+        By how much an :class:`Ensemble` must be better than the best single strategy, for it takes
+        the time of all its members.
+
+    Raises
+    ------
+    ValueError
+        For no candidate, and for a parameter out of its range.
+    IncompatiblePartsError
+        In ``fit`` with `chain` or `routing`, and in ``partial_fit``.
+
+    Notes
+    -----
+    With the default candidates and five folds ``fit`` takes about the time of four fits of each
+    of four strategies to ``min(n_samples, max_rows)`` rows, and of the chosen one to all. Flat
+    and per level are slow with thousands of classes: leave them out of `candidates` there.
+
+    Candidates answer with the decoder of the classifier; where it is tuned itself, with the best path
+    in place of it, and with label sets with thresholds that are tuned for each. If all rows are
+    compared, calibration and decoder are learnt from the same held-out predictions. Folds, and so
+    the choice, depend on the order of rows, not on `n_jobs`. Folds must keep together what belongs
+    together (``cv`` with ``groups``), or the choice is one for rows that are already known.
+
+    The score of what was chosen is the largest of several and so a little too good: measure it
+    on samples of their own.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.datasets import make_hierarchical_classification
+    >>> X, y, taxonomy = make_hierarchical_classification(300, 5, branching=(3, 2), random_state=0)
+    >>> model = HierarchicalClassifier(taxonomy=taxonomy, strategy="auto", cv=3).fit(X, y)
+    >>> report = model.selection_report_
+    >>> report.dtype.names
+    ('strategy', 'score', 'gain', 'chosen')
+    >>> int(report["chosen"].sum())
+    1
+    """
+
+    has_stages = False
+
+    def __init__(
+        self,
+        candidates: Sequence[Any] | None = None,
+        *,
+        scoring: str | Callable[..., float] = _SCORE,
+        max_rows: int | None = 10_000,
+        min_gain: float = 0.002,
+    ) -> None:
+        self.candidates = candidates
+        self.scoring = scoring
+        self.max_rows = max_rows
+        self.min_gain = min_gain
+
+    def check(self) -> None:
+        """Raise a ValueError if a parameter is out of its range."""
+        given = self.candidates
+        if given is not None and not (isinstance(given, list | tuple) and given):
+            raise ValueError(
+                f"`candidates` must be a list of at least one strategy, got {shown(given)}."
+            )
+        if any(isinstance(other, Auto) or other == "auto" for other in given or ()):
+            raise ValueError("`candidates` must be strategies other than 'auto', got it as one.")
+        if not callable(self.scoring) and self.scoring != _SCORE:
+            raise ValueError(
+                f"`scoring` must be {_SCORE!r} or a callable, got {shown(self.scoring)}."
+            )
+        if self.max_rows is not None:
+            check_integer("max_rows", self.max_rows, least=2)
+        check_number("min_gain", self.min_gain, least=0)
+
+    def _candidates(self) -> Sequence[Any]:
+        if self.candidates is not None:
+            return self.candidates
+        pools = [Ensemble(_SINGLE, weights="oof", pool=pool) for pool in ("linear", "log")]
+        return [*_SINGLE, *pools]
+
+    @property
+    def needs_choice(self) -> bool:
+        """Whether held-out samples choose: always."""
+        return True
+
+    @property
+    def needs_tuning(self) -> bool:
+        """Whether something is learnt before the final fit: always."""
+        return True
+
+    @property
+    def leaves_decide(self) -> bool:  # type: ignore[override]
+        """Whether one of the candidates decides about single leaves."""
+        return any(part.leaves_decide for part in self.parts())
+
+    def parts(self) -> list[Strategy]:
+        """Return the strategies of all candidates, each once."""
+        return _pooled([resolve_strategy(c) for c in self._candidates()], "parts")[0]
+
+    def options(self) -> list[Option]:
+        """Return the candidates."""
+        return _pooled([resolve_strategy(c) for c in self._candidates()], "parts")[1]
+
+    def set_parts(self) -> list[SetStrategy]:
+        """Return the strategies of all candidates, each once."""
+        return _pooled(self._resolved_sets(), "set_parts")[0]
+
+    def set_options(self) -> list[Option]:
+        """Return the candidates."""
+        return _pooled(self._resolved_sets(), "set_parts")[1]
+
+    def _resolved_sets(self) -> list[SetStrategy]:
+        return [resolve_set_strategy(candidate) for candidate in self._candidates()]
+
+    def check_sets(self) -> None:
+        """Raise an IncompatiblePartsError if a candidate has a parameter without effect."""
+        self.set_parts()
+
+    # -- nothing of its own: fit replaces it by what it chooses ---------------------------
+
+    def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
+        """Return what is a possible answer for one of the candidates."""
+        parts = [part.outcomes(taxonomy, class_ids) for part in self.parts()]
+        return max(parts, key=lambda outcomes: len(outcomes.nodes))
+
+    def plan(
+        self,
+        taxonomy: Taxonomy,  # noqa: ARG002
+        outcomes: Outcomes,  # noqa: ARG002
+        nodes: NodeIds,  # noqa: ARG002
+    ) -> list[LocalProblem]:
+        """Return nothing: the candidates have all problems."""
+        return []
+
+    def marginals(
+        self,
+        taxonomy: Taxonomy,  # noqa: ARG002
+        outcomes: Outcomes,  # noqa: ARG002
+        scores: Scores,  # noqa: ARG002
+    ) -> Marginals:
+        """Raise a TypeError: marginals come from what was chosen."""
+        raise TypeError("Auto has no models of its own: `strategy_` of a fitted classifier has.")
+
+    def combined(
+        self,
+        taxonomy: Taxonomy,
+        outcomes: Outcomes,
+        marginals: Iterator[Marginals],  # noqa: ARG002
+    ) -> Marginals:
+        """Raise a TypeError, as :meth:`marginals`."""
+        return self.marginals(taxonomy, outcomes, None)  # type: ignore[arg-type]
+
+    def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:  # noqa: ARG002
+        """Return the numbers of the tables of all parts."""
+        return len(self.parts()) * numbers_per_row("means", taxonomy.n_nodes)
+
+    def plan_sets(
+        self,
+        members: Memberships,  # noqa: ARG002
+        learns_jointly: Callable[[ModelKey], bool],  # noqa: ARG002
+    ) -> list[LocalProblem]:
+        """Return nothing: the candidates have all problems."""
+        return []
+
+
+def _pooled(candidates: list[Any], parts_of: str) -> tuple[list[Any], list[Option]]:
+    """Return the parts of all candidates, each once, and the candidates by positions in them."""
+    names: dict[str, int] = {}
+    parts: list[Any] = []
+    options = []
+    for candidate in candidates:
+        members = []
+        for part in getattr(candidate, parts_of)():
+            name = f"{type(part).__module__}.{part.__repr__(N_CHAR_MAX=10**6)}"
+            if name not in names:
+                names[name] = len(parts)
+                parts.append(part)
+            members.append(names[name])
+        options.append(Option(candidate, tuple(members)))
+    return parts, options
