@@ -32,6 +32,7 @@ from sklhier.datasets import make_hierarchical_text
 from sklhier.decoders import HierarchicalF, Threshold
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, TaxonomyError
 from sklhier.explanation import WhyNot, explain, explain_html, node_features, why_not
+from sklhier.objectives import LBFGS
 from sklhier.staging import Chain
 from sklhier.strategies import Ensemble, PerNode, PerParent
 
@@ -163,7 +164,10 @@ def test_heads_of_a_joint_model_add_up_along_the_path():
     assert len(weights) == 4  # what speaks for one of two speaks against the other
     with pytest.raises(IncompatiblePartsError, match="has hidden layers"):
         explain(
-            MultiHeadClassifier(taxonomy=taxonomy, hidden_layer_sizes=(3,), alpha=1.0).fit(X, y), X
+            MultiHeadClassifier(
+                taxonomy=taxonomy, hidden_layer_sizes=(3,), alpha=1.0, solver=LBFGS(max_iter=5000)
+            ).fit(X, y),
+            X,
         )
 
 
