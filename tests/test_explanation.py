@@ -291,6 +291,18 @@ def test_a_label_that_was_never_seen(words):
         explain(model, X, foil="new")
 
 
+@pytest.mark.parametrize("strategy", ["per_parent", "per_node", "per_level", "flat"])
+def test_what_no_batch_had_is_no_foil(words, strategy):
+    X, y, taxonomy = words
+    seen = np.isin(y, ["n1.1", "n1.2", "n2.1"])
+    base = SGDClassifier(random_state=0)
+    model = HierarchicalClassifier(base, taxonomy=taxonomy, strategy=strategy)
+    model.partial_fit(X[seen], y[seen])
+    table = explain(model, X[:9], output="arrays")
+    assert set(table["foil"]) <= {"n1", "n2", "n1.1", "n1.2", "n2.1"}
+    assert len(table["foil"])
+
+
 def test_paths_as_foil():
     y = np.array([["a", "x"], ["a", "y"], ["b", "x"]])
     model = HierarchicalClassifier(LinearSVC()).fit(np.eye(3), y)
@@ -337,6 +349,15 @@ def test_hashed_words_are_numbered_with_a_warning():
     with pytest.warns(UserWarning, match="they are numbered"):
         table = explain(model, TEXTS[:1], output="arrays")
     assert all(name[0] in "x<" for name in table["feature"])
+
+
+def test_entries_that_are_stored_twice_count_together():
+    model = HierarchicalClassifier(LinearSVC(), taxonomy=PETS).fit(np.eye(6), LABELS)
+    twice = sparse.csr_array((np.array([0.25, 0.75]), np.array([2, 2]), [0, 2]), shape=(1, 6))
+    once = np.eye(6)[2:3]
+    found, expected = (explain(model, x, top=1, output="arrays") for x in (twice, once))
+    for column in found:
+        np.testing.assert_array_equal(found[column], expected[column])
 
 
 def test_names_of_columns_and_rows_of_a_frame():
@@ -513,6 +534,22 @@ def test_why_not_in_words():
     sets = make_pipeline(CountVectorizer(), sets).fit(TEXTS, [[label] for label in LABELS])
     with pytest.raises(IncompatiblePartsError, match="gives sets of labels"):
         why_not(sets, "cat", "car")
+
+
+def test_an_answer_that_lost_its_first_decision():
+    taxonomy = Taxonomy.from_dict({"A": ["a1", "a2", "a3"], "B": []})
+    model = HierarchicalClassifier(LogisticRegression(), taxonomy=taxonomy)
+    model.fit(np.eye(4), ["a1", "a2", "a3", "B"])
+    for local in model._model.models[0].values():
+        local.estimator.coef_ = np.zeros_like(local.estimator.coef_)
+        local.estimator.intercept_ = np.zeros_like(local.estimator.intercept_)
+    root = next(iter(model._model.models[0].values())).estimator
+    root.coef_[0, 0], root.intercept_[0] = 0.5, -0.6
+    reason = why_not(model, [1.0, 0, 0, 0], "a1")  # A has 0.525, but B is more than its thirds
+    assert (reason.chosen, reason.foil, reason.winner) == ("B", "A", "A")
+    np.testing.assert_allclose([reason.difference, reason.difference_without], -0.1)
+    assert reason.features == ()
+    assert "other decisions made the answer" in str(reason)
 
 
 def test_sentences_of_reasons():
