@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -232,11 +233,16 @@ def test_an_estimator_that_learns_several_outputs(words):
 
 def test_a_dag_of_labels(words):
     X = words[0][:40]
-    labels = [["Z"] if row % 3 else ["Q"] for row in range(40)]
-    model = HierarchicalMultiLabelClassifier(LinearSVC(), taxonomy=DIAMOND).fit(X, labels)
+    labels = [[["Z"], ["Q"], ["P"]][row % 3] for row in range(40)]
+    model = HierarchicalMultiLabelClassifier(LinearSVC(), taxonomy=DIAMOND, strategy="flat")
+    model.fit(X, labels)
     table = explain(model, X[:9], output="arrays")
-    assert set(table["parent"][table["chosen"] == "Z"]) <= {None}
-    assert set(table["parent"][table["chosen"] == "P"]) <= {"R"}
+    assert set(table["parent"][table["chosen"] == "Z"]) == {None}
+    assert set(table["parent"][table["chosen"] == "P"]) == {"R"}
+    # Nodes of one level of one sample one after the other, each with all of its lines.
+    keys = list(zip(table["row"], table["step"], table["chosen"], strict=True))
+    n_runs = 1 + sum(one != other for one, other in pairwise(keys))
+    assert n_runs == len(set(keys)) > len({key[:2] for key in keys})
 
 
 # -- the foil -----------------------------------------------------------------------------
