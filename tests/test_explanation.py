@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from sklhier.datasets import make_hierarchical_text
 from sklhier.decoders import HierarchicalF, Threshold
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, TaxonomyError
 from sklhier.explanation import WhyNot, explain, explain_html, node_features, why_not
+from sklhier.objectives import LBFGS
 from sklhier.staging import Chain
 from sklhier.strategies import Ensemble, PerNode, PerParent
 
@@ -163,7 +165,10 @@ def test_heads_of_a_joint_model_add_up_along_the_path():
     assert len(weights) == 4  # what speaks for one of two speaks against the other
     with pytest.raises(IncompatiblePartsError, match="has hidden layers"):
         explain(
-            MultiHeadClassifier(taxonomy=taxonomy, hidden_layer_sizes=(3,), alpha=1.0).fit(X, y), X
+            MultiHeadClassifier(
+                taxonomy=taxonomy, hidden_layer_sizes=(3,), alpha=1.0, solver=LBFGS(max_iter=5000)
+            ).fit(X, y),
+            X,
         )
 
 
@@ -228,11 +233,16 @@ def test_an_estimator_that_learns_several_outputs(words):
 
 def test_a_dag_of_labels(words):
     X = words[0][:40]
-    labels = [["Z"] if row % 3 else ["Q"] for row in range(40)]
-    model = HierarchicalMultiLabelClassifier(LinearSVC(), taxonomy=DIAMOND).fit(X, labels)
+    labels = [[["Z"], ["Q"], ["P"]][row % 3] for row in range(40)]
+    model = HierarchicalMultiLabelClassifier(LinearSVC(), taxonomy=DIAMOND, strategy="flat")
+    model.fit(X, labels)
     table = explain(model, X[:9], output="arrays")
-    assert set(table["parent"][table["chosen"] == "Z"]) <= {None}
-    assert set(table["parent"][table["chosen"] == "P"]) <= {"R"}
+    assert set(table["parent"][table["chosen"] == "Z"]) == {None}
+    assert set(table["parent"][table["chosen"] == "P"]) == {"R"}
+    # Nodes of one level of one sample one after the other, each with all of its lines.
+    keys = list(zip(table["row"], table["step"], table["chosen"], strict=True))
+    n_runs = 1 + sum(one != other for one, other in pairwise(keys))
+    assert n_runs == len(set(keys)) > len({key[:2] for key in keys})
 
 
 # -- the foil -----------------------------------------------------------------------------
@@ -287,6 +297,18 @@ def test_a_label_that_was_never_seen(words):
         explain(model, X, foil="new")
 
 
+@pytest.mark.parametrize("strategy", ["per_parent", "per_node", "per_level", "flat"])
+def test_what_no_batch_had_is_no_foil(words, strategy):
+    X, y, taxonomy = words
+    seen = np.isin(y, ["n1.1", "n1.2", "n2.1"])
+    base = SGDClassifier(random_state=0)
+    model = HierarchicalClassifier(base, taxonomy=taxonomy, strategy=strategy)
+    model.partial_fit(X[seen], y[seen])
+    table = explain(model, X[:9], output="arrays")
+    assert set(table["foil"]) <= {"n1", "n2", "n1.1", "n1.2", "n2.1"}
+    assert len(table["foil"])
+
+
 def test_paths_as_foil():
     y = np.array([["a", "x"], ["a", "y"], ["b", "x"]])
     model = HierarchicalClassifier(LinearSVC()).fit(np.eye(3), y)
@@ -333,6 +355,15 @@ def test_hashed_words_are_numbered_with_a_warning():
     with pytest.warns(UserWarning, match="they are numbered"):
         table = explain(model, TEXTS[:1], output="arrays")
     assert all(name[0] in "x<" for name in table["feature"])
+
+
+def test_entries_that_are_stored_twice_count_together():
+    model = HierarchicalClassifier(LinearSVC(), taxonomy=PETS).fit(np.eye(6), LABELS)
+    twice = sparse.csr_array((np.array([0.25, 0.75]), np.array([2, 2]), [0, 2]), shape=(1, 6))
+    once = np.eye(6)[2:3]
+    found, expected = (explain(model, x, top=1, output="arrays") for x in (twice, once))
+    for column in found:
+        np.testing.assert_array_equal(found[column], expected[column])
 
 
 def test_names_of_columns_and_rows_of_a_frame():
@@ -509,6 +540,22 @@ def test_why_not_in_words():
     sets = make_pipeline(CountVectorizer(), sets).fit(TEXTS, [[label] for label in LABELS])
     with pytest.raises(IncompatiblePartsError, match="gives sets of labels"):
         why_not(sets, "cat", "car")
+
+
+def test_an_answer_that_lost_its_first_decision():
+    taxonomy = Taxonomy.from_dict({"A": ["a1", "a2", "a3"], "B": []})
+    model = HierarchicalClassifier(LogisticRegression(), taxonomy=taxonomy)
+    model.fit(np.eye(4), ["a1", "a2", "a3", "B"])
+    for local in model._model.models[0].values():
+        local.estimator.coef_ = np.zeros_like(local.estimator.coef_)
+        local.estimator.intercept_ = np.zeros_like(local.estimator.intercept_)
+    root = next(iter(model._model.models[0].values())).estimator
+    root.coef_[0, 0], root.intercept_[0] = 0.5, -0.6
+    reason = why_not(model, [1.0, 0, 0, 0], "a1")  # A has 0.525, but B is more than its thirds
+    assert (reason.chosen, reason.foil, reason.winner) == ("B", "A", "A")
+    np.testing.assert_allclose([reason.difference, reason.difference_without], -0.1)
+    assert reason.features == ()
+    assert "other decisions made the answer" in str(reason)
 
 
 def test_sentences_of_reasons():

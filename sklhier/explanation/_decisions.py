@@ -249,10 +249,9 @@ class Explained:
         other = None if foil == ANY else self.taxonomy.path_ids(np.array([foil]))[0]
         for level in range(paths.shape[1]):
             above = paths[:, level - 1] if level else np.zeros(len(nodes), dtype=np.int32)
-            rows = (above >= 0) & (nodes > 0)
+            rows = above >= 0
             if other is not None:
                 rows &= (paths[:, :level] == other[:level]).all(axis=1)
-                rows &= paths[:, level] != other[level]
             for parent in np.unique(above[rows]).tolist():
                 decision = self.decision_at(parent)
                 if decision is None:
