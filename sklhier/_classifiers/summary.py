@@ -172,7 +172,7 @@ def _rows_of_nodes(taxonomy: Taxonomy, labels: NodeIds | sparse.csr_array) -> In
     """Return the number of rows at or below each node; all rows are at or below the root."""
     if isinstance(labels, np.ndarray):
         own = np.bincount(labels, minlength=taxonomy.n_nodes)
-        occurring = np.flatnonzero(own)
+        occurring = np.flatnonzero(own).astype(np.int32)
         counts = np.rint(own[occurring] @ taxonomy.ancestors_of(occurring)).astype(np.int64)
     else:
         counts = np.bincount(labels.indices, minlength=taxonomy.n_nodes)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +115,8 @@ class LabelIssues:
     @property
     def nodes(self) -> Objects:
         """Names of the nodes that are doubted (ndarray of object); None if nothing can be judged."""
-        names: Objects = np.where(self.levels > 0, self.taxonomy.node_names[self.node_ids], None)
+        names = self.taxonomy.node_names[self.node_ids]
+        names[self.levels == 0] = None
         return names
 
     @property
@@ -306,8 +307,10 @@ def find_label_issues(
         )
         for train, test in folds
     )
-    held_out = [test[rows] for (_, test), (rows, *_) in zip(folds, found, strict=True)]
-    return _result(held_out, [columns for _, *columns in found], data.taxonomy, len(folds))
+    placed = [
+        fold._replace(rows=test[fold.rows]) for (_, test), fold in zip(folds, found, strict=True)
+    ]
+    return _result(_joined(placed), data.taxonomy, len(folds))
 
 
 def _checked_route(model: Classifier) -> Route:
@@ -330,7 +333,7 @@ def _checked_route(model: Classifier) -> Route:
 def _for_folds(model: Any, route: Route, data: Data) -> Any:
     """Return the model as it is fitted in folds: nothing is learnt there but probabilities."""
     copy = without_tuning(model, route, data)
-    params = {}
+    params: dict[str, Any] = {}
     if route.classifier.taxonomy is None:
         params["taxonomy"] = data.taxonomy  # what the labels of a fold spell out could lack nodes
     if getattr(route.classifier, "reject", None) is not None:
@@ -352,31 +355,45 @@ def _taught(data: Data, train: Rows) -> sparse.csr_array:
         labelled[data.taxonomy.most_specific_of(closed).indices] = True
     else:
         labelled[data.nodes[rows]] = True
-        known[data.taxonomy.ancestors_of(np.flatnonzero(labelled)).indices] = True
+        known[data.taxonomy.ancestors_of(np.unique(data.nodes[rows])).indices] = True
     return sparse.csr_array(np.array([known, labelled], dtype=np.float64))
 
 
-_Columns: TypeAlias = tuple[Rows, NodeIds, Floats, NodeIds, NodeIds, Bools]
+class _Judged(NamedTuple):
+    """Given labels with what was found, as in :class:`LabelIssues`; rows count among those judged."""
+
+    rows: Rows
+    given: NodeIds
+    scores: Floats
+    nodes: NodeIds
+    suggested: NodeIds
+    complete: Bools
+
+
+def _joined(parts: Sequence[_Judged]) -> _Judged:
+    return _Judged(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _judged(
     model: Any, route: Route, train: Samples, held_out: HeldOutRows, taught: sparse.csr_array
-) -> _Columns:
-    """Fit, and judge the held-out rows: rows, labels, scores, nodes, suggestions, complete."""
+) -> _Judged:
+    """Fit, and judge the held-out rows."""
     X, y, weights = train
     model.fit(X, y, **weight_params(route, weights))
     known, labelled = taught.toarray() > 0
-    parts, start = list[_Columns](), 0
+    parts, start = list[_Judged](), 0
     for part in held_out.parts(model):
-        judge = _judge_paths if isinstance(part, HeldOutPaths) else _judge_sets
-        rows, *columns = judge(part, known, labelled)  # type: ignore[operator]
-        parts.append((rows + start, *columns))
+        found = (
+            _judge_paths(part, known)
+            if isinstance(part, HeldOutPaths)
+            else _judge_sets(part, known, labelled)
+        )
+        parts.append(found._replace(rows=found.rows + start))
         start += len(part.weights)
-    rows, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return (rows, *columns)  # type: ignore[return-value]
+    return _joined(parts)
 
 
-def _judge_paths(part: HeldOutPaths, known: Bools, labelled: Bools) -> _Columns:  # noqa: ARG001
+def _judge_paths(part: HeldOutPaths, known: Bools) -> _Judged:
     table = part.marginals.dense()
     rows = np.flatnonzero(part.nodes > 0)
     nodes = part.nodes[rows]
@@ -389,10 +406,10 @@ def _judge_paths(part: HeldOutPaths, known: Bools, labelled: Bools) -> _Columns:
         where = np.where(stop < least, nodes, where)
         least = np.minimum(stop, least)
     suggested = top_answers(table, 1)[0][rows, 0]
-    return rows, nodes, 1 - least, where, suggested, complete
+    return _Judged(rows, nodes, 1 - least, where, suggested, complete)
 
 
-def _judge_sets(part: HeldOutSets, known: Bools, labelled: Bools) -> _Columns:
+def _judge_sets(part: HeldOutSets, known: Bools, labelled: Bools) -> _Judged:
     table, taxonomy = part.marginals.node_proba, part.marginals.taxonomy
     pairs = taxonomy.most_specific_of(part.closed)
     rows, nodes = ops.entry_rows(pairs), pairs.indices.astype(np.int32)
@@ -403,7 +420,7 @@ def _judge_sets(part: HeldOutSets, known: Bools, labelled: Bools) -> _Columns:
     best = np.argmax(others, axis=1)[rows]
     is_better = others[rows, best] > table[rows, nodes]
     suggested = np.where(is_better, candidates[best], nodes)
-    return rows, nodes, 1 - least, where, suggested, complete
+    return _Judged(rows, nodes, 1 - least, where, suggested, complete)
 
 
 def weakest_steps(
@@ -440,7 +457,7 @@ def weakest_steps(
     values = _quotient(node_proba[of_row, step], upper)
     values[~known[step]] = np.inf
     # Ids ascend with the depth, so that the first minimum is the highest one.
-    best = ops.segment_argmax(-values, above.indptr)
+    best = ops.segment_argmax(-values, above.indptr.astype(np.intp))
     judged = np.isfinite(values[best])
     least = np.where(judged, values[best], np.nan)
     complete = np.logical_and.reduceat(known[step], above.indptr[:-1])
@@ -464,22 +481,16 @@ def _least_parents(node_proba: Floats, taxonomy: Taxonomy) -> Floats:
     return least
 
 
-def _result(
-    rows: list[Rows], columns: list[list[Any]], taxonomy: Taxonomy, n_folds: int
-) -> LabelIssues:
+def _result(found: _Judged, taxonomy: Taxonomy, n_folds: int) -> LabelIssues:
     """Return the labels of all folds in order."""
-    positions = np.concatenate(rows)
-    given, scores, nodes, suggested, complete = (
-        np.concatenate(column) for column in zip(*columns, strict=True)
-    )
-    order = np.lexsort((given, positions, np.nan_to_num(-scores, nan=1.0)))
+    order = np.lexsort((found.given, found.rows, np.nan_to_num(-found.scores, nan=1.0)))
     return LabelIssues(
         taxonomy=taxonomy,
-        rows=positions[order],
-        given_ids=given[order],
-        scores=scores[order],
-        node_ids=nodes[order],
-        suggested_ids=suggested[order],
-        complete=complete[order],
+        rows=found.rows[order],
+        given_ids=found.given[order],
+        scores=found.scores[order],
+        node_ids=found.nodes[order],
+        suggested_ids=found.suggested[order],
+        complete=found.complete[order],
         n_folds=n_folds,
     )

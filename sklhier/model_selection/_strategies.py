@@ -403,7 +403,7 @@ def _drawn(
     parts = (
         None if part is None else _safe_indexing(part, rows) for part in (sample_weight, groups)
     )
-    return (_safe_indexing(X, rows), _safe_indexing(y, rows), *parts)  # type: ignore[return-value]
+    return (_safe_indexing(X, rows), _safe_indexing(y, rows), *parts)
 
 
 def _drawn_rows(n_rows: int, groups: Groups, max_rows: int, random: np.random.RandomState) -> Rows:

@@ -461,9 +461,7 @@ class Constructors:
         ('a', 'b')
         """
         listed = list(labels) if isinstance(labels, set | frozenset) else labels
-        values = values_of(label_array(_one_column(_in_rows(listed))))
-        refuse_equal_types(values)
-        names = sorted(dict.fromkeys(checked_names(values, "as a label")), key=steady_key)
+        names = _sorted_names(_values(listed))
         if root is AUTO or root is None:
             return cls(names, [], [], artificial_root=True, titles=titles)
         root = checked_names([root], "as the root")[0]
@@ -543,25 +541,37 @@ class Constructors:
         >>> taxonomy.to_dict(nested=True)
         {'<group 1>': {'eel': {}, 'ray': {}}, '<group 2>': {'owl': {}, 'wren': {}}}
         """
-        labels = _one_column(_in_rows(y))
-        flat = cls.flat(labels)
-        classes = list(flat.leaves)
+        values = _values(y)
+        classes = _sorted_names(values)
         if len(classes) < 3:
             raise ValueError(f"`y` must have three classes or more, got {len(classes)}.")
         check_choice("method", method, METHODS)
         number = max(2, round(len(classes) ** 0.5)) if n_groups is None else n_groups
         check_scalar(number, "n_groups", Integral, min_val=2, max_val=len(classes) - 1)
         groups = [f"<group {i + 1}>" for i in range(number)]
+        index = {name: i for i, name in enumerate(classes)}
         for name in groups:
-            if name in flat:
+            if name in index:
                 raise TargetError(f"No label may be named like a group, got {shown(name)}.")
         X = check_array(X, accept_sparse="csr", dtype=np.float64)
-        codes = flat.ids(values_of(label_array(labels))) - 1
+        codes = np.fromiter(map(index.__getitem__, values), dtype=np.intp, count=len(values))
         check_consistent_length(X, codes)
         means = class_means(X, codes, len(classes))
         found = grouped_classes(means, number, method, check_random_state(random_state))
-        below = np.arange(len(classes))
-        return cls([*classes, *groups], found + len(classes), below, artificial_root=True)
+        above = (found + len(classes)).astype(np.int32)
+        below = range(len(classes))
+        return cls([*classes, *groups], above, below, artificial_root=True)
+
+
+def _values(labels: Any) -> list[Any]:
+    """Return one label for each row as Python objects."""
+    return list(values_of(label_array(_one_column(_in_rows(labels)))))
+
+
+def _sorted_names(values: list[Any]) -> list[Hashable]:
+    """Return distinct labels in order, refusing those that cannot name a node."""
+    refuse_equal_types(values)
+    return sorted(dict.fromkeys(checked_names(values, "as a label")), key=steady_key)
 
 
 def _in_rows(labels: Any) -> Any:

@@ -105,8 +105,11 @@ def _halved(means: Any, size: int, random: np.random.RandomState) -> Any:
 
 
 def _row(means: Any, i: int) -> Floats:
-    row: Floats = means[[i]].toarray()[0] if sparse.issparse(means) else means[i]
-    return row
+    return _dense(means[[i]])[0]
+
+
+def _dense(table: Any) -> Floats:
+    return np.asarray(table.toarray() if hasattr(table, "toarray") else table)
 
 
 def _mean(means: Any) -> Floats:
@@ -132,8 +135,7 @@ def _ward(means: Any, n_groups: int) -> Rows:
             "of all pairs exceed scikit-learn's working_memory. Or raise it: "
             "sklearn.set_config(working_memory=...)."
         )
-    products = means @ means.T
-    products = products.toarray() if sparse.issparse(products) else products
+    products = _dense(means @ means.T)
     squares = np.diag(products)
     rows, columns = np.triu_indices(n_classes, 1)
     squared = squares[rows] + squares[columns] - 2 * products[rows, columns]
