@@ -331,9 +331,18 @@ def test_labels_that_are_inner_nodes_count_where_they_are_answers():
     stops = Ensemble(["per_parent", PerLevel()], weights="oof", pool="log")
     model = model.set_params(strategy=stops).fit(X, y)
     assert TREE.nodes[1] in model.classes_
-    ignored = Ensemble(["per_parent", PerNode()], weights="oof")
-    wanted = clone(model).set_params(strategy=ignored, cv=[([*range(100)], [*range(100, 150)])])
-    assert len(wanted.fit(X, y).strategy_.weights) == 2
+    members = ["per_parent", PerNode()]  # to which such a label says nothing of what is below
+    learner = learner_of("linear", 2, excludes=True, n_numbers=0)
+    for train, test in FOLDS.split(X):
+        test = test[y[test] != TREE.nodes[1]]
+        parts = [
+            clone(model).set_params(strategy=member).fit(X[train], y[train]) for member in members
+        ]
+        true = TREE.ancestors_of(TREE.ids(y[test].tolist())).toarray().astype(float)
+        true[:, 0] = 1
+        learner.add([p.predict_node_proba(X[test]) for p in parts], true, np.ones(len(test)))
+    ignored = clone(model).set_params(strategy=Ensemble(members, weights="oof")).fit(X, y)
+    assert_allclose(ignored.strategy_.weights, learner.weights(), atol=1e-6)
 
 
 # -- the strategy that is chosen ----------------------------------------------------------
