@@ -44,6 +44,7 @@ from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import SetThreshold, Threshold, TopDown
 from sklhier.metrics import hierarchical_f1_score, make_hierarchical_scorer
 from sklhier.staging import Routing
+from sklhier.strategies import Ensemble
 
 BASES = [
     LogisticRegression(),
@@ -82,6 +83,10 @@ def test_common_checks(estimator, check):
         for strategy in ("flat", "per_node", "per_level", "ensemble")
     ]
     + [OnTree(LogisticRegression(), strategy="per_node")]
+    + [
+        OnTree(LogisticRegression(), strategy=strategy, cv=2)
+        for strategy in ("auto", Ensemble(["flat", "per_parent"], weights="oof", pool="log"))
+    ]
     + [
         OnTree(LogisticRegression(), chain="proba"),
         OnTree(GaussianNB(), routing="predicted"),

@@ -20,6 +20,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
+from sklhier._classifiers.choosing import _best as best_of
 from sklhier._classifiers.choosing import compared_rows, strata_of_sets
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import RiskControl, SetThreshold
@@ -330,9 +331,18 @@ def test_labels_that_are_inner_nodes_count_where_they_are_answers():
     stops = Ensemble(["per_parent", PerLevel()], weights="oof", pool="log")
     model = model.set_params(strategy=stops).fit(X, y)
     assert TREE.nodes[1] in model.classes_
-    ignored = Ensemble(["per_parent", PerNode()], weights="oof")
-    wanted = clone(model).set_params(strategy=ignored, cv=[([*range(100)], [*range(100, 150)])])
-    assert len(wanted.fit(X, y).strategy_.weights) == 2
+    members = ["per_parent", PerNode()]  # to which such a label says nothing of what is below
+    learner = learner_of("linear", 2, excludes=True, n_numbers=0)
+    for train, test in FOLDS.split(X):
+        test = test[y[test] != TREE.nodes[1]]
+        parts = [
+            clone(model).set_params(strategy=member).fit(X[train], y[train]) for member in members
+        ]
+        true = TREE.ancestors_of(TREE.ids(y[test].tolist())).toarray().astype(float)
+        true[:, 0] = 1
+        learner.add([p.predict_node_proba(X[test]) for p in parts], true, np.ones(len(test)))
+    ignored = clone(model).set_params(strategy=Ensemble(members, weights="oof")).fit(X, y)
+    assert_allclose(ignored.strategy_.weights, learner.weights(), atol=1e-6)
 
 
 # -- the strategy that is chosen ----------------------------------------------------------
@@ -352,6 +362,10 @@ def test_flat_is_chosen_where_the_taxonomy_misleads():
     assert two.selection_report_["gain"][0] == 0 < two.selection_report_["gain"][1]
     flat = clone(model).set_params(strategy="flat").fit(X, y)
     assert_array_equal(two.predict_node_proba(X), flat.predict_node_proba(X))
+    for one in (two, flat):  # what is learnt beside is that of the chosen one
+        one.set_params(calibration="sigmoid").fit(X, y)
+    assert_array_equal(two.predict_node_proba(X), flat.predict_node_proba(X))
+    assert_array_equal(two.calibration_report_, flat.calibration_report_)
 
 
 def test_per_parent_is_chosen_where_no_base_tells_all_classes_apart():
@@ -407,15 +421,24 @@ def test_label_sets_are_compared_with_the_decoder_in_use():
     assert other.selection_report_["chosen"].sum() == 1
 
 
-def test_a_pool_must_be_better_by_a_margin():
-    eager = fitted(Auto(min_gain=0)).selection_report_
-    wary = fitted(Auto(min_gain=1))
-    assert_array_equal(eager["score"], wary.selection_report_["score"])
-    assert not isinstance(wary.strategy_, Ensemble)
-    best = np.argmax(eager["score"][:4])
-    assert wary.selection_report_["chosen"][best]
-    only = fitted(Auto([Ensemble(LIKELY, weights="oof"), Ensemble(LIKELY)], min_gain=1))
-    assert isinstance(only.strategy_, Ensemble)
+@pytest.mark.parametrize(
+    ("scores", "min_gain", "chosen"),
+    [
+        ([0.5, 0.6, 0.61], 0.0, 2),
+        ([0.5, 0.6, 0.61], 0.02, 1),
+        ([0.5, 0.6, 0.63], 0.02, 2),
+        ([0.6, 0.6, 0.6], 0.0, 0),
+    ],
+)
+def test_a_pool_must_be_better_by_a_margin(scores, min_gain, chosen):
+    auto = Auto(["per_parent", "flat", Ensemble(["flat", "per_parent"])], min_gain=min_gain)
+    found = best_of(auto, auto.options(), np.array(scores))
+    assert_array_equal(found.report["chosen"], np.arange(3) == chosen)
+    assert repr(found.strategy) == found.report["strategy"][chosen]
+    assert found.members == [(0,), (1,), (1, 0)][chosen]
+    assert_allclose(found.report["gain"], np.subtract(scores, scores[0]))
+    pools = Auto([Ensemble(), Ensemble(["flat"])], min_gain=1)
+    assert best_of(pools, pools.options(), np.array([0.1, 0.2])).report["chosen"][1]
 
 
 def test_one_pass_serves_all_candidates_and_readers():

@@ -163,8 +163,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     estimators_ : mapping
         The fitted base estimators by the name of the node that decides, ``"level:k"`` for a level,
         ``("stop", name)`` for a binary decision to stop at a node. Within an ensemble keys are pairs
-        of the member's position and this name. Linear models of sparse X are stored without the
-        weights that are 0; looking one up makes a copy of full width.
+        of the member's position, among those whose weight is not 0, and this name. Linear models of
+        sparse X are stored without the weights that are 0; looking one up makes a copy of full width.
     strategy_ : Strategy
         The strategy in use, with what it has learnt; with ``"auto"`` what was chosen.
     selection_report_ : structured ndarray
