@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from conftest import TAXONOMIES
 from generators import dags, trees
 from hypothesis import given
@@ -205,6 +206,32 @@ def test_to_stop_is_a_step_where_it_was_learnt():
     assert learnt[0]["suggested"] == "n1.1"
     ignored = find_label_issues(model.set_params(strategy="per_parent"), x, y, folds)
     assert ignored.scores[ignored.rows == 16] < 0.2
+
+
+def test_the_step_that_is_doubted_of_a_label_that_stops():
+    tree = Taxonomy.from_dict({"A": {"a": {"x": None, "y": None}}, "B": None})
+    y = np.repeat(["a", "x", "y", "B"], 15)
+    x = np.repeat(np.eye(4), 15, axis=0) * 5 + np.random.default_rng(0).normal(0, 1, (60, 4))
+    y[[16, 46]] = "a"  # one looks like x, the other like B
+    model = HierarchicalClassifier(
+        LogisticRegression(), taxonomy=tree, strategy=PerParent("learn")
+    )
+    found = find_label_issues(model, x, y, KFold(5, shuffle=True, random_state=0)).records()
+    where = {r["row"]: (r["node"], r["level"], r["suggested"]) for r in found}
+    assert where[16] == ("a", 2, "x")
+    assert where[46] == ("A", 1, "B")
+
+
+@pytest.mark.parametrize("name", ["bayes", "local"])
+def test_blocks_of_rows_change_nothing(name):
+    is_path = name in MODELS
+    case = (MODELS[name], X, Y, FOLDS) if is_path else (SET_MODELS[name], SET_X, TABLE, SET_FOLDS)
+    found = find_label_issues(*case)
+    with sklearn.config_context(working_memory=1e-3):
+        again = find_label_issues(*case)
+    assert_array_equal(again.rows, found.rows)
+    assert_allclose(again.scores, found.scores)
+    assert_array_equal(again.suggested_ids, found.suggested_ids)
 
 
 def test_groups_reach_the_folds():

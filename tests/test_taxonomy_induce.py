@@ -13,7 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier.exceptions import TargetError, TaxonomyError
-from sklhier.taxonomy._induce import METHODS, _halved, class_means, grouped_classes
+from sklhier.taxonomy._induce import METHODS, _distances, _halved, class_means, grouped_classes
 
 X = np.array([[0.0, 1.0], [0.1, 1.0], [5.0, 0.0], [5.0, 0.3], [0.0, 0.9], [5.1, 0.1]])
 Y = ["owl", "wren", "eel", "ray", "kiwi", "eel"]
@@ -70,6 +70,11 @@ def test_no_class_is_on_the_wrong_side(n_classes, data):
     to = [((means - centre) ** 2).sum(axis=1) for centre in centres]
     closer = to[0] - to[1]
     assert closer[left].max() <= closer[~left].min() + 1e-9
+
+
+def test_distances_to_a_centre():
+    found = _distances(X, X[2])
+    assert_allclose(found + X[2] @ X[2], ((X - X[2]) ** 2).sum(axis=1), atol=1e-9)
 
 
 @given(st.integers(3, 25), st.integers(2, 24), st.integers(0, 99))
