@@ -141,7 +141,6 @@ def test_a_member_that_says_nothing_is_possible_has_no_veto():
         (Auto(min_gain=-1), "`min_gain` must be"),
         (Auto(scoring=lambda *_, **__: np.nan), "`scoring` must return numbers"),
     ],
-    ids=repr,
 )
 def test_bad_parameters(strategy, match):
     with pytest.raises(ValueError, match=match):
