@@ -228,7 +228,7 @@ def _marginal_weights(steps: sparse.csr_array, heads: Heads) -> sparse.csr_array
     to_parents = sparse.csr_array((ones, (children, heads.parents[children])), shape=(size, size))
     weights = sparse.csr_array(steps - steps @ to_parents)
     # Where sums cancel, rounding leaves a little.
-    most = float(abs(steps).max()) if steps.nnz else 0.0
+    most = float(np.abs(steps.data).max(initial=0.0))  # SciPy would sort what may be read-only
     weights.data[np.abs(weights.data) <= 1e-6 * most] = 0
     weights.eliminate_zeros()
     return weights

@@ -301,7 +301,7 @@ class LocalScores:
         places = [place for place, key in enumerate(keys) if key in self._models]
         models = [self._models[keys[place]] for place in places]
         together = None
-        if self._batched is not None and len(models) > 1:
+        if len(models) > 1 and self._batched is not None and self._batched.supports(models[0]):
             together = self._batched.proba_of_siblings(models, rows)
         if together is not None and np.isfinite(together).all():
             table[:, places] = together
