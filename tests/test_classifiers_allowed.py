@@ -511,7 +511,7 @@ def test_times_are_labels_not_rows():
     y = pandas.Series(pandas.to_datetime([f"2024-01-0{1 + row % 3}" for row in ROWS]))
     model = HierarchicalClassifier(BASE).fit(X, y)
     expected = model.classes_[:2]
-    for allowed in (list(y[:2]), y[:2], expected, expected.tolist(), [list(y[:2])] * 90):
+    for allowed in (list(y[:2]), y[:2], expected, list(expected), [list(y[:2])] * 90):
         assert set(model.predict(X, allowed=allowed).tolist()) == set(expected.tolist())
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "last_step_replaced",
     "route_to_classifier",
     "steps_and_last",
+    "transformed",
 ]
 
 
@@ -85,6 +86,18 @@ def classifier_within(estimator: object) -> Any:
     )
 
 
+def transformed(steps: list[tuple[str, Any]], X: Any) -> Any:
+    """Return samples as fitted steps of a Pipeline transform them.
+
+    One after the other: a part of a Pipeline whose last step has no state, such as
+    HashingVectorizer, is not fitted to scikit-learn before 1.8.
+    """
+    for _, step in steps:
+        if step is not None and step != "passthrough":
+            X = step.transform(X)
+    return X
+
+
 def call_classifier(estimator: object, method: str, X: Features, **params: object) -> Any:
     """Call a method of the classifier within, such as ``predict_node_proba``.
 
@@ -99,7 +112,7 @@ def classifier_and_samples(estimator: object, X: Features) -> tuple[Any, Any]:
     inner = classifier_within(estimator)
     outer = _without_searches(estimator)
     while outer is not inner:
-        X = outer[:-1].transform(X) if len(outer.steps) > 1 else X
+        X = transformed(outer.steps[:-1], X)
         outer = _without_searches(outer.steps[-1][1])
     return inner, X
 

@@ -81,8 +81,7 @@ class Refusing(Decoder):
     def decode_sets(self, marginals: Marginals) -> sparse.csr_array:
         """Return the sets of the other decoder, empty where they are refused."""
         kept = ~self._is_refused(top_answers(marginals, 1)[1][:, 0])
-        chosen = sparse.diags_array(kept.astype(np.float64)) @ self.decoder.decode_sets(marginals)
-        closed = sparse.csr_array(chosen)
+        closed = sparse.csr_array(self.decoder.decode_sets(marginals).multiply(kept[:, None]))
         closed.eliminate_zeros()
         return closed
 

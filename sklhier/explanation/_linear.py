@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegressionCV, RidgeClassifierCV
 from sklhier._local import linear_fit
 from sklhier._local.model import LocalModel
 from sklhier._local.problem import REST
-from sklhier._utils.pipelines import steps_and_last
+from sklhier._utils.pipelines import steps_and_last, transformed
 from sklhier._utils.typing import Floats, NodeIds, Objects, Rows
 from sklhier.exceptions import IncompatiblePartsError
 
@@ -178,7 +178,7 @@ class LinearScores:
     def features(self, X: Any) -> Any:
         """Return the features of samples."""
         for step in self.steps:
-            X = step.transform(X)
+            X = transformed(step.steps, X)
         return as_csr(X)
 
     def weights(self, columns: Rows) -> Floats:
