@@ -57,7 +57,7 @@ __all__ = [
 
 
 class Calibrated:
-    """What a classifier tells of its calibration; ``fit`` sets the private attribute."""
+    """Report on the calibration of a classifier; ``fit`` sets the private attribute."""
 
     calibration: Any
     taxonomy_: Taxonomy
@@ -172,7 +172,7 @@ def refuse_unscored(models: Iterable[LocalModel]) -> None:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What held-out samples tell of a classifier.
+    """Parts of a classifier that are learnt from held-out samples.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ _SCORES = [("score", np.float64), ("gain", np.float64), ("chosen", np.bool_)]
 
 @dataclass(frozen=True)
 class Choice:
-    """What held-out samples choose.
+    """Choice among strategies by held-out samples.
 
     Attributes
     ----------

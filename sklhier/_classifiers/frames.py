@@ -223,7 +223,7 @@ def check_output(output: Any) -> None:
 
 @dataclass(frozen=True)
 class FrameMaker:
-    """What turns answers of a classifier into a table.
+    """Maker of tables from the answers of a classifier.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a notebook shows of a fitted classifier: its taxonomy, below the diagram of scikit-learn."""
+"""The taxonomy of a fitted classifier in notebooks, below the diagram of scikit-learn."""
 
 from __future__ import annotations
 

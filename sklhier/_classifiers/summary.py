@@ -1,4 +1,4 @@
-"""What a fitted classifier consists of: its taxonomy, training rows, models, decoder and versions."""
+"""Summary of a fitted classifier: its taxonomy, training rows, models, decoder and versions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_NAMED = 10  # nodes that are named, of those without or with few rows
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ModelSummary:
-    """What ``summary`` of a fitted classifier returns: text, HTML, or a dictionary.
+    """Summary of a fitted classifier, as text, HTML or a dictionary.
 
     ``print`` shows it as text, a notebook as HTML.
 

@@ -27,7 +27,7 @@ __all__ = ["AnswerLoss", "LayerGradient", "LayerLoss"]
 
 
 class LayerGradient(NamedTuple):
-    """What a batch says about the last layer.
+    """Loss of a batch at the last layer.
 
     Attributes
     ----------

@@ -541,7 +541,7 @@ class _Schedule:
 
 @dataclass(frozen=True)
 class AdamRun:
-    """What the passes through samples are made with.
+    """Settings of the passes through samples.
 
     Attributes
     ----------

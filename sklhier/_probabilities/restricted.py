@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Permitted(Protocol):
-    """What may be answered for each row, or for all rows."""
+    """Answers that are allowed, for each row or for all rows."""
 
     def mask(self, rows: slice, nodes: NodeIds) -> Bools:
         """Return which nodes are permitted for some rows, (n_rows, len(nodes)), or (1, ...)."""

@@ -1,4 +1,4 @@
-"""What a report of an error should tell of the installation."""
+"""Versions of the installation, for reports of errors."""
 
 from __future__ import annotations
 

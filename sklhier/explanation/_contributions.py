@@ -81,7 +81,7 @@ class Entries:
 
     @property
     def differences(self) -> Floats:
-        """How far the chosen outcome is ahead in each sample: the sum of all contributions."""
+        """Lead of the chosen outcome in each sample: the sum of all contributions."""
         return self.intercepts + self._sums(np.ones(len(self.places), dtype=bool))
 
     def among_first(self, top: int | None) -> Bools:

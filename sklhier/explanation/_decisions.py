@@ -70,7 +70,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Explained:
-    """What is read of a fitted classifier to explain it; nothing else touches its private parts.
+    """Parts of a fitted classifier that explain it; nothing else touches its private parts.
 
     Attributes
     ----------

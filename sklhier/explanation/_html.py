@@ -126,7 +126,7 @@ def _head(
 
 @dataclass(frozen=True)
 class _Reader:
-    """How a vectorizer reads words.
+    """Reader of words, as a vectorizer reads them.
 
     Attributes
     ----------

@@ -23,7 +23,7 @@ _MOST_NAMES = 10
 
 @dataclass(frozen=True)
 class WhyNot:
-    """What keeps a label from being the answer to a sample.
+    """Reason why a label is not the answer to a sample.
 
     Attributes
     ----------

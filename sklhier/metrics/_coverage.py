@@ -1,4 +1,4 @@
-"""How far answers go, and how right they are as far as they go."""
+"""Coverage of answers: how far they go, and how right they are as far as they go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What errors cost, by true class."""
+"""Costs of errors, by true class."""
 
 from __future__ import annotations
 

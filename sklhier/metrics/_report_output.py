@@ -42,7 +42,7 @@ class Worst(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a report says.
+    """Contents of a report.
 
     Attributes
     ----------

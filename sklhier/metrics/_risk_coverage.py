@@ -1,4 +1,4 @@
-"""What answers risk when only the confident ones are given."""
+"""Risk of answers when only the confident ones are given."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _RIDGE = 1e-9  # members that are all the same get equal weights
 
 
 class PoolLearner(Protocol):
-    """What learns the weights of members from their tables of held-out samples."""
+    """Learner of the weights of members, from their tables of held-out samples."""
 
     def add(self, tables: list[Floats], true: Floats, sample_weight: Floats) -> None:
         """Add samples: a table of each member, and the truth in 0 and 1."""
