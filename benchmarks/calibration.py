@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,14 @@ def _tasks(options: Any) -> Iterator[Task]:
             yield Task(name, *rows, taxonomy)
 
 
+def _some_rows(task: Task, n_rows: int | None) -> Task:
+    n_all = len(task.y_train)
+    if n_rows is None or n_rows >= n_all:
+        return task
+    rows = np.sort(np.random.default_rng(0).choice(n_all, n_rows, replace=False))
+    return replace(task, X_train=task.X_train[rows], y_train=task.y_train[rows])
+
+
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     """Return the mean distance of confidence and accuracy over bins of equal width."""
     bins = np.minimum((confidence * _N_BINS).astype(int), _N_BINS - 1)
@@ -134,7 +142,7 @@ def _features(task: Task, base: str) -> Task:
     n_parts = min(100, task.X_train.shape[1] - 1, task.X_train.shape[0] - 1)
     parts = make_pipeline(TruncatedSVD(n_parts, random_state=0)).fit(task.X_train)
     X_train, X_test = parts.transform(task.X_train), parts.transform(task.X_test)
-    return Task(task.name, X_train, task.y_train, X_test, task.y_test, task.taxonomy)
+    return replace(task, X_train=X_train, X_test=X_test)
 
 
 def _rows(task: Task, base: str, calibrations: list[str]) -> Iterator[dict[str, Any]]:
@@ -199,11 +207,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", nargs="+", default=(*_TEXTS, *_TABLES, *_SETS), metavar="NAME")
     parser.add_argument("--bases", nargs="+", default=_DEFAULT_BASES, choices=list(_BASES))
     parser.add_argument("--calibrations", nargs="+", default=list(_CALIBRATIONS))
+    parser.add_argument("--rows", type=int, help="train on so many rows at most, drawn at random")
     options = parser.parse_args(arguments)
     results: dict[str, list[dict[str, Any]]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for task in _tasks(options):
+            task = _some_rows(task, options.rows)
             for base in options.bases:
                 if options.smoke and base in ("forest", "HGB"):
                     continue
