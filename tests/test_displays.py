@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import clone, config_context
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -27,6 +29,7 @@ from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import Threshold
 from sklhier.displays import (
     ComparisonDisplay,
+    ContributionDisplay,
     ErrorAttributionDisplay,
     HierarchicalConfusionMatrixDisplay,
     LevelCalibrationDisplay,
@@ -36,6 +39,7 @@ from sklhier.displays import (
 from sklhier.displays._base import spread
 from sklhier.displays._outline import outlined
 from sklhier.exceptions import TargetError, TaxonomyError
+from sklhier.explanation import explain
 from sklhier.metrics import (
     error_attribution,
     hierarchical_calibration_error,
@@ -48,6 +52,16 @@ from sklhier.model_selection import compare_with_flat
 RAGGED = TAXONOMIES["ragged"]
 Y_TRUE = ["a", "a", "b", "c", "B1", "B2", "C", "A1"]
 Y_PRED = ["a", "b", "b", "A", "B2", "B2", "B1", "a"]
+
+
+TEXTS = ["cat purrs", "dog barks", "car tyres"]
+
+
+def explained(classifier=None):
+    """Return a linear model of words."""
+    y, taxonomy = Taxonomy.from_paths(["pet/cat", "pet/dog", "car"])
+    classifier = classifier or HierarchicalClassifier(LogisticRegression())
+    return make_pipeline(CountVectorizer(), classifier.set_params(taxonomy=taxonomy)).fit(TEXTS, y)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +88,7 @@ def displays(model):
         )
     ]
     made += [ComparisonDisplay.from_comparison(comparison), TaxonomyDisplay(taxonomy)]
+    made += [ContributionDisplay.from_estimator(explained(), TEXTS, sample=1)]
     return made
 
 
@@ -629,7 +644,7 @@ def test_risk_of_a_classifier_that_stops(model):
 
 
 def test_intervals_as_dots(displays, figure):
-    display = displays[-2]
+    display = displays[-3]
     ax = display.plot().ax_
     drawn = np.concatenate([bars[0].get_xdata() for bars in ax.containers])
     assert_allclose(sorted(drawn), sorted(display.differences.ravel()))
@@ -722,3 +737,65 @@ def test_notebooks_show_the_taxonomy_of_a_fitted_classifier(estimator):
     with config_context(display="text"):
         assert not hasattr(estimator, "_repr_html_")
         assert list(estimator._repr_mimebundle_()) == ["text/plain"]
+
+
+# -- contributions ------------------------------------------------------------------------
+
+
+def drawn_bars(display):
+    """Return the lengths of the drawn bars by the heading above them."""
+    ax = display.plot().ax_
+    heads = sorted((text.xy[1], text.get_text()) for text in ax.texts)
+    places = [place for place, _ in heads]
+    groups = {text: [] for _, text in heads}
+    for bar in ax.patches:
+        centre = bar.get_y() + bar.get_height() / 2
+        groups[heads[np.searchsorted(places, centre) - 1][1]].append(bar.get_width())
+    return groups
+
+
+@pytest.mark.parametrize("top", [1, 3, None])
+@pytest.mark.parametrize("sample", [0, 1, 2])
+def test_bars_of_a_decision_sum_to_its_heading(sample, top, figure):
+    estimator = explained()
+    display = ContributionDisplay.from_estimator(estimator, TEXTS, sample=sample, top=top)
+    table = explain(estimator, [TEXTS[sample]], top=top, output="arrays")
+    groups = drawn_bars(display)
+    assert len(groups) == len(set(table["step"]))
+    assert_allclose(np.concatenate(list(groups.values())), table["contribution"])
+    for (heading, bars), step in zip(groups.items(), sorted(set(table["step"])), strict=True):
+        first = np.flatnonzero(table["step"] == step)[0]
+        names = f"{table['chosen'][first]} rather than {table['foil'][first]}"
+        assert heading == f"{names}: {sum(bars):+.2f}"
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert [label.split(" = ")[0] for label in labels] == table["feature"].tolist()
+
+
+def test_a_table_is_drawn_as_it_is(figure):
+    table = explain(explained(), TEXTS[:1])
+    widths = [bar.get_width() for bar in ContributionDisplay(table).plot().ax_.patches]
+    assert_allclose(widths, table["contribution"])
+    with pytest.raises(ValueError, match="`table` must be about one sample, got 3"):
+        ContributionDisplay(explain(explained(), TEXTS))
+
+
+def test_an_answer_without_decisions(figure):
+    table = explain(explained(), TEXTS[:1], foil="pet/cat")
+    assert ContributionDisplay(table).plot().ax_.get_title(loc="left") == "No decision to explain"
+
+
+def test_each_label_of_a_set_is_compared_with_its_absence(figure):
+    taxonomy = Taxonomy.from_paths(["pet/cat", "pet/dog", "car"])[1]
+    classifier = HierarchicalMultiLabelClassifier(LogisticRegression(C=100), taxonomy=taxonomy)
+    model = make_pipeline(CountVectorizer(), classifier)
+    texts = [*TEXTS, "cat dog"]
+    model.fit(texts, [["pet/cat"], ["pet/dog"], ["car"], ["pet/cat", "pet/dog"]])
+    display = ContributionDisplay.from_estimator(model, texts, sample=3)
+    chosen = sorted(heading.split(" rather than ")[0] for heading in drawn_bars(display))
+    assert chosen == ["pet", "pet/cat", "pet/dog"]
+    assert all(" rather than none: " in heading for heading in drawn_bars(display))
+
+
+def test_samples_that_are_not_there():
+    with pytest.raises(ValueError, match=r"`sample` must be in \[0, 2\], got 3"):
+        ContributionDisplay.from_estimator(explained(), TEXTS, sample=3)

@@ -8,12 +8,14 @@ from sklhier._utils.pickling import published
 from sklhier.displays._calibration import LevelCalibrationDisplay
 from sklhier.displays._comparison import ComparisonDisplay
 from sklhier.displays._confusion import HierarchicalConfusionMatrixDisplay
+from sklhier.displays._contributions import ContributionDisplay
 from sklhier.displays._errors import ErrorAttributionDisplay
 from sklhier.displays._risk import RiskCoverageDisplay
 from sklhier.displays._taxonomy import TaxonomyDisplay
 
 __all__ = [
     "ComparisonDisplay",
+    "ContributionDisplay",
     "ErrorAttributionDisplay",
     "HierarchicalConfusionMatrixDisplay",
     "LevelCalibrationDisplay",
