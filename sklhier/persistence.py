@@ -1,13 +1,15 @@
-"""Saved models: the types that a file holds, for formats that ask which ones to trust."""
+"""Saved models: the types that a file holds, for formats that ask, and a card that describes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 from sklhier._utils.moved import FORMER
+from sklhier._utils.pipelines import classifier_within
 
-__all__ = ["trusted_types"]
+__all__ = ["model_card", "trusted_types"]
 
 # What fitted models are made of, beside the public classes and what users bring themselves.
 _PRIVATE = (
@@ -127,3 +129,70 @@ def _public_types() -> Iterator[str]:
         for name, public in vars(import_module(module)).items():
             if isinstance(public, type) and public.__module__ == module:
                 yield f"{module}.{name}"
+
+
+def model_card(model: object) -> Any:
+    """Return a card that describes a fitted model, made by skops.
+
+    It is the card that ``skops.card.Card(model)`` makes (parameters, a diagram, places for use,
+    limits, evaluation, authors), with a table for each section of the classifier's
+    :class:`~sklhier.ModelSummary` added below "Model description".
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted classifier of this package, alone or within a Pipeline or a search.
+
+    Returns
+    -------
+    card : skops.card.Card
+        Add what only you know with ``card.add(...)``, then ``card.save("README.md")``.
+
+    Raises
+    ------
+    ImportError
+        If skops is not installed.
+    NotFittedError
+        If the model is not fitted.
+    ValueError
+        If it holds no classifier with a taxonomy.
+
+    See Also
+    --------
+    HierarchicalClassifier.summary : The same facts as text, HTML or a dictionary.
+
+    References
+    ----------
+    .. [1] M. Mitchell et al. Model cards for model reporting. FAT* (2019).
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> from sklhier.persistence import model_card
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
+    >>> y = ["owl", "wren", "eel", "ray"]
+    >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit([[0.0], [1.0], [5.0], [6.0]], y)
+    >>> card = model_card(model)
+    >>> "nodes per level" in card.render()
+    True
+    """
+    try:
+        from skops.card import Card
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            'A model card needs skops, which is not installed: pip install "sklhier[skops]".'
+        ) from error
+    summary = classifier_within(model).summary()
+    card = Card(model)
+    for title, rows in summary.lines():
+        names, values = zip(*rows, strict=True)
+        table = {"": list(names), "value": list(map(_in_a_cell, values))}
+        place = f"Model description/Hierarchy/{title}"
+        card.add_table(**{place: table})
+        card.select(place).title = title.capitalize()  # skops shows the whole place
+    return card
+
+
+def _in_a_cell(text: str) -> str:
+    """Return text that does not end its cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", r"\|")

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import io
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -13,12 +14,15 @@ import pytest
 from formats.write import answers
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier._utils.moved import FORMER
 from sklhier.datasets import make_hierarchical_classification
-from sklhier.persistence import trusted_types
+from sklhier.persistence import model_card, trusted_types
 
 skops = pytest.importorskip("skops.io")
 
@@ -110,3 +114,41 @@ def test_types_of_a_model_of_ones_own():
     joblib.dump(model, buffer)
     buffer.seek(0)
     assert np.array_equal(joblib.load(buffer).predict(X), model.predict(X))
+
+
+# -- model cards --------------------------------------------------------------------------
+
+
+def section_of(card, title):
+    """Return the cells of a rendered table by their name."""
+    _, _, rest = card.render().partition(f"\n### {title}\n")
+    lines = rest.partition("\n#")[0].strip().splitlines()
+    # A bar of a name is escaped in its cell.
+    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines[2:]]
+    assert {len(cell) for cell in cells} == {2}
+    return {name.strip(): value.strip() for name, value in cells}
+
+
+def test_a_model_card_holds_the_summary():
+    taxonomy = Taxonomy.from_dict({"a|b": ["owl", "w\nren"], "fish": ["eel", "ray"]})
+    X = np.arange(8.0).reshape(4, 2)
+    inner = HierarchicalClassifier(LogisticRegression(), taxonomy=taxonomy)
+    model = make_pipeline(StandardScaler(), inner).fit(X, ["owl", "w\nren", "eel", "eel"])
+    card = model_card(model)
+    for title, rows in model[-1].summary().lines():
+        found = section_of(card, title.capitalize())
+        assert list(found) == [name for name, _ in rows]
+    assert section_of(card, "Taxonomy")["nodes per level"] == "2, 4"
+    assert section_of(card, "Training")["unseen"] == "ray"
+    assert r"a\|b: 2" in section_of(card, "Training")["rare"]
+    assert "StandardScaler" in card.render()
+
+
+def test_a_model_card_needs_a_fitted_classifier_and_skops(monkeypatch):
+    with pytest.raises(NotFittedError):
+        model_card(HierarchicalClassifier())
+    with pytest.raises(ValueError, match="holds no fitted classifier with a taxonomy"):
+        model_card(LogisticRegression())
+    monkeypatch.setitem(sys.modules, "skops.card", None)
+    with pytest.raises(ImportError, match=r'pip install "sklhier\[skops\]"'):
+        model_card(HierarchicalClassifier())

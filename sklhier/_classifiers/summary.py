@@ -66,8 +66,8 @@ class ModelSummary:
         """Return model and sections as one dictionary, which ``json.dumps`` takes."""
         return {"model": self.model, **deepcopy(self.sections)}
 
-    def _lines(self) -> Iterable[tuple[str, list[tuple[str, str]]]]:
-        """Yield the title of each section with its rows as text; empty sections are left out."""
+    def lines(self) -> Iterable[tuple[str, list[tuple[str, str]]]]:
+        """Return title and rows of each section, a row as name and text; empty ones are left out."""
         for title, values in self.sections.items():
             if values:
                 yield title, [(key.replace("_", " "), _text(v)) for key, v in values.items()]
@@ -77,7 +77,7 @@ class ModelSummary:
 
     def __str__(self) -> str:
         parts = [self.model]
-        for title, rows in self._lines():
+        for title, rows in self.lines():
             width = max(len(label) for label, _ in rows)
             listed = (f"  {label.ljust(width)}  {text}".rstrip() for label, text in rows)
             parts.append("\n".join([title, *listed]))
@@ -85,7 +85,7 @@ class ModelSummary:
 
     def _repr_html_(self) -> str:
         parts = [f"<p><strong>{escape(self.model)}</strong></p><table>"]
-        for title, rows in self._lines():
+        for title, rows in self.lines():
             parts.append(f'<tr><th colspan="2">{escape(title)}</th></tr>')
             parts += [
                 f"<tr><td>{escape(label)}</td><td>{escape(text)}</td></tr>" for label, text in rows
