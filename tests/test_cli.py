@@ -13,6 +13,9 @@ import joblib
 import numpy as np
 import pytest
 from cli_helpers import TEXT_COLUMNS, records, run, shop_rows, shop_text, write_table
+from generators import trees
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier._cli import files, models, options, report, walks
 from sklhier._cli.columns import Columns, number_of
+from sklhier._cli.pictures import picture
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import Threshold
 from sklhier.metrics import hierarchical_classification_report
@@ -751,13 +755,31 @@ def test_the_demonstration_in_small(docstrings, tmp_path, capsys):
     status, out, err = run(capsys)
     assert (status, err) == (0, "")
     assert "accuracy at level 2" in out
+    drawn, _, after = out.partition("most probable paths")[2].partition("decoder='threshold'")
     assert out.count("->") == 4
+    assert drawn.count("<- answer") == 1
+    assert after
     model = tmp_path / "demo.skops"
     status, out, _ = run(capsys, "--ask", "solve", "--out", model)
     assert (status, "accuracy" in out) == (0, False)
     assert "-> sp (" in out
     status, out, _ = run(capsys, "predict", "--model", model, "--ask", "solve")
     assert "-> sp (" in out
+
+
+@given(trees(), st.integers(0, 10**6))
+def test_a_picture_shows_each_path_once(taxonomy, seed):
+    rng = np.random.default_rng(seed)
+    proba = rng.random(taxonomy.n_nodes)
+    ends = rng.integers(1, taxonomy.n_nodes, size=3).tolist()
+    lines = picture(taxonomy, proba, ends, ends[0]).splitlines()
+    shown = np.flatnonzero(taxonomy.ancestors_of(np.array(ends, dtype=np.int32)).sum(axis=0))
+    names = [line.split()[0] for line in lines]
+    assert sorted(names) == sorted(str(taxonomy.step_names[node]) for node in shown if node)
+    for line in lines:
+        value, bar = re.search(r" (\d\.\d\d) (#*|\|)(  <- answer)?$", line).group(1, 2)
+        assert abs(len(bar.strip("|")) - 24 * float(value)) <= 0.7
+    assert sum("<- answer" in line for line in lines) == 1
 
 
 @pytest.mark.slow

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import Any
 
-from sklhier._cli.answers import answer
+from sklhier._cli.answers import answer, answers_of
 from sklhier._cli.columns import Columns
 from sklhier._cli.console import UsageError, say
 from sklhier._cli.labels import Labelled
-from sklhier._cli.models import new_model, save
+from sklhier._cli.models import classifier_of, new_model, save
+from sklhier._cli.pictures import picture
 from sklhier._cli.train import check_common, check_decoder
 from sklhier._cli.training import Corpus, compare, fitted, split
+from sklhier._cli.walks import Walker, shown_path_of
 from sklhier.datasets import load_docstrings
 
 __all__ = ["run"]
@@ -21,6 +24,14 @@ _QUESTIONS = (
     "draw random numbers from a normal distribution",
     "group similar samples into clusters",
 )
+_PATHS = 3
+_NEXT = """
+Next:
+  python -m sklhier train table.csv --text COLUMN --levels TOP NEXT --out model.skops
+      the same for a table of yours
+  python -m sklhier --ask "invert a matrix" "read a text file"
+      questions of your own
+  README.md: the quick start in Python; docs/getting_started.rst: the first ten minutes"""
 
 
 def run(options: Namespace) -> None:
@@ -45,3 +56,24 @@ def run(options: Namespace) -> None:
         pickled = " --allow-pickle" if form == "joblib" else ""
         say(f'Saved to {options.out}; ask it by: --model {options.out}{pickled} --ask "..."')
     answer(model, options.ask or _QUESTIONS)
+    if options.ask is None:
+        _look_closer(model, _QUESTIONS[-1])
+        say(_NEXT)
+
+
+def _look_closer(model: Any, question: str) -> None:
+    """Draw what an answer was chosen from, and say where it stops if it has to be sure."""
+    classifier, features = classifier_of(model), model[:-1].transform([question])
+    if not hasattr(classifier, "predict_node_proba"):
+        return
+    walker = Walker(classifier.taxonomy_)
+    answers = answers_of(model, walker, [question], _PATHS)
+    proba = classifier.predict_node_proba(features)
+    ends = [node for node, _ in answers.top[0]]
+    drawn = picture(walker.taxonomy, proba[0], ends, answers.nodes[0])
+    say(f"\nThe {_PATHS} most probable paths for {question!r}:\n")
+    say("\n".join(f"  {line}" for line in drawn.splitlines()))
+    sure = classifier.decode(proba, "threshold")
+    (end,) = walker.nodes(walker.taxonomy.to_levels(sure))
+    where = shown_path_of(walker.taxonomy, int(end)) if end else "the root: no answer"
+    say(f"\ndecoder='threshold' stops before the probability falls below 0.5: at {where}.")
