@@ -79,18 +79,19 @@ class BatchedLinear:
         self._precomputed: dict[ModelKey, Floats] = {}
 
     @cached_property
-    def _rows(self) -> SparseRows | None:
+    def rows(self) -> SparseRows | None:
+        """The rows of X; None where they cannot be batched."""
         return SparseRows.of(self._X)
 
     def supports(self, model: LocalModel) -> bool:
         """Whether the outputs of a model can be computed here."""
-        if model.subset is None or self._rows is None:
+        if model.subset is None or self.rows is None:
             return False
-        return linear_predict.supports(model.estimator, model.subset, self._rows)
+        return linear_predict.supports(model.estimator, model.subset, self.rows)
 
     def outputs(self, model: LocalModel, method: str, rows: Rows | None) -> Floats:
         """Return the outputs of a supported model, ndarray of float64, (n_rows, n_outcomes)."""
-        taken, subset = cast(SparseRows, self._rows), cast(ColumnSubset, model.subset)
+        taken, subset = cast(SparseRows, self.rows), cast(ColumnSubset, model.subset)
         scores = self._precomputed.pop(model.key, None) if rows is None else None
         if rows is not None:
             taken = taken.at(rows)
@@ -102,13 +103,13 @@ class BatchedLinear:
     def group_of(self, model: LocalModel, n_outcomes: int) -> Group | None:
         """Return the shape by which a model is batched with others; None for one that is not."""
         outcomes, subset = model.outcomes, model.subset
-        if subset is None or self._rows is None:
+        if subset is None or self.rows is None:
             return None
         if model.is_multi_output or len(outcomes) != n_outcomes or model.has_rest:
             return None
-        if not linear_predict.supports(model.estimator, subset, self._rows):
+        if not linear_predict.supports(model.estimator, subset, self.rows):
             return None
-        inverse_link = linear_predict.inverse_link(model.estimator, model.method, self._rows)
+        inverse_link = linear_predict.inverse_link(model.estimator, model.method, self.rows)
         n_scores = linear_predict.n_scores_of(model.estimator)
         if inverse_link is None or n_scores != (1 if n_outcomes == 2 else n_outcomes):
             return None
@@ -135,7 +136,7 @@ class BatchedLinear:
         """
         models = [self._models[key] for key, _, _ in segments]
         bounds = ops.offsets_of([stop - start for _, start, stop in segments]).tolist()
-        taken = cast(SparseRows, self._rows).at(rows)
+        taken = cast(SparseRows, self.rows).at(rows)
         stored: Any = [(model.estimator, model.subset) for model in models]
         scores = linear_predict.scores_of(stored, taken, bounds)
         outputs = output_table(group.inverse_link(scores), group.method, group.n_outcomes)
@@ -154,7 +155,7 @@ class BatchedLinear:
 
         A run has one model where batches do not pay: for few rows.
         """
-        if self._rows is None or not self._rows.are_many:
+        if self.rows is None or not self.rows.are_many:
             yield from ([key] for key in keys)
             return
         run: list[ModelKey] = []
@@ -186,13 +187,13 @@ class BatchedLinear:
         None for models that cannot be one product. Not finite where a model rules everything out.
         """
         first = models[0]
-        if self._rows is None or not all(self._same_columns(m, first) for m in models[1:]):
+        if self.rows is None or not all(self._same_columns(m, first) for m in models[1:]):
             return None
-        inverse_link = linear_predict.inverse_link(first.estimator, first.method, self._rows)
+        inverse_link = linear_predict.inverse_link(first.estimator, first.method, self.rows)
         if inverse_link is None:
             return None
         stored: Any = [(model.estimator, model.subset) for model in models]
-        scores = linear_predict.scores_side_by_side(stored, self._rows.at(rows))
+        scores = linear_predict.scores_side_by_side(stored, self.rows.at(rows))
         outputs = output_table(inverse_link(scores.reshape(-1, 1)), first.method, 2)
         outcomes = first.outcomes
         if all(model.link is first.link for model in models):
@@ -207,7 +208,7 @@ class BatchedLinear:
 
     def precompute(self, keys: Sequence[ModelKey]) -> None:
         """Compute the decision scores of a run of siblings for all rows, in one product."""
-        first, rows = self._models[keys[0]], cast(SparseRows, self._rows)
+        first, rows = self._models[keys[0]], cast(SparseRows, self.rows)
         if linear_predict.inverse_link(first.estimator, first.method, rows) is None:
             return
         stored: Any = [(self._models[key].estimator, self._models[key].subset) for key in keys]

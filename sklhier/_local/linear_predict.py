@@ -14,14 +14,18 @@ from sklearn.pipeline import Pipeline
 from sklhier._local.linear_fit import ColumnSubset, full_width
 from sklhier._local.sparse_rows import SparseRows
 from sklhier._utils import compat
+from sklhier._utils.kernels import compiled_predictions
 from sklhier._utils.rows import softmax
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Floats, Rows
 from sklhier.linear_model import BlockLogisticRegression, ScaledLogisticRegression
 from sklhier.linear_model._scaled_logistic import shares
 
 __all__ = [
+    "COMPILED_LINKS",
     "inverse_link",
+    "link_of",
     "n_scores_of",
+    "packed_weights",
     "predict",
     "predict_rows",
     "scores_of",
@@ -113,6 +117,8 @@ def scores_of(
         compat.add_csc_product(data.astype(dtype, copy=False), indices, indptr, weights, scores)
         scores += first.intercept_
         return scores.astype(found_dtype, copy=False)
+    if _add_compiled(models, rows, bounds, scores):
+        return scores.astype(found_dtype, copy=False)
     data, indices, indptr = rows.among([subset.columns for _, subset in models], bounds)
     data = data.astype(dtype, copy=False)
     for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
@@ -121,6 +127,40 @@ def scores_of(
         compat.add_csr_product(data, indices, indptr[start : stop + 1], weights, own)
         own += estimator.intercept_
     return scores.astype(found_dtype, copy=False)
+
+
+def _add_compiled(
+    models: Sequence[tuple[Any, ColumnSubset]],
+    rows: SparseRows,
+    bounds: Sequence[int],
+    scores: Floats,
+) -> bool:
+    """Write scores by compiled products, to the last bit the same; False if there are none."""
+    kernels = compiled_predictions()
+    tables = [packed_weights(estimator, subset) for estimator, subset in models]
+    if kernels is None or not all(tables):
+        return False
+    data, indices, indptr, zeros = rows.compiled_form(scores.dtype)
+    for number, (columns, weights) in enumerate(tables):  # type: ignore[misc]
+        start, stop = bounds[number], bounds[number + 1]
+        own = scores[start:stop]
+        kernels.products(data, indices, indptr[start : stop + 1], columns, weights, zeros, own)
+        own += models[number][0].intercept_
+    return True
+
+
+def packed_weights(estimator: Any, subset: ColumnSubset) -> tuple[Rows | None, Floats] | None:
+    """Return the columns of a linear estimator and a row of weights for each, without a copy.
+
+    None for those that lie in another way.
+    """
+    weights = np.atleast_2d(estimator.coef_).T
+    columns = subset.columns
+    if not (weights.size and weights.flags.c_contiguous and weights.dtype in _FLOATS):
+        return None
+    if columns is not None and columns.dtype != np.int32:
+        columns = columns.astype(np.int32)
+    return columns, weights
 
 
 def scores_side_by_side(models: Sequence[tuple[Any, ColumnSubset]], rows: SparseRows) -> Floats:
@@ -179,6 +219,11 @@ def inverse_link(
     """Return how decision scores become the answer; None where that is not known here."""
     if not {rows.data.dtype, estimator.coef_.dtype} <= _FLOATS:
         return None
+    return link_of(estimator, method)
+
+
+def link_of(estimator: Any, method: str) -> Callable[[Floats], Floats] | None:
+    """Return how decision scores become the answer, for numbers of floating point."""
     if method == "decision_function":
         return _margins
     if method == "predict_proba" and type(estimator) is SGDClassifier:
@@ -198,3 +243,12 @@ def inverse_link(
         ovr = len(estimator.classes_) == 2 or estimator.solver == "liblinear"
         return _shares if ovr else softmax
     return None
+
+
+# The names of what compiled predictions know.
+COMPILED_LINKS: dict[Callable[[Floats], Floats], str] = {
+    _margins: "MARGINS",
+    softmax: "SOFTMAX",
+    _shares: "SIGMOIDS",
+    shares: "LOG_SIGMOIDS",
+}

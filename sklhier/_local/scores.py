@@ -13,6 +13,7 @@ from sklhier._local.calls import ModelCalls
 from sklhier._local.keys import Kind, ModelKey, described
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.outputs import conditional
+from sklhier._local.packed import PackedModels, PackedPaths
 from sklhier._probabilities.marginals import Outcomes
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier.exceptions import LocalPredictError
@@ -144,16 +145,31 @@ class LocalScores:
         For error messages.
     chained : bool, default=True
         Whether to look for models that see others, or that know a rest class.
+    packed : PackedModels, default=None
+        The same models, for compiled descents.
     """
 
     def __init__(
-        self, models: Models, X: Any, taxonomy: Taxonomy, *, chained: bool = True
+        self,
+        models: Models,
+        X: Any,
+        taxonomy: Taxonomy,
+        *,
+        chained: bool = True,
+        packed: PackedModels | None = None,
     ) -> None:
         self._models = models
         self._calls = ModelCalls(models, X, taxonomy, chained=chained)
         self._chained = chained
         self._taxonomy = taxonomy
         self.n_rows = self._calls.n_rows
+        self._packed = packed
+
+    def paths(self, outcomes: Outcomes) -> PackedPaths | None:
+        """Return compiled descents to the answers; None where they are left to pure Python."""
+        if self._packed is None or self._batched is None:
+            return None
+        return self._packed.on(self._batched.rows, outcomes)
 
     @property
     def _batched(self) -> BatchedLinear | None:

@@ -21,6 +21,14 @@ class _Places:
     def __init__(self, n_columns: int) -> None:
         self._n_columns = n_columns
         self._place: Rows | None = None  # of each column; -1 but for those of the moment
+        self._zeros: Rows | None = None
+
+    @property
+    def zeros(self) -> Rows:
+        """A number for each column, which whoever changes it sets back to 0."""
+        if self._zeros is None:
+            self._zeros = np.zeros(self._n_columns, dtype=np.int32)
+        return self._zeros
 
     def of(self, indices: Rows, columns: Rows) -> Rows:
         """Return where indices are among some ascending columns, -1 for those that are not."""
@@ -85,6 +93,15 @@ class SparseRows:
             found = compat.csr_rows(self.data, self.indices, self.indptr, rows)
             self._last = rows, SparseRows(*found, self.n_columns, self._places)
         return self._last[1]
+
+    def compiled_form(self, dtype: Any) -> tuple[Any, Any, Any, Rows]:
+        """Return data of a dtype, indices, indptr, and zeros for the columns, as kernels take them."""
+        return (
+            np.ascontiguousarray(self.data, dtype),
+            np.ascontiguousarray(self.indices, np.int32),
+            np.ascontiguousarray(self.indptr, np.int64),
+            self._places.zeros,
+        )
 
     def chosen(self, columns: Rows) -> tuple[Any, Any, Any] | None:
         """Return ``data, indices, indptr`` of some columns, column by column.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from scipy.special import softmax
@@ -63,6 +64,24 @@ def one_by_one(
     return np.concatenate(tables)
 
 
+class Descents(Protocol):
+    """Answers of all rows that are found without the probabilities of single nodes.
+
+    Each method may return None: then they have to be found in the usual way.
+    """
+
+    def top_down(self) -> NodeIds | None:
+        """Return the node at which the greedy descent of each row ends, shape (n_rows,)."""
+        ...
+
+    def best(self, k: int) -> tuple[NodeIds, Floats] | None:
+        """Return the `k` most probable answers and their probabilities, best first.
+
+        Of equally probable ones the earlier class goes first. Both have the shape (n_rows, k).
+        """
+        ...
+
+
 class ProductMarginals:
     """Products of conditional probabilities down the paths, computed on request.
 
@@ -80,6 +99,8 @@ class ProductMarginals:
     decide_pairs : callable, default=None
         ``decide_pairs(nodes, rows)`` returns the same for many pairs, ascending by node and row, one
         after the other in a flat array. By default `decide` is called for each node.
+    descents : Descents, default=None
+        A faster way to the answers.
     """
 
     is_lazy = True
@@ -91,12 +112,22 @@ class ProductMarginals:
         n_rows: int,
         decide: Callable[[int, NodeIds, Rows | None], Floats],
         decide_pairs: Callable[[NodeIds, Rows], Floats] | None = None,
+        descents: Descents | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.outcomes = outcomes
         self.n_rows = n_rows
         self._decide = decide
         self._decide_pairs = decide_pairs or partial(one_by_one, decide, outcomes)
+        self._descents = descents
+
+    def top_down(self) -> NodeIds | None:
+        """Return the node at which the greedy descent of each row ends, if there is a faster way."""
+        return None if self._descents is None else self._descents.top_down()
+
+    def best(self, k: int) -> tuple[NodeIds, Floats] | None:
+        """Return the `k` most probable answers and their probabilities, if there is a faster way."""
+        return None if self._descents is None else self._descents.best(k)
 
     def expand(self, rows: Rows, nodes: NodeIds, proba: Floats) -> Expansion:
         """Return the outcomes of pairs; each node decides once, for all its rows."""

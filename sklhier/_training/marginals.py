@@ -13,6 +13,7 @@ from sklearn.utils.validation import _num_samples
 
 from sklhier._local.keys import Kind
 from sklhier._local.model import LocalModel, Models
+from sklhier._local.packed import PackedModels
 from sklhier._local.scores import LocalScores
 from sklhier._probabilities.calibrated import CalibratedMarginals
 from sklhier._probabilities.marginals import Marginals, Outcomes
@@ -73,10 +74,14 @@ class PathModels:
     calibration: AnswerCalibrator | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return _without_keys(vars(self))
+        return _without_keys({k: v for k, v in vars(self).items() if k != "_packed"})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(_with_keys(state))
+
+    @cached_property
+    def _packed(self) -> PackedModels | None:
+        return PackedModels(self.models[0]) if len(self.models) == 1 else None
 
     @property
     def has_members(self) -> bool:
@@ -110,7 +115,7 @@ class PathModels:
             part.marginals(
                 self.taxonomy,
                 self.outcomes if len(parts) == 1 else self._outcomes_of(part),
-                LocalScores(models, X, self.taxonomy, chained=self.is_staged),
+                LocalScores(models, X, self.taxonomy, chained=self.is_staged, packed=self._packed),
             )
             for part, models in zip(parts, self.models, strict=True)
         )

@@ -1,4 +1,4 @@
-"""The compiled solvers, if there are any and they are not switched off.
+"""The compiled solvers and predictions, if there are any and they are not switched off.
 
 The environment variable ``SKLHIER_KERNELS`` is read at each use: 0 switches them off, "baseline"
 keeps them to instructions that every CPU of its kind has; else they use the best that the CPU has.
@@ -10,12 +10,17 @@ import os
 from importlib import import_module
 from typing import Any
 
-try:
-    _blocks: Any = import_module("sklhier._utils._blocks")
-except ModuleNotFoundError:  # installed without a compiler
-    _blocks = None
 
-__all__ = ["VARIABLE", "compiled", "way_in_use"]
+def _module(name: str) -> Any | None:
+    try:
+        return import_module(f"sklhier._utils.{name}")
+    except ModuleNotFoundError:  # installed without a compiler
+        return None
+
+
+_blocks, _packed = _module("_blocks"), _module("_packed")
+
+__all__ = ["VARIABLE", "compiled", "compiled_predictions", "way_in_use"]
 
 VARIABLE = "SKLHIER_KERNELS"
 
@@ -26,11 +31,20 @@ def _setting() -> str:
 
 def compiled() -> Any | None:
     """Return the module of the compiled solvers, or None where pure Python is used."""
+    return _chosen(_blocks)
+
+
+def compiled_predictions() -> Any | None:
+    """Return the module of compiled predictions, or None where pure Python is used."""
+    return _chosen(_packed)
+
+
+def _chosen(module: Any | None) -> Any | None:
     setting = _setting()
-    if _blocks is None or setting == "0":
+    if module is None or setting == "0":
         return None
-    _blocks.choose_instructions(setting != "baseline")
-    return _blocks
+    module.choose_instructions(setting != "baseline")
+    return module
 
 
 def way_in_use() -> str:

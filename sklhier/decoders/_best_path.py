@@ -6,6 +6,7 @@ import numpy as np
 
 from sklhier._probabilities.calibrated import CalibratedMarginals
 from sklhier._probabilities.marginals import Marginals
+from sklhier._probabilities.products import ProductMarginals
 from sklhier._utils.typing import Floats, NodeIds
 from sklhier._utils.validation import check_integer
 from sklhier.decoders._base import Decoder
@@ -41,6 +42,9 @@ def top_answers(marginals: Marginals, k: int) -> tuple[NodeIds, Floats]:
     """
     outcomes = marginals.outcomes
     if marginals.is_lazy and k < len(outcomes.answers):
+        found = marginals.best(k) if isinstance(marginals, ProductMarginals) else None
+        if found is not None:
+            return found
         best = best_answers(marginals, _PROBABILITY, k)
         return best.nodes, best.proba
     answers = outcomes.answers[np.argsort(outcomes.rank[outcomes.answers])]

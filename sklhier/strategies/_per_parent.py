@@ -9,7 +9,7 @@ import numpy as np
 
 from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.problem import LocalProblem
-from sklhier._local.scores import Scores
+from sklhier._local.scores import LocalScores, Scores
 from sklhier._probabilities.marginals import Marginals, Outcomes
 from sklhier._probabilities.products import ProductMarginals, normalised_products
 from sklhier._utils.memory_blocks import numbers_per_row
@@ -106,7 +106,8 @@ class PerParent(Strategy, SetStrategy):
             )
         pairs = partial(scores.proba_pairs, outcomes=outcomes)
         decide = partial(_decide, scores)
-        return ProductMarginals(taxonomy, outcomes, scores.n_rows, decide, pairs)
+        paths = scores.paths(outcomes) if isinstance(scores, LocalScores) else None
+        return ProductMarginals(taxonomy, outcomes, scores.n_rows, decide, pairs, paths)
 
     def plan_sets(
         self, members: Memberships, learns_jointly: Callable[[ModelKey], bool]

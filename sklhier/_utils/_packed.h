@@ -1,0 +1,561 @@
+/* Predictions of many linear models that lie as blocks: some columns, and a weight for each score.
+ *
+ * _packed_scores.h computes the scores of a row, for both types of numbers and sets of CPU instructions.
+ * Sums are taken in the order of the entries and without fused operations, so they are SciPy's to the
+ * last bit. What is made of them here is the same for all types.
+ */
+#ifndef SKLHIER_PACKED_H
+#define SKLHIER_PACKED_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define PACKED_INLINE static __forceinline
+#else
+#define PACKED_INLINE static inline __attribute__((always_inline))
+#define PACKED_HAS_VECTORS 1
+#endif
+
+#define PACKED_NO_MEMORY -1
+#define PACKED_NOT_FINITE -2
+
+/* How scores become shares of the outcomes. */
+enum { PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS };
+
+typedef struct {
+    const int32_t *columns;   /* ascending; NULL: all columns of X */
+    int64_t n_columns;
+    const void *weights;      /* n_columns x n_scores; NULL: nothing to decide */
+    const double *intercepts; /* n_scores */
+    int32_t n_scores;         /* one for two outcomes */
+    int32_t link;
+    double sharpness;         /* what margins are multiplied by */
+} packed_node;
+
+typedef struct {
+    const packed_node *nodes;
+    int64_t n_nodes;
+    const int64_t *offsets;   /* n_nodes + 1: where the outcomes of a node begin */
+    const int32_t *outcomes;  /* nodes; the node itself: to stop there */
+    const int64_t *rank;      /* of equally probable answers the first one wins */
+    int32_t widest;           /* most outcomes of a node */
+    int32_t is_double;        /* weights, and entries of X */
+} packed_paths;
+
+typedef struct {
+    const void *data;
+    const int32_t *indices;
+    const int64_t *indptr;
+    int64_t n_rows;           /* below 2^31 */
+    int64_t n_features;
+} packed_rows;
+
+/* Room for the row and node at hand. */
+typedef struct {
+    int32_t *places;          /* for each column of X 1 + its position in `filled`; else 0 */
+    const packed_node *filled;
+    int32_t *positions;       /* of the row's entries among the node's columns */
+    void *values;
+    void *sums;
+    double *scores;
+} packed_room;
+
+static void *packed_allocate(int64_t count, size_t size) {
+    if (count > (int64_t)(PTRDIFF_MAX / (int64_t)size) - 1) return NULL;
+    return malloc((size_t)count * size + 1);
+}
+
+/* -- rows of X and columns of a node ------------------------------------------------------ */
+
+static int packed_open_room(packed_room *room, const packed_rows *x, int32_t widest, int32_t *places) {
+    int64_t i, longest = 0;
+    for (i = 0; i < x->n_rows; i++)
+        if (x->indptr[i + 1] - x->indptr[i] > longest) longest = x->indptr[i + 1] - x->indptr[i];
+    room->places = places;
+    room->filled = NULL;
+    room->positions = (int32_t *)packed_allocate(longest, sizeof(int32_t));
+    room->values = packed_allocate(longest, sizeof(double));
+    /* Scores come in groups of up to 32. */
+    room->sums = packed_allocate((int64_t)widest + 64, sizeof(double));
+    room->scores = (double *)packed_allocate((int64_t)widest + 64, sizeof(double));
+    return room->positions && room->values && room->sums && room->scores ? 0 : PACKED_NO_MEMORY;
+}
+
+static void packed_leave(packed_room *room) {
+    int64_t q;
+    if (!room->filled) return;
+    for (q = 0; q < room->filled->n_columns; q++) room->places[room->filled->columns[q]] = 0;
+    room->filled = NULL;
+}
+
+/* Put a node's columns into a table if so many entries will be looked up that it pays. */
+static void packed_enter(packed_room *room, const packed_node *node, int64_t n_entries) {
+    int64_t q, left;
+    if (room->filled == node) return;
+    packed_leave(room);
+    if (!node->columns) return;
+    for (left = node->n_columns; left > 1; left >>= 1) n_entries += n_entries >> 2;
+    if (n_entries < node->n_columns) return;
+    for (q = 0; q < node->n_columns; q++) room->places[node->columns[q]] = (int32_t)q + 1;
+    room->filled = node;
+}
+
+static void packed_close_room(packed_room *room) {
+    packed_leave(room);
+    free(room->positions);
+    free(room->values);
+    free(room->sums);
+    free(room->scores);
+}
+
+/* The position of a column among ascending ones; -1 if it is not there. */
+PACKED_INLINE int64_t packed_find(const int32_t *columns, int64_t n, int32_t column) {
+    const int32_t *first = columns;
+    if (!n) return -1;
+    while (n > 1) {
+        const int64_t half = n >> 1;
+        first += first[half] <= column ? half : 0;
+        n -= half;
+    }
+    return *first == column ? first - columns : -1;
+}
+
+#define PACKED_PASTE_(a, b, c) packed_##a##_##b##_##c
+#define PACKED_PASTE(a, b, c) PACKED_PASTE_(a, b, c)
+#define NAME(what) PACKED_PASTE(what, REAL, ISA)
+
+#define ISA baseline
+#define TARGET
+#define REAL float
+#include "_packed_scores.h"
+#undef REAL
+#define REAL double
+#include "_packed_scores.h"
+#undef REAL
+#undef ISA
+#undef TARGET
+
+#if defined(PACKED_HAS_VECTORS) && (defined(__x86_64__) || defined(__i386__))
+#define PACKED_HAS_AVX2 1
+#define ISA avx2
+#define TARGET __attribute__((target("avx2")))
+#define REAL float
+#include "_packed_scores.h"
+#undef REAL
+#define REAL double
+#include "_packed_scores.h"
+#undef REAL
+#undef ISA
+#undef TARGET
+#endif
+
+typedef void (*packed_scorer)(const packed_rows *, int64_t, const packed_node *, packed_room *);
+
+static const packed_scorer packed_scorers[][2] = {
+    {packed_score_float_baseline, packed_score_double_baseline},
+#ifdef PACKED_HAS_AVX2
+    {packed_score_float_avx2, packed_score_double_avx2},
+#endif
+};
+
+static int packed_wide = 0;
+
+/* Choose the instructions; return whether they are AVX2. */
+static int packed_init(int may_be_wide) {
+    int wide = 0;
+#ifdef PACKED_HAS_AVX2
+    __builtin_cpu_init();
+    wide = may_be_wide && __builtin_cpu_supports("avx2");
+#else
+    (void)may_be_wide;
+#endif
+    packed_wide = wide;
+    return wide;
+}
+
+/* Write the scores of all rows, without intercepts. `places` is 0 for each column of X. */
+static int packed_products(
+    const packed_node *node, const packed_rows *x, int is_double, int32_t *places, void *out
+) {
+    const packed_scorer score = packed_scorers[packed_wide][is_double];
+    const size_t size = (size_t)node->n_scores * (is_double ? sizeof(double) : sizeof(float));
+    packed_room room;
+    int64_t i;
+    int failed = packed_open_room(&room, x, node->n_scores, places);
+    if (!failed) {
+        packed_enter(&room, node, x->indptr[x->n_rows] - x->indptr[0]);
+        for (i = 0; i < x->n_rows; i++) {
+            score(x, i, node, &room);
+            memcpy((char *)out + i * size, room.sums, size);
+        }
+    }
+    packed_close_room(&room);
+    return failed;
+}
+
+/* -- from scores to outcomes --------------------------------------------------------------- */
+
+PACKED_INLINE double packed_sigmoid(double score) { return 1 / (1 + exp(-score)); }
+
+PACKED_INLINE double packed_log_sigmoid(double score) {
+    return score < 0 ? score - log1p(exp(score)) : -log1p(exp(-score));
+}
+
+static void packed_softmax(double *s, int32_t n) {
+    double most = s[0], total = 0;
+    int32_t j;
+    for (j = 1; j < n; j++) most = s[j] > most ? s[j] : most;
+    for (j = 0; j < n; j++) total += s[j] = exp(s[j] - most);
+    for (j = 0; j < n; j++) s[j] /= total;
+}
+
+/* Turn scores into the share of each outcome, in place. */
+static int packed_shares(const packed_node *node, double *s, int32_t n) {
+    double total = 0;
+    int32_t j;
+    if (node->n_scores == 1) {
+        if (node->link == PACKED_MARGINS) {
+            s[1] = s[0];
+            s[0] = -s[0];
+        } else {
+            s[1] = packed_sigmoid(s[0]);
+            s[0] = 1 - s[1];
+        }
+    } else if (node->link == PACKED_SIGMOIDS) {
+        for (j = 0; j < n; j++) s[j] = packed_sigmoid(s[j]);
+    } else if (node->link == PACKED_LOG_SIGMOIDS) {
+        for (j = 0; j < n; j++) s[j] = packed_log_sigmoid(s[j]);
+    }
+    if (node->link == PACKED_MARGINS)
+        for (j = 0; j < n; j++) s[j] *= node->sharpness;
+    if (node->link != PACKED_SIGMOIDS) packed_softmax(s, n);
+    for (j = 0; j < n; j++) total += s[j];
+    for (j = 0; j < n; j++) s[j] /= total;
+    for (j = 0; j < n; j++)
+        if (!isfinite(s[j])) return PACKED_NOT_FINITE;
+    return 0;
+}
+
+/* The first outcome with the largest share, or PACKED_NOT_FINITE. Shares need not be known where scores
+ * differ clearly. */
+static int32_t packed_first_best(const packed_node *node, double *s, int32_t n) {
+    int32_t j, best = 0;
+    double second = -INFINITY, gap, most;
+    if (node->n_scores == 1) {
+        const double by = node->link == PACKED_MARGINS ? node->sharpness : 1;
+        if (by * fabs(s[0]) > 1e-9 && fabs(s[0]) < 1e6) return s[0] > 0;
+    } else {
+        for (j = 0; j < n; j++) {
+            if (!(fabs(s[j]) < 1e6)) goto shares; /* NaN, too */
+            if (s[j] > s[best]) best = j;
+        }
+        for (j = 0; j < n; j++)
+            if (j != best && s[j] > second) second = s[j];
+        most = s[best];
+        gap = most - second;
+        if (node->link == PACKED_MARGINS ? node->sharpness * gap > 1e-12 * (1 + node->sharpness * 1e6)
+            : node->link == PACKED_SOFTMAX ? gap > 1e-6
+            : fabs(most) < 15 && gap > 1e-5)
+            return best;
+    }
+shares:
+    if (packed_shares(node, s, n)) return PACKED_NOT_FINITE;
+    for (best = 0, j = 1; j < n; j++)
+        if (s[j] > s[best]) best = j;
+    return best;
+}
+
+/* -- rows on their way down ---------------------------------------------------------------- */
+
+static int packed_ascending(const void *left, const void *right) {
+    const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Rows that ask nodes, side by side if they ask the same one. */
+typedef struct {
+    int32_t *at;      /* the node of each row */
+    int32_t *rows;    /* those that go on */
+    int64_t n;
+    int64_t *keys;
+    int64_t *counts;
+    int32_t *spare;
+} packed_crowd;
+
+static int packed_gather(packed_crowd *crowd, const packed_rows *x, int64_t n_nodes) {
+    const int64_t n = x->n_rows;
+    int64_t i;
+    crowd->n = n;
+    crowd->at = (int32_t *)packed_allocate(n, sizeof(int32_t));
+    crowd->rows = (int32_t *)packed_allocate(n, sizeof(int32_t));
+    crowd->spare = (int32_t *)packed_allocate(n, sizeof(int32_t));
+    crowd->keys = (int64_t *)packed_allocate(n, sizeof(int64_t));
+    crowd->counts = n > 1 ? (int64_t *)packed_allocate(n_nodes + 1, sizeof(int64_t)) : NULL;
+    if (!crowd->at || !crowd->rows || !crowd->spare || !crowd->keys || (n > 1 && !crowd->counts))
+        return PACKED_NO_MEMORY;
+    for (i = 0; i < n; i++) {
+        crowd->at[i] = 0;
+        crowd->rows[i] = (int32_t)i;
+    }
+    return 0;
+}
+
+static void packed_scatter(packed_crowd *crowd) {
+    free(crowd->at);
+    free(crowd->rows);
+    free(crowd->spare);
+    free(crowd->keys);
+    free(crowd->counts);
+}
+
+static void packed_sort(packed_crowd *crowd, int64_t n_nodes) {
+    const int64_t n = crowd->n;
+    int64_t i, sum = 0;
+    if (n < 2) return;
+    if (n * 16 < n_nodes) {
+        for (i = 0; i < n; i++)
+            crowd->keys[i] = ((int64_t)crowd->at[crowd->rows[i]] << 32) | crowd->rows[i];
+        qsort(crowd->keys, (size_t)n, sizeof(int64_t), packed_ascending);
+        for (i = 0; i < n; i++) crowd->rows[i] = (int32_t)(crowd->keys[i] & INT32_MAX);
+        return;
+    }
+    memset(crowd->counts, 0, (size_t)(n_nodes + 1) * sizeof(int64_t));
+    for (i = 0; i < n; i++) crowd->counts[crowd->at[crowd->rows[i]]]++;
+    for (i = 0; i <= n_nodes; i++) {
+        const int64_t count = crowd->counts[i];
+        crowd->counts[i] = sum;
+        sum += count;
+    }
+    for (i = 0; i < n; i++) {
+        const int32_t row = crowd->rows[i];
+        crowd->spare[crowd->counts[crowd->at[row]]++] = row;
+    }
+    memcpy(crowd->rows, crowd->spare, (size_t)n * sizeof(int32_t));
+}
+
+/* The end of the rows from `start` on that ask the same node; makes ready for their entries. */
+static int64_t packed_next_node(
+    const packed_paths *paths, const packed_rows *x, const packed_crowd *crowd, int64_t start,
+    packed_room *room
+) {
+    const int32_t at = crowd->at[crowd->rows[start]];
+    const packed_node *node = paths->nodes + at;
+    int64_t stop = start, n_entries = 0;
+    for (; stop < crowd->n && crowd->at[crowd->rows[stop]] == at; stop++)
+        n_entries += x->indptr[crowd->rows[stop] + 1] - x->indptr[crowd->rows[stop]];
+    if (node->weights) packed_enter(room, node, n_entries);
+    return stop;
+}
+
+/* Greedy descent: write the node at which each row ends. */
+static int packed_descend(
+    const packed_paths *paths, const packed_rows *x, int32_t *places, int32_t *ends
+) {
+    const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
+    packed_room room;
+    packed_crowd crowd;
+    int64_t i, start, stop, left;
+    int failed = packed_open_room(&room, x, paths->widest, places);
+    failed |= packed_gather(&crowd, x, paths->n_nodes);
+    if (!paths->offsets[1]) crowd.n = 0;
+    while (!failed && crowd.n) {
+        packed_sort(&crowd, paths->n_nodes);
+        for (left = start = 0; start < crowd.n && !failed; start = stop) {
+            const int32_t at = crowd.at[crowd.rows[start]];
+            const packed_node *node = paths->nodes + at;
+            const int64_t first = paths->offsets[at];
+            const int32_t n = (int32_t)(paths->offsets[at + 1] - first);
+            stop = packed_next_node(paths, x, &crowd, start, &room);
+            for (i = start; i < stop; i++) {
+                const int32_t row = crowd.rows[i];
+                int32_t best = 0, next;
+                if (node->weights) {
+                    score(x, row, node, &room);
+                    best = packed_first_best(node, room.scores, n);
+                }
+                if (best < 0) {
+                    failed = best;
+                    break;
+                }
+                next = paths->outcomes[first + best];
+                crowd.at[row] = next;
+                if (next != at && paths->offsets[next + 1] > paths->offsets[next])
+                    crowd.spare[left++] = row;
+            }
+        }
+        memcpy(crowd.rows, crowd.spare, (size_t)left * sizeof(int32_t));
+        crowd.n = left;
+    }
+    if (!failed) memcpy(ends, crowd.at, (size_t)x->n_rows * sizeof(int32_t));
+    packed_scatter(&crowd);
+    packed_close_room(&room);
+    return failed;
+}
+
+/* -- the best answers by best-first search ------------------------------------------------- */
+
+/* A node that a row may still ask. */
+typedef struct {
+    double proba;
+    int32_t node, next;
+} packed_open;
+
+typedef struct {
+    packed_open *all;
+    int64_t n, size;
+    int32_t unused;   /* first of a list of free places; -1: none */
+    int32_t *first;   /* of each row's list; -1: none */
+} packed_pool;
+
+static int packed_push(packed_pool *pool, int32_t row, int32_t node, double proba) {
+    int32_t place = pool->unused;
+    if (place >= 0) {
+        pool->unused = pool->all[place].next;
+    } else {
+        if (pool->n == pool->size) {
+            const int64_t size = 2 * pool->size + 64;
+            packed_open *more;
+            if (size > INT32_MAX) return PACKED_NO_MEMORY;
+            more = (packed_open *)realloc(pool->all, (size_t)size * sizeof(packed_open));
+            if (!more) return PACKED_NO_MEMORY;
+            pool->all = more;
+            pool->size = size;
+        }
+        place = (int32_t)pool->n++;
+    }
+    pool->all[place].proba = proba;
+    pool->all[place].node = node;
+    pool->all[place].next = pool->first[row];
+    pool->first[row] = place;
+    return 0;
+}
+
+/* No node below `least` is worth asking: sums in another order may differ in the last digits. */
+PACKED_INLINE double packed_least(double worst) { return worst > 0 ? worst - 1e-12 * worst : worst; }
+
+/* Take the most probable open node of a row, and forget those that are not worth asking; -1: none. */
+static int32_t packed_pop(packed_pool *pool, int32_t row, double least, double *proba) {
+    int32_t *link = pool->first + row, *best = NULL, taken;
+    packed_open *all = pool->all;
+    double most = -INFINITY;
+    while (*link >= 0) {
+        const int32_t place = *link;
+        if (all[place].proba < least) {
+            *link = all[place].next;
+            all[place].next = pool->unused;
+            pool->unused = place;
+            continue;
+        }
+        if (all[place].proba > most) {
+            most = all[place].proba;
+            best = link;
+        }
+        link = &all[place].next;
+    }
+    if (!best) return -1;
+    taken = *best;
+    *best = all[taken].next;
+    all[taken].next = pool->unused;
+    pool->unused = taken;
+    *proba = most;
+    return all[taken].node;
+}
+
+/* Keep an answer if it is among the k best; of equally probable ones the first class goes first. */
+static void packed_offer(
+    const int64_t *rank, int32_t node, double proba, int32_t k, int32_t *nodes, double *probas
+) {
+    int32_t place = k;
+    while (place > 0 && (proba > probas[place - 1]
+        || (proba == probas[place - 1] && rank[node] < rank[nodes[place - 1]])))
+        place--;
+    if (place == k) return;
+    memmove(nodes + place + 1, nodes + place, (size_t)(k - 1 - place) * sizeof(int32_t));
+    memmove(probas + place + 1, probas + place, (size_t)(k - 1 - place) * sizeof(double));
+    nodes[place] = node;
+    probas[place] = proba;
+}
+
+/* Offer the answers among the outcomes of a node, and open the others. */
+static int packed_ask(
+    const packed_paths *paths, int32_t at, double above, const double *shares, int32_t row, int32_t k,
+    int32_t *nodes, double *probas, packed_pool *pool
+) {
+    const int64_t first = paths->offsets[at];
+    const int32_t n = (int32_t)(paths->offsets[at + 1] - first);
+    int32_t j;
+    for (j = 0; j < n; j++) {
+        const int32_t outcome = paths->outcomes[first + j];
+        const double proba = above * shares[j];
+        if (outcome == at || paths->offsets[outcome + 1] == paths->offsets[outcome])
+            packed_offer(paths->rank, outcome, proba, k, nodes, probas);
+        else if (proba >= packed_least(probas[k - 1]) && packed_push(pool, row, outcome, proba))
+            return PACKED_NO_MEMORY;
+    }
+    return 0;
+}
+
+/* Write the k most probable answers of each row, and their probabilities. */
+static int packed_best(
+    const packed_paths *paths, const packed_rows *x, int32_t *places, int32_t k, int32_t *nodes,
+    double *probas
+) {
+    const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
+    packed_room room;
+    packed_crowd crowd;
+    packed_pool pool = {NULL, 0, 0, -1, NULL};
+    double *above = (double *)packed_allocate(x->n_rows, sizeof(double));
+    int64_t i, start, stop, left;
+    int failed = packed_open_room(&room, x, paths->widest, places);
+    failed |= packed_gather(&crowd, x, paths->n_nodes);
+    pool.first = (int32_t *)packed_allocate(x->n_rows, sizeof(int32_t));
+    if (!above || !pool.first) failed = PACKED_NO_MEMORY;
+    if (!failed) {
+        for (i = 0; i < x->n_rows; i++) {
+            pool.first[i] = -1;
+            above[i] = 1;
+        }
+        for (i = 0; i < x->n_rows * k; i++) {
+            nodes[i] = 0;
+            probas[i] = -INFINITY;
+        }
+        if (!paths->offsets[1]) crowd.n = 0;
+    }
+    while (!failed && crowd.n) {
+        packed_sort(&crowd, paths->n_nodes);
+        for (left = start = 0; start < crowd.n && !failed; start = stop) {
+            const int32_t at = crowd.at[crowd.rows[start]];
+            const packed_node *node = paths->nodes + at;
+            const int32_t n = (int32_t)(paths->offsets[at + 1] - paths->offsets[at]);
+            stop = packed_next_node(paths, x, &crowd, start, &room);
+            for (i = start; i < stop && !failed; i++) {
+                const int32_t row = crowd.rows[i];
+                double *own = probas + (int64_t)row * k;
+                room.scores[0] = 1;
+                if (node->weights) {
+                    score(x, row, node, &room);
+                    failed = packed_shares(node, room.scores, n);
+                    if (failed) break;
+                }
+                failed = packed_ask(paths, at, above[row], room.scores, row, k,
+                    nodes + (int64_t)row * k, own, &pool);
+                if (failed) break;
+                crowd.at[row] = packed_pop(&pool, row, packed_least(own[k - 1]), above + row);
+                if (crowd.at[row] >= 0) crowd.spare[left++] = row;
+            }
+        }
+        memcpy(crowd.rows, crowd.spare, (size_t)left * sizeof(int32_t));
+        crowd.n = left;
+    }
+    free(pool.all);
+    free(pool.first);
+    free(above);
+    packed_scatter(&crowd);
+    packed_close_room(&room);
+    return failed;
+}
+
+#endif

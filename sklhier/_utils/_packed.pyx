@@ -1,0 +1,264 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Compiled predictions of linear models that lie as blocks; see ``_packed.h``."""
+
+from cython cimport floating
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport calloc, free
+
+
+cdef extern from "_packed.h" nogil:
+    ctypedef struct packed_node:
+        const int32_t *columns
+        int64_t n_columns
+        const void *weights
+        const double *intercepts
+        int32_t n_scores
+        int32_t link
+        double sharpness
+
+    ctypedef struct packed_paths:
+        const packed_node *nodes
+        int64_t n_nodes
+        const int64_t *offsets
+        const int32_t *outcomes
+        const int64_t *rank
+        int32_t widest
+        int32_t is_double
+
+    ctypedef struct packed_rows:
+        const void *data
+        const int32_t *indices
+        const int64_t *indptr
+        int64_t n_rows
+        int64_t n_features
+
+    int PACKED_NO_MEMORY
+    int PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS
+    int packed_init(int may_be_wide)
+    int packed_products(
+        const packed_node *node, const packed_rows *x, int is_double, int32_t *places, void *out)
+    int packed_descend(
+        const packed_paths *paths, const packed_rows *x, int32_t *places, int32_t *ends)
+    int packed_best(
+        const packed_paths *paths, const packed_rows *x, int32_t *places, int32_t k,
+        int32_t *nodes, double *probas)
+
+
+MARGINS, SOFTMAX = PACKED_MARGINS, PACKED_SOFTMAX
+SIGMOIDS, LOG_SIGMOIDS = PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS
+
+
+def choose_instructions(bint may_be_wide):
+    """Choose the instructions for all later calls; return whether they are AVX2."""
+    return bool(packed_init(may_be_wide))
+
+
+cdef int check(int failed) except -1:
+    """Return whether all numbers are finite."""
+    if failed == PACKED_NO_MEMORY:
+        raise MemoryError("predictions of linear models found no memory")
+    return not failed
+
+
+cdef packed_rows rows_of(
+    const floating[::1] data,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    int64_t n_features,
+) except *:
+    cdef packed_rows rows
+    rows.n_rows = indptr.shape[0] - 1
+    if not 0 <= rows.n_rows < 2**31:
+        raise ValueError(f"Predictions take fewer than {2**31} rows, got {rows.n_rows}.")
+    rows.data = &data[0] if data.shape[0] else NULL
+    rows.indices = &indices[0] if indices.shape[0] else NULL
+    rows.indptr = &indptr[0]
+    rows.n_features = n_features
+    return rows
+
+
+def products(
+    const floating[::1] data,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const int32_t[::1] columns,
+    const floating[:, ::1] weights,
+    int32_t[::1] places,
+    floating[:, ::1] out,
+):
+    """Write the products of rows with the weights of one model.
+
+    Parameters
+    ----------
+    data, indices, indptr : memoryview
+        Of CSR rows; `indptr` need not begin with 0.
+    columns : memoryview of int32, shape (n_columns,), or None
+        The columns that have weights, ascending; None: all.
+    weights : memoryview, shape (n_columns, n_scores)
+    places : memoryview of int32, shape (n_features,)
+        Zeros, before and after.
+    out : memoryview, shape (n_rows, n_scores)
+        The sums are written here.
+    """
+    cdef packed_node node
+    cdef packed_rows rows = rows_of(data, indices, indptr, places.shape[0])
+    cdef int failed = 0
+    cdef bint is_double = floating is double
+    if not out.shape[0]:
+        return
+    node.columns = &columns[0] if columns is not None else NULL
+    node.n_columns = weights.shape[0]
+    node.weights = &weights[0, 0]
+    node.intercepts = NULL
+    node.n_scores = weights.shape[1]
+    with nogil:
+        failed = packed_products(&node, &rows, is_double, &places[0], &out[0, 0])
+    check(failed)
+
+
+cdef class Paths:
+    """Linear models at the nodes of a tree, each of which decides among what is below it.
+
+    Parameters
+    ----------
+    offsets : memoryview of int64, shape (n_nodes + 1,)
+        Where the outcomes of each node begin.
+    outcomes : memoryview of int32
+        Nodes; the node itself stands for stopping there.
+    rank : memoryview of int64, shape (n_nodes,)
+        Of equally probable answers the one of the lowest rank goes first.
+    is_double : bool
+        Whether weights, and the entries of the rows, are of double precision.
+    n_features : int
+        Number of columns of X.
+    """
+
+    cdef packed_paths _paths
+    cdef packed_node *_nodes
+    cdef int64_t _n_features
+    cdef list _kept
+
+    def __cinit__(
+        self,
+        const int64_t[::1] offsets,
+        const int32_t[::1] outcomes,
+        const int64_t[::1] rank,
+        bint is_double,
+        int64_t n_features,
+    ):
+        cdef int64_t node, n_nodes = offsets.shape[0] - 1
+        self._kept = [offsets, outcomes, rank]
+        self._n_features = n_features
+        self._nodes = <packed_node *>calloc(n_nodes, sizeof(packed_node))
+        if self._nodes == NULL:
+            raise MemoryError("packed linear models found no memory")
+        self._paths.nodes = self._nodes
+        self._paths.n_nodes = n_nodes
+        self._paths.offsets = &offsets[0]
+        self._paths.outcomes = &outcomes[0] if outcomes.shape[0] else NULL
+        self._paths.rank = &rank[0]
+        self._paths.is_double = is_double
+        self._paths.widest = 1
+        for node in range(n_nodes):
+            if offsets[node + 1] - offsets[node] > self._paths.widest:
+                self._paths.widest = offsets[node + 1] - offsets[node]
+
+    def __dealloc__(self):
+        free(self._nodes)
+
+    def set(
+        self,
+        int64_t number,
+        const int32_t[::1] columns,
+        const floating[:, ::1] weights,
+        const double[::1] intercepts,
+        int32_t link,
+        double sharpness,
+    ):
+        """Store the model of a node; the arrays are kept, not copied.
+
+        Parameters
+        ----------
+        number : int
+            The node.
+        columns, weights
+            As in :func:`products`.
+        intercepts : memoryview of float64, shape (n_scores,)
+        link : int
+            How scores become shares: ``MARGINS``, ``SOFTMAX``, ``SIGMOIDS`` or ``LOG_SIGMOIDS``.
+        sharpness : float
+            What margins are multiplied by.
+        """
+        cdef packed_node *node = &self._nodes[number]
+        cdef int64_t n = self._paths.offsets[number + 1] - self._paths.offsets[number]
+        cdef bint is_double = floating is double
+        if is_double != self._paths.is_double or not weights.shape[0]:
+            raise ValueError("Weights must have the type of the others, and columns.")
+        if weights.shape[1] != (1 if n == 2 else n) or intercepts.shape[0] != weights.shape[1]:
+            raise ValueError(f"Got {weights.shape[1]} scores for {n} outcomes.")
+        node.columns = &columns[0] if columns is not None else NULL
+        node.n_columns = weights.shape[0]
+        node.weights = &weights[0, 0]
+        node.intercepts = &intercepts[0]
+        node.n_scores = weights.shape[1]
+        node.link = link
+        node.sharpness = sharpness
+        self._kept.append((columns, weights, intercepts))
+
+    def descend(
+        self,
+        const floating[::1] data,
+        const int32_t[::1] indices,
+        const int64_t[::1] indptr,
+        int32_t[::1] places,
+        int32_t[::1] ends,
+    ):
+        """Write where the greedy descent of each row ends; return False if numbers are not finite.
+
+        Parameters
+        ----------
+        data, indices, indptr, places
+            As in :func:`products`.
+        ends : memoryview of int32, shape (n_rows,)
+        """
+        cdef bint is_double = floating is double
+        cdef packed_rows rows = rows_of(data, indices, indptr, self._n_features)
+        cdef int failed = 0
+        if is_double != self._paths.is_double:
+            raise ValueError("Entries must have the type of the weights.")
+        if rows.n_rows:
+            with nogil:
+                failed = packed_descend(&self._paths, &rows, &places[0], &ends[0])
+        return bool(check(failed))
+
+    def best(
+        self,
+        const floating[::1] data,
+        const int32_t[::1] indices,
+        const int64_t[::1] indptr,
+        int32_t[::1] places,
+        int32_t[:, ::1] nodes,
+        double[:, ::1] proba,
+    ):
+        """Write the most probable answers of each row; return False if numbers are not finite.
+
+        Parameters
+        ----------
+        data, indices, indptr, places
+            As in :func:`products`.
+        nodes : memoryview of int32, shape (n_rows, k)
+            The answers, best first.
+        proba : memoryview of float64, shape (n_rows, k)
+            Their probabilities.
+        """
+        cdef bint is_double = floating is double
+        cdef packed_rows rows = rows_of(data, indices, indptr, self._n_features)
+        cdef int32_t k = nodes.shape[1]
+        cdef int failed = 0
+        if is_double != self._paths.is_double:
+            raise ValueError("Entries must have the type of the weights.")
+        if rows.n_rows:
+            with nogil:
+                failed = packed_best(
+                    &self._paths, &rows, &places[0], k, &nodes[0, 0], &proba[0, 0])
+        return bool(check(failed))

@@ -1,0 +1,119 @@
+/* The scores of a row for REAL numbers and the instructions of TARGET. */
+
+#ifdef PACKED_HAS_VECTORS
+typedef REAL NAME(lanes) __attribute__((vector_size(32), aligned(sizeof(REAL)), may_alias));
+#define LANES ((int32_t)(32 / sizeof(REAL)))
+
+/* Products of entries with N vectors of weights. Behind the last score of a column stand those of the
+ * next one: they are summed up, too, and nobody reads them. `last` is the last column for which that
+ * stays inside of the table. */
+#define PACKED_DOT(N)                                                                                \
+    TARGET static void NAME(dot##N)(                                                                 \
+        const REAL *values, const int32_t *positions, int64_t n, const REAL *weights, int32_t n_scores, \
+        int32_t n_left, int64_t last, REAL *out                                                      \
+    ) {                                                                                              \
+        NAME(lanes) sums[N];                                                                         \
+        REAL copy[N * (32 / sizeof(REAL))];                                                          \
+        int64_t q;                                                                                   \
+        int l;                                                                                       \
+        memset(sums, 0, sizeof(sums));                                                               \
+        memset(copy, 0, sizeof(copy));                                                               \
+        for (q = 0; q < n; q++) {                                                                    \
+            const REAL value = values[q];                                                            \
+            const REAL *own = weights + (int64_t)positions[q] * n_scores;                            \
+            if (positions[q] > last) {                                                               \
+                memcpy(copy, own, (size_t)(n_left < N * LANES ? n_left : N * LANES) * sizeof(REAL)); \
+                own = copy;                                                                          \
+            }                                                                                        \
+            PACKED_UNROLL                                                                            \
+            for (l = 0; l < N; l++) sums[l] += value * ((const NAME(lanes) *)own)[l];                \
+        }                                                                                            \
+        memcpy(out, sums, sizeof(sums));                                                             \
+    }
+
+#if defined(__clang__)
+#define PACKED_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define PACKED_UNROLL _Pragma("GCC unroll 8")
+#endif
+PACKED_DOT(1)
+PACKED_DOT(2)
+PACKED_DOT(3)
+PACKED_DOT(4)
+#undef PACKED_UNROLL
+#undef PACKED_DOT
+#endif
+
+TARGET static void NAME(dot)(
+    const REAL *values, const int32_t *positions, int64_t n, const packed_node *node, REAL *sums
+) {
+    const REAL *weights = (const REAL *)node->weights;
+    const int32_t k = node->n_scores;
+    int64_t q;
+    int32_t j;
+    if (k == 1) {
+        REAL sum = 0;
+        for (q = 0; q < n; q++) sum += values[q] * weights[positions[q]];
+        sums[0] = sum;
+        return;
+    }
+#ifdef PACKED_HAS_VECTORS
+    for (j = 0; j < k; j += 4 * LANES) {
+        const int32_t left = k - j, n_vectors = left > 3 * LANES ? 4 : (left + LANES - 1) / LANES;
+        const int64_t room = node->n_columns * k - j - n_vectors * LANES;
+        const int64_t last = room < 0 ? -1 : room / k;
+        if (n_vectors == 1)
+            NAME(dot1)(values, positions, n, weights + j, k, left, last, sums + j);
+        else if (n_vectors == 2)
+            NAME(dot2)(values, positions, n, weights + j, k, left, last, sums + j);
+        else if (n_vectors == 3)
+            NAME(dot3)(values, positions, n, weights + j, k, left, last, sums + j);
+        else
+            NAME(dot4)(values, positions, n, weights + j, k, left, last, sums + j);
+    }
+#else
+    for (j = 0; j < k; j++) sums[j] = 0;
+    for (q = 0; q < n; q++) {
+        const REAL value = values[q];
+        const REAL *own = weights + (int64_t)positions[q] * k;
+        for (j = 0; j < k; j++) sums[j] += value * own[j];
+    }
+#endif
+}
+#undef LANES
+
+/* Write the sums of a row and, with intercepts, its scores. */
+TARGET static void NAME(score)(
+    const packed_rows *x, int64_t row, const packed_node *node, packed_room *room
+) {
+    const int64_t begin = x->indptr[row], size = x->indptr[row + 1] - begin;
+    const REAL *data = (const REAL *)x->data + begin, *values = data;
+    const int32_t *indices = x->indices + begin, *positions = indices;
+    REAL *sums = (REAL *)room->sums, *kept = (REAL *)room->values;
+    int64_t q, n = size;
+    int32_t j;
+    if (node->columns) {
+        n = 0;
+        values = kept;
+        positions = room->positions;
+        if (room->filled == node) {
+            for (q = 0; q < size; q++) {
+                const int32_t place = room->places[indices[q]];
+                room->positions[n] = place - 1;
+                kept[n] = data[q];
+                n += place != 0;
+            }
+        } else {
+            for (q = 0; q < size; q++) {
+                const int64_t place = packed_find(node->columns, node->n_columns, indices[q]);
+                room->positions[n] = (int32_t)place;
+                kept[n] = data[q];
+                n += place >= 0;
+            }
+        }
+    }
+    NAME(dot)(values, positions, n, node, sums);
+    if (node->intercepts)
+        for (j = 0; j < node->n_scores; j++)
+            room->scores[j] = (REAL)((double)sums[j] + node->intercepts[j]);
+}

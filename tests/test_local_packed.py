@@ -1,0 +1,341 @@
+"""Compiled descents through linear models: the answers of pure Python, probabilities to rounding."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.special import expit, softmax
+from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.svm import LinearSVC
+
+from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier._local.packed import PackedModels, PackedPaths
+from sklhier._utils.kernels import compiled_predictions
+from sklhier.exceptions import LocalPredictError
+from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
+from sklhier.links import SoftmaxLink
+from sklhier.strategies import Ensemble, PerParent
+
+pytestmark = pytest.mark.skipif(
+    compiled_predictions() is None, reason="no compiled predictions in use"
+)
+
+TREE = Taxonomy.from_dict(
+    {"A": ["a1", "a2", "a3", "a4", "a5"], "B": {"B1": ["b1", "b2"], "B2": None}, "C": ["c"]}
+)
+BASES = {
+    "svc": LinearSVC(random_state=0),
+    "svc without intercept": LinearSVC(random_state=0, fit_intercept=False),
+    "block svc single": BlockLinearSVC(dtype="float32", random_state=0),
+    "block logistic": BlockLogisticRegression(tol=0.01, random_state=0),
+    "logistic": LogisticRegression(max_iter=300),
+    "sgd log_loss": SGDClassifier(loss="log_loss", random_state=0),
+    "ridge": RidgeClassifier(),
+}
+
+
+@pytest.fixture(params=["1", "baseline"])
+def way(request, monkeypatch):
+    monkeypatch.setenv("SKLHIER_KERNELS", request.param)
+    return request.param
+
+
+def data(n_rows=60, n_features=300, seed=0):
+    """Counts of words: each label has some of its own, and some are shared."""
+    rng = np.random.default_rng(seed)
+    y = np.resize(["a1", "a2", "a3", "a4", "a5", "b1", "b2", "B2", "c", "A", "B1"], n_rows)
+    own = {name: rng.choice(n_features, 6) for name in sorted(set(y))}
+    table = np.zeros((n_rows, n_features))
+    for row, name in zip(table, y.tolist(), strict=True):
+        row[rng.choice(own[name], 4)] += 1
+        row[rng.choice(n_features, 3)] += 1
+    table[0] = 0
+    return sparse.csr_array(table), y
+
+
+def counted(patch):
+    """Count the descents that are compiled."""
+    used = []
+    for name in ("top_down", "best"):
+        method = getattr(PackedPaths, name)
+
+        def call(self, *args, _method=method):
+            used.append(_method.__name__)
+            return _method(self, *args)
+
+        patch.setattr(PackedPaths, name, call)
+    return used
+
+
+def told(model, X):
+    """Yield answers, and the most probable ones with their probabilities."""
+    for decoder in ("top_down", "best_path"):
+        yield model.set_params(decoder=decoder).predict(X)
+    for k in (1, 3, len(model.classes_) - 3):
+        yield from model.predict_top_k(X, k)
+
+
+def agree(model, X, monkeypatch, rtol=1e-13):
+    """Check a model's answers against pure Python; return which compiled descents were used."""
+    with pytest.MonkeyPatch.context() as patch:
+        used = counted(patch)
+        found = list(told(model, X))
+    with monkeypatch.context() as patch:
+        patch.setenv("SKLHIER_KERNELS", "0")
+        expected = list(told(model, X))
+    for one, other in zip(found, expected, strict=True):
+        if one.dtype.kind == "f":
+            assert_allclose(one, other, rtol=rtol)
+        else:
+            assert_array_equal(one, other)
+    return set(used)
+
+
+@pytest.mark.parametrize("stop", ["ignore", "learn"])
+@pytest.mark.parametrize("base", BASES)
+def test_answers_are_those_of_pure_python(base, stop, way, monkeypatch):
+    X, y = data()
+    model = HierarchicalClassifier(BASES[base], taxonomy=TREE, strategy=PerParent(stop)).fit(X, y)
+    for rows in (X, X[[7]]):
+        assert agree(model, rows, monkeypatch) == {"top_down", "best"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X: X.astype(np.float32),
+        lambda X: sparse.csr_matrix(X),
+        lambda X: sparse.csr_array((X.data[::-1], X.indices[::-1], X.indptr[-1] - X.indptr[::-1])),
+    ],
+    ids=["float32", "matrix", "not in order"],
+)
+@pytest.mark.parametrize("n_features", [20, 300])  # nearly all of them used, or some
+def test_kinds_of_rows(change, n_features, way, monkeypatch):
+    X, y = data(n_features=n_features)
+    X.resize(X.shape[0], n_features)
+    model = HierarchicalClassifier(LinearSVC(random_state=0), taxonomy=TREE).fit(X, y)
+    rows = change(X)
+    rows.resize(X.shape)
+    assert agree(model, rows, monkeypatch, rtol=1e-6)
+    model.compress(min_weight=0.1)
+    assert agree(model, rows, monkeypatch, rtol=1e-6)
+
+
+def test_long_indices(monkeypatch):
+    X, y = data()
+    model = HierarchicalClassifier(LinearSVC(random_state=0), taxonomy=TREE).fit(X, y)
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    assert agree(model, X, monkeypatch)
+
+
+def test_of_equal_answers_the_first_wins(way, monkeypatch):
+    X, y = data()
+    model = HierarchicalClassifier(LinearSVC(random_state=0), taxonomy=TREE).fit(X, y)
+    for part in model._model.models:
+        for local in part.values():
+            local.estimator.coef_[:] = 0
+            local.estimator.intercept_ *= 0
+    assert agree(model, X[:3], monkeypatch)
+    # Sigmoids of large scores are 1, whichever is larger.
+    model = HierarchicalClassifier(SGDClassifier(loss="log_loss", random_state=0), taxonomy=TREE)
+    model.fit(X, y)
+    for part in model._model.models:
+        for local in part.values():
+            local.estimator.coef_ *= 1e4
+            local.estimator.intercept_ = 50.0 + np.arange(len(local.estimator.intercept_))
+    assert agree(model, X[:1], monkeypatch)  # without entries
+
+
+def test_what_is_left_to_pure_python(way, monkeypatch):
+    X, y = data()
+    model = HierarchicalClassifier(
+        LinearSVC(random_state=0), taxonomy=TREE, link=SoftmaxLink(2.0), decoder="top_down"
+    ).fit(X, y)
+    assert agree(model, X, monkeypatch) == {"top_down", "best"}
+    assert not agree(model, X.toarray(), monkeypatch)
+    assert not agree(model, X.astype(int), monkeypatch)
+
+    class Doubled(SoftmaxLink):
+        def proba(self, outputs):
+            return super().proba(-outputs)
+
+    assert not agree(model.set_params(link=Doubled()).fit(X, y), X, monkeypatch)
+    several = Ensemble(["per_parent", "flat"])
+    assert not agree(model.set_params(strategy=several).fit(X, y), X, monkeypatch)
+
+
+@pytest.mark.parametrize("decoder", ["top_down", "best_path"])
+def test_numbers_that_are_not_finite_are_refused_as_ever(decoder, way):
+    X, y = data()
+    model = HierarchicalClassifier(LinearSVC(random_state=0), taxonomy=TREE, decoder=decoder)
+    model.fit(X, y)
+    (models,) = model._model.models
+    for local in models.values():
+        local.estimator.intercept_ = np.full(len(local.estimator.intercept_), np.nan)
+    with pytest.raises(LocalPredictError, match="all probabilities are zero or NaN"):
+        model.predict(X)
+
+
+def test_later_batches_count(way, monkeypatch):
+    X, y = data()
+    model = HierarchicalClassifier(SGDClassifier(random_state=0), taxonomy=TREE)
+    model.partial_fit(X[:30], y[:30], classes=np.unique(y))
+    before = model.predict_top_k(X, 2)[1]
+    model.partial_fit(X[30:], y[30:])
+    agree(model, X, monkeypatch)
+    assert (model.predict_top_k(X, 2)[1] != before).any()
+
+
+def test_what_is_packed_is_not_saved(way):
+    X, y = data()
+    model = HierarchicalClassifier(LinearSVC(random_state=0), taxonomy=TREE).fit(X, y)
+    expected = model.predict_top_k(X, 3)
+    assert isinstance(vars(model._model)["_packed"], PackedModels)
+    saved = pickle.dumps(model)
+    assert b"PackedModels" not in saved
+    found = pickle.loads(saved).predict_top_k(X, 3)
+    for one, other in zip(found, expected, strict=True):
+        assert_array_equal(one, other)
+
+
+# -- the kernels themselves ---------------------------------------------------------------
+
+
+def csr(rng, n_rows, n_features, dtype):
+    X = sparse.random_array(
+        (n_rows, n_features), density=0.3, rng=rng, dtype=np.float64, format="csr"
+    )
+    X.data -= 0.5
+    return X.data.astype(dtype), X.indices.astype(np.int32), X.indptr.astype(np.int64)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_scores=st.integers(1, 70),
+    n_columns=st.integers(1, 40),
+    n_rows=st.sampled_from([1, 30]),
+)
+@settings(max_examples=15)
+def test_products_are_those_of_scipy_to_the_last_bit(dtype, seed, n_scores, n_columns, n_rows):
+    rng = np.random.default_rng(seed)
+    data, indices, indptr = csr(rng, n_rows, 40, dtype)
+    columns = np.sort(rng.permutation(40)[:n_columns]).astype(np.int32)
+    weights = rng.normal(size=(n_columns, n_scores)).astype(dtype)
+    X = sparse.csr_array((data, indices, indptr), shape=(n_rows, 40))
+    places, found = np.zeros(40, dtype=np.int32), np.full((n_rows, n_scores), np.nan, dtype=dtype)
+    for kernels_may_be_wide in (True, False):
+        compiled_predictions().choose_instructions(kernels_may_be_wide)
+        given_columns = None if n_columns == 40 else columns
+        kernels = compiled_predictions()
+        kernels.products(data, indices, indptr, given_columns, weights, places, found)
+        assert_array_equal(found, X[:, columns] @ weights)
+        assert not places.any()
+
+
+def random_tree(rng, n_nodes):
+    """Return outcomes of the nodes of a tree; some may stop above the leaves."""
+    parents = [-1] + [int(rng.integers(max(0, i - 4), i)) for i in range(1, n_nodes)]
+    below = [[i for i in range(n_nodes) if parents[i] == node] for node in range(n_nodes)]
+    for node, members in enumerate(below):
+        if node and members and rng.random() < 0.3:
+            members.append(node)
+    return below
+
+
+def reference(below, shares, rank):
+    """Return the greedy answer, and all answers with their probabilities, best first."""
+    found, todo, at = [], [(0, 1.0)], 0
+    while todo:
+        node, proba = todo.pop()
+        for outcome, share in zip(below[node], shares[node], strict=True):
+            if outcome == node or not below[outcome]:
+                found.append((-proba * share, rank[outcome], outcome))
+            else:
+                todo.append((outcome, proba * share))
+    while True:
+        best = below[at][int(np.argmax(shares[at]))]
+        if best == at or not below[best]:
+            break
+        at = best
+    return best, sorted(found)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_nodes=st.integers(2, 25),
+    spread=st.sampled_from([0.1, 5, 60]),
+)
+@settings(max_examples=15)
+def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
+    rng, kernels, n_features = np.random.default_rng(seed), compiled_predictions(), 12
+    below = random_tree(rng, n_nodes)
+    offsets = np.cumsum([0, *map(len, below)]).astype(np.int64)
+    outcomes = np.array([node for members in below for node in members], dtype=np.int32)
+    rank = rng.permutation(n_nodes).astype(np.int64)
+    paths = kernels.Paths(offsets, outcomes, rank, dtype is np.float64, n_features)
+    data, indices, indptr = csr(rng, 9, n_features, dtype)
+    X = sparse.csr_array((data, indices, indptr), shape=(9, n_features))
+    shares = []
+    for node, members in enumerate(below):
+        n = len(members)
+        shares.append(np.ones((9, n)))
+        if n < 2:
+            continue
+        n_scores = 1 if n == 2 else n
+        columns = np.sort(rng.permutation(n_features)[: rng.integers(1, n_features)])
+        weights = (spread * rng.normal(size=(len(columns), n_scores))).astype(dtype)
+        intercepts = rng.normal(size=n_scores).astype(dtype).astype(float)
+        link = rng.choice(["MARGINS", "SOFTMAX", "SIGMOIDS", "LOG_SIGMOIDS"])
+        if n == 2 and link != "MARGINS":
+            link = "SIGMOIDS"
+        of_link = getattr(kernels, link)
+        paths.set(node, columns.astype(np.int32), weights, intercepts, of_link, 3.0)
+        scores = (X[:, columns] @ weights + intercepts.astype(dtype)).astype(float)
+        if n == 2:
+            scores = np.hstack([-scores, scores])
+        if link == "MARGINS":
+            proba = softmax(3.0 * scores, axis=1)
+        elif n == 2:
+            proba = np.hstack([1 - expit(scores[:, 1:]), expit(scores[:, 1:])])
+        elif link == "SOFTMAX":
+            proba = softmax(scores, axis=1)
+        else:
+            proba = expit(scores)
+        shares[-1] = proba / proba.sum(axis=1, keepdims=True)
+    places, ends = np.zeros(n_features, dtype=np.int32), np.empty(9, dtype=np.int32)
+    assert paths.descend(data, indices, indptr, places, ends)
+    n_answers = len(reference(below, [s[0] for s in shares], rank)[1])
+    for k in {1, max(1, n_answers // 2), n_answers}:
+        nodes, proba = np.empty((9, k), dtype=np.int32), np.empty((9, k))
+        assert paths.best(data, indices, indptr, places, nodes, proba)
+        for row in range(9):
+            greedy, found = reference(below, [s[row] for s in shares], rank)
+            expected = np.array([-value for value, _, _ in found])
+            assert_allclose(proba[row], expected[:k], rtol=1e-9, atol=1e-300)
+            of_node = {node: -value for value, _, node in found}
+            assert len(set(nodes[row])) == k
+            assert_allclose(
+                [of_node[node] for node in nodes[row]], proba[row], rtol=1e-9, atol=1e-300
+            )
+            if spread < 60:  # no share is 1 to the last digit
+                assert ends[row] == greedy
+    assert not places.any()
+
+
+def test_paths_refuse_what_does_not_fit():
+    kernels = compiled_predictions()
+    offsets, outcomes = np.array([0, 3, 3, 3, 3]), np.arange(1, 4, dtype=np.int32)
+    paths = kernels.Paths(offsets, outcomes, np.arange(4), True, 5)
+    for weights in (np.ones((5, 2)), np.ones((0, 3)), np.ones((5, 3), dtype=np.float32)):
+        with pytest.raises(ValueError, match=r"scores for 3 outcomes|Weights must"):
+            paths.set(0, None, weights, np.zeros(3), kernels.MARGINS, 1.0)
+    paths.set(0, None, np.ones((5, 3)), np.zeros(3), kernels.MARGINS, 1.0)
+    row = np.ones(1, dtype=np.float32), np.zeros(1, dtype=np.int32), np.arange(2)
+    with pytest.raises(ValueError, match="type of the weights"):
+        paths.descend(*row, np.zeros(5, dtype=np.int32), np.zeros(1, dtype=np.int32))
