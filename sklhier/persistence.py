@@ -32,6 +32,7 @@ _PRIVATE = (
     "sklhier._local.linear_fit.ColumnSubset",
     "sklhier._local.model.LocalModel",
     "sklhier._local.model.Upstream",
+    "sklhier._local.single_weights.SingleWeights",
     "sklhier._probabilities.calibrated.OneVsRestLink",
     "sklhier._probabilities.calibrated.PowerLink",
     "sklhier._probabilities.marginals.Outcomes",

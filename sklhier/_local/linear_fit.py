@@ -24,6 +24,7 @@ from sklearn.linear_model import (
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
+from sklhier._local.single_weights import SingleWeights, as_table, packed
 from sklhier._utils import compat
 from sklhier._utils.pipelines import last_step_replaced
 from sklhier._utils.rows import is_csr
@@ -44,6 +45,7 @@ __all__ = [
     "is_linear",
     "n_bytes_of",
     "n_columns_of",
+    "with_table",
 ]
 
 # Share of the columns above which they are not sorted out: it would save little memory. Time does not
@@ -286,8 +288,8 @@ def full_width(estimator: Any, subset: ColumnSubset | None) -> Any:
     widened = copy(estimator)
     for name in _COEFFICIENTS:
         values = getattr(estimator, name, None)
-        if isinstance(values, np.ndarray):
-            setattr(widened, name, _expand(values, subset))
+        if isinstance(values, np.ndarray | SingleWeights):
+            setattr(widened, name, _expand(as_table(values), subset))
     widened.n_features_in_ = subset.n_features
     for name, value in subset.given.items():
         setattr(widened, name, value)
@@ -309,7 +311,17 @@ def _expand(values: Floats, subset: ColumnSubset) -> Floats:
 def is_linear(estimator: Any) -> bool:
     """Whether :func:`compressed` knows a fitted estimator, or the last step of a Pipeline."""
     last = _last_step(estimator)
-    return type(last) in _EXACT and isinstance(getattr(last, "coef_", None), np.ndarray)
+    weights = getattr(last, "coef_", None)
+    return type(last) in _EXACT and isinstance(weights, np.ndarray | SingleWeights)
+
+
+def with_table(estimator: Any) -> Any:
+    """Return a fitted linear estimator whose weights are an array: the same, or a copy."""
+    if not isinstance(estimator.coef_, SingleWeights):
+        return estimator
+    able = copy(estimator)
+    able.coef_ = as_table(estimator.coef_)
+    return able
 
 
 def compressed(
@@ -345,7 +357,7 @@ def compressed(
         last, subset, n_dropped = compressed(last, subset, dtype, min_weight, has_extra=has_extra)
         smaller.steps = [*estimator.steps[:-1], (name, last)]
         return smaller, subset, n_dropped
-    weights: Any = np.array(estimator.coef_, dtype=dtype, order="F")
+    weights: Any = np.array(as_table(estimator.coef_), dtype=dtype, order="F")
     n_dropped = 0
     if not has_extra:
         if subset is None:
@@ -353,7 +365,7 @@ def compressed(
         is_low = (np.abs(weights) < min_weight) & (weights != 0)
         n_dropped = int(is_low.sum())
         weights[is_low] = 0
-        weights, subset = _without_zeros(weights, subset)
+        weights, subset = _smallest(weights, subset)
         smaller.n_features_in_ = weights.shape[-1]
     for name in _COEFFICIENTS[1:]:  # from which partial_fit goes on
         smaller.__dict__.pop(name, None)
@@ -361,16 +373,23 @@ def compressed(
     return smaller, subset, n_dropped
 
 
+def _smallest(weights: Floats, subset: ColumnSubset) -> tuple[Any, ColumnSubset]:
+    """Return weights in the form that takes least space: all columns or some, single ones or not."""
+    narrow, own = _without_zeros(weights, subset)
+    found = packed(narrow)
+    if subset.columns is None:  # the numbers of columns take space as well
+        whole = packed(weights)
+        if whole.nbytes <= found.nbytes + own.columns.nbytes:
+            return whole, subset
+    return found, own
+
+
 def _without_zeros(weights: Floats, subset: ColumnSubset) -> tuple[Floats, ColumnSubset]:
-    """Return weights without columns that are 0, unless the numbers of the rest take more space."""
+    """Return weights without columns that are 0."""
     is_used = np.asarray(np.atleast_2d(weights).any(axis=0))
     is_used[0] |= not is_used.any()  # scikit-learn refuses a table without columns
-    if subset.columns is None:
-        columns = np.flatnonzero(is_used).astype(np.int32)
-        kept_bytes = columns.nbytes + weights[..., :1].nbytes * len(columns)
-        if kept_bytes >= weights.nbytes:
-            return weights, subset
-    else:
+    columns = np.flatnonzero(is_used).astype(np.int32)
+    if subset.columns is not None:
         columns = subset.columns[is_used]
     return np.asfortranarray(weights[..., is_used]), replace(subset, columns=columns)
 
@@ -384,5 +403,5 @@ def n_bytes_of(estimator: Any, subset: ColumnSubset | None) -> int:
     """Return how much space the weights of a fitted linear estimator take."""
     arrays = [getattr(_last_step(estimator), name, None) for name in _COEFFICIENTS]
     arrays.append(None if subset is None else subset.columns)
-    own = {id(array): array.nbytes for array in arrays if isinstance(array, np.ndarray)}
-    return sum(own.values())
+    stored = [array for array in arrays if isinstance(array, np.ndarray | SingleWeights)]
+    return sum({id(array): int(array.nbytes) for array in stored}.values())

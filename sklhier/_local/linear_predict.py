@@ -11,7 +11,8 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline
 
-from sklhier._local.linear_fit import ColumnSubset, full_width
+from sklhier._local.linear_fit import ColumnSubset, full_width, with_table
+from sklhier._local.single_weights import SingleWeights
 from sklhier._local.sparse_rows import SparseRows
 from sklhier._utils import compat
 from sklhier._utils.kernels import compiled_predictions
@@ -44,7 +45,8 @@ def predict(estimator: Any, subset: ColumnSubset, method: str, X: Any) -> Any:
         estimator = estimator.steps[-1][1]
     rows = SparseRows.of(X)
     if rows is None or not supports(estimator, subset, rows):
-        able = estimator if subset.columns is None else full_width(estimator, subset)
+        every = subset.columns is None
+        able = with_table(estimator) if every else full_width(estimator, subset)
         return getattr(able, method)(X)
     return predict_rows(estimator, subset, method, rows)
 
@@ -78,12 +80,13 @@ def predict_rows(
     data, indices, indptr = rows.among([subset.columns], [0, n_rows])
     n_columns = rows.n_columns if subset.columns is None else len(subset.columns)
     X = sparse.csr_matrix((data, indices, indptr), shape=(n_rows, n_columns))
-    return getattr(estimator, method)(X)
+    return getattr(with_table(estimator), method)(X)
 
 
 def n_scores_of(estimator: Any) -> int:
     """Return how many decision scores a fitted linear estimator has for a sample."""
-    return int(np.atleast_2d(estimator.coef_).shape[0])
+    shape = estimator.coef_.shape
+    return int(shape[0]) if len(shape) == 2 else 1
 
 
 def scores_of(
@@ -109,7 +112,8 @@ def scores_of(
     dtype = first.coef_.dtype
     found_dtype = np.result_type(rows.data, dtype)
     scores = np.zeros((bounds[-1], n_scores_of(first)), dtype=dtype)
-    alone = len(models) == 1 and subset.columns is not None
+    single = isinstance(first.coef_, SingleWeights)
+    alone = len(models) == 1 and subset.columns is not None and not single
     chosen = rows.chosen(subset.columns) if alone else None
     if chosen is not None:
         data, indices, indptr = chosen
@@ -122,9 +126,12 @@ def scores_of(
     data, indices, indptr = rows.among([subset.columns for _, subset in models], bounds)
     data = data.astype(dtype, copy=False)
     for (estimator, _), start, stop in zip(models, bounds, bounds[1:], strict=False):
-        weights = np.atleast_2d(estimator.coef_).T  # RidgeClassifier has one row as a vector
-        own = scores[start:stop]
-        compat.add_csr_product(data, indices, indptr[start : stop + 1], weights, own)
+        own, weights = scores[start:stop], estimator.coef_
+        if isinstance(weights, SingleWeights):
+            weights.add_product(data, indices, indptr[start : stop + 1], own)
+        else:
+            weights = np.atleast_2d(weights).T  # RidgeClassifier has one row as a vector
+            compat.add_csr_product(data, indices, indptr[start : stop + 1], weights, own)
         own += estimator.intercept_
     return scores.astype(found_dtype, copy=False)
 

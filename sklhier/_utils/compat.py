@@ -36,6 +36,7 @@ __all__ = [
     "PASSIVE_AGGRESSIVE",
     "add_csc_product",
     "add_csr_product",
+    "add_sparse_product",
     "by_column",
     "csr_rows",
     "has_liblinear",
@@ -161,6 +162,38 @@ def add_csc_product(
 ) -> None:
     """Add the product of a CSC matrix and a dense one to `out`, as :func:`add_csr_product` does."""
     _add_product(sparse.csc_matrix, data, indices, indptr, (len(out), len(dense)), dense, out)
+
+
+def add_sparse_product(
+    rows: tuple[Any, Any, Any], weights: tuple[Any, Any, Any], out: Numbers
+) -> None:
+    """Add the product of two CSR matrices to `out`, all numbers of the same dtype.
+
+    Parameters
+    ----------
+    rows : tuple of ndarray
+        ``data, indices, indptr`` of the first; its `indptr` need not begin with 0.
+    weights : tuple of ndarray
+        Those of the second; its indices are of the same dtype.
+    out : ndarray, shape (n_rows, n_columns)
+        Stored row by row.
+    """
+    (data, indices, indptr), (others, columns, offsets) = rows, weights
+    n_rows, n_columns = out.shape
+    if _sparsetools is None:
+        own = slice(indptr[0], indptr[-1])
+        shape = n_rows, len(offsets) - 1
+        left = sparse.csr_matrix((data[own], indices[own], indptr - indptr[0]), shape=shape)
+        right = sparse.csr_matrix((others, columns, offsets), shape=(shape[1], n_columns))
+        out += (left @ right).toarray()
+        return
+    bounds = np.empty(n_rows + 1, dtype=indices.dtype)
+    found = np.empty(out.size, dtype=indices.dtype), np.empty(out.size, dtype=out.dtype)
+    sizes = n_rows, n_columns
+    _sparsetools.csr_matmat(
+        *sizes, indptr, indices, data, offsets, columns, others, bounds, *found
+    )
+    _sparsetools.csr_todense(*sizes, bounds, *found, out.ravel())
 
 
 def _add_product(

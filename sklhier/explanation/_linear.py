@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegressionCV, RidgeClassifierCV
 from sklhier._local import linear_fit
 from sklhier._local.model import LocalModel
 from sklhier._local.problem import REST
+from sklhier._local.single_weights import as_table
 from sklhier._utils.pipelines import steps_and_last, transformed
 from sklhier._utils.typing import Floats, NodeIds, Objects, Rows
 from sklhier.exceptions import IncompatiblePartsError
@@ -91,7 +92,7 @@ class _Weights:
 
     @classmethod
     def of(cls, model: LocalModel, last: Any) -> Self:
-        coef = np.atleast_2d(last.coef_)
+        coef = np.atleast_2d(as_table(last.coef_))
         intercept = np.broadcast_to(np.asarray(last.intercept_, np.float64).ravel(), len(coef))
         return cls(coef, intercept, None if model.subset is None else model.subset.columns)
 
