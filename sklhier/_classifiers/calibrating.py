@@ -216,9 +216,11 @@ def learnt_paths(
 
     `has_scores` says whether some base estimators have decision scores alone, without a link.
     """
-    compared = compared_rows(strategy, rows, trainer.nodes[rows])
-    if len(compared) < len(rows):  # a choice on fewer rows, then all else on all of them
+    samples = trainer.samples_of(rows)
+    compared = compared_rows(strategy, samples, trainer.nodes[samples])
+    if len(compared) < len(samples):  # a choice on fewer rows, then all else on all of them
         own = BestPath() if decoder.needs_tuning else decoder
+        compared = np.concatenate([compared, rows[len(samples) :]])
         chosen = learnt_paths(
             trainer, strategy, own, calibration, compared, split, has_scores=has_scores
         )
@@ -234,7 +236,7 @@ def learnt_paths(
     n_readers = sum(part.needs_tuning for part in parts) + decoder.needs_tuning
     n_readers += 2 * strategy.needs_choice
     if calibration is not None:
-        n_readers += 1 if answers is None or is_small(len(rows), n_answers) else 2
+        n_readers += 1 if answers is None or is_small(len(samples), n_answers) else 2
         n_readers += answers is not None and has_scores
     if not n_readers:
         return Learnt(strategy, decoder)
@@ -268,7 +270,7 @@ def learnt_paths(
     ]
     selection = None
     if strategy.needs_choice:
-        choice = chosen_paths(trainer, strategy, tuned, held_out, decoder, len(rows))
+        choice = chosen_paths(trainer, strategy, tuned, held_out, decoder, len(samples))
         strategy, selection = choice.strategy, choice.report
         held_out = held_out.of_members(choice.members)
         if reports is not None:
@@ -280,7 +282,7 @@ def learnt_paths(
         strategy = strategy.with_parts(tuned)
     if answers is not None:
         source = partial(trainer.held_out_marginals, held_out, strategy)
-        answers, reports = learnt_answers(answers, source, len(rows), n_answers)
+        answers, reports = learnt_answers(answers, source, len(samples), n_answers)
     marginals = partial(trainer.held_out_marginals, held_out, strategy, answers)
     return Learnt(strategy, decoder.tuned(marginals), links, answers, reports, selection)
 
@@ -336,11 +338,13 @@ def choose_sets(
     """Return what is fitted: the strategy itself, or the best of those that it stands for."""
     if not strategy.needs_choice:
         return ChosenSets(strategy)
-    compared = compared_rows(strategy, rows, strata_of_sets(trainer.closed[rows]))
-    held_out = _pass_of_sets(trainer, strategy, compared, split, keep=True)
+    samples = trainer.samples_of(rows)
+    compared = compared_rows(strategy, samples, strata_of_sets(trainer.closed[samples]))
+    used = np.concatenate([compared, rows[len(samples) :]])
+    held_out = _pass_of_sets(trainer, strategy, used, split, keep=True)
     choice = chosen_sets(trainer, strategy, held_out, decoder, len(compared), consistency)
     found = ChosenSets(choice.strategy, choice.report, held_out.of_members(choice.members))
-    return found if len(compared) == len(rows) else replace(found, held_out=None)
+    return found if len(compared) == len(samples) else replace(found, held_out=None)
 
 
 def _pass_of_sets(

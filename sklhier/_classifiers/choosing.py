@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,15 @@ from sklhier.strategies import Auto, Ensemble, Option, SetStrategy, Strategy
 from sklhier.strategies._pools import learner_of
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["Choice", "chosen_paths", "chosen_sets", "compared_rows", "refuse_choice"]
+__all__ = [
+    "Choice",
+    "chosen_paths",
+    "chosen_sets",
+    "compared_rows",
+    "refuse_choice",
+    "score_of_paths",
+    "score_of_sets",
+]
 
 _SCORES = [("score", np.float64), ("gain", np.float64), ("chosen", np.bool_)]
 
@@ -306,6 +315,42 @@ def _weighed_sets(
         learner.add(proba, block.true.toarray()[:, 1:].astype(np.float64), block.weights)
     _refuse_nothing(n_used)
     return _without_zeros(option, learner.weights())
+
+
+# -- one strategy -------------------------------------------------------------------------
+
+
+def score_of_paths(
+    trainer: PathTrainer, strategy: Strategy, held_out: HeldOutPass[Models], decoder: Decoder
+) -> float:
+    """Return the hierarchical F1 of the held-out answers of a strategy."""
+    if decoder.needs_tuning or decoder.gives_sets:
+        decoder = BestPath()
+    taxonomy, scorer = trainer.taxonomy, _HierarchicalF1()
+    for part in trainer.held_out_marginals(held_out, strategy):
+        answers = decoder.decode(part.marginals)
+        true = _closure(taxonomy, part.nodes)
+        scorer.add(0, true, _closure(taxonomy, answers), part.weights, part.nodes, answers)
+    return float(scorer.scores(1)[0])
+
+
+def score_of_sets(
+    trainer: SetTrainer,
+    strategy: SetStrategy,
+    held_out: HeldOutPass[Models],
+    decoder: SetDecoder,
+    consistency: str,
+) -> float:
+    """Return the hierarchical F1 of held-out label sets, as :func:`score_of_paths`."""
+    if decoder.needs_tuning and not isinstance(decoder, SetThreshold):
+        decoder = SetThreshold()
+    source = partial(trainer.held_out_marginals, held_out, strategy, consistency)
+    tuned = decoder.tuned(source) if decoder.needs_tuning else decoder
+    scorer = _HierarchicalF1()
+    for part in source():
+        answers = sparse.csr_array(tuned.decode(part.marginals))
+        scorer.add(0, part.closed, answers, part.weights, part.closed, answers)
+    return float(scorer.scores(1)[0])
 
 
 # -- scores -------------------------------------------------------------------------------

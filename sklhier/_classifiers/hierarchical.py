@@ -30,13 +30,21 @@ from sklhier._classifiers.local_base import (
     learns_in_batches,
     refuse_chain,
     refuse_mismatch,
+    refuse_unweighted,
     splitter_params,
+)
+from sklhier._classifiers.node_rows import (
+    Beside,
+    check_weight,
+    learnt_weight_of_paths,
+    refuse_staging,
 )
 from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
 from sklhier._folds.folds import Splits
 from sklhier._local.class_params import Labels
 from sklhier._local.model import Models
 from sklhier._targets.paths import resolve_taxonomy
+from sklhier._training.fixed_rows import with_fixed
 from sklhier._training.marginals import PathModels, all_models
 from sklhier._training.staged import Staging
 from sklhier._training.trainer import PathTrainer, fit_batch
@@ -261,6 +269,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         small_nodes: Any = None,
+        node_rows: Any = None,
+        node_rows_weight: float | str = 1.0,
         classes: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -278,6 +288,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         self.cv = cv
         self.node_estimators = node_estimators
         self.small_nodes = small_nodes
+        self.node_rows = node_rows
+        self.node_rows_weight = node_rows_weight
         self.classes = classes
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -320,6 +332,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
         check_bases(self)
         check_classes(self.classes)
+        check_weight(self.node_rows_weight)
         X = prepare_features(self, X, reset=True)
         staged = self.chain is not None or self.routing != "filter"
         target, nodes = PathTarget.read(
@@ -337,6 +350,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         decoder.check_taxonomy(target.taxonomy)
         split = target.splitter(self.cv, nodes, splitter_params(self, weights, fit_params))
         staging = self._staging(strategy, split, weights)
+        refuse_staging(self, staging)
         is_routed = staging is not None and staging.routing.needs_held_out
         calibration = calibration_of_paths(self.calibration, target.taxonomy, is_routed=is_routed)
         # Weights of the routing are multiplied by those of samples, so there must be some: base
@@ -344,6 +358,12 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         if weights is None and staging is not None and staging.routing.is_weighted:
             weights = np.ones(len(nodes))
         seed = drawn_seed(self.random_state)
+        known = target.format.class_ids
+        beside = Beside.of(self, X, weights, target.taxonomy, known, known)
+        refuse_unweighted(self, weights, beside.weights)
+        target = target.with_classes(beside.classes, self.classes)
+        split = with_fixed(split, beside.fixed)
+        X, weights, nodes = beside.X, beside.weights, np.concatenate([nodes, beside.nodes])
         leaves = strategy.leaves_decide
         labels = Labels(target.taxonomy, nodes, weights)
         jobs = jobs_of(
@@ -356,9 +376,18 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
             seed,
             leaves_decide=leaves,
             reading=self._reading,
+            fixed=beside.fixed,
         )
-        trainer = PathTrainer(jobs, X, weights, staging, nodes, target.format.class_ids)
+        class_ids = target.format.class_ids
+        trainer = PathTrainer(jobs, X, weights, staging, nodes, class_ids, fixed=beside.fixed)
         rows = used_rows(weights, len(nodes))
+        samples = trainer.samples_of(rows)
+        self._rows_weight = None if beside.fixed is None else beside.weight
+        if beside.is_learnt:
+            self._rows_weight = learnt_weight_of_paths(
+                trainer, strategy, wanted, rows, split, beside.weighted
+            )
+            trainer = trainer.weighted(beside.weighted(self._rows_weight))
         learnt = learnt_paths(
             trainer,
             strategy,
@@ -388,9 +417,9 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
             asks_all=staging is not None and staging.routing.needs_held_out,
             calibration=learnt.answers,
         )
-        self._count_rows(target.taxonomy, nodes[rows])
+        self._count_rows(target.taxonomy, nodes[samples])
         self._store(target, seed)
-        self._keep_learnt(decoder, learnt.decoder, X, rows)
+        self._keep_learnt(decoder, learnt.decoder, X, samples)
         return self
 
     def _store(self, target: PathTarget, seed: int | None) -> None:

@@ -41,8 +41,9 @@ from sklhier._local.class_params import Labels
 from sklhier._local.fitting import FitContext, Jobs
 from sklhier._local.keys import Kind, ModelKey, name_of
 from sklhier._local.model import LocalModel
-from sklhier._local.validation_sets import FitParams
+from sklhier._local.validation_sets import FitParams, has_entries
 from sklhier._targets.paths import resolve_taxonomy
+from sklhier._training.fixed_rows import FixedRows
 from sklhier._training.marginals import PathModels, SetModels
 from sklhier._training.trainer import FitReport
 from sklhier._utils import compat
@@ -73,6 +74,7 @@ __all__ = [
     "learns_in_batches",
     "refuse_chain",
     "refuse_mismatch",
+    "refuse_unweighted",
     "splitter_params",
 ]
 
@@ -166,11 +168,12 @@ def learns_in_batches(model: LocalClassifier) -> bool:
         ("small_nodes", model.small_nodes, model.small_nodes is not None, None),
         ("calibration", model.calibration, model.calibration is not None, None),
         ("chain", model.chain, model.chain is not None, None),
+        ("node_rows", model.node_rows, model.node_rows is not None, None),
         ("routing", routing, resolve_routing(routing).needs_held_out, "filter"),
     ):
         if is_staged:
             raise AttributeError(
-                f"partial_fit sees samples in batches; {name}={value!r} needs all of them "
+                f"partial_fit sees samples in batches; {name}={shown(value)} needs all of them "
                 f"at once. Use fit, or {name}={without!r}."
             )
     return _require_method(model, "partial_fit")
@@ -202,6 +205,7 @@ def jobs_of(
     *,
     leaves_decide: bool,
     reading: Reading,
+    fixed: FixedRows | None = None,
 ) -> Jobs:
     """Return what makes jobs of local problems, the parts of a classifier checked.
 
@@ -225,6 +229,8 @@ def jobs_of(
         Whether there are models that decide about single leaves.
     reading : Reading
         How the outputs of models are read.
+    fixed : FixedRows, default=None
+        The last rows of X, if they are no samples.
     """
     bases = _bases_of(model)
     for base in bases.values():
@@ -254,11 +260,38 @@ def jobs_of(
         return FitParams.read(params, _num_samples(X), features, target.validation_targets)
 
     routed = _routed_params(model, method, labels.weights, fit_params)
+    if fixed is not None:
+        _refuse_uneven(model, routed, labels.weights, fixed)
     params = {name: read(given) for name, given in routed.items()}
     if any(given.sets for given in params.values()):
         _refuse_validation(model, method)
     context = FitContext.of(taxonomy, seed, link, model.n_jobs, check_verbose(model.verbose))
     return Jobs(context, chosen, params, labels)
+
+
+def _refuse_uneven(
+    model: LocalClassifier,
+    routed: dict[str, dict[str, Any]],
+    weights: Floats | None,
+    fixed: FixedRows,
+) -> None:
+    """Refuse parameters of samples, which node rows do not have, and weights that get lost."""
+    for name, params in routed.items():
+        for key, value in params.items():
+            if value is not weights and has_entries(key, value, fixed.n_samples):
+                raise IncompatiblePartsError.needs(
+                    f"The fit parameter {key!r}",
+                    "an entry for each row",
+                    "node_rows have none",
+                    "Leave it out, or node_rows.",
+                )
+        if model.node_rows_weight != 1 and not any(value is weights for value in params.values()):
+            raise IncompatiblePartsError.needs(
+                f"node_rows_weight={model.node_rows_weight!r}",
+                "base estimators that get sample_weight",
+                f"{name!r} does not request it",
+                "Call set_fit_request(sample_weight=True) on it, or use node_rows_weight=1.",
+            )
 
 
 def _refuse_validation(model: LocalClassifier, method: str) -> None:
@@ -324,6 +357,23 @@ def _routed_params(
                 "Pipeline should get them, enable metadata routing and request them there.",
             )
     return dict.fromkeys(bases, given)
+
+
+def refuse_unweighted(
+    model: LocalClassifier, given: Floats | None, weights: Floats | None
+) -> None:
+    """Refuse a weight of node rows where base estimators take none."""
+    if given is not None or weights is None or get_config()["enable_metadata_routing"]:
+        return
+    for base in _bases_of(model).values():
+        if not has_fit_parameter(base, "sample_weight"):
+            raise IncompatiblePartsError.needs(
+                f"node_rows_weight={model.node_rows_weight!r}",
+                "a base estimator whose fit takes sample_weight",
+                f"that of {type(base).__name__} does not",
+                "Use node_rows_weight=1, take another base estimator, or, where a step of a "
+                "Pipeline should get weights, enable metadata routing and request them there.",
+            )
 
 
 class _HasStages(Protocol):
@@ -468,6 +518,8 @@ class LocalClassifier(
     calibration: Any
     node_estimators: Any
     small_nodes: Any
+    node_rows: Any = None  # files of earlier versions have none
+    node_rows_weight: Any = 1.0
     chain: str | Chain | None
     cv: Any
     n_jobs: int | None
@@ -479,6 +531,7 @@ class LocalClassifier(
     _reports: list[FitReport]  # of each part of the strategy
     _seed: int | None
     _reading: Reading
+    _rows_weight: float | None
     _selection: np.ndarray[Any, Any] | None  # what was compared to choose a strategy
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -666,6 +719,14 @@ class LocalClassifier(
                 "partial_fit was called after compress, which has rounded or dropped what it would "
                 "go on from. Fit again, or compress a copy: copy.copy(model).compress()."
             )
+
+    @property
+    def node_rows_weight_(self) -> float:
+        """The weight of each of `node_rows`, given or learnt."""
+        check_is_fitted(self, "taxonomy_")
+        if vars(self).get("_rows_weight") is None:
+            raise AttributeError("node_rows_weight_ is there after fit with node_rows.")
+        return float(self._rows_weight)
 
     @property
     def strategy_(self) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
@@ -30,7 +31,14 @@ from sklhier._classifiers.local_base import (
     learns_in_batches,
     refuse_chain,
     refuse_mismatch,
+    refuse_unweighted,
     splitter_params,
+)
+from sklhier._classifiers.node_rows import (
+    Beside,
+    check_weight,
+    learnt_weight_of_sets,
+    refuse_staging,
 )
 from sklhier._classifiers.set_prediction import (
     SetPredictor,
@@ -42,10 +50,12 @@ from sklhier._local.class_params import Labels
 from sklhier._local.keys import ModelKey
 from sklhier._local.model import Models
 from sklhier._probabilities.consistency import METHODS
+from sklhier._training.fixed_rows import with_fixed
 from sklhier._training.marginals import SetModels, all_models, observed_nodes
 from sklhier._training.staged import Staging
 from sklhier._training.trainer import SetTrainer, fit_batch
 from sklhier._utils.pickling import unchanged_on_error
+from sklhier._utils.typing import NodeIds
 from sklhier._utils.validation import (
     check_choice,
     check_classes,
@@ -60,6 +70,7 @@ from sklhier.decoders import SetDecoder
 from sklhier.links import Link
 from sklhier.staging import Chain, Filter, resolve_chain
 from sklhier.strategies import Memberships, SetStrategy, resolve_set_strategy
+from sklhier.taxonomy import Taxonomy
 
 __all__ = ["HierarchicalMultiLabelClassifier"]
 
@@ -221,6 +232,8 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         small_nodes: Any = None,
+        node_rows: Any = None,
+        node_rows_weight: float | str = 1.0,
         classes: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -237,6 +250,8 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         self.cv = cv
         self.node_estimators = node_estimators
         self.small_nodes = small_nodes
+        self.node_rows = node_rows
+        self.node_rows_weight = node_rows_weight
         self.classes = classes
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -290,6 +305,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
     def _fit(self, X: Any, y: Any, sample_weight: Any, fit_params: dict[str, Any]) -> Self:
         check_bases(self)
         check_classes(self.classes)
+        check_weight(self.node_rows_weight)
         X = prepare_features(self, X, reset=True)
         target, closed = SetTarget.read(required_target(self, y), self.taxonomy, self.classes)
         taxonomy = target.taxonomy
@@ -303,6 +319,12 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
             refuse_chain(chain, strategy, self)
             chain = clone(chain)
         staging = None if chain is None else Staging(chain, Filter(), split, weights)
+        refuse_staging(self, staging)
+        nothing = np.zeros(0, dtype=np.int32)
+        beside = Beside.of(self, X, weights, taxonomy, nothing, observed_nodes(closed))
+        refuse_unweighted(self, weights, beside.weights)
+        target, split = target.with_classes(beside.classes), with_fixed(split, beside.fixed)
+        X, weights, closed = beside.X, beside.weights, _stacked(closed, taxonomy, beside.nodes)
         seed = drawn_seed(self.random_state)
         labels = Labels(taxonomy, None, weights)
         self._reading = Reading.of(self)
@@ -316,9 +338,17 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
             seed,
             leaves_decide=True,
             reading=self._reading,
+            fixed=beside.fixed,
         )
-        trainer = SetTrainer(jobs, X, weights, staging, closed)
+        trainer = SetTrainer(jobs, X, weights, staging, closed, fixed=beside.fixed)
         rows = used_rows(weights, closed.shape[0])
+        samples = trainer.samples_of(rows)
+        self._rows_weight = None if beside.fixed is None else beside.weight
+        if beside.is_learnt:
+            self._rows_weight = learnt_weight_of_sets(
+                trainer, strategy, decoder, rows, split, beside.weighted, self.consistency
+            )
+            trainer = trainer.weighted(beside.weighted(self._rows_weight))
         chosen = choose_sets(trainer, strategy, decoder, rows, split, self.consistency)
         strategy, self._selection = chosen.strategy, chosen.selection
         models, self._reports = trainer.train_parts(strategy, rows)
@@ -345,9 +375,9 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         self._calibration_reports = learnt.reports
         observed = observed_nodes(closed[rows])
         self._model = SetModels(strategy, models, taxonomy, observed, self.consistency)
-        self._count_rows(taxonomy, closed[rows])
+        self._count_rows(taxonomy, closed[samples])
         self._store(target, decoder, seed)
-        self._keep_known(X, rows)
+        self._keep_known(X, samples)
         return self
 
     def _parts(self, target: SetTarget) -> tuple[SetStrategy, SetDecoder]:
@@ -460,6 +490,14 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
 
     def _prepared(self, X: Any) -> Any:
         return prepare_features(self, X, reset=False)
+
+
+def _stacked(closed: sparse.csr_array, taxonomy: Taxonomy, nodes: NodeIds) -> sparse.csr_array:
+    """Return the nodes of samples, and after them some nodes, each with all above it."""
+    if not nodes.size:
+        return closed
+    more = taxonomy.ancestors_of(nodes).astype(closed.dtype)
+    return sparse.csr_array(sparse.vstack([closed, more], format="csr"))
 
 
 def _one_by_one(key: ModelKey) -> bool:  # noqa: ARG001

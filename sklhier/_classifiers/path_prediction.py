@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, Self
 
@@ -38,6 +38,7 @@ from sklhier._targets.paths import (
     read_targets,
     same_rows,
     shown_row,
+    with_classes,
 )
 from sklhier._utils.digests import Digests, kept_digests
 from sklhier._utils.rows import take_rows
@@ -96,6 +97,13 @@ class PathTarget:
         if taxonomy is None and isinstance(form, LabelFormat):
             warn_if_paths(form.classes.tolist(), staged=staged)
         return cls(found, form), nodes
+
+    def with_classes(self, nodes: NodeIds, classes: Any) -> Self:
+        """Return the labels with more classes, those of `nodes` that are none; codes mean `classes`."""
+        more = np.setdiff1d(nodes, self.format.class_ids)
+        if not more.size:
+            return self
+        return replace(self, format=with_classes(self.format, more, self.taxonomy, classes))
 
     def read_batch(self, y: Any, known: NodeIds) -> NodeIds:
         """Return the node of each label of a later batch; refuse those that are not known."""

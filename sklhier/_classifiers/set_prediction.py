@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -26,7 +26,7 @@ from sklhier._probabilities.marginals import checked_node_proba
 from sklhier._probabilities.restricted import Permitted, restricted_sets
 from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import SetMarginals
-from sklhier._targets.label_sets import LabelSetFormat, read_label_sets
+from sklhier._targets.label_sets import CollectionFormat, LabelSetFormat, read_label_sets
 from sklhier._targets.paths import resolve_taxonomy, same_rows
 from sklhier._utils.digests import Digests, kept_digests
 from sklhier._utils.memory_blocks import row_blocks
@@ -78,6 +78,13 @@ class SetTarget:
         """Read the labels of `fit`; return the nodes of each sample with their ancestors, too."""
         closed, taxonomy, form = read_label_sets(y, resolve_taxonomy(taxonomy), classes)
         return cls(taxonomy, form), closed
+
+    def with_classes(self, nodes: NodeIds) -> Self:
+        """Return the labels with more classes; a table has the columns that it has."""
+        if not (isinstance(self.format, CollectionFormat) and nodes.size):
+            return self
+        known = np.union1d(self.format.class_ids, nodes).astype(np.int32)
+        return replace(self, format=replace(self.format, class_ids=known))
 
     def read_batch(self, y: Any) -> sparse.csr_array:
         """Return the nodes of each sample of other data, with their ancestors."""

@@ -270,6 +270,14 @@ class Jobs:
             goes_on=known is not None,
         )
 
+    def weighted(self, weights: Floats | None) -> Self:
+        """Return the jobs with other weights of the samples, where there were some."""
+        params = {
+            name: params.with_weights(self.labels.weights, weights)
+            for name, params in self.params.items()
+        }
+        return replace(self, params=params, labels=replace(self.labels, weights=weights, _memo={}))
+
     def of_member(self, member: int) -> Self:
         """Return the jobs of one strategy of several, with seeds of their own."""
         return replace(self, context=self.context.of_member(member))

@@ -16,7 +16,7 @@ from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Rows
 from sklhier.exceptions import IncompatiblePartsError, TargetError
 
-__all__ = ["FitParams", "ValidationRows", "ValidationSet", "known_targets"]
+__all__ = ["FitParams", "ValidationRows", "ValidationSet", "has_entries", "known_targets"]
 
 # Lists of pairs (X, y), or one pair; with the name of the weights of each, where there are some.
 _PAIRS = {"eval_set": ("sample_weight_eval_set", "eval_sample_weight"), "validation_data": ()}
@@ -168,6 +168,11 @@ class FitParams:
             sets.append(ValidationSet(read_features(X), read_targets(y, name), weights))
         return cls(of_rows, whole, tuple(sets), write)
 
+    def with_weights(self, before: Any, after: Any) -> Self:
+        """Return the parameters with other weights of the samples in place of those `before`."""
+        of_rows = {name: after if value is before else value for name, value in self.of_rows.items()}
+        return replace(self, of_rows=of_rows)
+
     def planned(self, plan: Callable[[Any], Iterable[LocalProblem]]) -> Self:
         """Return the parameters for the problems of a strategy, given as a function of targets."""
         if not self.sets:
@@ -209,6 +214,12 @@ def _is_array(value: Any) -> bool:
     if isinstance(value, str | bytes | Mapping) or callable(value):
         return False
     return getattr(value, "ndim", 1) > 0 and (hasattr(value, "__len__") or hasattr(value, "shape"))
+
+
+def has_entries(name: str, value: Any, n_samples: int) -> bool:
+    """Whether a fit parameter has an entry for each sample."""
+    is_whole = name in _OF_SETS or name in _WHOLE or not _is_array(value)
+    return not is_whole and _num_samples(value) == n_samples
 
 
 def _check_entries(name: str, value: Any, n_samples: int) -> None:

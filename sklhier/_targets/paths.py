@@ -5,7 +5,7 @@ A format remembers how the labels of `fit` looked, and gives node ids back in th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -16,7 +16,7 @@ from sklhier._targets.containers import FrameKind, RowKind, by_name
 from sklhier._targets.formats import Format, Given, SingleLabels, as_container, as_labels, detect
 from sklhier._utils.columns import frame_columns, is_frame, object_array, package_of, values_of
 from sklhier._utils.typing import Bools, Labels, NodeIds, Objects, Rows
-from sklhier.exceptions import TargetError, shown
+from sklhier.exceptions import TargetError, quoted, shown
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 from sklhier.taxonomy._parsing import is_padding, sort_key
@@ -36,6 +36,7 @@ __all__ = [
     "saved_dtype",
     "shown_row",
     "typed_levels",
+    "with_classes",
 ]
 
 
@@ -282,6 +283,41 @@ def _label_format(
         dtype = "T" if is_text else None
         frame = FrameKind.of(given.frame) if is_frame(given.frame) else None
     return LabelFormat(labels[firsts][order], ids[order], encoded, dtype, frame)
+
+
+def with_classes(
+    form: LabelFormat | LevelFormat, more: NodeIds, taxonomy: Taxonomy, classes: Any = None
+) -> LabelFormat | LevelFormat:
+    """Return a format with more classes, nodes that no label names.
+
+    Parameters
+    ----------
+    form : LabelFormat or LevelFormat
+    more : ndarray of int32
+        Ids of the nodes, none of them a class so far.
+    taxonomy : Taxonomy
+    classes : array-like or None
+        The labels that integer codes stand for.
+    """
+    if not len(more):
+        return form
+    ids = np.concatenate([form.class_ids, more.astype(np.int32)])
+    names: Labels = taxonomy.typed_names[more - 1]
+    if isinstance(form, LabelFormat) and form.encoded:
+        codes = {node: code for code, node in enumerate(taxonomy.ids(values_of(as_labels(classes))))}
+        unknown = [taxonomy.nodes[node] for node in more.tolist() if node not in codes]
+        if unknown:
+            raise TargetError(
+                f"`classes` must name all nodes that can be answered, as y holds codes; "
+                f"{quoted(unknown)} are not among them. Add them, or leave out their node rows."
+            )
+        names = np.array([codes[node] for node in more.tolist()], dtype=form.classes.dtype)
+    if names.dtype.kind == form.classes.dtype.kind:
+        labels = np.concatenate([form.classes, names])
+    else:
+        labels = object_array([*values_of(form.classes), *values_of(names)])
+    order = _class_order(labels, np.arange(len(labels)))
+    return replace(form, classes=labels[order], class_ids=ids[order])
 
 
 def codes_of(labels: Labels, classes: Labels) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -22,6 +22,7 @@ from sklhier._local.scores import LocalScores
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._probabilities.sets import HeldOutSets
 from sklhier._training.calibration import Gathered
+from sklhier._training.fixed_rows import FixedRows, samples_of
 from sklhier._training.marginals import (
     PathModels,
     SetModels,
@@ -196,12 +197,15 @@ class _Trainer:
         Weights of the samples.
     staging : Staging or None
         How models depend on those above them, if they do.
+    fixed : FixedRows, default=None
+        The last rows of X, if they are no samples.
     """
 
     jobs: Jobs
     X: Any
     weights: Floats | None
     staging: Staging | None
+    fixed: FixedRows | None = field(default=None, kw_only=True)
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -220,6 +224,8 @@ class _Trainer:
         `plan` returns its problems among other targets, those of validation sets.
         """
         jobs = self.jobs.of_member(member).planned(plan)
+        if self.fixed is not None:
+            problems = self.fixed.cut(problems, rows)
         if self.staging is None:
             return fit_models(jobs, self.X, problems, rows)
         folds = None
@@ -228,6 +234,14 @@ class _Trainer:
         stages = Stages(jobs, self.X, problems, rows, self.staging, folds, router).train()
         report = FitReport.of(stages.sizes, stages.models, stages.seconds, stages.notes)
         return stages.models, report
+
+    def samples_of(self, rows: Rows) -> Rows:
+        """Return those of some ascending rows that are samples."""
+        return samples_of(rows, self.fixed)
+
+    def weighted(self, weights: Floats | None) -> Self:
+        """Return the trainer with other weights of all rows."""
+        return replace(self, jobs=self.jobs.weighted(weights), weights=weights)
 
     def weights_of(self, rows: Rows) -> Floats:
         return np.ones(len(rows)) if self.weights is None else self.weights[rows]
@@ -334,8 +348,11 @@ class PathTrainer(_Trainer):
 
     def train(self, strategy: Strategy, member: int, rows: Rows) -> tuple[Models, FitReport]:
         """Fit the models of a part of the strategy to some samples."""
-        taxonomy, nodes = self.taxonomy, self.nodes[rows]
+        taxonomy = self.taxonomy
         outcomes = strategy.outcomes(taxonomy, self.observed(rows))
+        if self.fixed is not None:
+            rows = self.fixed.known(rows, outcomes.observed)
+        nodes = self.nodes[rows]
         router = None
         if self.staging is not None and self.staging.routing.needs_held_out:
             router = Router(self.staging.routing, strategy, taxonomy, outcomes, nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklhier._utils import compat
 from sklhier._utils.columns import PACKAGES, is_frame, package_of, typed_array
 from sklhier._utils.typing import Floats, Rows
 
-__all__ = ["is_csr", "reduce_rows", "rows_of", "sliceable", "softmax", "take_rows"]
+__all__ = ["is_csr", "reduce_rows", "rows_of", "sliceable", "softmax", "stacked", "take_rows"]
 
 
 def sliceable(X: Any) -> Any:
@@ -60,6 +61,48 @@ def rows_of(X: Any, rows: Rows) -> Any:
     else:
         taken = compat.csr_rows(X.data, X.indices, X.indptr, rows)
     return type(X)(taken, shape=(len(rows), X.shape[1]))
+
+
+def stacked(X: Any, more: Any) -> Any:
+    """Return the rows of X and after them more rows, in the container of X.
+
+    Raises
+    ------
+    TypeError
+        If one has numbers and the other has texts, or named columns.
+    ValueError
+        If they have other columns.
+    """
+    if sparse.issparse(X):
+        rows = sparse.csr_array(more).astype(_common(X, more), copy=False)
+        return type(X)(sparse.vstack([sparse.csr_array(X), rows], format="csr"))
+    if package_of(X) in PACKAGES:
+        return _stacked_frames(X, more)
+    if isinstance(X, list | tuple):
+        return [*X, *more]
+    more = more.toarray() if sparse.issparse(more) else more
+    if X.ndim == 1:
+        return np.concatenate([X, np.fromiter(more, dtype=object, count=len(more))]).astype(object)
+    return np.concatenate([X, np.asarray(more, dtype=_common(X, more))])
+
+
+def _common(X: Any, more: Any) -> Any:
+    """Return the dtype of rows beside X: numbers of a lower precision stay so."""
+    own = X.dtype
+    return own if own.kind in "fcO" else np.result_type(own, getattr(more, "dtype", object))
+
+
+def _stacked_frames(X: Any, more: Any) -> Any:
+    package = import_module(package_of(X))
+    if package_of(X) == "pandas":
+        if getattr(X, "ndim", 2) == 1:
+            return package.concat([X, package.Series(list(more), dtype=X.dtype, name=X.name)])
+        rows = more if package_of(more) == "pandas" else package.DataFrame(more, columns=X.columns)
+        return package.concat([X, rows[list(X.columns)].astype(X.dtypes)])
+    if package_of(X) == "polars":
+        rows = more if package_of(more) == "polars" else package.DataFrame(more, schema=X.columns)
+        return package.concat([X, rows.select(X.columns).cast(dict(X.schema))])
+    return package.concat_tables([X, more.select(X.column_names).cast(X.schema)])
 
 
 def reduce_rows(ufunc: np.ufunc, table: Floats) -> Floats:
