@@ -1,7 +1,18 @@
 """Configuration of the documentation."""
 
 import doctest
+import importlib
+import inspect
+import sys
+import tomllib
+import urllib.request
 from importlib.metadata import version as version_of
+from importlib.util import find_spec
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path.insert(0, str(HERE / "_ext"))
 
 project = "sklhier"
 author = "The sklhier developers"
@@ -12,11 +23,15 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.intersphinx",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "drawings",
+    "markdown_page",
+    "mathml",
 ]
-# No intersphinx: a build needs no network.
+if find_spec("sphinx_copybutton"):
+    extensions.append("sphinx_copybutton")
 
 root_doc = "index"
 templates_path = ["_templates"]
@@ -34,6 +49,39 @@ toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template lists them
 numpydoc_xref_param_type = False
 
+# -- links to other projects --------------------------------------------------------------
+
+
+def _online(pages):
+    """Return the pages of other projects, none of them if the first cannot be reached."""
+    first = next(iter(pages.values()))[0]
+    try:
+        urllib.request.urlopen(f"{first}objects.inv", timeout=3).close()
+    except OSError:
+        return {}
+    return pages
+
+
+# A build needs no network: without it, names of other projects are no links.
+intersphinx_mapping = _online(
+    {
+        "python": ("https://docs.python.org/3/", None),
+        "numpy": ("https://numpy.org/doc/stable/", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy/", None),
+        "sklearn": ("https://scikit-learn.org/stable/", None),
+        "networkx": ("https://networkx.org/documentation/stable/", None),
+    }
+)
+intersphinx_disabled_reftypes = ["std:doc"]
+html_math_renderer = "mathml"  # drawn by the browser itself
+
+# -- code that is copied ------------------------------------------------------------------
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
+copybutton_selector = "div:not(.sphx-glr-script-out) > div.highlight pre"
+
 # -- doctests: `sphinx-build -b doctest docs docs/_build/doctest` -------------------------
 
 doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -44,9 +92,11 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": "/plot_",
+    "within_subsection_order": "ExampleTitleSortKey",
     "backreferences_dir": "gen_modules",
     "doc_module": ("sklhier",),
     "reference_url": {"sklhier": None},
+    "thumbnail_size": (640, 448),
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
@@ -72,4 +122,74 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 # Pages without siblings need no list of them; their code gets the room.
-html_sidebars = {"getting_started": [], "index": [], "api": [], "auto_examples/**": []}
+html_sidebars = {
+    "getting_started": [],
+    "index": [],
+    "api": [],
+    "changelog": [],
+    "auto_examples/**": [],
+}
+
+# -- "Edit on GitHub" ---------------------------------------------------------------------
+
+with open(ROOT / "pyproject.toml", "rb") as _file:
+    _urls = tomllib.load(_file)["project"].get("urls", {})
+repository = next(
+    (url.rstrip("/") for url in _urls.values() if url.rstrip("/").count("/") == 4), None
+)
+if repository:
+    html_theme_options["use_edit_page_button"] = True
+    html_theme_options["secondary_sidebar_items"].append("edit-this-page")
+    html_theme_options["github_url"] = repository
+
+
+def _source_of(page):
+    """Return the file, relative to the repository, that a page is made from; None if several."""
+    if page.startswith("auto_examples/plot_"):
+        return f"examples/{page.removeprefix('auto_examples/')}.py"
+    if page == "auto_examples/index":
+        return "examples/README.rst"
+    if page.startswith("reference/generated/"):
+        module, _, name = page.removeprefix("reference/generated/").rpartition(".")
+        value = inspect.unwrap(getattr(importlib.import_module(module), name))
+        return str(Path(inspect.getsourcefile(value)).resolve().relative_to(ROOT.resolve()))
+    if page == "changelog":
+        return "CHANGELOG.md"
+    return f"docs/{page}.rst" if (HERE / f"{page}.rst").exists() else None
+
+
+def _link_source(app, page, template, context, doctree):
+    """Tell the theme where the source of a page is edited."""
+    source = _source_of(page) if repository and doctree is not None else None
+    context["theme_use_edit_page_button"] = source is not None
+    context["edit_page_url_template"] = f"{repository}/edit/main/{source}{{# file_name #}}"
+    context["edit_page_provider_name"] = "GitHub"
+
+
+# -- bases of classes ---------------------------------------------------------------------
+
+
+def _public_bases(cls):
+    """Yield the nearest bases of a class that have a page, here or elsewhere."""
+    for base in cls.__bases__:
+        if base.__module__.partition(".")[0] != project:
+            yield base
+        elif base.__name__ in getattr(sys.modules[base.__module__], "__all__", ()) and (
+            "._" not in base.__module__
+        ):
+            yield base
+        else:
+            yield from _public_bases(base)
+
+
+def _show_public_bases(app, name, cls, options, bases):
+    """Leave private classes, mixins and `object` out of the line of bases."""
+    public = [base for base in _public_bases(cls) if base is not object]
+    if isinstance(cls, type) and cls.__module__.startswith(project):
+        bases[:] = dict.fromkeys(public)
+        options.show_inheritance = bool(bases)
+
+
+def setup(app):
+    app.connect("autodoc-process-bases", _show_public_bases)
+    app.connect("html-page-context", _link_source, priority=100)
