@@ -59,8 +59,8 @@ from sklhier.model_selection import (
     compare_with_flat,
     tune_decoder,
 )
-from sklhier.model_selection import _compare as compare_module
-from sklhier.model_selection._compare import contributions
+from sklhier.model_selection import _measured as measured_module
+from sklhier.model_selection._measured import contributions
 
 X, Y, TREE = make_hierarchical_classification(
     180, 6, branching=(2, 3), class_sep=2.0, random_state=0
@@ -708,7 +708,7 @@ def test_intervals_are_percentiles_of_paired_resamples(monkeypatch):
     answers = [flat.astype(object), out_of_fold(pair["tree"], HARD_X, HARD_Y, cv)[1]]
     slow = slowly_resampled(y, answers, HARD_TREE, 40)
     assert_allclose(found.intervals[0].T, np.percentile(slow, [10, 90], axis=0), atol=1e-12)
-    monkeypatch.setattr(compare_module, "_BLOCK", 7 * len(HARD_Y))
+    monkeypatch.setattr(measured_module, "_BLOCK", 7 * len(HARD_Y))
     in_parts = compare(pair, HARD_X, HARD_Y, cv=cv, n_bootstrap=40, confidence=0.8)
     assert_array_equal(in_parts.intervals, found.intervals)
 

@@ -49,7 +49,7 @@ from sklhier.model_selection import (
     compare_with_flat,
     tune_decoder,
 )
-from sklhier.model_selection import _compare as compare_module
+from sklhier.model_selection import _measured as measured_module
 
 RAGGED = TAXONOMIES["ragged"]
 SETS_OF_DECODERS = [
@@ -545,7 +545,7 @@ def test_intervals_of_label_sets_are_percentiles_of_paired_resamples(grouped, mo
         differences.append(np.subtract(scores[1], scores[0]))
     wanted = np.percentile(differences, [10, 90], axis=0).T
     assert_allclose(found.intervals[0], wanted, atol=1e-12)
-    monkeypatch.setattr(compare_module, "_BLOCK", 7 * len(units))
+    monkeypatch.setattr(measured_module, "_BLOCK", 7 * len(units))
     assert_array_equal(compare(pair, X, SETS, **options).intervals, found.intervals)
 
 

@@ -20,7 +20,7 @@ from sklhier.metrics import (
     mistake_severity,
     tree_distance_loss,
 )
-from sklhier.taxonomy import _closure, _taxonomy
+from sklhier.taxonomy import _arrays, _closure
 
 
 def chain(n_nodes, more_edges=()):
@@ -47,7 +47,7 @@ def test_ancestors_of_some_nodes(step, small, taxonomy, data):
     nodes = data.draw(st.lists(st.integers(0, taxonomy.n_nodes - 1), min_size=1, max_size=8))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_closure, "_STEP", step)
-        patch.setattr(_taxonomy, "_SMALL", small)
+        patch.setattr(_arrays, "_SMALL", small)
         table = taxonomy.ancestors_of(np.array(nodes))
     assert table.shape == (len(nodes), taxonomy.n_nodes)
     assert rows_of(table) == [closed(taxonomy, node) for node in nodes]
@@ -60,7 +60,7 @@ def test_sets_with_ancestors(small, taxonomy, seed):
     marks = np.random.default_rng(seed).random((6, taxonomy.n_nodes)) < 0.3
     marks[:, 0] = False
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_taxonomy, "_SMALL", small)
+        patch.setattr(_arrays, "_SMALL", small)
         found = taxonomy.with_ancestors(sparse.csr_array(marks.astype(float)))
         sizes, leaves = taxonomy.closure_sizes, taxonomy.n_leaves_below
     wanted = [
@@ -77,7 +77,7 @@ def test_sets_with_ancestors(small, taxonomy, seed):
 
 
 def test_sets_are_not_changed_by_their_closure(monkeypatch):
-    monkeypatch.setattr(_taxonomy, "_SMALL", 0)
+    monkeypatch.setattr(_arrays, "_SMALL", 0)
     given = sparse.csr_array(np.array([[0.0, 1.0, 0.0, 1.0]]))
     assert chain(4).with_ancestors(given).toarray().tolist() == [[0, 1, 1, 1]]
     assert given.toarray().tolist() == [[0, 1, 0, 1]]

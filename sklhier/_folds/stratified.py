@@ -17,7 +17,9 @@ from sklearn.utils.validation import check_consistent_length
 from sklhier._folds.grouped import grouped_folds
 from sklhier._folds.iterative import iterative_folds
 from sklhier._targets.any_format import closure_of
-from sklhier._targets.formats import Format, Paths, detect
+from sklhier._targets.formats import detect
+from sklhier._targets.formats_base import Format
+from sklhier._targets.formats_single import Paths
 from sklhier._targets.label_sets import read_label_sets
 from sklhier._targets.paths import LabelFormat, TargetFormat, read_targets, resolve_taxonomy
 from sklhier._utils.typing import (

@@ -1,6 +1,6 @@
 """Labels in any format to node ids, and back."""
 
 from sklhier._targets.encoding import encode
-from sklhier.taxonomy._encoding import put_encoder
+from sklhier.taxonomy._taxonomy import put_encoder
 
 put_encoder(encode)

@@ -9,7 +9,11 @@ import numpy as np
 from scipy import sparse
 
 from sklhier._targets.containers import by_name
-from sklhier._targets.formats import Asked, Format, Paths, PathSets, detect
+from sklhier._targets.formats import detect
+from sklhier._targets.formats_base import Format
+from sklhier._targets.formats_sets import PathSets
+from sklhier._targets.formats_single import Paths
+from sklhier._targets.given import Asked
 from sklhier._targets.label_sets import closure
 from sklhier._utils.columns import frame_columns, frame_names, is_frame
 from sklhier._utils.typing import NodeIds

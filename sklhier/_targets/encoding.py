@@ -7,17 +7,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._targets.formats import (
-    EMPTY,
-    UNKNOWN,
-    Asked,
-    Format,
-    Given,
-    LabelSets,
-    PathSets,
-    SingleLabels,
-    detect,
-)
+from sklhier._targets.formats import detect
+from sklhier._targets.formats_base import EMPTY, UNKNOWN, Format
+from sklhier._targets.formats_sets import LabelSets, PathSets
+from sklhier._targets.formats_single import SingleLabels
+from sklhier._targets.given import Asked, Given
 from sklhier._targets.paths import codes_of
 from sklhier._utils.typing import Bools, Labels, NodeIds, Rows
 from sklhier._utils.validation import check_choice

@@ -14,14 +14,10 @@ import numpy as np
 from scipy import sparse
 
 from sklhier._targets.containers import FrameKind, RowKind
-from sklhier._targets.formats import (
-    Format,
-    Indicator,
-    NamedIndicator,
-    PathSets,
-    SparseIndicator,
-    detect,
-)
+from sklhier._targets.formats import detect
+from sklhier._targets.formats_base import Format
+from sklhier._targets.formats_indicator import Indicator, NamedIndicator, SparseIndicator
+from sklhier._targets.formats_sets import PathSets
 from sklhier._targets.paths import padding_of, saved_dtype, typed_levels
 from sklhier._utils.columns import object_array
 from sklhier._utils.typing import NodeIds, Objects

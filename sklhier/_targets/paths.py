@@ -13,7 +13,10 @@ import numpy as np
 from scipy import sparse
 
 from sklhier._targets.containers import FrameKind, RowKind, by_name
-from sklhier._targets.formats import Format, Given, SingleLabels, as_container, as_labels, detect
+from sklhier._targets.formats import detect
+from sklhier._targets.formats_base import Format
+from sklhier._targets.formats_single import SingleLabels
+from sklhier._targets.given import Given, as_container, as_labels
 from sklhier._utils.columns import frame_columns, is_frame, object_array, package_of, values_of
 from sklhier._utils.typing import Bools, Labels, NodeIds, Objects, Rows
 from sklhier.exceptions import TargetError, quoted, shown

@@ -11,7 +11,9 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from sklhier._targets.any_format import closure_of, detect_all, labels_of
-from sklhier._targets.formats import Format, Indicator, detect
+from sklhier._targets.formats import detect
+from sklhier._targets.formats_base import Format
+from sklhier._targets.formats_indicator import Indicator
 from sklhier._targets.paths import resolve_taxonomy
 from sklhier._utils.typing import Floats, NodeIds, SampleWeight, Target
 from sklhier._utils.validation import check_choice, checked_weights

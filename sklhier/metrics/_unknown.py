@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklhier._targets.formats import Given, Indicator, detect
+from sklhier._targets.formats import detect
+from sklhier._targets.formats_indicator import Indicator
+from sklhier._targets.given import Given
 from sklhier._utils.columns import (
     column_of,
     frame_columns,

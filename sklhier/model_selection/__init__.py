@@ -6,7 +6,8 @@ from sklhier._folds.stratified import (
     coarsen,
 )
 from sklhier._utils.pickling import published
-from sklhier.model_selection._compare import Comparison, compare, compare_with_flat
+from sklhier.model_selection._compare import compare, compare_with_flat
+from sklhier.model_selection._comparison import Comparison
 from sklhier.model_selection._label_issues import LabelIssues, find_label_issues
 from sklhier.model_selection._leakage import LeakageReport, leakage_report
 from sklhier.model_selection._rare_classes import check_rare_classes

@@ -24,8 +24,8 @@ from sklhier._utils.typing import (
     SampleWeight,
     Target,
 )
-from sklhier.model_selection._compare import contributions
 from sklhier.model_selection._folds import LabelledData, read_labelled_data, weight_params
+from sklhier.model_selection._measured import contributions
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["LeakageReport", "leakage_report"]

@@ -27,7 +27,8 @@ from sklhier._utils.typing import (
     SampleWeight,
     Target,
 )
-from sklhier.model_selection._compare import Comparison, check_resampling, measured
+from sklhier.model_selection._comparison import Comparison
+from sklhier.model_selection._measured import check_resampling, measured
 from sklhier.taxonomy._taxonomy import TaxonomyLike
 
 __all__ = ["StrategyComparison", "compare_strategies"]

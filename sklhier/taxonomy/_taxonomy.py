@@ -3,50 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
-from itertools import pairwise, repeat
-from types import MappingProxyType
-from typing import Any, Literal, Self, TypeAlias, final
+from typing import Any, Literal, Protocol, Self, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
-from sklhier._utils.columns import array_of, values_of
-from sklhier._utils.frozen import frozen, frozen_property
-from sklhier._utils.typing import (
-    DirectedGraph,
-    Floats,
-    Labels,
-    NodeIds,
-    Objects,
-    Offsets,
-    Rows,
-    SparseTable,
-    Target,
-)
-from sklhier.exceptions import TargetError, TaxonomyError
-from sklhier.taxonomy import _graph as ops
-from sklhier.taxonomy._closure import Links, ancestor_table, lifts_of
+from sklhier._utils.frozen import frozen
+from sklhier._utils.typing import DirectedGraph, NodeIds, Target
+from sklhier.exceptions import TaxonomyError
 from sklhier.taxonomy._compile import ROOT, compiled
 from sklhier.taxonomy._construction import checked_names
-from sklhier.taxonomy._encoding import encode
 from sklhier.taxonomy._json import document_of, nested_names, write_json
+from sklhier.taxonomy._label_tables import LabelTables
 from sklhier.taxonomy._lint import Findings, found_in
-from sklhier.taxonomy._parsing import grouped, label_array, members_by_row, plain, read_bits
+from sklhier.taxonomy._parsing import plain
 from sklhier.taxonomy._readers import Readers
 from sklhier.taxonomy._text import draw_html, draw_tree
-from sklhier.taxonomy._titles import Titles, read_titles, titled_text
+from sklhier.taxonomy._titles import Titles, read_titles
 
-__all__ = ["ROOT", "Taxonomy", "TaxonomyLike"]
-
-
-_SMALL = 2**11  # so many nodes have a closure that may be kept, whatever their edges
+__all__ = ["ROOT", "Encoder", "Taxonomy", "TaxonomyLike", "put_encoder"]
 
 
 @final
-class Taxonomy(Readers):
+class Taxonomy(LabelTables, Readers):
     """A tree or directed acyclic graph of classes.
 
     Build one with :meth:`from_edges`, :meth:`from_parents`, :meth:`from_dict`,
@@ -108,12 +89,6 @@ class Taxonomy(Readers):
     >>> taxonomy.path("owl"), taxonomy.lca("owl", "wren"), taxonomy.distance("owl", "fish")
     (('bird', 'owl'), 'bird', 3)
     """
-
-    _names: tuple[Hashable, ...]
-    _steps: tuple[Hashable, ...]
-    _edges: tuple[NodeIds, NodeIds]
-    _depths: NodeIds
-    _titles: dict[Hashable, str]
 
     def __init__(
         self,
@@ -196,357 +171,6 @@ class Taxonomy(Readers):
     def _hash(self) -> int:
         return hash((self._names, self._edges[0].tobytes(), self._edges[1].tobytes()))
 
-    # -- integers -------------------------------------------------------------------------
-
-    @property
-    def n_nodes(self) -> int:
-        """Number of nodes, the root included."""
-        return len(self._names)
-
-    @property
-    def n_levels(self) -> int:
-        """Depth of the deepest node; the root has depth 0."""
-        return int(self._depths[-1])
-
-    @property
-    def depths(self) -> NodeIds:
-        """Depth of every node (ndarray of int32, shape (n_nodes,)), ascending.
-
-        In a DAG it is the longest distance from the root.
-        """
-        return self._depths
-
-    @property
-    def edge_parents(self) -> NodeIds:
-        """Parent of every edge (ndarray of int32, shape (n_edges,)), ascending."""
-        return self._edges[0]
-
-    @property
-    def edge_children(self) -> NodeIds:
-        """Child of every edge (ndarray of int32, shape (n_edges,)), ascending for each parent."""
-        return self._edges[1]
-
-    @frozen_property
-    def child_offsets(self) -> Offsets:
-        """Offsets of the children in ``edge_children`` (ndarray of intp, shape (n_nodes + 1,)).
-
-        Children of node ``v`` are ``edge_children[child_offsets[v]:child_offsets[v + 1]]``.
-        """
-        counts = np.bincount(self._edges[0], minlength=self.n_nodes)
-        return ops.offsets_of(counts)
-
-    @frozen_property
-    def _parent_groups(self) -> tuple[Offsets, NodeIds]:
-        return ops.csr_of_pairs(self._edges[1], self._edges[0], self.n_nodes)
-
-    @cached_property
-    def is_tree(self) -> bool:
-        """Whether every node but the root has exactly one parent."""
-        return len(self._edges[0]) == self.n_nodes - 1
-
-    @frozen_property
-    def parent_ids(self) -> NodeIds:
-        """Parent of every node of a tree (ndarray of int32, shape (n_nodes,)), root -1."""
-        self.require_tree("The parent of a node")
-        parents = np.empty(self.n_nodes, dtype=np.int32)
-        parents[0] = -1
-        parents[self._edges[1]] = self._edges[0]
-        return parents
-
-    @frozen_property
-    def _preorder(self) -> tuple[NodeIds, NodeIds]:
-        return ops.preorder(self.parent_ids)
-
-    @property
-    def preorder_positions(self) -> NodeIds:
-        """Position of every node of a tree in preorder (ndarray of int32, shape (n_nodes,)).
-
-        The nodes at and below ``v`` are those at ``[position, position + subtree_sizes[v])``.
-        """
-        return self._preorder[0]
-
-    @property
-    def subtree_sizes(self) -> NodeIds:
-        """Number of nodes at and below every node of a tree (ndarray of int32)."""
-        return self._preorder[1]
-
-    @frozen_property
-    def level_offsets(self) -> Offsets:
-        """Offsets of the levels (ndarray of intp, shape (n_levels + 2,)).
-
-        Ids of depth ``d`` are ``[level_offsets[d], level_offsets[d + 1])``.
-        """
-        return ops.offsets_of(np.bincount(self._depths))
-
-    @frozen_property
-    def leaf_ids(self) -> NodeIds:
-        """Ids of the nodes without children, ascending (ndarray of int32)."""
-        leaves = np.flatnonzero(np.diff(self.child_offsets) == 0)
-        return leaves.astype(np.int32)
-
-    @property
-    def links(self) -> Links:
-        """The edges upwards: parents in groups by child, and depths."""
-        return Links(*self._parent_groups, self._depths)
-
-    @frozen_property
-    def lifts(self) -> tuple[NodeIds, ...]:
-        """Ancestors of every node of a tree 1, 2, 4, ... steps above (ndarrays of int32).
-
-        The root is its own ancestor there.
-        """
-        self.require_tree("The ancestor of a node so many steps above")
-        return lifts_of(self.links)
-
-    @frozen_property
-    def ancestor_closure(self) -> sparse.csr_array:
-        """Sparse float64 matrix, (n_nodes, n_nodes): row ``v`` marks ``v`` and its ancestors.
-
-        The root is left out: row 0 and column 0 are empty. A product with it closes target
-        sets upwards, and sums class probabilities into marginals of nodes. For some nodes alone
-        :meth:`ancestors_of` is enough.
-        """
-        return self._ancestor_table(np.arange(self.n_nodes, dtype=np.int32))
-
-    def _ancestor_table(self, nodes: NodeIds) -> sparse.csr_array:
-        return ancestor_table(nodes, self.links, self.lifts if self.is_tree else None)
-
-    def _knows_closure(self) -> bool:
-        """Whether the whole closure is there, or so small that it may be kept."""
-        return self.n_nodes <= _SMALL or "ancestor_closure" in self.__dict__
-
-    def ancestors_of(self, nodes: NodeIds) -> sparse.csr_array:
-        """Return the rows of :attr:`ancestor_closure` for some nodes, without all the others.
-
-        Parameters
-        ----------
-        nodes : ndarray of int, shape (n,)
-            Ids of nodes, in any order, also several times.
-
-        Returns
-        -------
-        table : csr_array of float64, shape (n, n_nodes)
-            0/1, sorted, the root left out.
-
-        Raises
-        ------
-        TaxonomyError
-            If the table does not fit in memory.
-        """
-        if self._knows_closure():
-            return sparse.csr_array(self.ancestor_closure[nodes])
-        distinct, rows = np.unique(nodes, return_inverse=True)
-        return sparse.csr_array(self._ancestor_table(distinct.astype(np.int32))[rows])
-
-    def with_ancestors(self, members: sparse.csr_array) -> sparse.csr_array:
-        """Return sets of nodes with all ancestors, the root left out.
-
-        Parameters
-        ----------
-        members : csr_array, shape (n_sets, n_nodes)
-            Anything but 0 marks a member.
-
-        Returns
-        -------
-        closed : csr_array of float64, shape (n_sets, n_nodes)
-            0/1, sorted, without explicit zeros.
-        """
-        if self._knows_closure():
-            return ops.marked(sparse.csr_array(members @ self.ancestor_closure))
-        # A node with a child in its set adds nothing; sets may be closed already, and are large then.
-        given = ops.marked(members.copy())
-        given.data = ops.most_specific(given, *self._edges).astype(np.float64)
-        given = ops.marked(given)
-        distinct, columns = np.unique(given.indices, return_inverse=True)
-        shape = (given.shape[0], len(distinct))
-        given = sparse.csr_array((given.data, columns, given.indptr), shape=shape)
-        above = self._ancestor_table(distinct.astype(np.int32))
-        return ops.marked(sparse.csr_array(given @ above))
-
-    def _row_blocks(self, nodes: NodeIds) -> Iterator[sparse.csr_array]:
-        """Yield the rows of the closure for some nodes, so many at a time."""
-        for start in range(0, len(nodes), _SMALL):
-            yield self.ancestors_of(nodes[start : start + _SMALL])
-
-    @frozen_property
-    def closure_sizes(self) -> NodeIds:
-        """Number of nodes at and above every node, the root left out (ndarray of int32).
-
-        In a tree it is the depth.
-        """
-        if self.is_tree:
-            return self._depths
-        everything = np.arange(self.n_nodes, dtype=np.int32)
-        sizes = [np.diff(rows.indptr) for rows in self._row_blocks(everything)]
-        return np.concatenate(sizes).astype(np.int32)
-
-    @frozen_property
-    def n_leaves_below(self) -> NodeIds:
-        """Number of leaves at and below every node (ndarray of int32, shape (n_nodes,))."""
-        if not self.is_tree:
-            counts = np.zeros(self.n_nodes, dtype=np.int32)
-            for rows in self._row_blocks(self.leaf_ids):
-                counts += np.bincount(rows.indices, minlength=self.n_nodes).astype(np.int32)
-            counts[0] = len(self.leaf_ids)
-            return counts
-        # In preorder the leaves below a node are a range, so a running count gives their number.
-        position, size = self._preorder
-        before = np.zeros(self.n_nodes + 1, dtype=np.int32)
-        before[position[self.leaf_ids] + 1] = 1
-        np.cumsum(before, out=before)
-        return before[position + size] - before[position]
-
-    @frozen_property
-    def information(self) -> Floats:
-        """Information of every node in bits (ndarray of float64, shape (n_nodes,)); root 0.
-
-        The binary logarithm of the number of leaves over the number at and below the node: the
-        information of the node if all leaves are equally probable.
-        """
-        return np.log2(len(self.leaf_ids) / self.n_leaves_below)
-
-    @frozen_property
-    def heights(self) -> NodeIds:
-        """Largest distance from every node down to a leaf (ndarray of int32, shape (n_nodes,))."""
-        heights = [0] * self.n_nodes
-        # A plain loop: a pass by levels would take a step on arrays for each level of a long chain.
-        for parent, child in zip(*(edges[::-1].tolist() for edges in self._edges), strict=True):
-            heights[parent] = max(heights[parent], heights[child] + 1)  # children come first
-        return np.array(heights, dtype=np.int32)
-
-    def children_of(self, node: int) -> NodeIds:
-        """Return the ids of the children of the node with id `node`."""
-        return self._edges[1][self.child_offsets[node] : self.child_offsets[node + 1]]
-
-    def parents_of(self, node: int) -> NodeIds:
-        """Return the ids of the parents of the node with id `node`."""
-        offsets, members = self._parent_groups
-        return members[offsets[node] : offsets[node + 1]]
-
-    def require_tree(self, what: str) -> None:
-        """Raise a TaxonomyError that names a node with several parents, unless a tree."""
-        if not self.is_tree:
-            shared = int(np.argmax(np.bincount(self._edges[1]) > 1))
-            names = [self._names[parent] for parent in self.parents_of(shared)]
-            raise TaxonomyError.not_a_tree(what, self._names[shared], names)
-
-    @cached_property
-    def _index(self) -> dict[Hashable, int]:
-        return dict(zip(self._names, range(self.n_nodes), strict=True))
-
-    def ids(self, names: Iterable[Hashable]) -> NodeIds:
-        """Return the ids of `names` (ndarray of int32), -1 for a name that is no node."""
-        names = names if isinstance(names, list) else list(names)
-        found = map(self._index.get, names, repeat(-1))
-        return np.fromiter(found, dtype=np.int32, count=len(names))
-
-    def id(self, name: Hashable) -> int:
-        """Return the id of one node; raise a TaxonomyError that lists the nearest names."""
-        found = self._index.get(name, -1)
-        if found < 0:
-            raise TaxonomyError.unknown(name, self._names[1:])
-        return found
-
-    # -- names ----------------------------------------------------------------------------
-
-    @property
-    def nodes(self) -> tuple[Hashable, ...]:
-        """Names of all nodes in the order of their ids, the root first."""
-        return self._names
-
-    @property
-    def root(self) -> Hashable | None:
-        """Name of the root, or None if it is an artificial one."""
-        return None if self._names[0] is ROOT else self._names[0]
-
-    @property
-    def leaves(self) -> tuple[Hashable, ...]:
-        """Names of the nodes without children."""
-        return tuple(self._names[leaf] for leaf in self.leaf_ids)
-
-    @property
-    def levels(self) -> tuple[tuple[Hashable, ...], ...]:
-        """Names by level from the top; ``levels[0]`` holds the children of the root."""
-        offsets = self.level_offsets.tolist()
-        return tuple(self._names[start:stop] for start, stop in pairwise(offsets[1:]))
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, Hashable) and name in self._index
-
-    def depth(self, name: Hashable) -> int:
-        """Return the depth of a node; the root has 0, its children at least 1."""
-        return int(self._depths[self.id(name)])
-
-    def children(self, name: Hashable) -> tuple[Hashable, ...]:
-        """Return the names of a node's children."""
-        return tuple(self._names[child] for child in self.children_of(self.id(name)))
-
-    def parents(self, name: Hashable) -> tuple[Hashable, ...]:
-        """Return the names of a node's parents, an artificial root left out."""
-        above = (self._names[parent] for parent in self.parents_of(self.id(name)))
-        return tuple(parent for parent in above if parent is not ROOT)
-
-    def _reached(self, start: int, *, up: bool) -> dict[int, int]:
-        """Return the ids reached from `start`, each with the least number of steps."""
-        step = self.parents_of if up else self.children_of
-        found = {start: 0}
-        todo = [start]
-        for node in todo:  # grows while it is read
-            for other in step(node).tolist():
-                if other not in found:
-                    found[other] = found[node] + 1
-                    todo.append(other)
-        return found
-
-    def ancestors(self, name: Hashable) -> tuple[Hashable, ...]:
-        """Return the names of all nodes above a node, from the top, the root left out."""
-        start = self.id(name)
-        above = sorted(self._reached(start, up=True).keys() - {0, start})
-        return tuple(self._names[node] for node in above)
-
-    def descendants(self, name: Hashable) -> tuple[Hashable, ...]:
-        """Return the names of all nodes below a node, from the top."""
-        start = self.id(name)
-        below = sorted(self._reached(start, up=False).keys() - {start})
-        return tuple(self._names[node] for node in below)
-
-    def path(self, name: Hashable) -> tuple[Hashable, ...]:
-        """Return the names from the first level down to a node, the root left out.
-
-        Raises
-        ------
-        TaxonomyError
-            If several paths lead there.
-        """
-        walk: list[int] = []
-        node = self.id(name)
-        while node:
-            walk.append(node)
-            above = self.parents_of(node)
-            if len(above) > 1:
-                several = [self._names[parent] for parent in above]
-                raise TaxonomyError.not_a_tree("The path to a node", self._names[node], several)
-            node = int(above[0])
-        return tuple(self._names[node] for node in reversed(walk))
-
-    def lca(self, first: Hashable, second: Hashable) -> Hashable | None:
-        """Return the lowest common ancestor of two nodes (a node counts as its own ancestor).
-
-        In a DAG the deepest one, the first in node order among equals. None stands for an
-        artificial root.
-        """
-        common = self._reached(self.id(first), up=True).keys() & self._reached(
-            self.id(second), up=True
-        )
-        deepest = max(common, key=lambda node: (self._depths[node], -node))
-        return self.root if deepest == 0 else self._names[deepest]
-
-    def distance(self, first: Hashable, second: Hashable) -> int:
-        """Return the number of edges between two nodes, through a common ancestor."""
-        up_first = self._reached(self.id(first), up=True)
-        up_second = self._reached(self.id(second), up=True)
-        return min(up_first[node] + up_second[node] for node in up_first.keys() & up_second)
-
     # -- labels ---------------------------------------------------------------------------
 
     def encode(
@@ -604,82 +228,8 @@ class Taxonomy(Readers):
         >>> taxonomy.encode([{"b", "a/2"}, set()])
         [['b', 'a/2'], []]
         """
-        return encode(y, self, classes=classes, kind=kind, unknown=unknown)
-
-    # -- titles ---------------------------------------------------------------------------
-
-    @property
-    def titles(self) -> Mapping[Hashable, str]:
-        """Titles by name, of the nodes that have one, in the order of ``nodes``; read-only."""
-        return MappingProxyType(self._titles)
-
-    def title_of(self, name: Hashable) -> str | None:
-        """Return the title of a node, or None if it has none."""
-        return self._titles.get(self._names[self.id(name)])
-
-    def titled(self, names: Iterable[object]) -> list[str]:
-        """Return names as text, each followed by its title if it has one.
-
-        Parameters
-        ----------
-        names : iterable of hashable
-            Names of nodes; None stands for the root.
-
-        Returns
-        -------
-        texts : list of str
-
-        Raises
-        ------
-        TaxonomyError
-            For a name that is no node.
-
-        Examples
-        --------
-        >>> taxonomy = Taxonomy.from_dict({"31-33": ["311"]}, titles={"31-33": "Manufacturing"})
-        >>> taxonomy.titled(["31-33", "311"])
-        ['31-33 Manufacturing', '311']
-        """
-        known = [self._names[0] if name is None else self._names[self.id(name)] for name in names]
-        return [titled_text(name, self._titles.get(name)) for name in known]
-
-    def with_titles(self, titles: Titles, *, unknown: str = "error") -> Self:
-        """Return the taxonomy with other titles, which displays and reports show beside the names.
-
-        Titles are words for readers: labels are read by names alone, and taxonomies that differ in
-        titles only are equal.
-
-        Parameters
-        ----------
-        titles : mapping of names to titles, or sequence of str
-            A mapping may leave nodes out; a sequence has one title for each of ``nodes``. None,
-            NaN and blank text stand for no title, an empty mapping takes all titles away.
-        unknown : {"error", "ignore"}, default="error"
-            Whether to refuse or to leave out titles of what is no node.
-
-        Raises
-        ------
-        TaxonomyError
-            For a title that is no string, one for no node, and a sequence of another length.
-
-        Examples
-        --------
-        >>> taxonomy = Taxonomy.from_dict({"31-33": ["311", "312"]})
-        >>> print(taxonomy.with_titles({"31-33": "Manufacturing", "311": "Food"}))
-        31-33 Manufacturing
-        ├── 311 Food
-        └── 312
-        """
-        words = read_titles(titles, self._names, unknown)
-        twin = object.__new__(type(self))
-        # All other attributes never change: what is computed already serves both.
-        twin.__dict__.update(self.__dict__, _titles=words)
-        twin.__dict__.pop("_step_texts", None)
-        return twin
-
-    def text_of(self, node: int) -> str:
-        """Return the last step and the title of the node with id `node`, as displays show it."""
-        return titled_text(self._steps[node], self._titles.get(self._names[node]))
+        # Whoever imports any part of the package imports all of it, the reader of labels included.
+        return _ENCODERS[0](y, self, classes=classes, kind=kind, unknown=unknown)
 
     # -- other taxonomies -----------------------------------------------------------------
 
@@ -857,249 +407,6 @@ class Taxonomy(Readers):
         """
         return write_json(document_of(self), path)
 
-    def to_levels(self, labels: Iterable[object], *, titled: bool = False) -> Objects:
-        """Return the path of each label, one column for each level, padded with None.
-
-        Parameters
-        ----------
-        labels : array-like, shape (n_samples,)
-            Names of nodes; None stands for the root.
-        titled : bool, default=False
-            Return text: each step followed by the title of its node, if it has one.
-
-        Returns
-        -------
-        levels : ndarray of object, shape (n_samples, n_levels)
-            Steps from the first level down, in their own types unless `titled`.
-        """
-        values = values_of(label_array(labels))
-        nodes = self.ids(values)
-        if (nodes < 0).any():
-            nodes[[value is None for value in values]] = 0
-        if (nodes < 0).any():
-            unknown = [value for value, node in zip(values, nodes, strict=True) if node < 0]
-            raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
-        return self.levels_of(nodes, titled=titled)
-
-    @frozen_property
-    def step_names(self) -> Objects:
-        """Last step of the path to each node (ndarray of object, shape (n_nodes,))."""
-        steps = np.empty(self.n_nodes, dtype=object)
-        steps[:] = self._steps
-        return steps
-
-    @frozen_property
-    def typed_names(self) -> Labels:
-        """Names of all nodes but the root, as an array of their own type."""
-        return array_of(list(self._names[1:]))
-
-    @frozen_property
-    def _step_texts(self) -> Objects:
-        texts = np.empty(self.n_nodes, dtype=object)
-        texts[:] = list(map(self.text_of, range(self.n_nodes)))
-        return texts
-
-    @frozen_property
-    def node_names(self) -> Objects:
-        """Names of all nodes (ndarray of object, shape (n_nodes,))."""
-        names = np.empty(self.n_nodes, dtype=object)
-        names[:] = self._names
-        return names
-
-    def path_ids(self, nodes: NodeIds) -> NodeIds:
-        """Return the ancestor at each level, or -1 below a node's own level.
-
-        Parameters
-        ----------
-        nodes : ndarray of int32, shape (n,)
-            Ids of nodes of a tree.
-
-        Returns
-        -------
-        paths : ndarray of int32, shape (n, n_levels)
-            Column ``k`` holds the ancestor of depth ``k + 1``.
-        """
-        self.require_tree("A path")
-        distinct, rows = np.unique(np.maximum(nodes, 0), return_inverse=True)
-        above = self.ancestors_of(distinct)
-        paths = np.full((len(distinct), self.n_levels), -1, dtype=np.int32)
-        paths[ops.entry_rows(above), self._depths[above.indices] - 1] = above.indices
-        return paths[rows]
-
-    def levels_of(self, nodes: NodeIds, *, titled: bool = False) -> Objects:
-        """Return the steps of each node's path, as :meth:`to_levels`, from ids."""
-        paths = self.path_ids(nodes)
-        levels = (self._step_texts if titled else self.step_names)[paths]
-        levels[paths < 0] = None
-        return levels
-
-    @cached_property
-    def _step_codes(self) -> dict[Hashable, int]:
-        return {step: code for code, step in enumerate(dict.fromkeys(self._steps))}
-
-    @frozen_property
-    def _step_edges(self) -> tuple[Any, NodeIds]:
-        """Keys ``parent * n_steps + step`` of all edges, ascending, and the child of each."""
-        codes = np.fromiter(map(self._step_codes.__getitem__, self._steps), np.int64, self.n_nodes)
-        keys = self._edges[0] * np.int64(len(self._step_codes)) + codes[self._edges[1]]
-        order = np.argsort(keys, kind="stable")  # for binary search, one for all rows of a level
-        return keys[order], self._edges[1][order]
-
-    def walk(self, columns: Sequence[Sequence[Hashable]], codes: Rows) -> NodeIds:
-        """Follow paths from the root; the inverse of :meth:`path_ids`.
-
-        Parameters
-        ----------
-        columns : sequence of sequences of hashable
-            Distinct steps at each level.
-        codes : ndarray of int, shape (n, n_levels)
-            Position in ``columns[level]``, -1 for padding.
-
-        Returns
-        -------
-        nodes : ndarray of int32, shape (n,)
-            The node at which each path ends; ``-2 - k`` if its step ``k`` leads nowhere.
-        """
-        keys, children = self._step_edges
-        nodes = np.zeros(codes.shape[0], dtype=np.int32)
-        for level, uniques in enumerate(columns):
-            step_codes = np.fromiter(
-                map(self._step_codes.get, uniques, repeat(-1)), np.int64, len(uniques)
-            )
-            rows = np.flatnonzero((codes[:, level] >= 0) & (nodes >= 0))
-            step = step_codes[codes[rows, level]]
-            wanted = nodes[rows] * np.int64(len(self._step_codes)) + step
-            # A key past the end is compared with the last one, and differs from it.
-            found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-            hit = (keys[found] == wanted) & (step >= 0)
-            nodes[rows] = np.where(hit, children[found], -2 - level)
-        return nodes
-
-    # -- label sets -----------------------------------------------------------------------
-
-    def members_of(self, label_sets: Iterable[object]) -> sparse.csr_array:
-        """Mark the labels of each row: float64 0/1, shape (n_samples, n_nodes).
-
-        `label_sets`, and the errors, as for :meth:`binarize`.
-        """
-        labels, counts = members_by_row(label_sets)
-        nodes = self.ids(labels)
-        if (nodes < 0).any():
-            unknown = [labels[entry] for entry in np.flatnonzero(nodes < 0).tolist()]
-            raise TargetError.unknown(list(dict.fromkeys(unknown)), self._names[1:])
-        if (nodes == 0).any():
-            entry = int(np.argmax(nodes == 0))
-            row = int(np.searchsorted(np.cumsum(counts), entry, side="right"))
-            raise TargetError.names_root(labels[entry], f" in row {row}")
-        marks = (np.ones(len(nodes)), nodes, ops.offsets_of(counts))
-        return ops.marked(sparse.csr_array(marks, shape=(len(counts), self.n_nodes)))
-
-    def most_specific_of(self, closed: sparse.csr_array) -> sparse.csr_array:
-        """Leave out of each row the nodes that have a descendant in it.
-
-        Parameters
-        ----------
-        closed : csr_array, shape (n_samples, n_nodes)
-            Sets closed under ancestors, the root left out.
-
-        Returns
-        -------
-        specific : csr_array of float64, shape (n_samples, n_nodes)
-            0/1, sorted, without explicit zeros.
-        """
-        specific = ops.marked(closed.copy())
-        specific.data = ops.most_specific(specific, *self._edges).astype(np.float64)
-        return ops.marked(specific)
-
-    def binarize(
-        self, label_sets: Iterable[object], *, closed: bool = True, sparse_output: bool = True
-    ) -> Any:
-        """Turn collections of labels into an indicator with a column for each of ``nodes[1:]``.
-
-        Parameters
-        ----------
-        label_sets : iterable of collections of hashable
-            Names of nodes for each sample: a list, tuple, set or array. None and an empty
-            collection are the empty set. The root has no column, and is refused.
-        closed : bool, default=True
-            Mark the ancestors of the labels as well.
-        sparse_output : bool, default=True
-            Whether to return a sparse or a dense array.
-
-        Returns
-        -------
-        Y : csr_array or ndarray of int64, shape (n_samples, n_nodes - 1)
-            1 for the members of the set, 0 for the rest.
-
-        Raises
-        ------
-        TargetError
-            For a label that is missing, no node or the root, and a row that is no collection.
-
-        See Also
-        --------
-        inverse_binarize : The way back.
-
-        Examples
-        --------
-        >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
-        >>> taxonomy.nodes[1:]
-        ('bird', 'fish', 'owl', 'wren')
-        >>> taxonomy.binarize([["owl", "fish"], ["bird"], []], sparse_output=False)
-        array([[1, 1, 1, 0],
-               [1, 0, 0, 0],
-               [0, 0, 0, 0]])
-        """
-        members = self.members_of(label_sets)
-        if closed:
-            members = self.with_ancestors(members)
-        Y = members[:, 1:].astype(np.int64)
-        return Y if sparse_output else Y.toarray()
-
-    def inverse_binarize(
-        self, Y: npt.ArrayLike | SparseTable, *, most_specific: bool = True
-    ) -> list[list[Hashable]]:
-        """Turn an indicator with a column for each of ``nodes[1:]`` into lists of labels.
-
-        Parameters
-        ----------
-        Y : array-like or sparse, shape (n_samples, n_nodes - 1)
-            0 and 1, of any numeric type.
-        most_specific : bool, default=True
-            Leave out a label if a descendant of it is in the same row. Otherwise return all
-            labels that are marked.
-
-        Returns
-        -------
-        label_sets : list of lists
-            Names in the order of ``nodes``.
-
-        Raises
-        ------
-        TargetError
-            For values other than 0 and 1, and for another number of columns.
-
-        Examples
-        --------
-        >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
-        >>> Y = taxonomy.binarize([["owl", "fish"], ["bird"], []])
-        >>> taxonomy.inverse_binarize(Y)
-        [['fish', 'owl'], ['bird'], []]
-        >>> taxonomy.inverse_binarize(Y, most_specific=False)
-        [['bird', 'fish', 'owl'], ['bird'], []]
-        """
-        bits = read_bits(Y)
-        if bits.shape[1] != self.n_nodes - 1:
-            raise TargetError(
-                f"An indicator must have a column for each of the {self.n_nodes - 1} nodes of "
-                f"taxonomy.nodes[1:], got {bits.shape[1]} columns."
-            )
-        columns = np.arange(1, self.n_nodes, dtype=np.int32)
-        members = ops.with_columns(bits, columns, self.n_nodes)
-        if most_specific:
-            members = self.most_specific_of(self.with_ancestors(members))
-        return grouped(self.node_names[members.indices].tolist(), members.indptr)
-
     # -- display --------------------------------------------------------------------------
 
     def to_frame(self) -> Any:
@@ -1154,3 +461,19 @@ class Taxonomy(Readers):
 
 
 TaxonomyLike: TypeAlias = Taxonomy | DirectedGraph
+
+
+class Encoder(Protocol):
+    """The reader of labels of all formats, which stands in a layer above: :meth:`Taxonomy.encode`."""
+
+    def __call__(
+        self, y: Any, taxonomy: Taxonomy, *, classes: Any, kind: str | None, unknown: str
+    ) -> Any: ...
+
+
+_ENCODERS: list[Encoder] = []
+
+
+def put_encoder(encoder: Encoder) -> None:
+    """Let :meth:`Taxonomy.encode` use a reader of labels."""
+    _ENCODERS[:] = [encoder]
