@@ -2,14 +2,16 @@
 
 import json
 import re
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from conftest import DIAMOND, shared_data
+from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import (
     CountVectorizer,
     HashingVectorizer,
@@ -18,9 +20,11 @@ from sklearn.feature_extraction.text import (
 )
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from sklhier import (
     HierarchicalClassifier,
@@ -29,7 +33,7 @@ from sklhier import (
     MultiHeadMultiLabelClassifier,
     Taxonomy,
 )
-from sklhier.datasets import make_hierarchical_text
+from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.decoders import HierarchicalF, Threshold
 from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, TaxonomyError
 from sklhier.explanation import WhyNot, explain, explain_html, node_features, why_not
@@ -638,7 +642,7 @@ def test_html_needs_words():
 
 def test_what_has_no_exact_sums_is_refused(words):
     X, y, taxonomy = words
-    forest = HierarchicalClassifier(RandomForestClassifier(2, random_state=0), taxonomy=taxonomy)
+    neighbours = HierarchicalClassifier(KNeighborsClassifier(), taxonomy=taxonomy)
     ensemble = HierarchicalClassifier(taxonomy=taxonomy, strategy=Ensemble())
     chained = HierarchicalClassifier(taxonomy=taxonomy, chain=Chain(training="in_sample"))
     joint = make_pipeline(MultiHeadMultiLabelClassifier(taxonomy=taxonomy))
@@ -649,7 +653,7 @@ def test_what_has_no_exact_sums_is_refused(words):
     with pytest.warns(LeakageWarning):
         chained.fit(X, y)
     for model, why in (
-        (forest, "is decided by a RandomForestClassifier"),
+        (neighbours, "is decided by a KNeighborsClassifier"),
         (ensemble, "no single model"),
         (chained, "sees outputs of others"),
         (joint, "one model of all labels"),
@@ -679,3 +683,120 @@ def test_an_empty_table_has_the_same_columns(words):
     table = explain(model, X[:1], foil=answer, output="arrays")
     assert {len(column) for column in table.values()} == {0}
     assert list(table) == list(explain(model, X[:1], output="arrays"))
+
+
+# -- trees --------------------------------------------------------------------------------
+
+TREES = {
+    "tree": DecisionTreeClassifier(max_depth=4, random_state=0),
+    "forest": RandomForestClassifier(4, max_depth=4, random_state=0),
+    "boosted": HistGradientBoostingClassifier(max_iter=4, max_leaf_nodes=5, random_state=0),
+}
+
+
+def tree_scores(estimator, x):
+    """Return a score for each class: log-odds of boosted trees, else probabilities."""
+    if isinstance(estimator, HistGradientBoostingClassifier):
+        return scores_of(estimator, x)
+    return estimator.predict_proba(x)[0]
+
+
+@pytest.fixture(scope="module")
+def table_of_numbers():
+    return make_hierarchical_classification(120, 5, branching=(3, 2), random_state=0)
+
+
+@pytest.mark.parametrize("base", list(TREES))
+@pytest.mark.parametrize("strategy", ["per_parent", "per_level", "flat"])
+def test_contributions_of_trees_sum_to_the_difference_of_scores(table_of_numbers, base, strategy):
+    pytest.importorskip("shap")
+    X, y, taxonomy = table_of_numbers
+    model = HierarchicalClassifier(TREES[base], taxonomy=taxonomy, strategy=strategy).fit(X, y)
+    table = explain(model, X[:6], top=2, output="arrays")
+    sums = decisions(table)
+    assert {row for row, *_ in sums} == set(range(6))
+    for (row, step, parent, chosen, foil), total in sums.items():
+        key = f"level:{step}" if strategy == "per_level" else parent
+        outcomes = {
+            "per_parent": list(children_of(model, parent)[1]) if parent else None,
+            "per_level": list(taxonomy.levels[step - 1]),
+            "flat": list(taxonomy.leaves),
+        }[strategy]
+        codes = [outcomes.index(name) for name in (chosen, foil)]
+        estimator = {str(name): one for name, one in model.estimators_.items()}[key]
+        scores = tree_scores(estimator, X[row : row + 1])
+        assert_allclose(total, np.subtract(*scores[codes]), atol=1e-6)
+
+
+@pytest.mark.parametrize("base", list(TREES))
+def test_models_of_single_nodes_and_label_sets(table_of_numbers, base):
+    pytest.importorskip("shap")
+    X, y, taxonomy = table_of_numbers
+    single = HierarchicalClassifier(TREES[base], taxonomy=taxonomy, strategy="per_node").fit(X, y)
+    for (row, *_, chosen, foil), total in decisions(
+        explain(single, X[:4], output="arrays")
+    ).items():
+        models = [single.estimators_[node] for node in (chosen, foil)]
+        of_node, of_foil = (tree_scores(model, X[row : row + 1])[1] for model in models)
+        assert_allclose(total, of_node - of_foil, atol=1e-6)
+    sets = HierarchicalMultiLabelClassifier(TREES[base], taxonomy=taxonomy, strategy="per_node")
+    sets = sets.fit(X, [[label] for label in y])
+    found = decisions(explain(sets, X[:4], output="arrays"))
+    assert found
+    for (row, *_, chosen, foil), total in found.items():
+        scores = tree_scores(sets.estimators_[chosen], X[row : row + 1])
+        assert foil is None
+        assert_allclose(total, scores[1] - scores[0], atol=1e-6)
+
+
+def test_a_forest_of_several_labels_at_once_is_refused(table_of_numbers):
+    X, y, taxonomy = table_of_numbers
+    sets = HierarchicalMultiLabelClassifier(TREES["forest"], taxonomy=taxonomy)
+    sets.fit(X, [[label] for label in y])
+    with pytest.raises(IncompatiblePartsError, match="learns several at once"):
+        explain(sets, X[:4])
+
+
+def test_trees_have_no_weights(table_of_numbers):
+    pytest.importorskip("shap")
+    X, y, taxonomy = table_of_numbers
+    model = HierarchicalClassifier(TREES["tree"], taxonomy=taxonomy).fit(X, y)
+    with pytest.raises(IncompatiblePartsError, match="node_features"):
+        node_features(model)
+    answer = model.predict(X[:1])[0]
+    other = next(label for label in model.classes_ if label != answer)
+    with pytest.raises(IncompatiblePartsError, match="why_not"):
+        why_not(model, X[:1], other)
+
+
+def test_a_forest_of_words_behind_a_vectorizer():
+    pytest.importorskip("shap")
+    texts = ["cat purrs", "dog barks", "car tyres"] * 4
+    y, taxonomy = Taxonomy.from_paths(["pet/cat", "pet/dog", "car"] * 4)
+    base = make_pipeline(CountVectorizer(), TREES["forest"])
+    model = HierarchicalClassifier(base, taxonomy=taxonomy).fit(texts, y)
+    table = explain(model, ["a cat purrs"], output="arrays")
+    assert {"cat", "purrs"} & set(table["feature"])
+    assert "<mark" in explain_html(model, ["a cat purrs"])
+
+
+def test_trees_need_shap(table_of_numbers, monkeypatch):
+    X, y, taxonomy = table_of_numbers
+    model = HierarchicalClassifier(TREES["tree"], taxonomy=taxonomy).fit(X, y)
+    monkeypatch.setitem(sys.modules, "shap", None)
+    with pytest.raises(ImportError, match="pip install shap"):
+        explain(model, X[:1])
+
+
+def test_linear_models_and_trees_are_not_compared(table_of_numbers):
+    pytest.importorskip("shap")
+    X, y, taxonomy = table_of_numbers
+    first = taxonomy.levels[0][0]
+    model = HierarchicalClassifier(
+        LogisticRegression(),
+        taxonomy=taxonomy,
+        strategy="per_node",
+        node_estimators={first: TREES["tree"]},
+    ).fit(X, y)
+    with pytest.raises(IncompatiblePartsError, match="models of one kind"):
+        explain(model, X)

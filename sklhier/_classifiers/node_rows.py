@@ -199,9 +199,7 @@ def _pair_of(given: Any) -> tuple[Any, Sequence[Hashable]]:
 def _of_mapping(given: Mapping[Hashable, Any]) -> tuple[Any, list[Hashable]]:
     tables = [_table(rows) for rows in given.values()]
     names = [
-        name
-        for name, rows in zip(given, tables, strict=True)
-        for _ in range(_num_samples(rows))
+        name for name, rows in zip(given, tables, strict=True) for _ in range(_num_samples(rows))
     ]
     if not tables:
         return [], []

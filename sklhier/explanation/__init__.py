@@ -1,4 +1,4 @@
-"""Explanations of answers and nodes: which features speak for them, in linear models exactly."""
+"""Explanations of answers and nodes: which features speak for them, exactly in linear models."""
 
 from sklhier._utils.pickling import published
 from sklhier.explanation._explain import explain, node_features

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy import sparse
 
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Rows
@@ -36,7 +35,7 @@ class Entries:
     columns : ndarray of intp, shape (n_entries,)
         The feature of each entry.
     values, contributions : ndarray of float64, shape (n_entries,)
-        The value of the feature, and that times the difference of its weights; never 0.
+        The value of the feature, and what it adds to the difference; never 0.
     """
 
     rows: Rows
@@ -52,20 +51,13 @@ class Entries:
     def of(cls, compared: Compared, X: Any) -> Self:
         """Return the contributions, given the samples of a decision."""
         scores, chosen = compared.decision.scores, compared.chosen
-        features = scores.features(X)
-        used, columns = np.unique(features.indices, return_inverse=True)
-        used = used.astype(np.intp)
-        weights, intercepts = scores.weights(used), scores.intercepts
+        terms, intercepts = scores.terms(X), scores.intercepts
         foils = np.full(len(chosen), compared.foil)
         if compared.foil == ANY:
-            cells = (features.data, columns, features.indptr)
-            table = sparse.csr_array(cells, shape=(len(chosen), len(used)))
-            of_outcomes = table @ weights.T + intercepts
+            of_outcomes = terms.totals()
             of_outcomes[np.arange(len(chosen)), chosen] = -np.inf
             foils = of_outcomes.argmax(axis=1)
-        places = np.repeat(np.arange(len(chosen)), np.diff(features.indptr))
-        slopes = weights[chosen[places], columns] - weights[foils[places], columns]
-        contributions = features.data * slopes
+        places, columns, values, contributions = terms.between(chosen, foils)
         order = np.lexsort((columns, -np.abs(contributions), places))
         order = order[contributions[order] != 0]
         return cls(
@@ -74,8 +66,8 @@ class Entries:
             foils,
             intercepts[chosen] - intercepts[foils],
             places[order],
-            used[columns[order]],
-            features.data[order],
+            columns[order],
+            values[order],
             contributions[order],
         )
 
@@ -112,8 +104,9 @@ def entries_of(compared: Compared, X: Any) -> Iterator[Entries]:
     X : array-like
         All samples, as local models are given them.
     """
-    for start in range(0, len(compared.rows), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    n_rows = compared.decision.scores.rows_at_once(_BLOCK)
+    for start in range(0, len(compared.rows), n_rows):
+        block = slice(start, start + n_rows)
         rows, chosen = compared.rows[block], compared.chosen[block]
         part = Compared(compared.decision, rows, chosen, compared.foil)
         yield Entries.of(part, take_rows(X, rows))

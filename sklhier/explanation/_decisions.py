@@ -19,7 +19,10 @@ from sklhier._utils.pipelines import classifier_and_samples, classifier_within, 
 from sklhier._utils.typing import NodeIds, Rows
 from sklhier._utils.validation import shown
 from sklhier.exceptions import IncompatiblePartsError
-from sklhier.explanation._linear import FeatureNames, LinearScores, of_presence
+from sklhier.explanation._linear import LinearScores
+from sklhier.explanation._names import FeatureNames
+from sklhier.explanation._readers import scores_of_binary_models, scores_of_model
+from sklhier.explanation._scores import DecisionScores
 from sklhier.strategies import Flat, PerLevel, PerNode, PerParent
 from sklhier.strategies._policies import POLICIES
 from sklhier.taxonomy import Taxonomy
@@ -39,12 +42,30 @@ class Decision:
         Id of the node whose children are told apart; -1 for a whole level, or several parents.
     step : int
         The level of its outcomes.
-    scores : LinearScores
+    scores : DecisionScores
     """
 
     parent: int
     step: int
-    scores: LinearScores
+    scores: DecisionScores
+
+    def linear(self, what: str) -> LinearScores:
+        """Return the scores, if they are weights times features.
+
+        Raises
+        ------
+        IncompatiblePartsError
+            Else; what needs them is named by `what`.
+        """
+        if not isinstance(self.scores, LinearScores):
+            kind = type(self.scores.parts[0].estimator).__name__
+            raise IncompatiblePartsError.needs(
+                what,
+                "linear local models, which have weights",
+                f"this one decides by a {kind}",
+                "Use explain(model, X), or a linear base estimator.",
+            )
+        return self.scores
 
 
 @dataclass(frozen=True)
@@ -310,13 +331,13 @@ class Explained:
             return None
         where = f"the children of {self.taxonomy.nodes[parent]!r}"
         of_nodes = [models[keys[place]] for place in known]
-        scores = LinearScores.of_binary_models(own[known], of_nodes, where)
+        scores = scores_of_binary_models(own[known], of_nodes, where)
         return Decision(parent, int(self.taxonomy.depths[parent]) + 1, scores)
 
     def _decision(self, key: ModelKey) -> Decision:
         """Return the decision of one model, among what was learnt."""
         model: LocalModel = self.model.models[0][key]
-        scores = LinearScores.of_model(model, described(key, self.taxonomy)[1])
+        scores = scores_of_model(model, described(key, self.taxonomy)[1])
         scores = scores.among(self.observed)
         if key.kind == Kind.LEVEL:
             return Decision(-1, key.number, scores)
@@ -344,7 +365,7 @@ class Explained:
     def _presence(self, node: int) -> Decision:
         model = self._models_of_nodes[node]
         parents = self.taxonomy.parents_of(node).tolist()
-        scores = of_presence(model, node, described(model.key, self.taxonomy)[1])
+        scores = scores_of_model(model, described(model.key, self.taxonomy)[1]).about(node)
         parent = parents[0] if len(parents) == 1 else -1
         return Decision(parent, int(self.taxonomy.depths[node]), scores)
 

@@ -15,7 +15,7 @@ from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.explanation._contributions import Entries, entries_of
 from sklhier.explanation._decisions import ANY, Decision, Explained
-from sklhier.explanation._linear import FeatureNames
+from sklhier.explanation._names import FeatureNames
 from sklhier.taxonomy import ROOT, Taxonomy
 
 __all__ = [
@@ -44,17 +44,19 @@ def explain(
     """Contributions of features to the decisions behind each answer.
 
     At every decision on the way to an answer the outcome that was chosen is compared with another
-    one, the foil. What a feature contributes is its value times the difference of the two weights.
-    The contributions of a decision sum to the difference of the two decision scores: the
-    log-odds of the two for logistic regression, a difference of margins for ``LinearSVC``.
+    one, the foil. In linear models a feature contributes its value times the difference of the two
+    weights, in trees the difference of its two Shapley values. The contributions of a decision sum to
+    the difference of the two decision scores: the log-odds of the two for logistic regression and
+    boosted trees, a difference of margins for ``LinearSVC``, one of probabilities for forests.
 
     Parameters
     ----------
     model : estimator
         A fitted classifier, or a Pipeline or search that ends in one:
         :class:`HierarchicalClassifier` or :class:`HierarchicalMultiLabelClassifier` with linear
-        local models and the strategy ``"per_parent"``, ``"per_node"``, ``"per_level"`` or
-        ``"flat"``; or :class:`MultiHeadClassifier` without hidden layers.
+        local models, or trees, and the strategy ``"per_parent"``, ``"per_node"``, ``"per_level"`` or
+        ``"flat"``; or :class:`MultiHeadClassifier` without hidden layers. Trees, forests and
+        ``HistGradientBoostingClassifier`` need the package shap.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples, as the Pipeline takes them.
     foil : label, default="runner_up"
@@ -83,7 +85,7 @@ def explain(
           a label; either is, in a joint model, below the end of its path.
         - ``feature``: its name, as the Pipelines around and inside give it, or ``"x7"`` for the
           eighth column. ``"<others>"`` is the sum of the features that `top` leaves out,
-          ``"<intercept>"`` the difference of the intercepts.
+          ``"<intercept>"`` the difference of the intercepts; of trees, of the expected scores.
         - ``value``: as the local model sees it, after all steps. NaN for these two.
         - ``contribution``: above 0 where it speaks for the chosen node.
 
@@ -93,6 +95,8 @@ def explain(
         If the model is not fitted.
     IncompatiblePartsError
         For another classifier, strategy or kind of local model. The message names what works.
+    ImportError
+        For trees, without shap.
     TaxonomyError, TargetError
         For an unknown foil.
     ValueError
@@ -114,6 +118,8 @@ def explain(
     ----------
     .. [1] T. Miller. Explanation in artificial intelligence: insights from the social sciences.
        Artificial Intelligence 267 (2019), on contrastive explanations.
+    .. [2] S. Lundberg et al. From local explanations to global understanding with explainable AI for
+       trees. Nature Machine Intelligence 2 (2020).
 
     Examples
     --------
@@ -346,10 +352,11 @@ class _NodeLines:
     ) -> None:
         """Add the lines of the outcomes of a decision."""
         self.lost |= names.lost
-        columns = decision.scores.used
-        weights = decision.scores.weights(columns)
+        scores = decision.linear("node_features")
+        columns = scores.used
+        weights = scores.weights(columns)
         total, n_others = weights.sum(axis=0), len(weights) - 1
-        for place, node in enumerate(decision.scores.outcomes.tolist()):
+        for place, node in enumerate(scores.outcomes.tolist()):
             if node < 0 or n_others < 1 or (wanted is not None and node not in wanted):
                 continue
             relative = weights[place] - (total - weights[place]) / n_others

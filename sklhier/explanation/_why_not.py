@@ -162,6 +162,7 @@ def _holds_texts(x: Any) -> bool:
 
 def _reason(explained: Explained, compared: Compared, X: Any) -> WhyNot:
     decision = compared.decision
+    decision.linear("why_not")
     (entries,) = entries_of(compared, X)
     names = feature_names(explained, decision)
     if names.lost:
@@ -191,8 +192,9 @@ def _reason(explained: Explained, compared: Compared, X: Any) -> WhyNot:
 
 def _scores_without(decision: Decision, X: Any, absent: Any) -> Floats:
     """Return the score of each outcome for a sample without some features."""
-    features = decision.scores.features(X)
+    linear = decision.linear("why_not")
+    features = linear.features(X)
     kept = ~np.isin(features.indices, absent)
-    weights = decision.scores.weights(features.indices[kept].astype(np.intp))
-    scores: Floats = weights @ features.data[kept] + decision.scores.intercepts
+    weights = linear.weights(features.indices[kept].astype(np.intp))
+    scores: Floats = weights @ features.data[kept] + linear.intercepts
     return scores
