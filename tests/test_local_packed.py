@@ -308,12 +308,12 @@ def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
         else:
             proba = expit(scores)
         shares[-1] = proba / proba.sum(axis=1, keepdims=True)
-    places, ends = np.zeros(n_features, dtype=np.int32), np.empty(9, dtype=np.int32)
-    assert paths.descend(data, indices, indptr, places, ends)
+    ends = np.empty(9, dtype=np.int32)
+    assert paths.descend(data, indices, indptr, ends)
     n_answers = len(reference(below, [s[0] for s in shares], rank)[1])
     for k in {1, max(1, n_answers // 2), n_answers}:
         nodes, proba = np.empty((9, k), dtype=np.int32), np.empty((9, k))
-        assert paths.best(data, indices, indptr, places, nodes, proba)
+        assert paths.best(data, indices, indptr, nodes, proba)
         for row in range(9):
             greedy, found = reference(below, [s[row] for s in shares], rank)
             expected = np.array([-value for value, _, _ in found])
@@ -325,7 +325,6 @@ def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
             )
             if spread < 60:  # no share is 1 to the last digit
                 assert ends[row] == greedy
-    assert not places.any()
 
 
 def test_paths_refuse_what_does_not_fit():
@@ -338,4 +337,4 @@ def test_paths_refuse_what_does_not_fit():
     paths.set(0, None, np.ones((5, 3)), np.zeros(3), kernels.MARGINS, 1.0)
     row = np.ones(1, dtype=np.float32), np.zeros(1, dtype=np.int32), np.arange(2)
     with pytest.raises(ValueError, match="type of the weights"):
-        paths.descend(*row, np.zeros(5, dtype=np.int32), np.zeros(1, dtype=np.int32))
+        paths.descend(*row, np.zeros(1, dtype=np.int32))

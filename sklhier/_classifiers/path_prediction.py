@@ -230,7 +230,8 @@ class PathPredictor:
     def decoder_(self) -> Decoder:
         """The decoder in use, its parameters tuned."""
         decoder = resolve_decoder(self.decoder)
-        check_is_fitted(self, "taxonomy_")
+        if not hasattr(self, "taxonomy_"):  # the check itself takes as long as a decision
+            check_is_fitted(self, "taxonomy_")
         self._check_decoder(decoder)
         return self._tuned(decoder)
 

@@ -147,11 +147,13 @@ def _add_compiled(
     tables = [packed_weights(estimator, subset) for estimator, subset in models]
     if kernels is None or not all(tables):
         return False
-    data, indices, indptr, zeros = rows.compiled_form(scores.dtype)
+    data, indices, indptr = rows.compiled_form(scores.dtype)
     for number, (columns, weights) in enumerate(tables):  # type: ignore[misc]
         start, stop = bounds[number], bounds[number + 1]
         own = scores[start:stop]
-        kernels.products(data, indices, indptr[start : stop + 1], columns, weights, zeros, own)
+        kernels.products(
+            data, indices, indptr[start : stop + 1], columns, weights, rows.zeros, own
+        )
         own += models[number][0].intercept_
     return True
 

@@ -83,7 +83,7 @@ class PackedPaths:
         return (nodes, proba) if self._paths.best(*self._form, nodes, proba) else None
 
     @property
-    def _form(self) -> tuple[Any, Any, Any, Any]:
+    def _form(self) -> tuple[Any, Any, Any]:
         return self._rows.compiled_form(self._dtype)
 
 

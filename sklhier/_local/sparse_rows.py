@@ -94,13 +94,17 @@ class SparseRows:
             self._last = rows, SparseRows(*found, self.n_columns, self._places)
         return self._last[1]
 
-    def compiled_form(self, dtype: Any) -> tuple[Any, Any, Any, Rows]:
-        """Return data of a dtype, indices, indptr, and zeros for the columns, as kernels take them."""
+    @property
+    def zeros(self) -> Rows:
+        """A number for each column, for kernels; 0 before and after."""
+        return self._places.zeros
+
+    def compiled_form(self, dtype: Any) -> tuple[Any, Any, Any]:
+        """Return data of a dtype, indices and indptr, as kernels take them."""
         return (
             np.ascontiguousarray(self.data, dtype),
             np.ascontiguousarray(self.indices, np.int32),
             np.ascontiguousarray(self.indptr, np.int64),
-            self._places.zeros,
         )
 
     def chosen(self, columns: Rows) -> tuple[Any, Any, Any] | None:

@@ -119,7 +119,7 @@ class Outcomes:
         is_answer[self.stops] = True
         return np.flatnonzero(is_answer).astype(np.int32)
 
-    @property
+    @cached_property
     def widest(self) -> int:
         """The largest number of outcomes of a node."""
         return int(self.counts.max())

@@ -18,6 +18,7 @@ from sklhier._targets.formats_base import Format
 from sklhier._targets.formats_single import SingleLabels
 from sklhier._targets.given import Given, as_container, as_labels
 from sklhier._utils.columns import frame_columns, is_frame, object_array, package_of, values_of
+from sklhier._utils.frozen import frozen_property
 from sklhier._utils.typing import Bools, Labels, NodeIds, Objects, Rows
 from sklhier.exceptions import TargetError, quoted, shown
 from sklhier.taxonomy import Taxonomy
@@ -96,6 +97,16 @@ class LabelFormat:
     dtype: Any = None
     frame: FrameKind | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_position"}
+
+    @frozen_property
+    def _position(self) -> Rows:
+        """Position of each node among the classes, -1 where it has none; the last stands for more."""
+        position = np.full(self.class_ids.max(initial=-1) + 2, -1, dtype=np.intp)
+        position[self.class_ids] = np.arange(len(self.class_ids))
+        return position
+
     def restore(self, nodes: NodeIds, taxonomy: Taxonomy, gives: Gives = "classes") -> Any:
         labels = self._named(nodes, taxonomy, gives)
         if self.frame is not None:
@@ -105,9 +116,7 @@ class LabelFormat:
         return labels
 
     def _named(self, nodes: NodeIds, taxonomy: Taxonomy, gives: Gives) -> Labels:
-        position = np.full(taxonomy.n_nodes, -1, dtype=np.intp)
-        position[self.class_ids] = np.arange(len(self.class_ids))
-        found = position[nodes]
+        found = self._position[np.minimum(nodes, len(self._position) - 1)]
         if (found >= 0).all() and (gives == "classes" or self.encoded):
             return self.classes[found]
         if self.encoded:

@@ -104,7 +104,11 @@ class PathModels:
 
     def blocks(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:
         """Yield the node probabilities of blocks of rows that fit in memory."""
-        for block in row_blocks(_num_samples(X), self.columns_per_row(all_nodes=all_nodes)):
+        n_rows = _num_samples(X)
+        if n_rows == 1:  # nothing to cut: what to cut by takes as long as a decision
+            yield self.marginals(X)
+            return
+        for block in row_blocks(n_rows, self.columns_per_row(all_nodes=all_nodes)):
             yield self.marginals(take_rows(X, np.arange(block.start, block.stop)))
 
     def marginals(self, X: Any) -> Marginals:

@@ -56,6 +56,8 @@ typedef struct {
 /* Room for the row and node at hand. */
 typedef struct {
     int32_t *places;          /* for each column of X 1 + its position in `filled`; else 0 */
+    int32_t *own_places;      /* the same, if nobody lent them */
+    int64_t n_features;
     const packed_node *filled;
     int32_t *positions;       /* of the row's entries among the node's columns */
     void *values;
@@ -75,6 +77,8 @@ static int packed_open_room(packed_room *room, const packed_rows *x, int32_t wid
     for (i = 0; i < x->n_rows; i++)
         if (x->indptr[i + 1] - x->indptr[i] > longest) longest = x->indptr[i + 1] - x->indptr[i];
     room->places = places;
+    room->own_places = NULL;
+    room->n_features = x->n_features;
     room->filled = NULL;
     room->positions = (int32_t *)packed_allocate(longest, sizeof(int32_t));
     room->values = packed_allocate(longest, sizeof(double));
@@ -99,12 +103,16 @@ static void packed_enter(packed_room *room, const packed_node *node, int64_t n_e
     if (!node->columns) return;
     for (left = node->n_columns; left > 1; left >>= 1) n_entries += n_entries >> 2;
     if (n_entries < node->n_columns) return;
+    if (!room->places)
+        room->places = room->own_places = (int32_t *)calloc(room->n_features + 1, sizeof(int32_t));
+    if (!room->places) return; /* they are found without, too */
     for (q = 0; q < node->n_columns; q++) room->places[node->columns[q]] = (int32_t)q + 1;
     room->filled = node;
 }
 
 static void packed_close_room(packed_room *room) {
     packed_leave(room);
+    free(room->own_places);
     free(room->positions);
     free(room->values);
     free(room->sums);
@@ -351,14 +359,12 @@ static int64_t packed_next_node(
 }
 
 /* Greedy descent: write the node at which each row ends. */
-static int packed_descend(
-    const packed_paths *paths, const packed_rows *x, int32_t *places, int32_t *ends
-) {
+static int packed_descend(const packed_paths *paths, const packed_rows *x, int32_t *ends) {
     const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
     packed_room room;
     packed_crowd crowd;
     int64_t i, start, stop, left;
-    int failed = packed_open_room(&room, x, paths->widest, places);
+    int failed = packed_open_room(&room, x, paths->widest, NULL);
     failed |= packed_gather(&crowd, x, paths->n_nodes);
     if (!paths->offsets[1]) crowd.n = 0;
     while (!failed && crowd.n) {
@@ -500,8 +506,7 @@ static int packed_ask(
 
 /* Write the k most probable answers of each row, and their probabilities. */
 static int packed_best(
-    const packed_paths *paths, const packed_rows *x, int32_t *places, int32_t k, int32_t *nodes,
-    double *probas
+    const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas
 ) {
     const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
     packed_room room;
@@ -509,7 +514,7 @@ static int packed_best(
     packed_pool pool = {NULL, 0, 0, -1, NULL};
     double *above = (double *)packed_allocate(x->n_rows, sizeof(double));
     int64_t i, start, stop, left;
-    int failed = packed_open_room(&room, x, paths->widest, places);
+    int failed = packed_open_room(&room, x, paths->widest, NULL);
     failed |= packed_gather(&crowd, x, paths->n_nodes);
     pool.first = (int32_t *)packed_allocate(x->n_rows, sizeof(int32_t));
     if (!above || !pool.first) failed = PACKED_NO_MEMORY;

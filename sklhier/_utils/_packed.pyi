@@ -42,7 +42,6 @@ class Paths:
         data: npt.NDArray[np.floating[Any]],
         indices: npt.NDArray[np.int32],
         indptr: npt.NDArray[np.int64],
-        places: npt.NDArray[np.int32],
         ends: npt.NDArray[np.int32],
     ) -> bool: ...
     def best(
@@ -50,7 +49,6 @@ class Paths:
         data: npt.NDArray[np.floating[Any]],
         indices: npt.NDArray[np.int32],
         indptr: npt.NDArray[np.int64],
-        places: npt.NDArray[np.int32],
         nodes: npt.NDArray[np.int32],
         proba: npt.NDArray[np.float64],
     ) -> bool: ...

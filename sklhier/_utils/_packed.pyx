@@ -37,11 +37,9 @@ cdef extern from "_packed.h" nogil:
     int packed_init(int may_be_wide)
     int packed_products(
         const packed_node *node, const packed_rows *x, int is_double, int32_t *places, void *out)
-    int packed_descend(
-        const packed_paths *paths, const packed_rows *x, int32_t *places, int32_t *ends)
+    int packed_descend(const packed_paths *paths, const packed_rows *x, int32_t *ends)
     int packed_best(
-        const packed_paths *paths, const packed_rows *x, int32_t *places, int32_t k,
-        int32_t *nodes, double *probas)
+        const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas)
 
 
 MARGINS, SOFTMAX = PACKED_MARGINS, PACKED_SOFTMAX
@@ -210,14 +208,13 @@ cdef class Paths:
         const floating[::1] data,
         const int32_t[::1] indices,
         const int64_t[::1] indptr,
-        int32_t[::1] places,
         int32_t[::1] ends,
     ):
         """Write where the greedy descent of each row ends; return False if numbers are not finite.
 
         Parameters
         ----------
-        data, indices, indptr, places
+        data, indices, indptr
             As in :func:`products`.
         ends : memoryview of int32, shape (n_rows,)
         """
@@ -228,7 +225,7 @@ cdef class Paths:
             raise ValueError("Entries must have the type of the weights.")
         if rows.n_rows:
             with nogil:
-                failed = packed_descend(&self._paths, &rows, &places[0], &ends[0])
+                failed = packed_descend(&self._paths, &rows, &ends[0])
         return bool(check(failed))
 
     def best(
@@ -236,7 +233,6 @@ cdef class Paths:
         const floating[::1] data,
         const int32_t[::1] indices,
         const int64_t[::1] indptr,
-        int32_t[::1] places,
         int32_t[:, ::1] nodes,
         double[:, ::1] proba,
     ):
@@ -244,7 +240,7 @@ cdef class Paths:
 
         Parameters
         ----------
-        data, indices, indptr, places
+        data, indices, indptr
             As in :func:`products`.
         nodes : memoryview of int32, shape (n_rows, k)
             The answers, best first.
@@ -259,6 +255,5 @@ cdef class Paths:
             raise ValueError("Entries must have the type of the weights.")
         if rows.n_rows:
             with nogil:
-                failed = packed_best(
-                    &self._paths, &rows, &places[0], k, &nodes[0, 0], &proba[0, 0])
+                failed = packed_best(&self._paths, &rows, k, &nodes[0, 0], &proba[0, 0])
         return bool(check(failed))

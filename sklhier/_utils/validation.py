@@ -42,6 +42,7 @@ __all__ = [
 T = TypeVar("T")
 
 _INT32_MAX = np.iinfo(np.int32).max
+_CSR = (sparse.csr_matrix, sparse.csr_array)
 
 
 def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
@@ -54,8 +55,9 @@ def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
     ValueError
         If X has no rows, is 1-D and numeric, or has other features than at fit.
     """
-    require_rows(X)
-    X = _as_container(X)
+    if type(X) not in _CSR:
+        require_rows(X)
+        X = _as_container(X)
     if getattr(X, "ndim", 2) == 1 and getattr(X, "dtype", np.dtype(object)).kind in "biufc":
         raise ValueError(
             f"Expected 2D array, got 1D array instead, of shape {X.shape}. Reshape your data either "
