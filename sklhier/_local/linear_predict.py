@@ -22,6 +22,7 @@ from sklhier.linear_model._scaled_logistic import shares
 
 __all__ = [
     "inverse_link",
+    "link_of",
     "n_scores_of",
     "predict",
     "predict_rows",
@@ -184,7 +185,12 @@ def inverse_link(
     estimator: Any, method: str, rows: SparseRows
 ) -> Callable[[Floats], Floats] | None:
     """Return how decision scores become the answer; None where that is not known here."""
-    if not {rows.data.dtype, estimator.coef_.dtype} <= _FLOATS:
+    return link_of(estimator, method) if rows.data.dtype in _FLOATS else None
+
+
+def link_of(estimator: Any, method: str) -> Callable[[Floats], Floats] | None:
+    """Return how decision scores for floats become the answer; None where that is not known."""
+    if estimator.coef_.dtype not in _FLOATS:
         return None
     if method == "decision_function":
         return _margins
