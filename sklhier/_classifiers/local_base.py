@@ -622,8 +622,8 @@ class LocalClassifier(
         with 5 bytes for each and 5 for each column. That is for ``LinearSVC``,
         ``LogisticRegression``, ``SGDClassifier``, ``RidgeClassifier``, ``Perceptron``,
         ``PassiveAggressiveClassifier`` and the classifiers of :mod:`sklhier.linear_model`, alone or
-        as the last step of a Pipeline, fitted to sparse or dense X; all others stay as they are. Models that see the outputs of others (`chain`) only
-        change their precision.
+        as the last step of a Pipeline, fitted to sparse or dense X; all others stay as they are.
+        Models that see the outputs of others (`chain`) only change their precision.
 
         Parameters
         ----------

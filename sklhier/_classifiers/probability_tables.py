@@ -50,13 +50,27 @@ def _new_table(n_rows: int, n_columns: int, dtype: Any, out: Any) -> Floats:
 def written(
     parts: Iterator[Floats], n_rows: int, n_columns: int, dtype: Any = None, out: Any = None
 ) -> Floats:
-    """Return blocks of rows, written one after the other as they are computed."""
-    table = _new_table(n_rows, n_columns, dtype, out)
-    start = 0
+    """Return blocks of rows, written one after the other as they are computed.
+
+    A block that is the whole table is not copied: it has to be for this call alone.
+    """
+    table, start = None, 0
+    if out is not None or dtype is not None:
+        table = _new_table(n_rows, n_columns, dtype, out)
     for part in parts:
+        if table is None:
+            if len(part) == n_rows and _is_own(part):
+                return part
+            table = _new_table(n_rows, n_columns, None, None)
         table[start : start + len(part)] = part
         start += len(part)
-    return table
+    return _new_table(n_rows, n_columns, None, None) if table is None else table
+
+
+def _is_own(table: Floats) -> bool:
+    """Whether an array is float64 in rows, and no view of another one."""
+    is_plain = table.dtype == np.float64 and table.base is None
+    return is_plain and table.flags.c_contiguous and table.flags.writeable
 
 
 def gives_probabilities(estimator: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from sklearn.utils.validation import _num_samples
 
 from sklhier._local import batched_linear
 from sklhier._local.batched_linear import BatchedLinear
+from sklhier._local.dense_rows import DenseRows
 from sklhier._local.extra_features import ExtraFeatures, extra_features
 from sklhier._local.keys import ModelKey, described
 from sklhier._local.model import Models, Upstream
-from sklhier._local.outputs import outputs_of
+from sklhier._local.outputs import outputs_of, read_outputs
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Bools, Floats, Rows
 from sklhier.exceptions import LocalPredictError
@@ -107,8 +109,16 @@ class ModelCalls:
         model = self.models[key]
         if self.batched is not None and self.batched.supports(model):
             return self.batched.outputs(model, method, rows)
+        if self._dense is not None and model.subset is None and extra is None:
+            outputs = self._dense.outputs(model.estimator, method, rows)
+            if outputs is not None:
+                return read_outputs(outputs, model, method)
         X = self._X if rows is None else take_rows(self._X, rows)
         return outputs_of(model, X, extra, method)
+
+    @cached_property
+    def _dense(self) -> DenseRows | None:
+        return DenseRows.of(self._X)
 
     def _extra(self, upstream: Upstream, rows: Rows | None) -> ExtraFeatures:
         sources = [

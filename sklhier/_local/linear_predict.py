@@ -226,7 +226,12 @@ def inverse_link(
     estimator: Any, method: str, rows: SparseRows
 ) -> Callable[[Floats], Floats] | None:
     """Return how decision scores become the answer; None where that is not known here."""
-    if not {rows.data.dtype, estimator.coef_.dtype} <= _FLOATS:
+    return link_of(estimator, method) if rows.data.dtype in _FLOATS else None
+
+
+def link_of(estimator: Any, method: str) -> Callable[[Floats], Floats] | None:
+    """Return how decision scores for floats become the answer; None where that is not known."""
+    if estimator.coef_.dtype not in _FLOATS:
         return None
     return link_of(estimator, method)
 

@@ -17,6 +17,7 @@ from scipy import sparse
 from sklhier._utils.columns import is_frame, table_by_name
 from sklhier._utils.frozen import frozen_property
 from sklhier._utils.memory_blocks import row_blocks
+from sklhier._utils.rows import as_slice
 from sklhier._utils.typing import Bools, Floats, NodeIds, Offsets, Rows
 from sklhier._utils.validation import numbers
 from sklhier.taxonomy import Taxonomy
@@ -290,8 +291,15 @@ class DenseMarginals:
 
     def answer_proba(self, nodes: NodeIds) -> Floats:
         """Return the probability that the answer is each of `nodes`."""
-        table = self.node_proba.take(nodes, axis=1)
-        table[:, self.outcomes.counts[nodes] > 0] = 0.0
+        in_order = len(nodes) < 2 or (nodes[1:] > nodes[:-1]).all()
+        columns = as_slice(nodes) if in_order else nodes
+        if isinstance(columns, slice):
+            table = self.node_proba[:, columns].copy()
+        else:
+            table = self.node_proba.take(nodes, axis=1)
+        is_inner = self.outcomes.counts[nodes] > 0
+        if is_inner.any():
+            table[:, is_inner] = 0.0
         stops = np.isin(nodes, self.outcomes.stops)
         if stops.any():
             table[:, stops] = self.stop_proba[:, nodes[stops]]

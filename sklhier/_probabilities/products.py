@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from sklhier._probabilities.marginals import AnswerMarginals, DenseMarginals, Expansion, Outcomes
+from sklhier._utils.rows import as_slice
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
@@ -137,7 +138,8 @@ class ProductMarginals:
             return Expansion(
                 np.zeros(1, np.intp), np.array([0, len(members)]), members, outcome_proba
             )
-        order = np.lexsort((rows, nodes))
+        # By node, then by row: one sort of whole numbers takes a seventh of np.lexsort.
+        order = np.argsort(nodes.astype(np.int64) * self.n_rows + rows)
         rows, nodes, proba = rows[order], nodes[order], proba[order]
         counts = self.outcomes.counts[nodes]
         found = self.outcomes.nodes[ops.concatenated_ranges(self.outcomes.offsets[nodes], counts)]
@@ -152,14 +154,15 @@ class ProductMarginals:
         stops = np.zeros(shape) if self.outcomes.stops.size else None
         for owner in self.outcomes.inner.tolist():  # parents come first
             members = self.outcomes.of_node(owner)
-            outcome_proba = nodes[:, [owner]] * self._decide(owner, members, None)
+            proba, own = self._decide(owner, members, None), nodes[:, owner : owner + 1]
             if stops is not None and members[-1] == owner:
-                members, outcome_proba, stops[:, owner] = (
-                    members[:-1],
-                    outcome_proba[:, :-1],
-                    outcome_proba[:, -1],
-                )
-            nodes[:, members] = outcome_proba
+                np.multiply(own, proba[:, -1:], out=stops[:, owner : owner + 1])
+                members, proba = members[:-1], proba[:, :-1]
+            columns = as_slice(members)
+            if isinstance(columns, slice):  # as children are: no table between
+                np.multiply(own, proba, out=nodes[:, columns])
+            else:
+                nodes[:, columns] = own * proba
         return DenseMarginals(self.taxonomy, self.outcomes, nodes, stops)
 
     def answer_proba(self, nodes: NodeIds) -> Floats:

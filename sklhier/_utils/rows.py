@@ -12,9 +12,18 @@ from sklearn.utils.validation import _num_samples
 
 from sklhier._utils import compat
 from sklhier._utils.columns import PACKAGES, is_frame, package_of, typed_array
-from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.typing import Floats, NodeIds, Rows
 
-__all__ = ["is_csr", "reduce_rows", "rows_of", "sliceable", "softmax", "stacked", "take_rows"]
+__all__ = [
+    "as_slice",
+    "is_csr",
+    "reduce_rows",
+    "rows_of",
+    "sliceable",
+    "softmax",
+    "stacked",
+    "take_rows",
+]
 
 
 def sliceable(X: Any) -> Any:
@@ -42,6 +51,13 @@ def take_rows(X: Any, rows: Rows) -> Any:
             return X[window]
         return _safe_indexing(X, window)
     return X.take(rows, axis=0) if type(X) is np.ndarray else _safe_indexing(X, rows)
+
+
+def as_slice(places: Rows | NodeIds) -> Any:
+    """Return ascending places that leave none out between them as a slice, others as they are."""
+    if len(places) and places[-1] - places[0] + 1 == len(places):
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
 
 
 def is_csr(X: Any) -> bool:

@@ -48,10 +48,29 @@ def run_starts(keys: Integers) -> Rows:
 
 def concatenated_ranges(starts: Integers, counts: Integers) -> Rows:
     """Return ``[start, start + count)`` of every segment, one after the other."""
+    if _are_equal(counts):
+        table: Rows = np.asarray(starts, dtype=np.intp)[:, None] + np.arange(int(counts[0]))
+        return table.reshape(-1)
     offsets = offsets_of(counts)
     # One arange over all segments, shifted by a number for each: no Python loop.
     shifts = np.repeat(np.asarray(starts, dtype=np.intp) - offsets[:-1], counts)
     return np.arange(offsets[-1], dtype=np.intp) + shifts
+
+
+def _are_equal(counts: Integers) -> bool:
+    return len(counts) > 0 and bool((counts == counts[0]).all())
+
+
+def _first_maxima(table: Floats) -> Rows:
+    """Return the position of each row's first maximum; of few columns faster than NumPy does."""
+    if not (len(table) > 8 and table.shape[1] < 16):
+        found: Rows = table.argmax(axis=1)
+        return found
+    best, places = table[:, 0], np.zeros(len(table), dtype=np.int8)
+    for column in range(1, table.shape[1]):
+        np.maximum(places, (table[:, column] > best) * np.int8(column), out=places)
+        best = np.maximum(best, table[:, column])
+    return places.astype(np.intp)
 
 
 def segment_argmax(values: Floats, offsets: Offsets) -> Rows:
@@ -60,6 +79,8 @@ def segment_argmax(values: Floats, offsets: Offsets) -> Rows:
     No segment may be empty: ``reduceat`` would return a neighbour's value for it.
     """
     counts = offsets[1:] - offsets[:-1]
+    if _are_equal(counts) and counts[0] * len(counts) == len(values):
+        return offsets[:-1] + _first_maxima(values.reshape(len(counts), -1))
     best = np.repeat(np.maximum.reduceat(values, offsets[:-1]), counts)
     hits = np.flatnonzero(values == best)
     first = np.searchsorted(hits, offsets[:-1])
