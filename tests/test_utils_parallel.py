@@ -86,9 +86,11 @@ def test_no_processes_for_little_work():
 
 def test_processes_for_more(monkeypatch):
     monkeypatch.setattr(parallel, "_WORTH", 0.0)
+    monkeypatch.setattr(parallel._Waiting, "_last", None)
     found = do([Nap(i) for i in range(30)])
     assert len({done[1] for done in found} - {os.getpid()}) >= 1
     assert [done[0] for done in found] == list(range(30))
+    assert parallel._Waiting.are_there(2)
 
 
 class Clock:
@@ -109,13 +111,63 @@ def test_how_much_work_there_is_is_seen_from_few_tasks(monkeypatch):
         done.append(i)
         clock.now += sizes[i] / 2000
 
-    expected = parallel._expected_seconds(list(range(100)), sizes, run)
+    expected = parallel._expected_seconds(list(range(100)), sizes, run, 0.2)
     assert done == [99, 50, 10]
-    assert expected == pytest.approx((5050 - 1 - 50 - 90) / 2000, rel=0.02)
-    assert parallel._expected_seconds([], sizes[:0], run) == 0.0
+    assert expected == pytest.approx(np.delete(sizes, done) / 2000, rel=0.02)
+    assert not parallel._expected_seconds([], sizes[:0], run, 0.2).size
+    done.clear()
+    expected = parallel._expected_seconds(list(range(100)), sizes, run, 0.01)
+    assert done == [99, 50]  # enough to know
+    assert expected == pytest.approx(np.delete(sizes, done) / 2000, rel=0.02)
+    nothing = parallel._expected_seconds([0, 1], np.zeros(2), lambda _: None, 1.0)
+    assert_array_equal(nothing, 0)
 
 
-def test_the_largest_come_first():
+@given(seconds=st.lists(st.floats(0, 100), min_size=1), n_workers=st.integers(2, 9))
+def test_what_workers_save_is_limited_by_the_longest_task(seconds, n_workers):
+    saved = parallel._saved(np.array(seconds), n_workers)
+    assert saved <= sum(seconds) * (1 - 1 / n_workers) + 1e-9
+    assert saved <= sum(sorted(seconds)[:-1]) + 1e-9
+    assert parallel._saved(np.array([1.0, 1.0, 1.0, 1.0]), 2) == 2.0
+    assert parallel._saved(np.array([3.0, 1.0]), n_workers) == 1.0
+    assert parallel._saved(np.zeros(0), n_workers) == 0.0
+
+
+def worth_of(n_workers=2, **config):
+    with joblib.parallel_config(**config):
+        backend = joblib.parallel.get_active_backend()[0]
+        return parallel._worth(backend, n_workers)
+
+
+def test_processes_that_wait_are_worth_less(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(parallel, "time", clock)
+    monkeypatch.setattr(parallel._Waiting, "_last", None)
+    new, threads = worth_of(backend="loky"), worth_of(backend="threading")
+    assert threads < new / 10
+    parallel._Waiting.note(2)
+    assert threads < worth_of(backend="loky") < new
+    assert worth_of(backend="threading") == threads
+    assert worth_of(backend="multiprocessing") == new  # which starts them for each call
+    assert worth_of(3, backend="loky") == new
+    clock.now = 299.0
+    assert worth_of(backend="loky") < new
+    clock.now = 301.0
+    assert worth_of(backend="loky") == new
+    parallel._Waiting.note(2)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert worth_of(backend="loky") == new
+
+
+def test_little_work_stays_in_one_thread(monkeypatch):
+    monkeypatch.setattr(parallel, "_WORTH", 1e3)
+    found = do([Nap(i, in_threads=True) for i in range(30)])
+    assert {done[2] for done in found} == {threading.get_ident()}
+    assert [done[0] for done in found] == list(range(30))
+
+
+def test_the_largest_come_first(monkeypatch):
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
     sizes = [1, 5, 3, 9, 2]
     started, both = [], threading.Barrier(2)
 
@@ -129,13 +181,15 @@ def test_the_largest_come_first():
     tasks = [Nap(i, size, in_threads=True) for i, size in enumerate(sizes)]
     done = parallel.in_parallel(run, tasks, shared=None, least=1.0, n_jobs=2, verbose=0)
     assert done == list(range(5))
-    assert set(started[:2]) == {1, 3}
+    assert started[0] == 0  # to see how long that takes
+    assert set(started[1:3]) == {1, 3}
 
 
 def test_threads_of_this_process():
     found = do([Nap(i, 1, 0.02, in_threads=True) for i in range(20)])
     assert {done[1] for done in found} == {os.getpid()}
-    assert len({done[2] for done in found}) == 2
+    # The first is done here, to see how long that takes.
+    assert len({done[2] for done in found} - {threading.get_ident()}) == 2
 
 
 BASES = {

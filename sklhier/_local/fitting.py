@@ -39,6 +39,7 @@ from sklhier._local.linear_fit import ColumnSubset
 from sklhier._local.model import LocalModel, linked
 from sklhier._local.outputs import outputs_of
 from sklhier._local.problem import LocalProblem
+from sklhier._local.sum_fit import SUMMED, SharedRows, fit_by_sums
 from sklhier._local.validation_sets import FitParams, ValidationRows
 from sklhier._utils import compat
 from sklhier._utils.kernels import compiled
@@ -347,6 +348,8 @@ class _Task:
         Whether X has the samples of the problem alone.
     table : SharedTable, default=None
         What tasks make of X for compiled solvers.
+    shared_rows : SharedRows, default=None
+        What tasks make of X for sums.
     n_threads : int, default=None
         Number of threads of the estimator itself.
     """
@@ -359,6 +362,7 @@ class _Task:
     X_queried: Any = None
     has_own: bool = False
     table: SharedTable | None = None
+    shared_rows: SharedRows | None = None
     n_threads: int | None = None
 
     @property
@@ -372,6 +376,8 @@ class _Task:
     @property
     def in_threads(self) -> bool:
         kind = type(self.job.estimator)
+        if kind in SUMMED and self.method == "fit":
+            return True
         return kind in _IN_THREADS or (kind in BLOCKS and compiled() is not None)
 
     def ready(self) -> Self:
@@ -463,11 +469,14 @@ def _fit_one(task: _Task, X: Any) -> Fitted:
 def _fit_in_place(task: _Task, X: Any) -> tuple[bool, ColumnSubset | None]:
     """Fit an estimator to its rows without taking them, if that is possible."""
     job, problem = task.job, task.job.problem
-    if task.table is None or type(job.estimator) not in BLOCKS or job.extra is not None:
+    if task.has_own or job.goes_on or task.method != "fit" or job.extra is not None:
         return False, None
-    if task.has_own or job.goes_on or task.method != "fit" or task.n_threads is not None:
-        return False, None
-    return fit_rows(job.estimator, task.table, X, problem.rows, problem.codes, job.params)
+    kind, rows, codes = type(job.estimator), problem.rows, problem.codes
+    if kind in SUMMED and task.shared_rows is not None:
+        return fit_by_sums(job.estimator, task.shared_rows, X, rows, codes, job.params), None
+    if kind in BLOCKS and task.table is not None and task.n_threads is None:
+        return fit_rows(job.estimator, task.table, X, rows, codes, job.params)
+    return False, None
 
 
 @dataclass(frozen=True)
@@ -620,9 +629,9 @@ def _own_params(X: Any, job: Job) -> dict[str, Any]:
 def _in_parallel(
     X: Any, jobs: Iterable[tuple[Job, Query | None]], context: FitContext, method: str
 ) -> list[Any]:
-    table = SharedTable()
+    task_of = partial(_Task, table=SharedTable(), shared_rows=SharedRows())
     tasks = (
-        _Task(job, query, method, described(job.problem.key, context.taxonomy), X, table=table)
+        task_of(job, query, method, described(job.problem.key, context.taxonomy), X)
         for job, query in jobs
     )
     able = _can_be_mapped(X)  # others travel row by row

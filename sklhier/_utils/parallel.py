@@ -71,8 +71,11 @@ class WorkersDiedError(RuntimeError):
 
 T = TypeVar("T", bound=Task)
 
-# Seconds of work from which on processes pay: starting them takes about a second.
-_WORTH = 2.0
+# Seconds that new processes have to save, which import everything first. Those that wait for work get
+# it by pickles, and threads are soon there: shares of it.
+_WORTH = 1.8
+_SHARES = {"threads": 0.03, "waiting": 0.25, "new": 1.0}
+_WAITS = 300.0  # seconds after which joblib ends processes without work
 # A process that is no fork of this one has another.
 _IMPORT = uuid4().hex
 # Number of batches, about, in which small tasks are handed out.
@@ -152,17 +155,20 @@ def _spread(
         if whole is not None:
             do(i, whole)
     rest = [i for i in np.argsort(-sizes, kind="stable").tolist() if i not in results]
-    threads = all(todo[i].in_threads for i in rest)
-    if not threads and _expected_seconds(rest, sizes[rest], lambda i: do(i, todo[i])) < _WORTH:
-        for i in rest:
-            if i not in results:
-                do(i, todo[i])
+    prefer = "threads" if all(todo[i].in_threads for i in rest) else None
+    backend = get_active_backend(prefer=prefer)[0]
+    worth = _worth(backend, n_workers)
+    expected = _expected_seconds(rest, sizes[rest], lambda i: do(i, todo[i]), worth / 10)
     rest = [i for i in rest if i not in results]
+    if _saved(expected, n_workers) < worth:
+        for i in rest:
+            do(i, todo[i])
+        rest = []
     if not rest:
         return [results[i] for i in range(len(todo))]
     least = max(least, float(sizes[rest].sum()) / _PARTS)
-    parallel = progress.parallel(n_jobs=n_jobs, prefer="threads" if threads else None)
-    if type(get_active_backend()[0]).__name__ == "RayBackend":
+    parallel = progress.parallel(n_jobs=n_jobs, prefer=prefer)
+    if type(backend).__name__ == "RayBackend":
         shared = _InRay(shared)
     with tempfile.TemporaryDirectory(prefix="sklhier-", ignore_cleanup_errors=True) as folder:
         journal = _Journal(folder)
@@ -176,7 +182,40 @@ def _spread(
         except _deaths() as error:
             raise WorkersDiedError(error, [todo[i] for i in journal.begun()]) from error
     results.update(zip(rest, (one for of_batch in done for one in of_batch), strict=True))
+    if type(backend).__name__ == "LokyBackend":
+        _Waiting.note(n_workers)
     return [results[i] for i in range(len(todo))]
+
+
+class _Waiting:
+    """The processes of joblib that wait for more work, as far as fits here have started them."""
+
+    _last: tuple[int, int, float] | None = None
+
+    @classmethod
+    def note(cls, n_workers: int) -> None:
+        cls._last = os.getpid(), n_workers, time.perf_counter()
+
+    @classmethod
+    def are_there(cls, n_workers: int) -> bool:
+        if cls._last is None or cls._last[:2] != (os.getpid(), n_workers):
+            return False
+        return time.perf_counter() - cls._last[2] < _WAITS
+
+
+def _worth(backend: Any, n_workers: int) -> float:
+    """Return the seconds that workers of a backend have to save."""
+    if getattr(backend, "supports_sharedmem", False):
+        return _WORTH * _SHARES["threads"]
+    waits = type(backend).__name__ == "LokyBackend" and _Waiting.are_there(n_workers)
+    return _WORTH * _SHARES["waiting" if waits else "new"]
+
+
+def _saved(expected: Floats, n_workers: int) -> float:
+    """Return the seconds that workers save at best; the longest task is done by one of them."""
+    if not len(expected):
+        return 0.0
+    return float(expected.sum() - max(expected.sum() / n_workers, expected.max()))
 
 
 def _deaths() -> tuple[type[Exception], ...]:
@@ -277,15 +316,18 @@ def _batches(tasks: Iterable[T], least: float) -> Iterator[list[T]]:
         yield batch
 
 
-def _expected_seconds(numbers: list[int], sizes: Floats, do: Callable[[int], None]) -> float:
-    """Run a few tasks; return the seconds that all others will take, one after the other.
+def _expected_seconds(
+    numbers: list[int], sizes: Floats, do: Callable[[int], None], enough: float
+) -> Floats:
+    """Run a few tasks; return the seconds that each other task will take.
 
     Tasks are sorted from the largest. The time of a task is interpolated between the tasks that were
-    run, and grows with the size above the largest of them.
+    run, and grows with the size above the largest of them. When so many seconds are over as are
+    enough, no more are run.
     """
     n_tasks = len(numbers)
     if not n_tasks:
-        return 0.0
+        return np.zeros(0)
     # From the smallest: if that takes long, all others take longer, and the answer is known.
     probes = sorted({n_tasks - 1, n_tasks // 2, n_tasks // 10}, reverse=True)[: 1 + n_tasks // 10]
     at, seconds = [], []
@@ -294,8 +336,10 @@ def _expected_seconds(numbers: list[int], sizes: Floats, do: Callable[[int], Non
         do(numbers[probe])
         at.append(sizes[probe])
         seconds.append(time.perf_counter() - started)
-        if sum(seconds) > _WORTH / 10:
+        if sum(seconds) > enough:
             break
     others = np.delete(sizes, probes[: len(at)])
-    expected = np.interp(others, at, seconds) * np.maximum(others / at[-1], 1.0)
-    return float(expected.sum())
+    # All may be of size 0.
+    growth = np.maximum(others / at[-1], 1.0) if at[-1] > 0 else np.ones(len(others))
+    expected: Floats = np.interp(others, at, seconds) * growth
+    return expected
