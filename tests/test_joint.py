@@ -39,6 +39,7 @@ from sklhier._classifiers.saved_joint import upgraded
 from sklhier._joint import deduplicate
 from sklhier._joint.answer_loss import AnswerLoss
 from sklhier._joint.deduplicate import deduplicate_rows
+from sklhier._joint.lbfgs import objective
 from sklhier._joint.network import ACTIVATIONS, Dropout, Network
 from sklhier._joint.path_loss import (
     Heads,
@@ -50,8 +51,10 @@ from sklhier._joint.path_loss import (
     soft_labels,
     step_weights,
 )
+from sklhier._joint.rates import Rates, Schedule, first_rates_of
+from sklhier._joint.samples import Samples
 from sklhier._joint.set_loss import MaxConstraint, node_loss
-from sklhier._joint.solvers import AdamState, Rates, Samples, _Schedule, first_rates_of, objective
+from sklhier._joint.solvers import AdamState
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.decoders import SetThreshold, Threshold
 from sklhier.exceptions import IncompatiblePartsError, TargetError, TaxonomyError
@@ -346,10 +349,9 @@ def test_both_solvers_reach_the_same_optimum(make, container):
     # Few features in each row: those of a batch are not all features.
     data = container(np.where(np.abs(X) > 1, X, 0))
     exact = make(**EXACT).fit(data, y)
-    adam = Adam(tol=1e-5, max_iter=1000, batch_size=60, n_iter_no_change=20,
-                learning_rate_init=0.1)  # fmt: skip
+    adam = Adam(learning_rate="linear", max_iter=300, batch_size=60, learning_rate_init=0.1)
     steps = make(solver=adam, alpha=3e-2, random_state=0).fit(data, y)
-    assert_allclose(steps.predict_node_proba(data), exact.predict_node_proba(data), atol=0.03)
+    assert_allclose(steps.predict_node_proba(data), exact.predict_node_proba(data), atol=0.02)
 
 
 @pytest.mark.parametrize("make", [joint, convex_sets])
@@ -889,7 +891,7 @@ def test_a_linear_rate_falls_to_nothing():
     model = joint(alpha=3e-2, solver=adam, random_state=0).fit(X, Y)
     assert model.n_iter_ == 80  # and no warning
     assert_allclose(model.predict_proba(X), exact.predict_proba(X), atol=0.03)
-    steps = _Schedule(adam, Rates(1.0, 1.0, 0.5))
+    steps = Schedule(adam, Rates(1.0, 1.0, 0.5))
     rates = [steps.next() for _ in range(80)]
     assert rates[0] == (1.0, 1 - 1 / 80, 0.5)
     assert_allclose([pair.stop for pair in rates], 1 - np.arange(1, 81) / 80, atol=1e-12)
@@ -1204,7 +1206,7 @@ def test_earlier_versions_of_sets_are_read():
     model.partial_fit(X, SETS)
     state = old_state(model, coupling="none", batch_size=50)
     adam = copy(model._model.joint._adam)
-    adam._n_seen = adam.__dict__.pop("_n_counted")
+    adam._n_seen, adam._occurrences = len(SETS), np.zeros(0, dtype=np.int64)
     read = MultiHeadMultiLabelClassifier()
     read.__setstate__(deepcopy(state | {"_adam": adam}))
     assert repr(read) == repr(model)

@@ -12,19 +12,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklhier._joint.adam import AdamRun, minimise_adam
 from sklhier._joint.deduplicate import deduplicate_rows
+from sklhier._joint.lbfgs import minimise_lbfgs
 from sklhier._joint.network import ACTIVATIONS, Network
-from sklhier._joint.solvers import (
-    AdamRun,
-    AdamState,
-    History,
-    Samples,
-    first_rates_of,
-    mean_square,
-    minimise_adam,
-    minimise_lbfgs,
-    warn_unfinished,
-)
+from sklhier._joint.rates import first_rates_of
+from sklhier._joint.samples import Samples, mean_square
+from sklhier._joint.solvers import AdamState, History, warn_unfinished
 from sklhier._utils.pickling import unchanged_draws
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.validation import (
@@ -383,7 +377,6 @@ class JointModel:
                 f"{kinds[is_sparse]} ones after {kinds[not is_sparse]} ones."
             )
         solver = training.batch_solver()
-        self._adam.count(X)
         loss_of_pass = self._adam.epoch(
             Samples.for_batches(X, weights, loss, self.network),
             training.alpha,
