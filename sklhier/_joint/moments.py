@@ -79,6 +79,13 @@ class FeatureSteps:
         self._clock = 0
         self._factors = np.ones(width)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_second" in state:  # an earlier version kept running means of gradients as well
+            square, clock = state["_second"], state["_clock"]
+            self.__init__(len(square), square.dtype)  # type: ignore[misc]
+            state = {"_square": square.astype(np.float64), "_clock": clock}
+        vars(self).update(state)
+
     def product(self, X: Any, weights: Any) -> Any:
         """Return the product of a batch, in CSR form, with the weights."""
         product = np.zeros((X.shape[0], weights.shape[1]), dtype=self._dtype)

@@ -27,6 +27,9 @@ __all__ = ["AdamState", "History", "diverged", "reached_max_iter", "warn_unfinis
 
 _BATCH = 128
 
+# Names in files of earlier versions.
+_Moments, _RowMoments = Moments, FeatureSteps
+
 
 @dataclass
 class History:
