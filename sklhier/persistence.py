@@ -18,6 +18,8 @@ _PRIVATE = (
     "sklhier._classifiers.saved_local.CompressionReport",
     "sklhier._classifiers.set_prediction.SetTarget",
     "sklhier._joint.model.JointModel",
+    "sklhier._joint.moments.FeatureSteps",
+    "sklhier._joint.moments.Moments",
     "sklhier._joint.network.Network",
     "sklhier._joint.path_loss.Heads",
     "sklhier._joint.path_loss.Level",

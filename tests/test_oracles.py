@@ -8,7 +8,8 @@ from conftest import shared_data
 from scipy.special import logit, softmax
 
 from sklhier import Taxonomy
-from sklhier._joint.network import Network
+from sklhier._joint.lbfgs import objective
+from sklhier._joint.network import Network, half_square
 from sklhier._joint.path_loss import (
     Heads,
     conditional_weights,
@@ -18,8 +19,8 @@ from sklhier._joint.path_loss import (
     path_loss,
     soft_labels,
 )
+from sklhier._joint.samples import Samples
 from sklhier._joint.set_loss import MaxConstraint
-from sklhier._joint.solvers import Samples, half_square, objective
 from sklhier._probabilities.consistency import make_consistent
 from sklhier._probabilities.marginals import AnswerMarginals, DenseMarginals, Outcomes
 from sklhier.decoders import (

@@ -12,14 +12,15 @@ import joblib
 import numpy as np
 import pytest
 from formats.write import answers
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier import HierarchicalClassifier, MultiHeadClassifier, Taxonomy
 from sklhier._utils.moved import FORMER
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.persistence import model_card, trusted_types
@@ -61,6 +62,14 @@ def test_files_of_earlier_versions_open(path):
 def test_there_are_files_of_each_format():
     assert {path.parent.name for path in FILES} == {"first", "second"}
     assert {path.suffix for path in FILES} == {".pkl", ".joblib", ".skops"}
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+def test_joint_models_go_on_in_batches_from_skops(container):
+    X, y = container(np.eye(6, dtype=np.float32)), ["a", "b", "c"] * 2
+    model = MultiHeadClassifier(Taxonomy.flat(["a", "b", "c"]), random_state=0).partial_fit(X, y)
+    loaded = skops.loads(skops.dumps(model), trusted=trusted_types(model))
+    assert_array_equal(loaded.partial_fit(X, y).coef_, model.partial_fit(X, y).coef_)
 
 
 @pytest.mark.parametrize("folder", ["first", "second"])

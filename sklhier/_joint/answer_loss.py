@@ -135,6 +135,19 @@ class AnswerLoss:
             slopes.T @ of_answers if by_inputs else None,
         )
 
+    def by_scores(self, scores: Any, codes: Rows) -> tuple[Any, Any]:
+        """Return the losses of rows, and their gradient by the scores of columns.
+
+        Parameters
+        ----------
+        scores : ndarray, shape (n_rows, n_columns)
+            The scores.
+        codes : ndarray of intp, shape (n_rows,)
+            The position of each row's true answer.
+        """
+        losses, slopes = self._slopes(self.paths @ scores.T, codes)
+        return losses, np.ascontiguousarray((self.below @ slopes).T)
+
     def losses(self, inputs: Any, weights: Any, intercepts: Any, codes: Rows) -> Any:
         """Return the losses of rows alone; parameters are those of :meth:`gradient`."""
         scores = self._scores(inputs, self.paths @ weights.T, intercepts)
@@ -207,6 +220,10 @@ class LayerLoss:
         if not isinstance(loss, PathLoss):
             return None
         return cls(AnswerLoss.of(loss.table, loss.heads), loss.codes)
+
+    def __call__(self, scores: Any, rows: Rows) -> tuple[Any, Any]:
+        """Return the losses of some rows and their gradient by the scores of columns."""
+        return self.loss.by_scores(scores, self.codes[rows])
 
     def part(self, rows: Rows) -> Self:
         """Return the loss of some of the rows."""

@@ -12,19 +12,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.parallel import Parallel, delayed
 
+from sklhier._joint.adam import AdamRun, minimise_adam
 from sklhier._joint.deduplicate import deduplicate_rows
+from sklhier._joint.lbfgs import minimise_lbfgs
 from sklhier._joint.network import ACTIVATIONS, Network
-from sklhier._joint.solvers import (
-    AdamRun,
-    AdamState,
-    History,
-    Samples,
-    first_rates_of,
-    mean_square,
-    minimise_adam,
-    minimise_lbfgs,
-    warn_unfinished,
-)
+from sklhier._joint.rates import first_rates_of
+from sklhier._joint.samples import Samples, mean_square
+from sklhier._joint.solvers import AdamState, History, warn_unfinished
 from sklhier._utils.pickling import unchanged_draws
 from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.validation import (
@@ -62,6 +56,7 @@ _MOST_WEIGHTS = 2_000_000
 _MUCH_WORK, _PASSES = 200_000_000, 12
 _ALPHA = 1e-5
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 64, 512, 6
+_OF_SPARSE = Adam(learning_rate="linear", max_iter=8)
 
 
 def takes_batches(solver: Any) -> bool:
@@ -205,10 +200,14 @@ class Training:
         """Return the parameters with solver and penalty for one path, given the features.
 
         The product of rows and weights says what a pass costs. Where that is much, and features are
-        dense, a dozen passes in mini-batches are as good as L-BFGS.
+        dense, a dozen passes in mini-batches are as good as L-BFGS. Fewer are enough where sparse
+        features have too many weights for L-BFGS.
         """
-        if self.solver is not None or self.hidden or sparse.issparse(X):
+        if self.solver is not None or self.hidden:
             return self
+        if sparse.issparse(X):
+            is_small = isinstance(self.solver_for(sizes), LBFGS)
+            return self if is_small else replace(self, solver=_OF_SPARSE)
         n_rows = X.shape[0]
         if n_rows * sizes[0] * sizes[-1] < _MUCH_WORK:
             return self
@@ -383,7 +382,6 @@ class JointModel:
                 f"{kinds[is_sparse]} ones after {kinds[not is_sparse]} ones."
             )
         solver = training.batch_solver()
-        self._adam.count(X)
         loss_of_pass = self._adam.epoch(
             Samples.for_batches(X, weights, loss, self.network),
             training.alpha,

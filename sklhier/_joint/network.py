@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import expit
 
-__all__ = ["ACTIVATIONS", "Dropout", "Network"]
+__all__ = ["ACTIVATIONS", "Dropout", "Network", "half_square"]
 
 _DRAWS = 2**16  # a value is left out if an integer below this is small
 
@@ -116,34 +116,45 @@ class Network:
         """Return a network that shares no memory with this one."""
         return self.with_arrays([np.array(array) for array in self.arrays])
 
-    def layers(self, X: Any, dropout: Dropout | None = None) -> list[Any]:
+    def layers(self, X: Any, dropout: Dropout | None = None, first: Any = None) -> list[Any]:
         """Return X, the values of the hidden layers, and the scores (n_rows, n_columns).
 
-        With `dropout`, hidden values are those that the next layer gets.
+        With `dropout`, hidden values are those that the next layer gets. `first` is the product of
+        X and the first weights, if it is known; it is overwritten.
         """
-        values = self.inputs(X, dropout)
-        scores = np.asarray(values[-1] @ self.weights[-1])
-        scores += self.intercepts[-1]
-        return [*values, scores]
+        values = self.inputs(X, dropout, first)
+        return [*values, self._outputs(len(values) - 1, values[-1], first)]
 
-    def inputs(self, X: Any, dropout: Dropout | None = None) -> list[Any]:
+    def inputs(self, X: Any, dropout: Dropout | None = None, first: Any = None) -> list[Any]:
         """Return X and the values of the hidden layers: what each layer gets."""
         function, _ = ACTIVATIONS[self.activation]
         values = [X]
-        for i, weights in enumerate(self.weights[:-1]):
-            hidden = np.asarray(values[-1] @ weights)
-            hidden += self.intercepts[i]
-            hidden = function(hidden)
+        for i in range(len(self.weights) - 1):
+            hidden = function(self._outputs(i, values[-1], first))
             if dropout is not None:
                 dropout.apply(hidden, i)
             values.append(hidden)
         return values
 
+    def _outputs(self, layer: int, values: Any, first: Any) -> Any:
+        """Return what a layer makes of its inputs, before the activation."""
+        is_known = layer == 0 and first is not None
+        outputs = first if is_known else np.asarray(values @ self.weights[layer])
+        outputs += self.intercepts[layer]
+        return outputs
+
     def scores(self, X: Any) -> Any:
         """Return the scores, shape (n_rows, n_columns)."""
         return self.layers(X)[-1]
 
-    def gradient(self, values: list[Any], slopes: Any, dropout: Dropout | None = None) -> Self:
+    def gradient(
+        self,
+        values: list[Any],
+        slopes: Any,
+        dropout: Dropout | None = None,
+        *,
+        of_features: bool = True,
+    ) -> Self:
         """Return the gradient of a sum over rows.
 
         Parameters
@@ -154,13 +165,24 @@ class Network:
             Derivatives by the scores.
         dropout : Dropout, default=None
             As it was given to :meth:`layers`.
+        of_features : bool, default=True
+            Whether the first array is the gradient by the weights of the features; otherwise it is
+            that by their product with X, (n_rows, width).
         """
-        last = np.asarray(values[-2].T @ slopes), slopes.sum(axis=0)
-        by_inputs = slopes @ self.weights[-1].T if len(self.weights) > 1 else None
-        return self.gradient_below(values, last, by_inputs, dropout)
+        has_hidden = len(self.weights) > 1
+        by_weights = np.asarray(values[-2].T @ slopes) if has_hidden or of_features else slopes
+        by_inputs = slopes @ self.weights[-1].T if has_hidden else None
+        last = by_weights, slopes.sum(axis=0)
+        return self.gradient_below(values, last, by_inputs, dropout, of_features=of_features)
 
     def gradient_below(
-        self, values: list[Any], last: tuple[Any, Any], by_inputs: Any, dropout: Dropout | None
+        self,
+        values: list[Any],
+        last: tuple[Any, Any],
+        by_inputs: Any,
+        dropout: Dropout | None,
+        *,
+        of_features: bool = True,
     ) -> Self:
         """Return the gradient of a sum over rows, of which that of the last layer is known.
 
@@ -174,6 +196,8 @@ class Network:
             That by the inputs of the last layer, overwritten; not used without hidden layers.
         dropout : Dropout or None
             As it was given before.
+        of_features : bool, default=True
+            As in :meth:`gradient`.
         """
         _, derivative = ACTIVATIONS[self.activation]
         weights, intercepts = [last[0]], [last[1]]
@@ -185,8 +209,13 @@ class Network:
             else:
                 dropout.apply(slopes, i)
                 slopes *= derivative(hidden / dropout.scale)
-            weights.append(np.asarray(values[i].T @ slopes))
+            weights.append(np.asarray(values[i].T @ slopes) if i or of_features else slopes)
             intercepts.append(slopes.sum(axis=0))
             if i:
                 slopes = slopes @ self.weights[i].T
         return type(self)(weights[::-1], intercepts[::-1], self.activation)
+
+
+def half_square(network: Network) -> float:
+    """Return half the sum of all squared weights, intercepts left out."""
+    return 0.5 * sum(float(np.vdot(weights, weights)) for weights in network.weights)
