@@ -14,7 +14,7 @@ from sklhier._utils import compat
 from sklhier._utils.columns import PACKAGES, is_frame, package_of, typed_array
 from sklhier._utils.typing import Floats, Rows
 
-__all__ = ["is_csr", "reduce_rows", "rows_of", "sliceable", "softmax", "stacked", "take_rows"]
+__all__ = ["framed", "is_csr", "reduce_rows", "rows_of", "sliceable", "softmax", "stacked", "take_rows"]
 
 
 def sliceable(X: Any) -> Any:
@@ -92,16 +92,27 @@ def _common(X: Any, more: Any) -> Any:
     return own if own.kind in "fcO" else np.result_type(own, getattr(more, "dtype", object))
 
 
+def framed(rows: Any, frame: Any) -> Any:
+    """Return a table of rows with the names of the columns of a frame; as it is, if there is none."""
+    if not is_frame(frame) or is_frame(rows):
+        return rows
+    table = np.asarray(rows.toarray() if sparse.issparse(rows) else rows)
+    package = package_of(frame)
+    if package == "pyarrow":
+        package = import_module("pyarrow")
+        return package.table(list(table.T), names=frame.column_names)
+    names = {"pandas": "columns", "polars": "schema"}[package]
+    return import_module(package).DataFrame(table, **{names: list(frame.columns)})
+
+
 def _stacked_frames(X: Any, more: Any) -> Any:
     package = import_module(package_of(X))
     if package_of(X) == "pandas":
         if getattr(X, "ndim", 2) == 1:
             return package.concat([X, package.Series(list(more), dtype=X.dtype, name=X.name)])
-        rows = more if package_of(more) == "pandas" else package.DataFrame(more, columns=X.columns)
-        return package.concat([X, rows[list(X.columns)].astype(X.dtypes)])
+        return package.concat([X, more[list(X.columns)].astype(X.dtypes)])
     if package_of(X) == "polars":
-        rows = more if package_of(more) == "polars" else package.DataFrame(more, schema=X.columns)
-        return package.concat([X, rows.select(X.columns).cast(dict(X.schema))])
+        return package.concat([X, more.select(X.columns).cast(dict(X.schema))])
     return package.concat_tables([X, more.select(X.column_names).cast(X.schema)])
 
 
