@@ -17,7 +17,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
+from sklhier import (
+    HierarchicalClassifier,
+    HierarchicalMultiLabelClassifier,
+    NodeRowsPipeline,
+    Taxonomy,
+    predict_node_proba,
+)
 from sklhier.exceptions import IncompatiblePartsError, TaxonomyError
 from sklhier.strategies import Auto, Ensemble, PerLevel, PerNode, PerParent
 
@@ -78,7 +84,10 @@ def recorded():
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("kind", [paths, sets])
 def test_a_class_without_a_sample_is_predicted(kind, strategy):
-    if kind is sets and repr(strategy) in ("PerParent(stop='learn')", "PerNode(policy='exclusive')"):
+    if kind is sets and repr(strategy) in (
+        "PerParent(stop='learn')",
+        "PerNode(policy='exclusive')",
+    ):
         pytest.skip("not for these label sets")
     labels = Y if kind is paths else [[name] for name in Y]
     model = kind(strategy=strategy, node_rows=WREN).fit(X, labels)
@@ -148,7 +157,9 @@ def test_binary_problems_leave_out_descriptions_of_what_is_above(policy, recorde
     model = paths(Recording(), strategy=PerNode(policy), node_rows=rows).fit(X, Y)
     sizes = dict(zip(model.fit_report_["node"].tolist(), model.fit_report_["n_rows"], strict=True))
     plain = paths(Recording(), strategy=PerNode(policy)).fit(X, Y)
-    before = dict(zip(plain.fit_report_["node"].tolist(), plain.fit_report_["n_rows"], strict=True))
+    before = dict(
+        zip(plain.fit_report_["node"].tolist(), plain.fit_report_["n_rows"], strict=True)
+    )
     more = {name for name in sizes if sizes[name] == before[name] + 1}
     assert {name for name in sizes if sizes[name] == before[name]} == set(sizes) - more
     assert {"animal", "place", "fish", "bird"} <= more
@@ -335,7 +346,9 @@ def test_texts_where_the_base_takes_texts(container):
     model = paths(base, node_rows=TITLES).fit(container(TEXTS), TEXT_LABELS)
     assert model.predict(container(["wrens sing"])) == ["wren"]
     titled = TREE.with_titles({"wren": "small wrens sing"})
-    model = paths(base, taxonomy=titled, node_rows=titled.titles).fit(container(TEXTS), TEXT_LABELS)
+    model = paths(base, taxonomy=titled, node_rows=titled.titles).fit(
+        container(TEXTS), TEXT_LABELS
+    )
     assert model.predict(container(["wrens sing"])) == ["wren"]
 
 
@@ -400,6 +413,70 @@ def test_metadata_routing_hands_weights_on(recorded):
         base = Recording().set_fit_request(sample_weight=True, extra=True)
         with pytest.raises(IncompatiblePartsError, match="entry for each row"):
             paths(base, node_rows=WREN).fit(X, Y, extra=np.zeros(len(Y)))
+
+
+# -- in a Pipeline ------------------------------------------------------------------------
+
+
+def pipeline(node_rows=TITLES, **params):
+    steps = [("tfidf", TfidfVectorizer()), ("last", paths(MultinomialNB(alpha=0.01), **params))]
+    return NodeRowsPipeline(steps, node_rows=node_rows)
+
+
+def test_a_pipeline_reads_texts_with_its_own_vectorizer():
+    model = pipeline().fit(TEXTS, TEXT_LABELS)
+    assert model.predict(["wrens sing"]) == ["wren"]
+    vectorizer = TfidfVectorizer().fit([*TEXTS, "small wrens sing", *TITLES["owl"]])
+    assert vectorizer.vocabulary_ == model["tfidf"].vocabulary_
+    names = ["wren", "owl", "owl"]
+    rows = vectorizer.transform(["small wrens sing", *TITLES["owl"]])
+    by_hand = paths(MultinomialNB(alpha=0.01), node_rows=(rows, names))
+    by_hand.fit(vectorizer.transform(TEXTS), TEXT_LABELS)
+    assert_array_equal(
+        model.predict_proba(TEXTS), by_hand.predict_proba(vectorizer.transform(TEXTS))
+    )
+    assert_array_equal(predict_node_proba(model, TEXTS)[:, 0], np.ones(len(TEXTS)))
+
+
+def test_a_pipeline_is_searched_cloned_and_cached(tmp_path):
+    grid = {"last__node_rows_weight": [1, 4], "tfidf__use_idf": [True, False]}
+    search = GridSearchCV(pipeline(), grid, cv=2).fit(TEXTS, TEXT_LABELS)
+    assert search.predict(["wrens sing"]) == ["wren"]
+    again = clone(search.best_estimator_).fit(TEXTS, TEXT_LABELS)
+    assert_array_equal(again.predict_proba(TEXTS), search.predict_proba(TEXTS))
+    cached = again.set_params(memory=str(tmp_path)).fit(TEXTS, TEXT_LABELS)
+    assert_array_equal(cached.predict_proba(TEXTS), search.predict_proba(TEXTS))
+    assert pickle.loads(pickle.dumps(cached)).predict(["wrens sing"]) == ["wren"]
+
+
+def test_a_pipeline_of_one_step_and_one_without_rows():
+    alone = NodeRowsPipeline([("last", paths())], node_rows=WREN).fit(X, Y)
+    assert alone.predict(CENTRES["wren"][None]) == ["wren"]
+    for rows in (None, {}):
+        model = pipeline(rows).fit(TEXTS, TEXT_LABELS)
+        assert "wren" not in model.classes_
+
+
+@pytest.mark.parametrize("is_routed", [False, True])
+def test_fit_parameters_of_a_pipeline(is_routed):
+    weights = np.linspace(1, 2, len(TEXTS))
+    with config_context(enable_metadata_routing=is_routed):
+        model = pipeline()
+        if is_routed:
+            model["last"].set_params(estimator=MultinomialNB().set_fit_request(sample_weight=True))
+            model.fit(TEXTS, TEXT_LABELS, sample_weight=weights)
+        else:
+            model.fit(TEXTS, TEXT_LABELS, last__sample_weight=weights)
+            with pytest.raises(IncompatiblePartsError, match="last__<parameter>"):
+                model.fit(TEXTS, TEXT_LABELS, tfidf__sample_weight=weights)
+        plain = pipeline().fit(TEXTS, TEXT_LABELS)
+        assert np.abs(model.predict_proba(TEXTS) - plain.predict_proba(TEXTS)).max() > 1e-4
+
+
+def test_a_pipeline_needs_a_classifier_that_takes_them():
+    model = NodeRowsPipeline([("last", MultinomialNB())], node_rows=WREN)
+    with pytest.raises(IncompatiblePartsError, match="MultinomialNB has none"):
+        model.fit(X, Y)
 
 
 WRONG = [

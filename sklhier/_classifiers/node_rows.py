@@ -31,6 +31,7 @@ __all__ = [
     "learnt_weight_of_paths",
     "learnt_weight_of_sets",
     "refuse_staging",
+    "rows_and_names",
 ]
 
 # What a weight is learnt from: four times as much or less in each step.
@@ -74,7 +75,7 @@ class NodeRows:
         given = estimator.node_rows
         if given is None:
             return None
-        rows, names = _pair_of(given)
+        rows, names = rows_and_names(given)
         if not len(names):
             return None
         check_consistent_length(rows, names)
@@ -180,7 +181,7 @@ class Beside:
         return np.concatenate([own, np.full(len(self.nodes), weight)])
 
 
-def _pair_of(given: Any) -> tuple[Any, Sequence[Hashable]]:
+def rows_and_names(given: Any) -> tuple[Any, list[Hashable]]:
     """Return rows, and the name of the node of each."""
     if isinstance(given, Mapping):
         return _of_mapping(given)
@@ -200,9 +201,7 @@ def _pair_of(given: Any) -> tuple[Any, Sequence[Hashable]]:
 def _of_mapping(given: Mapping[Hashable, Any]) -> tuple[Any, list[Hashable]]:
     tables = [_table(rows) for rows in given.values()]
     names = [
-        name
-        for name, rows in zip(given, tables, strict=True)
-        for _ in range(_num_samples(rows))
+        name for name, rows in zip(given, tables, strict=True) for _ in range(_num_samples(rows))
     ]
     if not tables:
         return [], []

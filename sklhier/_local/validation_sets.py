@@ -170,7 +170,9 @@ class FitParams:
 
     def with_weights(self, before: Any, after: Any) -> Self:
         """Return the parameters with other weights of the samples in place of those `before`."""
-        of_rows = {name: after if value is before else value for name, value in self.of_rows.items()}
+        of_rows = {
+            name: after if value is before else value for name, value in self.of_rows.items()
+        }
         return replace(self, of_rows=of_rows)
 
     def planned(self, plan: Callable[[Any], Iterable[LocalProblem]]) -> Self:

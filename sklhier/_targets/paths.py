@@ -304,7 +304,9 @@ def with_classes(
     ids = np.concatenate([form.class_ids, more.astype(np.int32)])
     names: Labels = taxonomy.typed_names[more - 1]
     if isinstance(form, LabelFormat) and form.encoded:
-        codes = {node: code for code, node in enumerate(taxonomy.ids(values_of(as_labels(classes))))}
+        codes = {
+            node: code for code, node in enumerate(taxonomy.ids(values_of(as_labels(classes))))
+        }
         unknown = [taxonomy.nodes[node] for node in more.tolist() if node not in codes]
         if unknown:
             raise TargetError(

@@ -121,7 +121,9 @@ def samples_of(rows: Rows, fixed: FixedRows | None) -> Rows:
     return rows if fixed is None else rows[: np.searchsorted(rows, fixed.n_samples)]
 
 
-def with_fixed(split: Callable[[Rows], Splits], fixed: FixedRows | None) -> Callable[[Rows], Splits]:
+def with_fixed(
+    split: Callable[[Rows], Splits], fixed: FixedRows | None
+) -> Callable[[Rows], Splits]:
     """Return a function that cuts samples into folds, and adds descriptions to each training part."""
     if fixed is None:
         return split

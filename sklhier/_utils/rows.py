@@ -14,7 +14,16 @@ from sklhier._utils import compat
 from sklhier._utils.columns import PACKAGES, is_frame, package_of, typed_array
 from sklhier._utils.typing import Floats, Rows
 
-__all__ = ["framed", "is_csr", "reduce_rows", "rows_of", "sliceable", "softmax", "stacked", "take_rows"]
+__all__ = [
+    "framed",
+    "is_csr",
+    "reduce_rows",
+    "rows_of",
+    "sliceable",
+    "softmax",
+    "stacked",
+    "take_rows",
+]
 
 
 def sliceable(X: Any) -> Any:
