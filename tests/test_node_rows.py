@@ -1,7 +1,7 @@
 """Rows that describe nodes: training rows that folds never cut."""
 
 import pickle
-from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from sklhier import (
     predict_node_proba,
 )
 from sklhier.exceptions import IncompatiblePartsError, TaxonomyError
-from sklhier.strategies import Auto, Ensemble, PerLevel, PerNode, PerParent
+from sklhier.strategies import Auto, Ensemble, PerNode, PerParent
 
 TREE = Taxonomy.from_dict(
     {"animal": {"bird": ["owl", "wren"], "fish": ["eel", "ray"]}, "place": ["sea", "wood"]}
@@ -58,7 +58,7 @@ def sets(base=LOGISTIC, **params):
 class Recording(ClassifierMixin, BaseEstimator):
     """Knows the first class alone; keeps what it was fitted to, over all clones."""
 
-    seen = []
+    seen: ClassVar = []
 
     def fit(self, X, y, sample_weight=None, extra=None):
         self.classes_ = np.unique(y)
@@ -126,15 +126,6 @@ def test_label_sets_have_rows_of_leaves_like_samples(strategy, weight, weights):
         sample_weight=np.concatenate([first, np.full(len(more), float(weight))]),
     )
     assert_allclose(own.predict_node_proba(X), plain.predict_node_proba(X), atol=1e-10)
-
-
-def _problems(model, recorded):
-    """Return by node the numbers of rows and of positive or outcome codes."""
-    report = model.fit_report_
-    fitted = [row for row in report if row["seconds"] > 0 or "constant" not in row["fitted"]]
-    return {
-        row["node"]: Counter(y.tolist()) for row, (_, y, _) in zip(fitted, recorded, strict=True)
-    }
 
 
 def test_a_row_of_an_inner_node_is_no_example_of_what_is_below(recorded):
@@ -399,7 +390,7 @@ def test_no_rows_change_nothing():
         model = paths(node_rows=rows).fit(X, Y)
         assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
         with pytest.raises(AttributeError, match="after fit with node_rows"):
-            model.node_rows_weight_
+            _ = model.node_rows_weight_
 
 
 def test_metadata_routing_hands_weights_on(recorded):

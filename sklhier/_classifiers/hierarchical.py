@@ -151,7 +151,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         They stand in every training part of out-of-fold predictions and in no held-out one. A node
         that only they name is a class, and predicted, unless something is known below it; a row of
         any other inner node is an example of it and of all above it, and says nothing about what is
-        below. Not with `chain` or `routing`, nor ``partial_fit``. See :doc:`/user_guide/rare_classes`.
+        below. Not with `chain` or `routing`, nor ``partial_fit``. See the page "Rare and empty
+        classes" of the user guide.
     node_rows_weight : float or "oof", default=1.0
         The weight of each of these rows beside 1, or `sample_weight`, for a sample. ``"oof"`` learns
         it: the one of 0.25, 1, 4 and 16 with the best hierarchical F1 out-of-fold, which takes four

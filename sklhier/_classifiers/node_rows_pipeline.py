@@ -20,16 +20,16 @@ __all__ = ["NodeRowsPipeline"]
 class NodeRowsPipeline(Pipeline):
     """A Pipeline that learns from rows that describe nodes, such as the names of classes.
 
-    ``fit`` fits the transformers to X and these rows together, so that a vectorizer knows the words of
-    both, and hands the transformed rows to the last step as its parameter `node_rows`. All else is as
-    in a :class:`~sklearn.pipeline.Pipeline`; in searches and cross-validation every training part has
+    ``fit`` fits the transformers to X and these rows together, so that a vectorizer knows the words
+    of both, and hands the transformed rows to the last step as its parameter `node_rows`. All else is
+    as in a :class:`~sklearn.pipeline.Pipeline`; in searches and cross-validation every training part has
     all the rows.
 
     Parameters
     ----------
     steps : list of (str, estimator)
-        Transformers that learn without y, and a
-        :class:`~sklhier.HierarchicalClassifier` or :class:`~sklhier.HierarchicalMultiLabelClassifier`.
+        Transformers that learn without y, and a :class:`~sklhier.HierarchicalClassifier` or
+        :class:`~sklhier.HierarchicalMultiLabelClassifier`.
     node_rows : mapping or (rows, names), default=None
         A mapping from names of nodes to one or more rows, or a pair of rows and the name of the node
         of each. Rows are what X is for the first step: texts, or rows of a table.
@@ -43,7 +43,7 @@ class NodeRowsPipeline(Pipeline):
     Raises
     ------
     IncompatiblePartsError
-        In ``fit``, if the last step has no parameter `node_rows`, or for fit parameters of other steps.
+        In ``fit``, if the last step has no parameter `node_rows`, and for fit parameters of others.
 
     Examples
     --------
@@ -59,6 +59,8 @@ class NodeRowsPipeline(Pipeline):
     >>> model.predict(["it has wings and sings"])
     array(['wren'], dtype='<U4')
     """
+
+    steps: list[tuple[str, Any]]
 
     def __init__(
         self,

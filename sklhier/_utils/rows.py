@@ -83,13 +83,14 @@ def stacked(X: Any, more: Any) -> Any:
         If they have other columns.
     """
     if sparse.issparse(X):
-        rows = sparse.csr_array(more).astype(_common(X, more), copy=False)
-        return type(X)(sparse.vstack([sparse.csr_array(X), rows], format="csr"))
+        container: Any = type(X)
+        tables: Any = [X, sparse.csr_array(more).astype(_common(X, more), copy=False)]
+        return container(sparse.vstack(tables, format="csr"))
     if package_of(X) in PACKAGES:
         return _stacked_frames(X, more)
     if isinstance(X, list | tuple):
         return [*X, *more]
-    more = more.toarray() if sparse.issparse(more) else more
+    more = _dense(more)
     if X.ndim == 1:
         return np.concatenate([X, np.fromiter(more, dtype=object, count=len(more))]).astype(object)
     return np.concatenate([X, np.asarray(more, dtype=_common(X, more))])
@@ -101,15 +102,17 @@ def _common(X: Any, more: Any) -> Any:
     return own if own.kind in "fcO" else np.result_type(own, getattr(more, "dtype", object))
 
 
+def _dense(rows: Any) -> Any:
+    return rows.toarray() if sparse.issparse(rows) else rows  # type: ignore[attr-defined]
+
+
 def framed(rows: Any, frame: Any) -> Any:
     """Return a table of rows with the names of the columns of a frame; as it is, if there is none."""
     if not is_frame(frame) or is_frame(rows):
         return rows
-    table = np.asarray(rows.toarray() if sparse.issparse(rows) else rows)
-    package = package_of(frame)
+    table, package = np.asarray(_dense(rows)), package_of(frame)
     if package == "pyarrow":
-        package = import_module("pyarrow")
-        return package.table(list(table.T), names=frame.column_names)
+        return import_module(package).table(list(table.T), names=frame.column_names)
     names = {"pandas": "columns", "polars": "schema"}[package]
     return import_module(package).DataFrame(table, **{names: list(frame.columns)})
 
