@@ -9,6 +9,7 @@ from sklhier._classifiers.hierarchical import HierarchicalClassifier
 from sklhier._classifiers.multihead import MultiHeadClassifier
 from sklhier._classifiers.multihead_multilabel import MultiHeadMultiLabelClassifier
 from sklhier._classifiers.multilabel import HierarchicalMultiLabelClassifier
+from sklhier._classifiers.node_rows_pipeline import NodeRowsPipeline
 from sklhier._classifiers.summary import ModelSummary
 from sklhier._classifiers.through_pipelines import (
     decode,
@@ -30,6 +31,7 @@ __all__ = [
     "ModelSummary",
     "MultiHeadClassifier",
     "MultiHeadMultiLabelClassifier",
+    "NodeRowsPipeline",
     "Taxonomy",
     "__version__",
     "decode",

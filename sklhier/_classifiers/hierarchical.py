@@ -144,6 +144,19 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         base is known to need more rows, such as a row of each outcome for each fold of its `cv`. A
         pair: also at all nodes with fewer rows than the number. ``fit_report_`` tells where it was
         used. Not for ``partial_fit``. See the user guide for what is known.
+    node_rows : mapping or (rows, names), default=None
+        Names, titles or descriptions of classes as training rows: a mapping from names of nodes to
+        one or more rows, or a pair of a table of rows and the name of the node of each. Rows are what
+        X is here: vectors, sparse rows, a data frame, or texts where the base estimator takes texts.
+        They stand in every training part of out-of-fold predictions and in no held-out one. A node
+        that only they name is a class, and predicted, unless something is known below it; a row of
+        any other inner node is an example of it and of all above it, and says nothing about what is
+        below. Not with `chain` or `routing`, nor ``partial_fit``. See the page "Rare and empty
+        classes" of the user guide.
+    node_rows_weight : float or "oof", default=1.0
+        The weight of each of these rows beside 1, or `sample_weight`, for a sample. ``"oof"`` learns
+        it: the one of 0.25, 1, 4 and 16 with the best hierarchical F1 out-of-fold, which takes four
+        fits for each fold of `cv`. The base estimators must take weights unless it is 1.
     classes : array-like, default=None
         What integer codes in `y` stand for. Tools that encode labels before they call ``fit``
         (StackingClassifier, VotingClassifier, BaggingClassifier, CalibratedClassifierCV with
@@ -167,12 +180,15 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     taxonomy_ : Taxonomy
         The taxonomy in use.
     classes_ : ndarray, shape (n_classes,)
-        The distinct labels of `y`, sorted (names of nodes if `y` held paths).
+        The distinct labels of `y`, sorted (names of nodes if `y` held paths), with the classes that
+        `node_rows` alone have.
     estimators_ : mapping
         The fitted base estimators by the name of the node that decides, ``"level:k"`` for a level,
         ``("stop", name)`` for a binary decision to stop at a node. Within an ensemble keys are pairs
         of the member's position, among those whose weight is not 0, and this name. Linear models of
         sparse X are stored without the weights that are 0; looking one up makes a copy of full width.
+    node_rows_weight_ : float
+        With `node_rows`, their weight, given or learnt.
     strategy_ : Strategy
         The strategy in use, with what it has learnt; with ``"auto"`` what was chosen.
     selection_report_ : structured ndarray
@@ -188,7 +204,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     reject_threshold_ : float
         With `reject`, the probability below which the most probable answer is not given.
     unseen_nodes_ : tuple
-        Names of the nodes without a training sample at or below them; never predicted.
+        Names of the nodes without a training sample, or one of `node_rows`, at or below them; never
+        predicted.
     fit_report_ : structured ndarray
         A record for each local problem: ``node``, ``level`` (of its outcomes), ``n_rows``,
         ``n_outcomes``, ``seconds``, ``fitted`` (the estimator, with ``": small_nodes"`` where it took

@@ -724,9 +724,10 @@ class LocalClassifier(
     def node_rows_weight_(self) -> float:
         """The weight of each of `node_rows`, given or learnt."""
         check_is_fitted(self, "taxonomy_")
-        if vars(self).get("_rows_weight") is None:
+        weight = vars(self).get("_rows_weight")
+        if weight is None:
             raise AttributeError("node_rows_weight_ is there after fit with node_rows.")
-        return float(self._rows_weight)
+        return float(weight)
 
     @property
     def strategy_(self) -> Any:

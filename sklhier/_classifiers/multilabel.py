@@ -129,6 +129,12 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         With a callable that sees counts every node has a model of its own.
     small_nodes : classifier or (int, classifier), default=None
         What takes the place of another base estimator at nodes with few rows, as there.
+    node_rows : mapping or (rows, names), default=None
+        Names, titles or descriptions of classes as training rows, as in
+        :class:`~sklhier.HierarchicalClassifier`. A row has the label of its node alone. Not with
+        `chain`, nor ``partial_fit``.
+    node_rows_weight : float or "oof", default=1.0
+        The weight of each of these rows, as there.
     classes : array-like, default=None
         Names of nodes for the columns of an indicator; by default those of all nodes
         (``taxonomy.nodes[1:]``) or of all leaves, by the number of columns.
@@ -150,12 +156,15 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
     taxonomy_ : Taxonomy
         The taxonomy in use.
     classes_ : ndarray, shape (n_classes,)
-        Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
+        Names of the nodes that are the columns of `y`, or that occur in it or are classes of
+        `node_rows` alone, in the order of nodes.
     estimators_ : mapping
         The fitted base estimators by the name of the node that they decide about. One that decides
         about several: by ``("children", name)`` of their parent, by ``"level:k"``, or, where they
         share several parents, by the name of the first of them. In an ensemble, by the member's
         position and name.
+    node_rows_weight_ : float
+        With `node_rows`, their weight, given or learnt.
     decoder_ : SetDecoder
         The decoder in use, with thresholds that are given or learnt.
     conformal_report_ : structured ndarray
@@ -168,7 +177,8 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
     selection_report_ : structured ndarray
         With ``strategy="auto"``, a record for each candidate, as there.
     unseen_nodes_ : tuple
-        Names of the nodes without a training sample at or below them; never predicted.
+        Names of the nodes without a training sample, or one of `node_rows`, at or below them; never
+        predicted.
     fit_report_ : structured ndarray
         A record for each local problem, as in :class:`~sklhier.HierarchicalClassifier`.
     calibration_report_ : structured ndarray

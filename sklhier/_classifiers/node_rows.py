@@ -17,7 +17,7 @@ from sklhier._local.model import Models
 from sklhier._training.fixed_rows import FixedRows
 from sklhier._training.trainer import HeldOutPass, PathTrainer, SetTrainer
 from sklhier._utils.columns import is_frame
-from sklhier._utils.rows import stacked
+from sklhier._utils.rows import framed, stacked
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier._utils.validation import check_number, prepare_features, shown
 from sklhier.decoders import Decoder, SetDecoder
@@ -31,6 +31,7 @@ __all__ = [
     "learnt_weight_of_paths",
     "learnt_weight_of_sets",
     "refuse_staging",
+    "rows_and_names",
 ]
 
 # What a weight is learnt from: four times as much or less in each step.
@@ -59,13 +60,13 @@ class NodeRows:
     nodes: NodeIds
 
     @classmethod
-    def read(cls, estimator: Any, taxonomy: Taxonomy) -> Self | None:
-        """Return the rows of an estimator that knows the columns of X; None if it has none.
+    def read(cls, estimator: Any, samples: Any, taxonomy: Taxonomy) -> Self | None:
+        """Return the rows of an estimator that knows the columns of its samples; None without any.
 
         Raises
         ------
         TypeError
-            For what is neither a mapping nor a pair.
+            For what is neither a mapping nor a pair, or for texts and numbers together.
         ValueError
             For another number of names than of rows, and for rows of another width than X.
         TaxonomyError
@@ -74,12 +75,16 @@ class NodeRows:
         given = estimator.node_rows
         if given is None:
             return None
-        rows, names = _pair_of(given)
+        rows, names = rows_and_names(given)
         if not len(names):
             return None
-        X = prepare_features(estimator, rows, reset=False)
-        check_consistent_length(X, names)
-        return cls(X, _ids_of(names, taxonomy))
+        check_consistent_length(rows, names)
+        ids = _ids_of(names, taxonomy)
+        try:
+            X = prepare_features(estimator, framed(rows, samples), reset=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"`node_rows` must hold rows like those of X: {error}") from error
+        return cls(X, ids)
 
     def lowest(self, taxonomy: Taxonomy, named: NodeIds) -> NodeIds:
         """Return the nodes that these rows or `named` hold, without any that has another below it."""
@@ -92,10 +97,7 @@ class NodeRows:
         try:
             return stacked(X, self.X)
         except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                f"`node_rows` must hold rows like those of X, a {type(X).__name__}, got a "
-                f"{type(self.X).__name__} that does not go with it: {error}"
-            ) from error
+            raise ValueError(f"`node_rows` must hold rows like those of X: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Beside:
         named : ndarray of int32
             Ids of the nodes that samples have.
         """
-        rows = NodeRows.read(estimator, taxonomy)
+        rows = NodeRows.read(estimator, X, taxonomy)
         if rows is None:
             return cls(X, np.zeros(0, dtype=np.int32), None, weights, 1.0)
         full = np.union1d(classes, rows.lowest(taxonomy, named))
@@ -179,7 +181,7 @@ class Beside:
         return np.concatenate([own, np.full(len(self.nodes), weight)])
 
 
-def _pair_of(given: Any) -> tuple[Any, Sequence[Hashable]]:
+def rows_and_names(given: Any) -> tuple[Any, list[Hashable]]:
     """Return rows, and the name of the node of each."""
     if isinstance(given, Mapping):
         return _of_mapping(given)

@@ -99,7 +99,7 @@ class PathTarget:
         return cls(found, form), nodes
 
     def with_classes(self, nodes: NodeIds, classes: Any) -> Self:
-        """Return the labels with more classes, those of `nodes` that are none; codes mean `classes`."""
+        """Return the labels with more classes: `nodes`; codes of labels are those of `classes`."""
         more = np.setdiff1d(nodes, self.format.class_ids)
         if not more.size:
             return self

@@ -298,8 +298,8 @@ def _label_format(
 
 
 def with_classes(
-    form: LabelFormat | LevelFormat, more: NodeIds, taxonomy: Taxonomy, classes: Any = None
-) -> LabelFormat | LevelFormat:
+    form: TargetFormat, more: NodeIds, taxonomy: Taxonomy, classes: Any = None
+) -> TargetFormat:
     """Return a format with more classes, nodes that no label names.
 
     Parameters
@@ -311,8 +311,7 @@ def with_classes(
     classes : array-like or None
         The labels that integer codes stand for.
     """
-    if not len(more):
-        return form
+    assert isinstance(form, LabelFormat | LevelFormat)
     ids = np.concatenate([form.class_ids, more.astype(np.int32)])
     names: Labels = taxonomy.typed_names[more - 1]
     if isinstance(form, LabelFormat) and form.encoded:

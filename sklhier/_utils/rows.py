@@ -16,6 +16,7 @@ from sklhier._utils.typing import Floats, NodeIds, Rows
 
 __all__ = [
     "as_slice",
+    "framed",
     "is_csr",
     "reduce_rows",
     "rows_of",
@@ -90,13 +91,14 @@ def stacked(X: Any, more: Any) -> Any:
         If they have other columns.
     """
     if sparse.issparse(X):
-        rows = sparse.csr_array(more).astype(_common(X, more), copy=False)
-        return type(X)(sparse.vstack([sparse.csr_array(X), rows], format="csr"))
+        container: Any = type(X)
+        tables: Any = [X, sparse.csr_array(more).astype(_common(X, more), copy=False)]
+        return container(sparse.vstack(tables, format="csr"))
     if package_of(X) in PACKAGES:
         return _stacked_frames(X, more)
     if isinstance(X, list | tuple):
         return [*X, *more]
-    more = more.toarray() if sparse.issparse(more) else more
+    more = _dense(more)
     if X.ndim == 1:
         return np.concatenate([X, np.fromiter(more, dtype=object, count=len(more))]).astype(object)
     return np.concatenate([X, np.asarray(more, dtype=_common(X, more))])
@@ -108,16 +110,29 @@ def _common(X: Any, more: Any) -> Any:
     return own if own.kind in "fcO" else np.result_type(own, getattr(more, "dtype", object))
 
 
+def _dense(rows: Any) -> Any:
+    return rows.toarray() if sparse.issparse(rows) else rows  # type: ignore[attr-defined]
+
+
+def framed(rows: Any, frame: Any) -> Any:
+    """Return a table of rows with the names of the columns of a frame; as it is, if there is none."""
+    if not is_frame(frame) or is_frame(rows):
+        return rows
+    table, package = np.asarray(_dense(rows)), package_of(frame)
+    if package == "pyarrow":
+        return import_module(package).table(list(table.T), names=frame.column_names)
+    names = {"pandas": "columns", "polars": "schema"}[package]
+    return import_module(package).DataFrame(table, **{names: list(frame.columns)})
+
+
 def _stacked_frames(X: Any, more: Any) -> Any:
     package = import_module(package_of(X))
     if package_of(X) == "pandas":
         if getattr(X, "ndim", 2) == 1:
             return package.concat([X, package.Series(list(more), dtype=X.dtype, name=X.name)])
-        rows = more if package_of(more) == "pandas" else package.DataFrame(more, columns=X.columns)
-        return package.concat([X, rows[list(X.columns)].astype(X.dtypes)])
+        return package.concat([X, more[list(X.columns)].astype(X.dtypes)])
     if package_of(X) == "polars":
-        rows = more if package_of(more) == "polars" else package.DataFrame(more, schema=X.columns)
-        return package.concat([X, rows.select(X.columns).cast(dict(X.schema))])
+        return package.concat([X, more.select(X.columns).cast(dict(X.schema))])
     return package.concat_tables([X, more.select(X.column_names).cast(X.schema)])
 
 
