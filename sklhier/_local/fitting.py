@@ -30,6 +30,7 @@ from sklhier._local.block_fit import (
     SharedTable,
     fit_rows,
     fit_together,
+    is_solved_here,
     may_stand_together,
 )
 from sklhier._local.class_params import Labels, translated
@@ -41,7 +42,6 @@ from sklhier._local.outputs import outputs_of
 from sklhier._local.problem import LocalProblem
 from sklhier._local.validation_sets import FitParams, ValidationRows
 from sklhier._utils import compat
-from sklhier._utils.kernels import compiled
 from sklhier._utils.parallel import WorkersDiedError, in_parallel
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
@@ -61,8 +61,8 @@ _ONE_VS_REST = (SGDClassifier, Perceptron, *compat.PASSIVE_AGGRESSIVE)
 # These compute without Python's lock most of the time, and share nothing. Not LinearSVC, all fits of
 # which draw from the same random numbers: beside others it would not be the same.
 _IN_THREADS = (*_FORESTS, DecisionTreeClassifier, ExtraTreeClassifier)
-# So do those of BLOCKS where they are compiled; otherwise they are as LinearSVC is. So many outcomes
-# for each worker are enough blocks of classes to be shared out.
+# So do compiled solvers, where there are any; otherwise it is as with LinearSVC. So many outcomes for
+# each worker are enough blocks of classes to be shared out.
 _OUTCOMES_OF_A_WORKER = 32
 
 # What the report tells of a model whose validation sets have no row at its node.
@@ -363,8 +363,8 @@ class _Task:
 
     @property
     def in_threads(self) -> bool:
-        kind = type(self.job.estimator)
-        return kind in _IN_THREADS or (kind in BLOCKS and compiled() is not None)
+        estimator = self.job.estimator
+        return type(estimator) in _IN_THREADS or is_solved_here(estimator, self.X)
 
     def ready(self) -> Self:
         """Return the task with fit parameters of its own rows, and what is to travel with it of X."""
@@ -455,7 +455,7 @@ def _fit_one(task: _Task, X: Any) -> Fitted:
 def _fit_in_place(task: _Task, X: Any) -> tuple[bool, ColumnSubset | None]:
     """Fit an estimator to its rows without taking them, if that is possible."""
     job, problem = task.job, task.job.problem
-    if task.table is None or type(job.estimator) not in BLOCKS or job.extra is not None:
+    if task.table is None or not is_solved_here(job.estimator, X) or job.extra is not None:
         return False, None
     if task.has_own or job.goes_on or task.method != "fit" or task.n_threads is not None:
         return False, None
@@ -539,7 +539,7 @@ def _same_rows(task: _Task, other: _Task) -> bool:
     job, beside = task.job, other.job
     return (
         may_stand_together(job.estimator, beside.estimator)
-        and compiled() is not None
+        and is_solved_here(job.estimator, task.X)
         and task.method == "fit"
         and (task.query is None) == (other.query is None)
         and not any(
