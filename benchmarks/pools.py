@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 
 from benchmarks import common, tables
 from sklhier import HierarchicalClassifier, Taxonomy
-from sklhier.linear_model import ScaledLogisticRegression
+from sklhier.linear_model import ScaledLinearClassifier
 from sklhier.metrics import hierarchical_f1_score
 from sklhier.strategies import Ensemble
 
@@ -31,7 +31,7 @@ STRATEGIES: dict[str, Any] = {
     "auto": "auto",
 }
 BASES: dict[str, Any] = {
-    "default": ScaledLogisticRegression(),
+    "default": ScaledLinearClassifier(),
     "LinearSVC": LinearSVC(random_state=0),
     "naive Bayes": GaussianNB(),
 }

@@ -39,7 +39,7 @@ from sklhier.exceptions import (
     TaxonomyError,
     VersionWarning,
 )
-from sklhier.linear_model import ScaledLogisticRegression
+from sklhier.linear_model import ScaledLinearClassifier
 from sklhier.staging import Filter, Predicted
 from sklhier.strategies import PerParent
 
@@ -313,8 +313,8 @@ def test_an_only_child_costs_no_model_and_unseen_nodes_are_never_predicted():
     assert report["n_rows"].tolist() == [60, 40, 20, 40]
     assert report["n_outcomes"].tolist() == [2, 1, 1, 2]
     assert report["fitted"].tolist() == [
-        "ScaledLogisticRegression", "constant: one outcome", "constant: one outcome",
-        "ScaledLogisticRegression",
+        "ScaledLinearClassifier", "constant: one outcome", "constant: one outcome",
+        "ScaledLinearClassifier",
     ]  # fmt: skip
     assert (report["seconds"][[0, 3]] > 0).all()
     assert set(model.predict(np.random.default_rng(0).normal(0, 9, (500, 4)))) <= {"a", "b", "B1"}
@@ -488,7 +488,7 @@ def test_node_estimators_by_name_level_and_callable():
     model = HierarchicalClassifier(taxonomy=RAGGED, node_estimators=overrides).fit(X, y)
     kinds = {name: type(base).__name__ for name, base in model.estimators_.items()}
     assert kinds == {
-        "R": "ScaledLogisticRegression", "A": "DecisionTreeClassifier", "B": "DecisionTreeClassifier",
+        "R": "ScaledLinearClassifier", "A": "DecisionTreeClassifier", "B": "DecisionTreeClassifier",
         "A1": "GaussianNB",
     }  # fmt: skip
 
@@ -496,7 +496,7 @@ def test_node_estimators_by_name_level_and_callable():
         return GaussianNB() if taxonomy.depth(name) else None
 
     model.set_params(node_estimators=choose).fit(X, y)
-    assert [type(base) for base in model.estimators_.values()] == [ScaledLogisticRegression] + [
+    assert [type(base) for base in model.estimators_.values()] == [ScaledLinearClassifier] + [
         GaussianNB
     ] * 3
 
@@ -765,7 +765,7 @@ def test_a_failing_call_changes_nothing():
 
 
 def test_parameters_of_the_default_estimator():
-    with pytest.raises(ValueError, match="pass estimator=ScaledLogisticRegression"):
+    with pytest.raises(ValueError, match="pass estimator=ScaledLinearClassifier"):
         HierarchicalClassifier().set_params(estimator__C=2)
     model = HierarchicalClassifier().set_params(estimator=LogisticRegression(), estimator__C=2)
     assert model.estimator.C == 2

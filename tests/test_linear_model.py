@@ -6,14 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklhier import HierarchicalClassifier
 from sklhier.datasets import make_hierarchical_text
-from sklhier.linear_model import ScaledLogisticRegression
+from sklhier.linear_model import ScaledLinearClassifier, ScaledLogisticRegression
 
 TIGHT = {"tol": 1e-8, "max_iter": 1000}
 
@@ -25,7 +27,10 @@ def problem(n_classes, seed=0, n_samples=60, n_features=7):
     return X, np.array(list("abcdefg"))[y]
 
 
-@parametrize_with_checks([ScaledLogisticRegression()])
+KINDS = [ScaledLinearClassifier, ScaledLogisticRegression]
+
+
+@parametrize_with_checks([kind() for kind in KINDS])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -126,9 +131,10 @@ def test_precision_stays(dtype, container):
     assert model.coef_.dtype == model.intercept_.dtype == dtype
 
 
-def test_its_predictions_are_batched():
+@pytest.mark.parametrize("kind", KINDS)
+def test_predictions_are_batched(kind):
     X, y, taxonomy = make_hierarchical_text(400, branching=(3, 3), random_state=0)
-    model = HierarchicalClassifier(ScaledLogisticRegression(), taxonomy=taxonomy).fit(X, y)
+    model = HierarchicalClassifier(kind(), taxonomy=taxonomy).fit(X, y)
     found = model.predict_node_proba(X)
     for name, estimator in model.estimators_.items():
         below = taxonomy.children_of(taxonomy.id(name))
@@ -136,6 +142,42 @@ def test_its_predictions_are_batched():
         assert_allclose(found[:, below], own * estimator.predict_proba(X), atol=1e-12)
     before = model.predict(X)
     assert_array_equal(model.compress().predict(X), before)
-    assert all(
-        str(kind) == "ScaledLogisticRegression" for kind in model.compression_report_["fitted"]
-    )
+    assert set(map(str, model.compression_report_["fitted"])) == {kind.__name__}
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_margins_of_sparse_columns_become_probabilities(n_classes, dtype):
+    X, y = problem(n_classes)
+    X[:, 4] *= 10 / X[:, 4].max()
+    scaled, X = X / np.maximum(X.max(axis=0), 1), sparse.csr_array(X.astype(dtype))
+    svc = LinearSVC(tol=1e-8, max_iter=100_000, random_state=0).fit(scaled, y)
+    margins = svc.decision_function(scaled)
+    model = ScaledLinearClassifier(tol=1e-5, sharpness=3.0).fit(X, y)
+    assert_allclose(model.decision_function(X), margins, atol=1e-3)
+    assert model.has_margins_
+    wanted = expit(3 * margins)
+    wanted = np.column_stack([1 - wanted, wanted] if n_classes == 2 else [wanted])
+    found = model.predict_proba(X)
+    assert_allclose(found, wanted / wanted.sum(axis=1, keepdims=True), atol=2e-3)
+    assert_array_equal(model.predict(X), model.classes_[found.argmax(axis=1)])
+    assert found.dtype == dtype
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_dense_columns_have_the_model_of_logistic_regression(n_classes):
+    X, y = problem(n_classes)
+    model, other = ScaledLinearClassifier().fit(X, y), ScaledLogisticRegression().fit(X, y)
+    assert_array_equal(model.coef_, other.coef_)
+    assert_array_equal(model.predict_proba(X), other.predict_proba(X))
+    assert not model.has_margins_
+    model.fit(sparse.csr_array(X), y)
+    assert model.has_margins_
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("params", [{"sharpness": 0}, {"C": -1}, {"tol": 0}])
+def test_parameters_out_of_range(container, params):
+    X, y = problem(3)
+    with pytest.raises(ValueError, match=next(iter(params))):
+        ScaledLinearClassifier(**params).fit(container(X), y)

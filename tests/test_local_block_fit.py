@@ -17,9 +17,15 @@ from sklhier._utils import parallel
 from sklhier._utils.kernels import compiled
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.exceptions import LocalFitError
-from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
+from sklhier.linear_model import (
+    BlockLinearSVC,
+    BlockLogisticRegression,
+    ScaledLinearClassifier,
+    ScaledLogisticRegression,
+)
 
 KINDS = [BlockLinearSVC, BlockLogisticRegression]
+SCALED = [ScaledLinearClassifier, ScaledLogisticRegression]
 
 needs_compiled = pytest.mark.skipif(compiled() is None, reason="no compiled solvers in use")
 
@@ -82,6 +88,47 @@ def test_the_models_of_fit(kind, n_jobs, dtype, data, monkeypatch):
     model.fit(X, y, sample_weight=weights)
     node_by_node(monkeypatch)
     assert_same_models(model, clone(model).set_params(n_jobs=1).fit(X, y, sample_weight=weights))
+
+
+@needs_compiled
+@pytest.mark.parametrize("kind", SCALED)
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("unit", [1, 3])
+def test_columns_on_a_common_scale_are_left_as_they_are(kind, n_jobs, dtype, unit, monkeypatch):
+    X, y, taxonomy = texts()
+    X = (unit * X / X.max()).astype(dtype)
+    done = []
+    fit_rows = block_fit.fit_rows
+    monkeypatch.setattr(
+        fitting, "fit_rows", lambda *args: done.append(fit_rows(*args)) or done[-1]
+    )
+    weights = 0.5 + np.arange(len(y)) % 3
+    model = HierarchicalClassifier(kind(), taxonomy=taxonomy, n_jobs=n_jobs)
+    model.fit(X, y, sample_weight=weights)
+    assert [is_done for is_done, _ in done] == 4 * [unit == 1]
+    node_by_node(monkeypatch)
+    assert_same_models(model, clone(model).set_params(n_jobs=1).fit(X, y, sample_weight=weights))
+
+
+@needs_compiled
+@pytest.mark.parametrize("kind", SCALED)
+@pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}])
+def test_label_sets_on_a_common_scale(kind, params, monkeypatch):
+    X, Y, taxonomy = label_sets()
+    together = []
+    monkeypatch.setattr(
+        fitting, "fit_together", lambda *args: together.append(fit_together(*args)) or together[-1]
+    )
+    base = kind(1.0, tol=1e-8, max_iter=50_000, **params)
+    model = HierarchicalMultiLabelClassifier(base, taxonomy=taxonomy).fit(X / X.max(), Y)
+    assert {is_done for is_done, _ in together} == (set() if params else {True})
+    node_by_node(monkeypatch)
+    other = clone(model).fit(X / X.max(), Y)
+    for name, one in model.estimators_.items():
+        assert vars(one).keys() == vars(other.estimators_[name]).keys()
+        assert_allclose(one.coef_, other.estimators_[name].coef_, atol=1e-6)
+    assert_allclose(model.predict_node_proba(X), other.predict_node_proba(X), atol=1e-6)
 
 
 @needs_compiled

@@ -83,7 +83,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         Any scikit-learn classifier, Pipeline or search object; it is cloned for each node and sees
         integer classes ``0..k-1``. Parameters that name classes, such as ``class_weight={...}``, are
         in names of nodes, and translated for every node. None stands for
-        ``ScaledLogisticRegression()``.
+        ``ScaledLinearClassifier()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         The tree of the classes, or, with ``strategy="flat"``, a DAG. If None, it is inferred from `y`
         where that holds paths (one column for each level, or lists of steps); 1-D labels are then all

@@ -89,7 +89,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         nodes and weighs the samples that belong to them. One that learns several outputs in one
         call (forests, trees, nearest neighbours, multi-layer perceptrons) is fitted to the nodes of
         a local problem together; any other is cloned for each node and sees the classes 0 and 1.
-        None stands for ``ScaledLogisticRegression()``.
+        None stands for ``ScaledLinearClassifier()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         Tree or DAG of the labels. If None, it is inferred from `y` where that holds paths; the
         columns of an indicator are then all children of the root.

@@ -20,7 +20,7 @@ from sklhier._utils.typing import Rows
 from sklhier._utils.validation import check_instance
 from sklhier._utils.warning import warn_caller
 from sklhier.exceptions import IncompatiblePartsError, TaxonomyError
-from sklhier.linear_model import ScaledLogisticRegression
+from sklhier.linear_model import ScaledLinearClassifier
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
@@ -160,7 +160,7 @@ def _takes_counts(function: Callable[..., Any]) -> tuple[bool, bool]:
 
 def default_base() -> Any:
     """Return what ``estimator=None`` stands for."""
-    return ScaledLogisticRegression()
+    return ScaledLinearClassifier()
 
 
 class BaseEstimators:

@@ -7,6 +7,7 @@ bit.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -15,12 +16,26 @@ from sklhier._local.linear_fit import MOST_USED, ColumnSubset
 from sklhier._utils.kernels import compiled
 from sklhier._utils.rows import is_csr
 from sklhier._utils.typing import Floats, Integers, Rows
-from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
+from sklhier.linear_model import (
+    BlockLinearSVC,
+    BlockLogisticRegression,
+    ScaledLinearClassifier,
+    ScaledLogisticRegression,
+)
 from sklhier.linear_model._block_solvers import Columns, Problems, Table, UsedColumns, solve
 
-__all__ = ["BLOCKS", "SharedTable", "fit_rows", "fit_together", "may_stand_together"]
+__all__ = [
+    "BLOCKS",
+    "SharedTable",
+    "fit_rows",
+    "fit_together",
+    "is_solved_here",
+    "may_stand_together",
+]
 
 BLOCKS = (BlockLinearSVC, BlockLogisticRegression)
+# These stand for one of them where X is sparse and its columns are on a common scale.
+_SCALED = (ScaledLinearClassifier, ScaledLogisticRegression)
 
 
 class SharedTable:
@@ -69,10 +84,14 @@ def _table(X: Any, precision: np.dtype[Any]) -> Table | None:
     if not entries.size or not X.shape[1]:
         return None
     largest = np.finfo(precision).max
-    if not (-largest <= entries.min() and entries.max() <= largest):  # or not a number
+    lowest, highest = entries.min(), entries.max()
+    if not (-largest <= lowest and highest <= largest):  # or not a number
         return None
     order = {} if is_csr(X) else {"order": "C"}
-    return Table.of(X.astype(precision, copy=False, **order))
+    table = Table.of(X.astype(precision, copy=False, **order))
+    if table.data.size < entries.size:  # of entries of one cell, the sum counts
+        lowest, highest = table.data.min(), table.data.max()
+    return replace(table, largest=float(max(-lowest, highest)))
 
 
 def fit_rows(
@@ -83,12 +102,12 @@ def fit_rows(
     codes: Integers,
     params: dict[str, Any],
 ) -> tuple[bool, ColumnSubset | None]:
-    """Fit an estimator of one of the types in ``BLOCKS`` to some rows of X, if that is possible here.
+    """Fit an estimator to some rows of X, if that is possible here.
 
     Parameters
     ----------
     estimator : object
-        Changed in place.
+        For which :func:`is_solved_here` holds; changed in place.
     shared : SharedTable
         Of X.
     X : array-like
@@ -120,15 +139,23 @@ def fit_rows(
     return True, subset
 
 
+def is_solved_here(estimator: Any, X: Any) -> bool:
+    """Whether compiled solvers fit an estimator to X, unless columns have to be scaled."""
+    if compiled() is None:
+        return False
+    if type(estimator) in _SCALED:
+        return is_csr(X) and estimator.class_weight is None
+    return type(estimator) in BLOCKS
+
+
 def may_stand_together(estimator: Any, other: Any) -> bool:
     """Whether binary problems of both may be solved side by side: but for draws they are the same."""
     return (
-        type(estimator) in BLOCKS
+        type(estimator) in (*BLOCKS, *_SCALED)
         and type(estimator) is type(other)
         and estimator.class_weight is None
         and all(
-            getattr(estimator, name) == getattr(other, name)
-            for name in (*_SETTINGS, "class_weight")
+            getattr(estimator, name) == getattr(other, name) for name in _SETTINGS[type(estimator)]
         )
     )
 
@@ -157,8 +184,8 @@ def fit_together(
     if found is None or not is_mixed:
         return False, None
     table, weights, used, subset = found
-    problems = Problems(table, rows, codes, first.C * weights, np.empty(0), used)
-    solution = solve(problems, first._solver(), first.n_jobs)
+    problems = Problems(table, rows, codes, first._strength * weights, np.empty(0), used)
+    solution = solve(problems, first._solver(problems), first._n_threads)
     for number, estimator in enumerate(estimators):
         own = slice(number, number + 1)
         estimator._keep(
@@ -173,25 +200,33 @@ def fit_together(
 
 
 # Whatever else than `random_state` a solution depends on.
-_SETTINGS = (
-    "C", "tol", "max_iter", "fit_intercept", "intercept_scaling", "dtype", "n_jobs",
+_OF_BLOCKS = (
+    "C", "tol", "max_iter", "fit_intercept", "intercept_scaling", "dtype", "n_jobs", "class_weight",
 )  # fmt: skip
+_SETTINGS: dict[type, tuple[str, ...]] = {
+    **dict.fromkeys(BLOCKS, _OF_BLOCKS),
+    ScaledLinearClassifier: ("C", "tol", "max_iter", "sharpness", "class_weight"),
+    ScaledLogisticRegression: ("C", "tol", "max_iter", "class_weight"),
+}
 
 
 def _prepared(
     estimator: Any, shared: SharedTable, X: Any, rows: Rows, params: dict[str, Any]
 ) -> tuple[Table, Floats, UsedColumns | None, ColumnSubset | None] | None:
     """Return X, weights, the columns that are used and how to store them; None: left to ``fit``."""
-    if compiled() is None or not set(params) <= {"sample_weight"}:
+    if not (is_solved_here(estimator, X) and set(params) <= {"sample_weight"}):
         return None
     estimator._check()
     weights = _ordinary_weights(params.get("sample_weight"), len(rows))
-    table = shared.table(X, estimator.dtype)
-    if weights is None or table is None:
+    is_scaled = type(estimator) in _SCALED
+    table = shared.table(X, None if is_scaled else estimator.dtype)
+    if weights is None or table is None or (is_scaled and table.largest > 1):
         return None
     if table.indices is None:
         return table, weights, None, None
     used, n_features = shared.columns(table).used_by(rows), X.shape[1]
+    if not estimator._takes(len(rows), len(used.columns)):
+        return None
     if not 0 < len(used.columns) <= MOST_USED * n_features:
         return table, weights, None, ColumnSubset(None, n_features, {})
     return table, weights, used, ColumnSubset(used.columns, n_features, {})

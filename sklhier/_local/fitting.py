@@ -30,6 +30,7 @@ from sklhier._local.block_fit import (
     SharedTable,
     fit_rows,
     fit_together,
+    is_solved_here,
     may_stand_together,
 )
 from sklhier._local.class_params import Labels, translated
@@ -42,7 +43,6 @@ from sklhier._local.problem import LocalProblem
 from sklhier._local.sum_fit import SUMMED, SharedRows, fit_by_sums
 from sklhier._local.validation_sets import FitParams, ValidationRows
 from sklhier._utils import compat
-from sklhier._utils.kernels import compiled
 from sklhier._utils.parallel import WorkersDiedError, in_parallel
 from sklhier._utils.rows import take_rows
 from sklhier._utils.typing import Floats, Rows
@@ -62,8 +62,8 @@ _ONE_VS_REST = (SGDClassifier, Perceptron, *compat.PASSIVE_AGGRESSIVE)
 # These compute without Python's lock most of the time, and share nothing. Not LinearSVC, all fits of
 # which draw from the same random numbers: beside others it would not be the same.
 _IN_THREADS = (*_FORESTS, DecisionTreeClassifier, ExtraTreeClassifier)
-# So do those of BLOCKS where they are compiled; otherwise they are as LinearSVC is. So many outcomes
-# for each worker are enough blocks of classes to be shared out.
+# So do compiled solvers, where there are any; otherwise it is as with LinearSVC. So many outcomes for
+# each worker are enough blocks of classes to be shared out.
 _OUTCOMES_OF_A_WORKER = 32
 
 # What the report tells of a model whose validation sets have no row at its node.
@@ -375,10 +375,10 @@ class _Task:
 
     @property
     def in_threads(self) -> bool:
-        kind = type(self.job.estimator)
-        if kind in SUMMED and self.method == "fit":
+        estimator = self.job.estimator
+        if type(estimator) in SUMMED and self.method == "fit":
             return True
-        return kind in _IN_THREADS or (kind in BLOCKS and compiled() is not None)
+        return type(estimator) in _IN_THREADS or is_solved_here(estimator, self.X)
 
     def ready(self) -> Self:
         """Return the task with fit parameters of its own rows, and what is to travel with it of X."""
@@ -471,10 +471,10 @@ def _fit_in_place(task: _Task, X: Any) -> tuple[bool, ColumnSubset | None]:
     job, problem = task.job, task.job.problem
     if task.has_own or job.goes_on or task.method != "fit" or job.extra is not None:
         return False, None
-    kind, rows, codes = type(job.estimator), problem.rows, problem.codes
-    if kind in SUMMED and task.shared_rows is not None:
+    rows, codes = problem.rows, problem.codes
+    if type(job.estimator) in SUMMED and task.shared_rows is not None:
         return fit_by_sums(job.estimator, task.shared_rows, X, rows, codes, job.params), None
-    if kind in BLOCKS and task.table is not None and task.n_threads is None:
+    if task.table is not None and task.n_threads is None and is_solved_here(job.estimator, X):
         return fit_rows(job.estimator, task.table, X, rows, codes, job.params)
     return False, None
 
@@ -556,7 +556,7 @@ def _same_rows(task: _Task, other: _Task) -> bool:
     job, beside = task.job, other.job
     return (
         may_stand_together(job.estimator, beside.estimator)
-        and compiled() is not None
+        and is_solved_here(job.estimator, task.X)
         and task.method == "fit"
         and (task.query is None) == (other.query is None)
         and not any(

@@ -33,6 +33,7 @@ from sklhier._utils.warning import warn_caller
 from sklhier.linear_model import (
     BlockLinearSVC,
     BlockLogisticRegression,
+    ScaledLinearClassifier,
     ScaledLogisticRegression,
 )
 
@@ -112,7 +113,9 @@ def _of_gradients(model: Any, n_rows: int, n_features: int, n_used: int) -> dict
 _EXACT: dict[type, Callable[[Any, int, int, int], dict[str, Any] | None]] = {
     LinearSVC: _of_linear_svc,
     LogisticRegression: _of_logistic,
-    ScaledLogisticRegression: _of_logistic,  # a column's scale depends on that column alone
+    # A column's scale depends on that column alone.
+    ScaledLinearClassifier: _of_logistic,
+    ScaledLogisticRegression: _of_logistic,
     RidgeClassifier: _of_ridge,
     BlockLinearSVC: _of_gradients,
     BlockLogisticRegression: _of_gradients,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,12 @@ from sklhier._utils import compat
 from sklhier._utils.kernels import compiled_predictions
 from sklhier._utils.rows import softmax
 from sklhier._utils.typing import Floats, Rows
-from sklhier.linear_model import BlockLogisticRegression, ScaledLogisticRegression
+from sklhier.linear_model import (
+    BlockLogisticRegression,
+    ScaledLinearClassifier,
+    ScaledLogisticRegression,
+)
+from sklhier.linear_model._scaled_linear import of_margins
 from sklhier.linear_model._scaled_logistic import shares
 
 __all__ = [
@@ -34,6 +40,7 @@ __all__ = [
     "supports",
 ]
 
+_SCALED = (ScaledLinearClassifier, ScaledLogisticRegression)
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}  # products are taken in that of the weights
 
 
@@ -222,6 +229,12 @@ def _shares(scores: Floats) -> Floats:
     return proba  # NaN where all are 0
 
 
+@lru_cache(maxsize=100)
+def _sharpened(sharpness: float) -> Callable[[Floats], Floats]:
+    """Return one object for each number, by which models are batched."""
+    return partial(of_margins, sharpness)
+
+
 def inverse_link(
     estimator: Any, method: str, rows: SparseRows
 ) -> Callable[[Floats], Floats] | None:
@@ -231,18 +244,18 @@ def inverse_link(
 
 def link_of(estimator: Any, method: str) -> Callable[[Floats], Floats] | None:
     """Return how decision scores for floats become the answer; None where that is not known."""
-    if estimator.coef_.dtype not in _FLOATS:
-        return None
-    return link_of(estimator, method)
+    return _link_of_floats(estimator, method) if estimator.coef_.dtype in _FLOATS else None
 
 
-def link_of(estimator: Any, method: str) -> Callable[[Floats], Floats] | None:
+def _link_of_floats(estimator: Any, method: str) -> Callable[[Floats], Floats] | None:
     """Return how decision scores become the answer, for numbers of floating point."""
     if method == "decision_function":
         return _margins
     if method == "predict_proba" and type(estimator) is SGDClassifier:
         return _shares if estimator.loss == "log_loss" else None
-    if method == "predict_proba" and type(estimator) is ScaledLogisticRegression:
+    if method == "predict_proba" and type(estimator) in _SCALED:
+        if getattr(estimator, "has_margins_", False):
+            return _sharpened(float(estimator.sharpness))
         if len(estimator.classes_) == 2:
             return _shares
         if estimator.one_vs_rest_:

@@ -2,8 +2,14 @@
 
 from sklhier._utils.pickling import published
 from sklhier.linear_model._block import BlockLinearSVC, BlockLogisticRegression
+from sklhier.linear_model._scaled_linear import ScaledLinearClassifier
 from sklhier.linear_model._scaled_logistic import ScaledLogisticRegression
 
-__all__ = ["BlockLinearSVC", "BlockLogisticRegression", "ScaledLogisticRegression"]
+__all__ = [
+    "BlockLinearSVC",
+    "BlockLogisticRegression",
+    "ScaledLinearClassifier",
+    "ScaledLogisticRegression",
+]
 
 published(globals())

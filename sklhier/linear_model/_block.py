@@ -110,7 +110,7 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"y must hold at least 2 classes, got one class: {one!r}.")
         of_classes = _class_weights(self.class_weight, classes, codes, weights)
         problems = Problems(table, rows, codes, self.C * weights, of_classes, used)
-        found = solve(problems, self._solver(), self.n_jobs)
+        found = solve(problems, self._solver(problems), self.n_jobs)
         self._keep(classes, found.weights, found.intercepts, found.n_iter)
         self._warn_unless(found.has_converged)
 
@@ -171,7 +171,19 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
         validation.check_choice("dtype", _name_of(self.dtype), ("float32", "float64", None))
         validation.check_n_jobs(self.n_jobs)
 
-    def _solver(self) -> Solver:
+    @property
+    def _strength(self) -> float:
+        return self.C
+
+    @property
+    def _n_threads(self) -> int | None:
+        return self.n_jobs
+
+    def _takes(self, n_rows: int, n_columns: int) -> bool:  # noqa: ARG002
+        """Whether problems of so many rows and weights of columns are solved in this way."""
+        return True
+
+    def _solver(self, problems: Problems) -> Solver:  # noqa: ARG002
         bias = float(self.intercept_scaling) if self.fit_intercept else 0.0
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return Solver(self._is_logistic, float(self.tol), int(self.max_iter), bias, seed)

@@ -66,12 +66,15 @@ class Table:
         Their columns; None: X is dense.
     indptr : ndarray of int64, shape (n_samples + 1,), or None
         Where rows begin.
+    largest : float, default=inf
+        What no absolute value of an entry is above.
     """
 
     X: Any
     data: npt.NDArray[np.floating[Any]]
     indices: npt.NDArray[np.int32] | None
     indptr: npt.NDArray[np.int64] | None
+    largest: float = np.inf
 
     @classmethod
     def of(cls, X: Any) -> Self:
@@ -167,6 +170,11 @@ class Problems:
         return len(self.of_classes)
 
     @property
+    def n_columns(self) -> int:
+        """Return how many columns get weights."""
+        return int(self.table.X.shape[1]) if self.used is None else len(self.used.columns)
+
+    @property
     def numbers(self) -> range:
         """Return the classes that stand against the rest, or the labels."""
         if self.codes.ndim == 2:
@@ -236,8 +244,7 @@ def _solve_block(problems: Problems, solver: Solver, costs: Floats, block: range
     """Return the weights, intercepts and passes of some classes."""
     kernels: Any = compiled()
     table, used = problems.table, problems.used
-    n_columns = table.X.shape[1] if used is None else len(used.columns)
-    weights = np.zeros((n_columns, kernels.width_of(len(block))), dtype=table.data.dtype)
+    weights = np.zeros((problems.n_columns, kernels.width_of(len(block))), dtype=table.data.dtype)
     intercepts = np.zeros(weights.shape[1], dtype=weights.dtype)
     n_iter = np.zeros(len(block), dtype=np.int32)
     kernels.solve(

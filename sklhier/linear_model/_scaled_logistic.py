@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.special import log_expit, softmax
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
@@ -15,15 +16,27 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.sparsefuncs import inplace_column_scale
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklhier._utils import validation
+from sklhier._utils.typing import Integers, Rows
+from sklhier._utils.warning import warn_caller
+from sklhier.linear_model._block_solvers import (
+    Problems,
+    Solution,
+    Solver,
+    Table,
+    UsedColumns,
+    solve,
+)
+
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
-__all__ = ["ScaledLogisticRegression", "shares"]
+__all__ = ["FEW_WEIGHTS", "Floats", "ScaledLogisticRegression", "shares"]
 
 
 # Chosen on held-out rows of the training sets of `benchmarks.default_base`.
 _FOR_SPARSE, _FOR_DENSE = 1000.0, 10.0
 # So many weights of a class are found by whole Newton steps, which are exact.
-_FEW_WEIGHTS = 50
+FEW_WEIGHTS = 50
 
 
 class ScaledLogisticRegression(LogisticRegression):
@@ -86,6 +99,8 @@ class ScaledLogisticRegression(LogisticRegression):
     >>> model.predict([[1.9e6, 0.2]]).tolist()
     ['many']
     """
+
+    _is_logistic: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -175,32 +190,106 @@ class ScaledLogisticRegression(LogisticRegression):
         self, X: Any, codes: npt.NDArray[np.intp], weights: npt.ArrayLike | None
     ) -> tuple[Floats, Floats, int]:
         """Return weights and intercepts of each class against the rest, and the iterations."""
+        used = np.unique(X.indices)
+        if not self._takes(X.shape[0], len(used)):
+            return self._by_newton(X, used, codes, weights)
+        rows, weights = validation.weighted_rows(weights, X.shape[0])  # type: ignore[arg-type]
+        found = self._solved(Table.of(X), rows, codes[rows], weights, None)
+        return found.weights.T, found.intercepts, found.n_iter
+
+    def _by_newton(
+        self, X: Any, used: Rows, codes: npt.NDArray[np.intp], weights: npt.ArrayLike | None
+    ) -> tuple[Floats, Floats, int]:
+        """Solve the same problems, exactly, for few columns."""
         params: dict[str, Any] = {
-            "C": _FOR_SPARSE if self.C == "auto" else self.C,
-            "tol": 0.1 if self.tol == "auto" else self.tol,
+            "C": self._strength,
+            "tol": min(self._tolerance, 1e-6),
             "max_iter": self.max_iter,
         }
-        used = np.unique(X.indices)
-        if len(used) > _FEW_WEIGHTS:
-            # Rows are visited in random order, always in the same one.
-            model = LogisticRegression(solver="liblinear", dual=True, random_state=0, **params)
-        else:
-            # The same problem: the intercept is the weight of a column of ones.
-            X, few = np.column_stack([X[:, used].toarray(), np.ones(X.shape[0], X.dtype)]), X
-            params["tol"] = min(params["tol"], 1e-6)
-            model = LogisticRegression(solver="newton-cholesky", fit_intercept=False, **params)
+        # The intercept is the weight of a column of ones.
+        few = np.column_stack([X[:, used].toarray(), np.ones(X.shape[0], X.dtype)])
+        model = LogisticRegression(solver="newton-cholesky", fit_intercept=False, **params)
         n_classes = int(codes.max()) + 1
         rows, n_iter = [], 0
         for code in [1] if n_classes == 2 else range(n_classes):
-            model.fit(X, codes == code, weights)
-            rows.append(np.append(model.coef_[0], model.intercept_))
+            model.fit(few, codes == code, weights)
+            rows.append(model.coef_[0])
             n_iter = max(n_iter, int(model.n_iter_.max()))
         found = np.array(rows)
-        if len(used) > _FEW_WEIGHTS:
-            return found[:, :-1], found[:, -1], n_iter
-        coef = np.zeros((len(found), few.shape[1]))
-        coef[:, used] = found[:, : len(used)]
-        return coef, found[:, len(used)], n_iter
+        coef = np.zeros((len(found), X.shape[1]))
+        coef[:, used] = found[:, :-1]
+        return coef, found[:, -1], n_iter
+
+    # -- on sparse X: what stands side by side with the problems of other nodes ---------------
+
+    def _solved(
+        self, table: Table, rows: Rows, codes: Integers, weights: Floats, used: UsedColumns | None
+    ) -> Solution:
+        """Solve the problem of each class, whose codes are all there."""
+        self._check()
+        of_classes = np.ones(int(codes.max()) + 1)
+        problems = Problems(table, rows, codes, self._strength * weights, of_classes, used)
+        found = solve(problems, self._solver(problems), self._n_threads)
+        self._warn_unless(found.has_converged)
+        return found
+
+    def _learn(
+        self,
+        table: Table,
+        rows: Rows,
+        classes: Any,
+        codes: Integers,
+        weights: Floats,
+        used: UsedColumns | None = None,
+    ) -> None:
+        """Learn from rows with weights above 0, of a table whose columns are left as they are."""
+        found = self._solved(table, rows, codes, weights, used)
+        self._keep(classes, found.weights, found.intercepts, found.n_iter)
+
+    @property
+    def _n_threads(self) -> None:
+        return None
+
+    def _takes(self, n_rows: int, n_columns: int) -> bool:  # noqa: ARG002
+        """Whether coordinate descent solves problems of so many rows and weights of columns."""
+        return n_columns > FEW_WEIGHTS
+
+    @property
+    def _strength(self) -> float:
+        return _FOR_SPARSE if self.C == "auto" else self.C
+
+    @property
+    def _tolerance(self) -> float:
+        return 0.1 if self.tol == "auto" else self.tol
+
+    def _check(self) -> None:
+        """Raise a ValueError for a parameter out of range."""
+        for name, number in (("C", self._strength), ("tol", self._tolerance)):
+            validation.check_number(name, number, above=0)
+        validation.check_integer("max_iter", self.max_iter, least=1, most=2**31 - 1)
+
+    def _solver(self, problems: Problems) -> Solver:
+        tol = self._tolerance
+        if (
+            self.tol == "auto" and problems.n_columns <= FEW_WEIGHTS
+        ):  # an exact answer costs little
+            tol = 1e-9 if problems.table.data.dtype == np.float64 else 1e-4
+        # Rows are visited in random order, always in the same one.
+        return Solver(self._is_logistic, float(tol), int(self.max_iter), 1.0, 0)
+
+    def _keep(self, classes: Any, weights: Floats, intercepts: Floats, n_iter: int) -> None:
+        """Store what was learnt from sparse X whose columns are left as they are."""
+        self.classes_, self.n_iter_ = classes, np.array([n_iter], dtype=np.int32)
+        self.coef_, self.intercept_ = weights.T, intercepts
+        self.one_vs_rest_ = len(classes) > 2
+
+    def _warn_unless(self, has_converged: bool) -> None:
+        if not has_converged:
+            warn_caller(
+                f"{type(self).__name__} did not reach tol={self._tolerance:g} in "
+                f"max_iter={self.max_iter} passes: raise either, or lower `C`.",
+                ConvergenceWarning,
+            )
 
 
 def shares(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
