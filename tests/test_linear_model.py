@@ -25,6 +25,7 @@ def problem(n_classes, seed=0, n_samples=60, n_features=7):
     return X, np.array(list("abcdefg"))[y]
 
 
+@pytest.mark.few(27)
 @parametrize_with_checks([ScaledLogisticRegression()])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
