@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from scipy import sparse
+from selection import HOW_TO_RUN_THE_REST, SELECTED, leave_out_cases
 
 from sklhier import Taxonomy
 
@@ -41,6 +42,17 @@ settings.register_profile(
     database=None,
 )
 settings.load_profile(os.environ.get("SKLHIER_HYPOTHESIS", "quick"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
+def pytest_collection_modifyitems(items):
+    leave_out_cases(items)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("markexpr") == SELECTED:
+        terminalreporter.write_line(HOW_TO_RUN_THE_REST, bold=True)
+
 
 TAXONOMIES = {
     # a   b   c

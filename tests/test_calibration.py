@@ -376,6 +376,7 @@ def test_names_and_objects():
 # -- one path -----------------------------------------------------------------------------
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("calibration", OBJECTS, ids=repr)
 @pytest.mark.parametrize("strategy", ["per_parent", "per_node", "per_level", "flat", "ensemble"])
 def test_probabilities_are_coherent_and_predictions_agree(strategy, calibration):
@@ -469,6 +470,7 @@ def test_models_with_few_rows_share_a_temperature():
     assert set(few.calibration_report_["method"]) == {"shared temperature"}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "base", [LinearSVC(), RidgeClassifier(), SGDClassifier(loss="hinge", random_state=0)], ids=repr
 )
@@ -508,6 +510,7 @@ class Loud(LinearSVC):
         return self.unit * super().decision_function(X)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("calibration", OBJECTS, ids=repr)
 @pytest.mark.parametrize("strategy", ["per_parent", "ensemble"])
 def test_scores_may_have_any_unit(strategy, calibration):
@@ -520,6 +523,7 @@ def test_scores_may_have_any_unit(strategy, calibration):
     assert_allclose(losses, losses[0], rtol=0.06)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("calibration", OBJECTS, ids=repr)
 def test_answers_may_end_at_inner_nodes(calibration):
     y = Y.astype(object)
@@ -530,6 +534,7 @@ def test_answers_may_end_at_inner_nodes(calibration):
         assert model.calibration_report_["n_dropped"].sum() == 0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("calibration", OBJECTS, ids=repr)
 def test_stages_that_see_others(calibration):
     model = classifier(calibration, LogisticRegression(), chain="proba").fit(X, Y)
@@ -613,6 +618,7 @@ def n_fits(calibration, **params):
     return Counting.n_fits, model
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("calibration", OBJECTS, ids=repr)
 def test_one_pass_for_strategy_calibration_and_decoder(calibration):
     plain, _ = n_fits(None, strategy="per_level")
@@ -702,6 +708,7 @@ def test_groups_and_weights_reach_the_folds():
     )
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("calibration", OBJECTS[:5], ids=repr)
 def test_weights_of_0_are_rows_left_out(calibration):
     weights = np.ones(len(X))
@@ -718,6 +725,7 @@ def test_weights_of_0_are_rows_left_out(calibration):
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", [classifier, sets_classifier])
 def test_a_fold_of_weights_that_are_0(make):
     y = Y if make is classifier else SETS
@@ -850,6 +858,7 @@ def test_calibrators_are_of_answers_or_of_scores():
         classifier(Neither()).fit(X, Y)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "model",
     [
@@ -902,6 +911,7 @@ def test_the_report_is_there_after_a_calibration():
 # -- label sets ---------------------------------------------------------------------------
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "base", [LinearSVC(random_state=0), DecisionTreeClassifier(max_depth=3, random_state=0)]
 )
@@ -984,6 +994,7 @@ def test_joint_models_of_one_path(calibration):
         MultiHeadClassifier(TREE, calibration="sigmoid").fit(X, Y)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("calibration", OF_MODELS, ids=repr)
 def test_joint_models_of_label_sets(calibration):
     params = {"alpha": 0.1, "cv": FOLDS}
@@ -999,6 +1010,7 @@ def test_joint_models_of_label_sets(calibration):
 # -- saved, copied, compressed ------------------------------------------------------------
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("calibration", OBJECTS, ids=repr)
 def test_saved_models_keep_their_calibration(calibration):
     table = sparse.csr_matrix(X)
@@ -1020,6 +1032,7 @@ def test_saved_models_keep_their_calibration(calibration):
     assert not hasattr(calibration, "inverse_temperature_")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("calibration", OF_MODELS, ids=repr)
 def test_saved_models_of_label_sets(calibration):
     joint = MultiHeadMultiLabelClassifier(TREE, calibration=calibration, alpha=0.1)

@@ -117,6 +117,7 @@ def some_labels(model, seed):
 # -- one path -----------------------------------------------------------------------------
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("memory", [1024, 0.001])  # in MiB; one block of rows, and many
 def test_probabilities_follow_bayes_rule(model, memory):
     allowed = some_labels(model, 0)
@@ -150,6 +151,7 @@ DECODERS = [
 ]
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize("decoder", DECODERS, ids=str)
 @pytest.mark.parametrize("name", ["local", "flat", "joint"])
 def test_decoders_see_restricted_marginals(name, decoder):
@@ -350,6 +352,7 @@ def test_top_k_of_what_is_allowed(model):
             model.predict_top_k(X, 2, allowed=each)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("memory", [1024, 0.0001])
 def test_weights_rank_what_is_allowed(memory):
     model = HierarchicalClassifier(LinearSVC(), taxonomy=TAXONOMY).fit(X, Y)
@@ -566,6 +569,7 @@ def restricted_sets(model, X, permitted, refused=()):
     return table
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("memory", [1024, 0.001])
 def test_marginals_of_label_sets(set_model, memory):
     allowed = some_labels(set_model, 4)

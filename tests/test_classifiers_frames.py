@@ -99,6 +99,7 @@ def check_path(row, node_proba, taxonomy):
 # -- one path -----------------------------------------------------------------------------
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("allowed", [None, ["n1", "n2.1"]], ids=["all", "some"])
 @pytest.mark.parametrize("name", PATHS)
 def test_paths(name, allowed):
@@ -220,6 +221,7 @@ def test_any_tree(drawn, decoder):
 # -- label sets ---------------------------------------------------------------------------
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("allowed", [None, ["n1", "n2.1"]], ids=["all", "some"])
 @pytest.mark.parametrize("top_k", [1, 3])
 @pytest.mark.parametrize("name", LABEL_SETS)
@@ -427,6 +429,7 @@ ROUTES = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("route", ROUTES)
 def test_functions_transform_samples_first(route):
     model = ROUTES[route]().fit(TEXTS, PATH_NAMES)
@@ -492,6 +495,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_models_that_cannot(function):
     call = FUNCTIONS[function]

@@ -136,6 +136,7 @@ BARE = [
 ]
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("base", BARE, ids=lambda base: type(base).__name__)
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("taxonomy", ["none", "flat"])

@@ -103,6 +103,7 @@ def violations(bits, taxonomy):
     return violation_rate(named(bits[None], taxonomy), taxonomy=taxonomy)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 @one_in(2)
 @given(case=labelled())
@@ -124,6 +125,7 @@ def test_no_node_is_more_probable_than_a_parent(strategy, case):
     assert_array_equal(again.toarray(), closed.toarray())
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 @one_in(2)
 @given(case=labelled())
@@ -138,6 +140,7 @@ def test_a_row_depends_on_itself_alone(strategy, case):
         assert_array_equal(fitted.predict_node_proba(X), proba)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 def test_n_jobs_names_and_the_order_of_rows_do_not_matter(strategy):
     X, y = data(DIAMOND, 60)
@@ -157,6 +160,7 @@ def test_n_jobs_names_and_the_order_of_rows_do_not_matter(strategy):
     assert renamed.predict(X) == [[names[n] for n in s] for s in fitted.predict(X)]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("strategy", ["per_parent", "per_node", "per_level", "flat", "ensemble"])
 def test_sample_weights_repeat_rows(strategy):
     X, y = data(n_rows=60)
@@ -190,6 +194,7 @@ def test_per_parent_node_by_node(case):
             assert_allclose(found[:, node], above * base.predict_proba(X)[:, 1], atol=1e-12)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("strategy", ["per_level", "flat"])
 @pytest.mark.parametrize("consistency", ["max", "min", "product"])
 @given(case=labelled())
@@ -219,6 +224,7 @@ def test_models_about_all_samples_are_made_consistent(strategy, consistency, cas
         assert_allclose(found[:, node], values, atol=1e-12)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("policy", POLICIES)
 @given(case=labelled())
 def test_policies_by_sets(policy, case):
@@ -261,6 +267,7 @@ JOINT = [
 ]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("base", JOINT, ids=lambda base: type(base).__name__)
 def test_bases_of_several_outputs_are_asked_once(base):
     X, y = data(n_rows=80)
@@ -550,6 +557,7 @@ def out_of_fold(fitted, X, y, folds):
     return proba
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("scope", ["global", "level", "node"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_thresholds_are_the_best_out_of_fold(scope, weighted):
@@ -798,6 +806,7 @@ def test_texts_frames_and_routing():
     assert_allclose(found, wanted, atol=1e-4)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("strategy", ["per_parent", "per_node", "per_level", "flat", "ensemble"])
 def test_partial_fit(strategy):
     X, y = data(n_rows=90)

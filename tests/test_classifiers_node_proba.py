@@ -41,6 +41,7 @@ def test_dtype(model, memory):
     assert_array_equal(half, expected.astype(np.float32))
 
 
+@pytest.mark.few(4)
 def test_out(model, tmp_path):
     expected = model.predict_node_proba(X)
     shape = expected.shape

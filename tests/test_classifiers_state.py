@@ -130,6 +130,7 @@ FAILURES = [
 ]
 
 
+@pytest.mark.few(50)
 @pytest.mark.parametrize("before", [None, "fit", "partial_fit"])
 @pytest.mark.parametrize(("name", "method", "number"), FAILURES)
 def test_a_call_that_fails_leaves_the_estimator_as_it_was(name, method, number, before):
@@ -151,6 +152,7 @@ def test_a_call_that_fails_leaves_the_estimator_as_it_was(name, method, number, 
     assert hasattr(model, "taxonomy_") == (before is not None)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", MAKERS)
 @given(at=st.integers(1, 6), n_good=st.integers(0, 2))
 def test_a_failed_batch_is_as_if_it_had_not_been(name, at, n_good):

@@ -72,6 +72,7 @@ def shop_model(shop, tmp_path, capsys):
 # -- train --------------------------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("command", [("train",), ()])
 def test_a_file_from_learning_to_a_saved_model(table, tmp_path, capsys, command):
     pytest.importorskip("skops")
@@ -120,6 +121,7 @@ def test_seeds_and_workers(shop, capsys, tmp_path):
     assert files[0] == files[1] != files[2]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("strategy", models.STRATEGIES)
 def test_every_strategy(shop, capsys, strategy):
     status, out, err = run(
@@ -130,6 +132,7 @@ def test_every_strategy(shop, capsys, strategy):
     assert re.search(r"accuracy of the whole path +1\.000", out)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("estimator", models.ESTIMATORS)
 def test_every_base_is_saved_and_loaded(shop, tmp_path, capsys, estimator):
     pytest.importorskip("skops")
@@ -153,6 +156,7 @@ def test_every_decoder(shop, capsys, decoder):
     assert status == 0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("decoder", models.SET_DECODERS)
 @pytest.mark.filterwarnings("ignore")
 def test_several_labels(tmp_path, capsys, decoder):
@@ -276,6 +280,7 @@ def test_the_model_is_what_the_library_says(shop, shop_model, capsys):
     np.testing.assert_allclose(shown, proba[np.arange(90), tops], atol=1e-5)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.jsonl", "a.jsonl.gz"])
 def test_forms_of_output(shop, shop_model, tmp_path, capsys, name):
     path = tmp_path / name

@@ -89,6 +89,7 @@ def test_refusal_and_a_search_over_calibrations_in_a_pipeline():
     assert f"{1 - refused.mean():.3f}" in str(report)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("calibration", ["temperature", "sigmoid", "isotonic", "venn_abers"])
 @pytest.mark.parametrize("decoder", [SetThreshold(0.4), TopLabels(2)], ids=repr)
 def test_calibrated_label_sets_are_searched(calibration, decoder):

@@ -105,6 +105,7 @@ def test_no_text_contains_the_name_of_its_object(corpus):
         assert not re.search(rf"\b{own_name}\b", text, re.IGNORECASE), name
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "giveaway",
     [

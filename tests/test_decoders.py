@@ -688,6 +688,7 @@ def test_no_other_threshold_of_one_node_is_better(case, kind, min_rows, seed):
             assert f_of(kind(other), parts, 1.0) <= own + 1e-9
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seed", range(4))
 def test_no_other_threshold_of_one_level_is_better_for_many_rows(seed):
     tree = TAXONOMIES["ragged"]

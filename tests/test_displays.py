@@ -304,6 +304,7 @@ def test_labels_of_rows():
     assert labels == ["P", "Q \u203a S", "Z (also below 1 other)"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("n_top", "n_below", "columns"), [(5, 11, 1), (40, 50, 3)])
 def test_drawn_rows(n_top, n_below, columns, figure):
     taxonomy = deep_taxonomy(n_top, n_below)

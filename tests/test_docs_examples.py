@@ -48,6 +48,7 @@ def test_reference_lists_everything_public(package):
     assert listed == set(module.__all__) - {"__version__"}
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     "page",
     [

@@ -78,6 +78,7 @@ def children_of(model, parent):
     return name, list(taxonomy.children(name))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("base", list(BASES))
 @pytest.mark.parametrize("dense", [False, True], ids=["sparse", "dense"])
 def test_contributions_sum_to_the_difference_of_scores(words, base, dense):
@@ -193,6 +194,7 @@ def test_flat(words):
         explain(model.fit(X, y), X, output="arrays")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("strategy", ["per_parent", "per_node", "per_level", "flat"])
 def test_labels_of_a_set_against_their_absence(words, strategy):
     X, y, taxonomy = words

@@ -277,6 +277,7 @@ def test_groups_of_predictions_are_as_models_of_their_own():
         assert_array_equal(own.predict(X[NEW][rows]), answers[rows])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", [np.asarray, list, lambda g: g.astype(object)])
 def test_groups_that_are_given(kind):
     names = np.where(X[:, 0] > 0, "east", "west")
@@ -406,6 +407,7 @@ def test_thresholds_out_of_fold_are_those_of_the_folds():
     assert model.decoder_.needs_tuning
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", PATH_MODELS)
 def test_weights_out_of_fold(make):
     weights = np.where(np.arange(160) % 4 == 0, 0.0, 2.0)
@@ -514,6 +516,7 @@ def test_a_sample_of_digests_is_kept_of_many_rows(monkeypatch):
 # -- refusal ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("make", PATH_MODELS)
 @pytest.mark.parametrize("decoder", ["best_path", "top_down", "threshold"])
 def test_answers_below_a_quantile_are_refused(make, decoder):
@@ -612,6 +615,7 @@ def as_function(risk):
     return loss
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("risk", ["fnr", "fdr"])
 @pytest.mark.parametrize("method", ["crc", "ltt"])
 def test_risks_of_ones_own(risk, method):
@@ -643,6 +647,7 @@ def test_the_threshold_is_the_last_that_holds(risk):
     assert tested.bound <= 0.05
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("make", "risk", "method"),
     [
@@ -704,6 +709,7 @@ def test_p_values():
     assert (p_values <= 0.1).mean() < 0.1
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("returned", [[0.5], 2.0, np.full(150, 1.5), np.full(150, np.nan), "x"])
 def test_a_risk_that_returns_something_else(returned):
     model = joint_sets_model(decoder="maximum_closure").fit(OF_SETS[FIT], SETS[FIT])
@@ -839,6 +845,7 @@ def test_a_batch_forgets_what_was_learnt(make):
     model.conformalize(X[CAL], labels[CAL]).predict(X[NEW])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", PATH_MODELS)
 def test_a_fit_forgets_what_was_learnt(make):
     model = make().fit(X[FIT], Y[FIT]).set_params(decoder=Conformal(0.8, source="calibration"))
@@ -871,6 +878,7 @@ def test_all_rows_of_one_class():
         assert {tuple(row) for row in model.predict(X[NEW])} == {("n1.1",)}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("decoder", [Conformal(0.8), Conformal(0.8, by="top")])
 def test_saved_models_keep_their_thresholds(decoder):
     base = LogisticRegression()

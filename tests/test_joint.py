@@ -346,6 +346,7 @@ def test_cross_entropy_of_sets_is_one_against_the_rest():
 # -- solvers ------------------------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", [joint, convex_sets])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_both_solvers_reach_the_same_optimum(make, container):
@@ -358,6 +359,7 @@ def test_both_solvers_reach_the_same_optimum(make, container):
     assert_allclose(steps.predict_node_proba(data), exact.predict_node_proba(data), atol=0.02)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", [joint, convex_sets])
 def test_sparse_is_dense_and_float32_is_close(make):
     y = Y if make is joint else SETS
@@ -370,6 +372,7 @@ def test_sparse_is_dense_and_float32_is_close(make):
     assert_allclose(rough.predict_node_proba(X), dense.predict_node_proba(X), atol=1e-2)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_mini_batches_in_float32(container):
     params = {"solver": Adam(max_iter=1000), "random_state": 0}
@@ -390,6 +393,7 @@ JOINT_MODELS = {
 CONTAINERS = [np.asarray, sparse.csr_matrix, sparse.csr_array]
 
 
+@pytest.mark.few(3)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("model", JOINT_MODELS.values(), ids=JOINT_MODELS)
 @one_in(4)
@@ -498,6 +502,7 @@ def test_weights_of_levels():
     assert_allclose(one.predict_proba(X), joint(**EXACT).fit(X, Y).predict_proba(X), atol=1e-4)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", [joint, joint_sets])
 def test_early_stopping(make):
     y = Y if make is joint else SETS
@@ -568,6 +573,7 @@ def test_hidden_layers_are_drawn_as_by_glorot_and_bengio(activation):
     assert len(np.unique([*drawn.weights[0].ravel(), *drawn.intercepts[0]])) == 301 * 100
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", [joint, convex_sets])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_partial_fit(make, container):
@@ -702,6 +708,7 @@ def test_dropout_is_for_learning_alone(make, container):
     assert (model.partial_fit(data, y).n_iter_, np.isfinite(model.coefs_[0]).all()) == (4, True)
 
 
+@pytest.mark.few(2)
 @SHORT
 @BOTH
 @pytest.mark.parametrize("n_jobs", [2, -1])
@@ -773,6 +780,7 @@ def test_a_failing_batch_leaves_all_networks(monkeypatch):
     assert_array_equal(model.predict_proba(X), other.predict_proba(X))
 
 
+@pytest.mark.few(3)
 @SHORT
 @BOTH
 @pytest.mark.parametrize("rates", ["adaptive", "constant", "linear"])
@@ -1140,6 +1148,7 @@ def test_the_max_constraint_loss_is_minimised():
     assert values["max_constraint"] <= values["cross_entropy"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("cv", [None, 2, [(np.arange(90), np.arange(90, 180))]])
 def test_thresholds_tuned_out_of_fold(cv):
     model = joint_sets(decoder="threshold", cv=cv).fit(X, SETS)
@@ -1215,6 +1224,7 @@ def test_tools_that_encode_labels():
     assert scaled.score(X, Y) > 0.6
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", [joint, joint_sets])
 def test_pickle_and_clone(make):
     y = Y if make is joint else SETS
@@ -1362,6 +1372,7 @@ def test_parameters_of_paths_out_of_range(params, message):
         joint(**params).fit(X, Y)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", [joint, joint_sets])
 def test_a_failing_call_changes_nothing(make):
     y = Y if make is joint else SETS
@@ -1414,6 +1425,7 @@ def test_weights_and_intercepts_count_for_what_is_small(sizes, solver):
 # -- scikit-learn's contract --------------------------------------------------------------
 
 
+@pytest.mark.few(13)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # on noise
 @parametrize_with_checks(
     [

@@ -7,6 +7,7 @@ CONTRIBUTING and the list of modules in the documentation again.
 import ast
 import re
 import runpy
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -48,6 +49,7 @@ FORBIDDEN = {
 MOST_PARTS, MOST_ARROWS, MOST_PRIVATE_FILES = 27, 97, 6
 
 
+@cache
 def modules():
     return sorted(PACKAGE.rglob("*.py"))
 
@@ -56,13 +58,24 @@ def part_of(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
+@cache
 def parts():
     return {part_of(path) for path in modules()}
 
 
+@cache
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imported_parts(path):
+    return frozenset(found_imports(path))
+
+
+def found_imports(path):
     names = parts()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sklhier":
             assert node.level == 0, "imports are absolute"
             below = node.module.split(".")[1:]
@@ -105,7 +118,7 @@ def test_layers_name_what_exists():
 def first_line(path):
     """Return the first line of the docstring of a module, or of a package by its folder."""
     path = path / "__init__.py" if path.is_dir() else path
-    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).partition("\n")[0]
+    return ast.get_docstring(parsed(path)).partition("\n")[0]
 
 
 def path_of(part):
@@ -164,6 +177,7 @@ def test_the_tour_names_every_module():
     assert f".. include:: {MODULES.name}" in TOUR.read_text(encoding="utf-8")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_tour_goes_the_way_that_calls_go(number):
     tables = TOUR.read_text(encoding="utf-8").split(".. list-table:: The way of ")[1:]

@@ -30,6 +30,7 @@ def problem(n_classes, seed=0, n_samples=60, n_features=7):
 KINDS = [ScaledLinearClassifier, ScaledLogisticRegression]
 
 
+@pytest.mark.few(27)
 @parametrize_with_checks([kind() for kind in KINDS])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -159,6 +159,7 @@ WRAPPED = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("kind", WRAPPED)
 def test_weights_within_others(kind):
     base = LogisticRegression(class_weight=OF_LABEL)
@@ -425,6 +426,7 @@ def few(base, **params):
     return HierarchicalClassifier(base, taxonomy=SMALL, **params).fit(X_FEW, FEW)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     "base",
     [

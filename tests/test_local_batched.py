@@ -177,6 +177,7 @@ def tables_of(model, X):
 # -- one path -----------------------------------------------------------------------------
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 @pytest.mark.parametrize("base", NAMES)
 def test_paths(base, strategy):
@@ -187,6 +188,7 @@ def test_paths(base, strategy):
     assert bool(used) == (base != "pipeline")  # whose X is that of its transformers
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("n_features", [20, 300])  # nearly all of them used, or some
 @pytest.mark.parametrize("kind", ["float32", "matrix", "int", "compressed", "more rows", "dense"])
 @pytest.mark.parametrize("base", ["svc", "logistic"])
@@ -219,6 +221,7 @@ def test_models_of_several_kinds():
     assert same_without_batches(lambda: tables_of(model, queried))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("strategy", "routing", "chain"),
     [
@@ -265,6 +268,7 @@ def tables_of_sets(model, X):
             yield model.predict_node_proba(rows)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("taxonomy", [TREE, DAG], ids=["tree", "dag"])
 @pytest.mark.parametrize(
     "strategy",
@@ -284,6 +288,7 @@ def test_label_sets(base, strategy, taxonomy):
         assert bool(used) == (base != "pipeline")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("taxonomy", [TREE, DAG], ids=["tree", "dag"])
 def test_chains_and_thresholds_of_label_sets(taxonomy):
     (X, y), (queried, _) = sets(taxonomy, 120), sets(taxonomy, 30, seed=1)

@@ -68,6 +68,7 @@ def kind_of(base):
     return hasattr(base, "set_fit_request")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["xgboost", "lightgbm", "catboost"])
 def test_early_stopping_by_a_validation_set(kind):
     base, params, stopped = fit_params(kind)
@@ -246,6 +247,7 @@ def test_neighbours_of_smote():
     assert not isinstance(model.estimators_[10], GaussianNB)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("make", [xgboost, lightgbm, catboost])
 def test_without_anything_special(make):
     few = {"iterations": 3} if make is catboost else {"n_estimators": 3}

@@ -153,6 +153,7 @@ def same_state(one, other, rtol):
 # -- fitting ------------------------------------------------------------------------------
 
 
+@pytest.mark.few(11)
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("name", NAMES)
 def test_own_columns_give_the_same_model(name, n_classes):
@@ -256,6 +257,7 @@ def test_entries_out_of_order():
     assert_allclose(found, plain.decision_function(X), rtol=1e-9)
 
 
+@pytest.mark.few(72)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 4])
@@ -387,6 +389,7 @@ def test_few_entries_among_many_columns():
 METHODS = ("decision_function", "predict_proba")
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("n_used", [60, 180])
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("name", NAMES)
@@ -570,6 +573,7 @@ def plainly(monkeypatch, model, X, y):
     return fitted
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("strategy", ["per_parent", PerNode(), PerLevel(), "flat", Ensemble()])
 @pytest.mark.parametrize("base", BASES)
 def test_classifiers_are_the_same(base, strategy, monkeypatch):
@@ -651,6 +655,7 @@ def test_label_sets(taxonomy, seed):
     assert_allclose(fitted.predict_node_proba(asked), expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.few(13)
 @pytest.mark.parametrize("used", [20, 60])  # of 60 columns: some, or all of them
 @pytest.mark.parametrize("strategy", ["per_parent", "per_node"])
 @pytest.mark.parametrize(
@@ -801,6 +806,7 @@ def n_bytes(model):
     return sum(linear_fit.n_bytes_of(m.estimator, m.subset) for m in models)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "container",
     [sparse.csr_array, np.asarray, pytest.param(sparse.csr_matrix, marks=pytest.mark.slow)],
@@ -932,6 +938,7 @@ def test_compressed_chains_keep_their_columns():
     assert_allclose(small.predict_node_proba(X), model.predict_node_proba(X), atol=1e-5)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("of_rows", [np.float32, np.float64])
 @pytest.mark.parametrize("base", ["svc", "logistic", "sgd"])
 def test_compressed_models_are_asked_as_arrays(base, of_rows, monkeypatch):

@@ -237,6 +237,7 @@ def renamed_taxonomy(taxonomy):
     return Taxonomy.from_edges(pairs), rename
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", list(TABLE))
 @given(case=scored_labels())
 def test_properties_of_all_metrics(name, case):
@@ -302,6 +303,7 @@ def as_object_array(rows):
     return array
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.sets])
 @given(case=scored_sets())
 def test_properties_with_label_sets(name, case):
@@ -362,6 +364,7 @@ def scored_probabilities(draw):
     return taxonomy, true, rng.integers(0, 11, (len(true), taxonomy.n_nodes - 1)) / 10
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", list(OF_PROBABILITIES))
 @given(case=scored_probabilities())
 def test_properties_of_metrics_of_probabilities(name, case):
@@ -586,6 +589,7 @@ def test_information_from_frequencies():
         icm_score(true, predicted, taxonomy=RAGGED, information=information)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weighted", [False, True])
 @given(case=scored_probabilities())
 def test_average_precision_by_scikit_learn(weighted, case):
@@ -1062,6 +1066,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.few(22)
 @pytest.mark.parametrize("taxonomy", [None, RAGGED, RAGGED.to_networkx()])
 @pytest.mark.parametrize("name", list(SCORES_OF_AN_ORACLE))
 def test_scorers_by_name(name, taxonomy):

@@ -248,6 +248,7 @@ def rare_labels():
     return rare
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("form", ["labels", "levels", "frame", "lists"])
 def test_the_splitter_in_the_tools(form):
     rare = rare_labels()
@@ -396,6 +397,7 @@ def assert_same_results(ours, theirs, names):
             assert_allclose(ours.results_[key], theirs.cv_results_[key], rtol=0, atol=1e-12)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("form", ["labels", "levels", "frame"])
 @pytest.mark.parametrize("wrap", ["bare", "pipeline", "search"])
 def test_tuning_agrees_with_a_search(form, wrap):
@@ -628,6 +630,7 @@ def out_of_fold(estimator, X, y, cv):
     return np.concatenate([y[test] for _, test in folds]), np.concatenate(answers)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_scores_are_those_of_the_pooled_predictions(weighted):
     estimators = {
@@ -761,6 +764,7 @@ def test_flat_loses_where_its_base_cannot_tell_all_classes_apart():
     assert_array_equal(again.scores, found.scores)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("form", ["array", "frame", "polars", "lists"])
 def test_levels_are_compared_also_with_classifiers_that_know_only_labels(form):
     if form == "polars":

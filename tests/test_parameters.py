@@ -278,6 +278,7 @@ NO_TABLES = {
 }
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("kind", NO_TABLES)
 def test_what_has_no_rows(name, kind):
@@ -288,6 +289,7 @@ def test_what_has_no_rows(name, kind):
         model.predict(NO_TABLES[kind])
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("y", [None, 5, "abc", object()])
 def test_what_are_no_labels(name, y):
@@ -318,6 +320,7 @@ BAD_WEIGHTS = {
 }
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("kind", BAD_WEIGHTS)
 def test_weights_that_are_none(name, kind):
@@ -438,6 +441,7 @@ def test_folds_that_need_groups(name, splitter):
         LEARNERS[name](splitter).fit(X, labels_for(name))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", LEARNERS)
 def test_folds_as_positions_masks_and_iterators(name):
     y = labels_for(name)

@@ -45,6 +45,7 @@ def load(path):
     return skops.load(path, trusted=trusted_types() + BASES)
 
 
+@pytest.mark.few(22)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_files_of_earlier_versions_open(path):
     saved = load(path)

@@ -39,6 +39,7 @@ def is_consistent(scores, taxonomy):
     return (scores[:, children] <= scores[:, parents]).all()
 
 
+@pytest.mark.few(3)
 @methods
 @given(taxonomies, seeds)
 def test_no_child_scores_higher_than_a_parent(method, taxonomy, seed):
@@ -49,6 +50,7 @@ def test_no_child_scores_higher_than_a_parent(method, taxonomy, seed):
     assert (found <= 1).all()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"product"}))
 @given(taxonomies, seeds)
 def test_consistent_scores_stay(method, taxonomy, seed):
@@ -58,6 +60,7 @@ def test_consistent_scores_stay(method, taxonomy, seed):
     np.testing.assert_array_equal(make_consistent(found, taxonomy, method), found)
 
 
+@pytest.mark.few(1)
 @methods
 @given(taxonomies, seeds)
 def test_rows_do_not_depend_on_their_batch(method, taxonomy, seed):
@@ -69,6 +72,7 @@ def test_rows_do_not_depend_on_their_batch(method, taxonomy, seed):
         np.testing.assert_array_equal(make_consistent(scores, taxonomy, method), whole)
 
 
+@pytest.mark.few(2)
 @methods
 @given(taxonomies, seeds)
 def test_names_do_not_matter(method, taxonomy, seed):
@@ -81,6 +85,7 @@ def test_names_do_not_matter(method, taxonomy, seed):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"isotonic"}))
 @given(taxonomies, seeds)
 def test_definitions(method, taxonomy, seed):
@@ -110,6 +115,7 @@ def test_one_level_has_nothing_to_mend(method):
     np.testing.assert_array_equal(found, scores)
 
 
+@pytest.mark.few(1)
 @methods
 def test_a_long_chain(method):
     n_nodes = 5_000

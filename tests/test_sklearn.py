@@ -62,6 +62,7 @@ class Everywhere(Routing):
         return np.ones(proba.shape, dtype=bool)
 
 
+@pytest.mark.few(18)
 @parametrize_with_checks(
     [
         HierarchicalClassifier(),
@@ -171,6 +172,7 @@ SCORINGS = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("search", list(SEARCHES))
 @pytest.mark.parametrize("scoring", list(SCORINGS))
 def test_searches(search, scoring):
@@ -181,6 +183,7 @@ def test_searches(search, scoring):
     assert found.predict(X[:3]).shape == (3,)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("form", ["array", "frame", "text array"])
 def test_searches_on_levels_without_a_scorer(form):
     levels = LEVELS if form == "array" else LEVELS.astype(str)
@@ -278,6 +281,7 @@ def test_cross_validation_tools():
     assert permutation_test_score(model(), X, Y, cv=2, n_permutations=3, random_state=0)[0] > 0.4
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -73,6 +73,7 @@ def data(n_rows=90, labels=LEAVES, seed=0):
 # -- what holds for every strategy --------------------------------------------------------
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
 @one_in(2)
 @given(case=labelled_trees())
@@ -99,6 +100,7 @@ def test_probabilities_are_coherent(strategy, case):
     assert_array_equal(proba[:, 0], classes.max(axis=1))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
 @one_in(2)
 @given(case=labelled_trees())
@@ -114,6 +116,7 @@ def test_a_row_depends_on_itself_alone(strategy, case):
         assert_array_equal(model.predict_node_proba(X), nodes)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
 @one_in(2)
 @given(case=labelled_trees())
@@ -129,6 +132,7 @@ def test_renaming_nodes_renames_outputs(strategy, case):
     assert_array_equal(renamed.predict_node_proba(X), model.predict_node_proba(X))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
 def test_n_jobs_and_the_order_of_rows_do_not_matter(strategy):
     X, y = data(60)
@@ -144,6 +148,7 @@ def test_n_jobs_and_the_order_of_rows_do_not_matter(strategy):
     assert_allclose(shuffled, straight, atol=1e-8)
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
 def test_one_level_equals_the_bare_estimator_or_binary_ones(strategy):
     X, y = data(80, LEAVES[:4])
@@ -184,6 +189,7 @@ def test_an_only_child_costs_nothing(strategy):
     assert len(models[0].estimators_) == len(models[1].estimators_)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
 @pytest.mark.parametrize("decoder", ["best_path", "top_down", "beam", "level_weighted"])
 def test_partial_fit_in_one_batch_equals_fit(strategy, decoder):
@@ -232,6 +238,7 @@ def test_policies_of_the_literature():
             assert negative.tolist() == rows["neg"], (policy, name)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("policy", POLICIES)
 @given(case=labelled_trees())
 def test_policies_by_sets(policy, case):
@@ -721,6 +728,7 @@ def test_all_models_have_seeds_of_their_own():
     assert set(seeds(kept).values()) == {5}
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
 def test_a_new_leaf_leaves_the_seeds_of_all_other_nodes(strategy):
     X, y = data(80, LABELS)

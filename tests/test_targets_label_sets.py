@@ -83,6 +83,7 @@ SPARSE = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", list(DENSE))
 @given(cases())
 def test_dense_indicators(name, case):
@@ -102,6 +103,7 @@ def rows_as_sets(rows):
     return [set(row) for row in rows]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", list(SPARSE))
 @given(cases())
 def test_sparse_indicators(name, case):
@@ -197,6 +199,7 @@ COLLECTIONS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", list(COLLECTIONS))
 @given(cases())
 def test_collections(name, case):
@@ -213,6 +216,7 @@ def test_collections(name, case):
     assert list(map(type, restored)) == list(map(type, y))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", list(COLLECTIONS))
 @given(cases())
 def test_closed_collections(name, case):
@@ -229,6 +233,7 @@ def test_one_row_that_is_not_closed_asks_for_the_most_specific_labels():
     assert form.restore(form.read([["a"]], RAGGED), RAGGED) == [["a"]]
 
 
+@pytest.mark.few(2)
 @pytest.mark.filterwarnings("ignore::sklhier.exceptions.TaxonomyWarning")  # one first step
 @pytest.mark.parametrize("kind", [list, frozenset])
 @pytest.mark.parametrize("inferred", [True, False])
@@ -615,6 +620,7 @@ def test_what_the_splitter_refuses():
         cv.split(None, [{"x"}] * 6)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["onet_tasks", "reuters21578"])
 def test_real_label_sets_are_spread_evenly(name):
     folder = shared_data(name)

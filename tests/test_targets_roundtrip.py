@@ -208,6 +208,7 @@ def goes_through(y, taxonomy, wanted, *, searched=True):
     return predicted
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", LABELS)
 def test_one_label_for_each_sample(name):
     wanted = [NAMES[code] for code in CODES]
@@ -257,6 +258,7 @@ def test_labels_of_other_types_are_flat_names(y):
     assert hierarchical_f1_score(given, predicted, taxonomy=model.taxonomy_) == 1
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", PATH_FORMS)
 def test_paths(name):
     y = PATH_FORMS[name]([PATHS[code] for code in CODES])
@@ -270,6 +272,7 @@ def test_paths(name):
     same(inferred.predict(X), y)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", NUMBER_FORMS)
 def test_paths_of_integers_with_gaps_stay_exact(name):
     y = NUMBER_FORMS[name]([NUMBER_PATHS[code] for code in CODES])
@@ -295,6 +298,7 @@ def test_integers_that_a_gap_made_floats_are_named_as_integers():
     assert Taxonomy.from_levels(np.array([[2.0], [2.5]]))[0].tolist() == ["2", "2.5"]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
 def test_one_column_is_labels_or_first_steps(package):
     names = [NAMES[code] for code in CODES]
@@ -402,11 +406,13 @@ def sets_go_through(y):
     same(predicted, y)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SETS)
 def test_label_sets(name):
     sets_go_through(SETS[name]([ROWS[code] for code in CODES]))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", PATH_SETS)
 def test_path_sets(name):
     sets_go_through(PATH_SETS[name]([ROW_PATHS[code] for code in CODES]))
@@ -441,6 +447,7 @@ def test_every_format_is_here():
     assert found | {"labels", "rows of bits"} == {form.name for form in FORMATS}
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize(
     ("forms", "name", "rows"),
     [
@@ -511,6 +518,7 @@ SURE = LogisticRegression(C=1e4)
 MIXED = Taxonomy.from_edges([(("the", "top"), ("b",)), (("b",), "s"), (("b",), 3)])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("root", [None, 100, ("the", "root")])
 def test_the_type_of_predictions_does_not_depend_on_the_batch(root):
     tree = Taxonomy.from_edges([(1, 10), (1, 11), (2, 20), (2, 21)])
@@ -734,6 +742,7 @@ def test_names_that_look_alike_are_told_apart(name, difference):
 TEXTS = ["moon rocket", "mars rover", "fever", "chess"]
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize(
     "make",
     [

@@ -40,6 +40,7 @@ def rows_of(table):
     return [row.tolist() for row in np.split(table.indices, table.indptr[1:-1])]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("step", [0, 5_000], ids=["together", "one by one"])
 @pytest.mark.parametrize("small", [0, 2**11], ids=["rows", "whole"])
 @given(st.one_of(trees(), dags()), st.data())

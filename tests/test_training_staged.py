@@ -336,6 +336,7 @@ def test_per_level_sees_held_out_outputs_of_all_levels_above():
 # -- containers ---------------------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("strategy", ["per_parent", "per_level", "per_node"])
 @pytest.mark.parametrize("output", ["proba", "log_proba", "decision"])
 def test_containers_agree(strategy, output):
@@ -706,6 +707,7 @@ def test_margins_can_be_chained():
 # -- a scikit-learn citizen ---------------------------------------------------------------
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("strategy", ["per_parent", "per_node", "per_level", "ensemble"])
 def test_deterministic_whatever_the_number_of_jobs(strategy):
     X, y = data()
@@ -768,6 +770,7 @@ def sets(taxonomy, n_rows=120, seed=0):
     return Y @ rng.normal(size=(Y.shape[1], 5)) + rng.normal(size=(n_rows, 5)), labels, Y
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("taxonomy", [DEEP, DAG], ids=["tree", "DAG"])
 @pytest.mark.parametrize("strategy", ["per_parent", "per_node", "per_level"])
 @pytest.mark.parametrize("base", [GaussianNB(), KNeighborsClassifier(3)], ids=["single", "joint"])

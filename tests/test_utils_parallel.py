@@ -211,6 +211,7 @@ ONE_THREAD = {"backend": "loky", "inner_max_num_threads": 1}
 BACKENDS = {"default": {}, "loky": ONE_THREAD, "threading": {"backend": "threading"}}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("base", "backend"),
     [(b, k) for b in BASES for k in BACKENDS if (b, k) != ("logistic", "default")],
