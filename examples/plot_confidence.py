@@ -1,20 +1,21 @@
 """
-Can its probabilities be trusted, and is it better than flat?
-=============================================================
+Can its probabilities be trusted?
+=================================
 
-A classifier that knows when it does not know can refuse those answers. Two pictures show whether it
-does, level by level; a third one whether the hierarchy was worth it.
+A model that says 0.9 should be right nine times in ten, at each level. A model that knows what it does
+not know can refuse those answers. Two pictures show whether it does.
 """
 
 # %%
-# A model and its test texts
-# --------------------------
+# A model, as it is and calibrated
+# --------------------------------
 #
-# Some labels are inner nodes, such as ``scipy/sparse``: ``stop="learn"`` lets the model end there, as
-# a flat one does.
+# Some labels are inner nodes, such as ``scipy/sparse``: ``stop="learn"`` lets the model end there.
+# ``calibration="temperature"`` learns one number from out-of-fold predictions of the training texts.
 
 import matplotlib.pyplot as plt
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
@@ -26,11 +27,20 @@ corpus = load_docstrings()
 train_texts, test_texts, y_train, y_test = train_test_split(
     corpus.data, corpus.target, test_size=0.4, stratify=corpus.target, random_state=0
 )
-model = make_pipeline(
-    TfidfVectorizer(sublinear_tf=True, min_df=2),
-    HierarchicalClassifier(taxonomy=corpus.taxonomy, strategy=PerParent(stop="learn")),
-)
-model.fit(train_texts, y_train)
+base = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=0)
+models = {}
+for calibration in (None, "temperature"):
+    model = make_pipeline(
+        TfidfVectorizer(sublinear_tf=True, min_df=2),
+        HierarchicalClassifier(
+            base,
+            taxonomy=corpus.taxonomy,
+            strategy=PerParent(stop="learn"),
+            calibration=calibration,
+            cv=3,
+        ),
+    )
+    models[calibration] = model.fit(train_texts, y_train)
 
 # %%
 # Do the probabilities hold?
@@ -42,9 +52,10 @@ model.fit(train_texts, y_train)
 
 from sklhier.displays import LevelCalibrationDisplay
 
-display = LevelCalibrationDisplay.from_estimator(model, test_texts, y_test, n_bins=10)
-fig, ax = plt.subplots(figsize=(7.5, 5), layout="constrained")
-display.plot(ax=ax)
+fig, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+for ax, (calibration, model) in zip(axes, models.items(), strict=True):
+    LevelCalibrationDisplay.from_estimator(model, test_texts, y_test, n_bins=8, ax=ax)
+    ax.set_title(f"calibration: {calibration}")
 plt.show()
 
 # %%
@@ -56,7 +67,7 @@ plt.show()
 
 from sklhier.displays import RiskCoverageDisplay
 
-display = RiskCoverageDisplay.from_estimator(model, test_texts, y_test)
+display = RiskCoverageDisplay.from_estimator(models["temperature"], test_texts, y_test)
 fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
 display.plot(ax=ax)
 plt.show()
@@ -69,17 +80,5 @@ for level, coverage in zip(display.curve.levels, display.curve.coverage_at(0.05)
     print(f"level {level}: {coverage:.0%}")
 
 # %%
-# Is it better than flat?
-# -----------------------
-#
-# Both are fitted on the same folds of the training texts. An interval that crosses 0 shows no
-# difference, which is no proof that there is none.
-
-from sklhier.displays import ComparisonDisplay
-from sklhier.model_selection import compare_with_flat
-
-comparison = compare_with_flat(model, train_texts, y_train, cv=3)
-display = ComparisonDisplay.from_comparison(comparison)
-fig, ax = plt.subplots(figsize=(7.5, 3.5), layout="constrained")
-display.plot(ax=ax)
-plt.show()
+# To hold a limit on new texts, see
+# :ref:`the example on stopping <sphx_glr_auto_examples_plot_stop_when_unsure.py>`.

@@ -28,7 +28,7 @@ train_texts, test_texts, y_train, y_test = train_test_split(
 )
 model = make_pipeline(
     TfidfVectorizer(sublinear_tf=True, min_df=2),
-    HierarchicalClassifier(LinearSVC(), taxonomy=corpus.taxonomy),
+    HierarchicalClassifier(LinearSVC(tol=0.1, dual=True), taxonomy=corpus.taxonomy),
 )
 model.fit(train_texts, y_train)
 print(f"{model.score(test_texts, y_test):.3f} of {len(y_test)} answers are right.")

@@ -1,6 +1,6 @@
 """
-From a question to a submodule
-==============================
+Topic, subtopic, class: how do I train that on texts?
+=====================================================
 
 Which part of which library answers a question? The classes form a tree of three levels: package,
 module, submodule. We train on the docstrings of installed libraries, compare a classifier for each
@@ -37,6 +37,7 @@ for row in range(0, len(corpus.data), 900):
 # cross-validation on the training texts, never on the test texts.)
 
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
@@ -46,13 +47,14 @@ from sklhier.strategies import PerParent
 train_texts, test_texts, y_train, y_test = train_test_split(
     corpus.data, corpus.target, test_size=0.25, stratify=corpus.target, random_state=0
 )
+base = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=0)
 
 
 def fitted(strategy):
     """Return a pipeline fitted to the training texts."""
     model = make_pipeline(
         TfidfVectorizer(sublinear_tf=True, min_df=2),
-        HierarchicalClassifier(taxonomy=corpus.taxonomy, strategy=strategy),
+        HierarchicalClassifier(base, taxonomy=corpus.taxonomy, strategy=strategy),
     )
     return model.fit(train_texts, y_train)
 

@@ -1,0 +1,81 @@
+"""
+A new class appears: what do I do?
+==================================
+
+The catalogue grows: a class is added to the tree, with few examples at first. How many does it need
+before the model finds it, and do the others suffer?
+"""
+
+# %%
+# A tree without one class, then with it
+# --------------------------------------
+#
+# We take ``scipy/ndimage`` out of the texts and of the tree, as if nobody had written it yet.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import SGDClassifier
+
+from sklhier import HierarchicalClassifier
+from sklhier.datasets import load_docstrings
+
+corpus = load_docstrings()
+new = "scipy/ndimage"
+is_new = corpus.target == new
+before = corpus.taxonomy.prune([new])
+X = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(corpus.data)
+y = corpus.target
+random = np.random.RandomState(0)
+test = random.uniform(size=len(y)) < 0.4
+base = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=0)
+rows = np.flatnonzero(~is_new & ~test)
+model = HierarchicalClassifier(base, taxonomy=before).fit(X[rows], y[rows])
+
+# %%
+# ``graft`` adds the class below its parent; names of nodes stay. Without an example it is
+# known and never predicted, and is listed:
+
+taxonomy = before.graft([("scipy", new)])
+model = HierarchicalClassifier(base, taxonomy=taxonomy).fit(X[rows], y[rows])
+new in model.unseen_nodes_
+
+# %%
+# From no example to all
+# ----------------------
+#
+# For each number of examples the model is fitted again. Only the models on the path to the new
+# class change: that of the root, and that of ``scipy``. The others see the same rows as before.
+
+examples = random.permutation(np.flatnonzero(is_new & ~test))
+numbers = [n for n in (0, 2, 5, 10, 20, 40) if n < len(examples)]
+found, others = [], []
+for number in numbers:
+    train = np.sort(np.concatenate([rows, examples[:number]]))
+    model = HierarchicalClassifier(base, taxonomy=taxonomy).fit(X[train], y[train])
+    right = model.predict(X[test]) == y[test]
+    found.append(right[is_new[test]].mean())
+    others.append(right[~is_new[test]].mean())
+
+# %%
+# How many examples does it need?
+# -------------------------------
+#
+# A word that no other class has is enough to find most of it; the others do not notice.
+
+fig, ax = plt.subplots(figsize=(6.8, 4.3), layout="constrained")
+places = np.arange(len(numbers))
+ax.plot(places, found, "o-", color="#D55E00", markersize=9, label=f"{new}: found")
+ax.plot(places, others, "s--", color="#0072B2", markersize=8, label="other classes: right")
+ax.set_xticks(places, numbers)
+ax.set_ylim(-0.05, 1.05)
+ax.set_xlabel("examples of the new class")
+ax.set_ylabel("share of test texts")
+ax.set_title("A class is added")
+ax.grid(alpha=0.3)
+ax.legend(frameon=False, fontsize=12, loc="lower right")
+plt.show()
+
+# %%
+# If there is no example at all, do not wait for the first mistakes: ``reject=`` refuses texts that
+# belong to none of the known classes (:doc:`/user_guide/guarantees`).
