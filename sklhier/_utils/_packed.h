@@ -14,8 +14,10 @@
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define PACKED_INLINE static __forceinline
+#define PACKED_PREFETCH(address) ((void)0)
 #else
 #define PACKED_INLINE static inline __attribute__((always_inline))
+#define PACKED_PREFETCH(address) __builtin_prefetch(address)
 #define PACKED_HAS_VECTORS 1
 #endif
 
@@ -117,6 +119,17 @@ static void packed_close_room(packed_room *room) {
     free(room->values);
     free(room->sums);
     free(room->scores);
+}
+
+/* Rows of a node lie anywhere in X. */
+PACKED_INLINE void packed_fetch_row(const packed_rows *x, int64_t row, size_t size) {
+    const int64_t begin = x->indptr[row], end = x->indptr[row + 1];
+    const char *data = (const char *)x->data + (size_t)begin * size;
+    const char *data_end = (const char *)x->data + (size_t)end * size;
+    const char *indices = (const char *)(x->indices + begin);
+    const char *indices_end = (const char *)(x->indices + end);
+    for (; data < data_end; data += 64) PACKED_PREFETCH(data);
+    for (; indices < indices_end; indices += 64) PACKED_PREFETCH(indices);
 }
 
 /* The position of a column among ascending ones; -1 if it is not there. */
@@ -361,6 +374,7 @@ static int64_t packed_next_node(
 /* Greedy descent: write the node at which each row ends. */
 static int packed_descend(const packed_paths *paths, const packed_rows *x, int32_t *ends) {
     const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
+    const size_t size = paths->is_double ? sizeof(double) : sizeof(float);
     packed_room room;
     packed_crowd crowd;
     int64_t i, start, stop, left;
@@ -379,6 +393,7 @@ static int packed_descend(const packed_paths *paths, const packed_rows *x, int32
                 const int32_t row = crowd.rows[i];
                 int32_t best = 0, next;
                 if (node->weights) {
+                    if (i + 1 < stop) packed_fetch_row(x, crowd.rows[i + 1], size);
                     score(x, row, node, &room);
                     best = packed_first_best(node, room.scores, n);
                 }
@@ -412,26 +427,22 @@ typedef struct {
 typedef struct {
     packed_open *all;
     int64_t n, size;
-    int32_t unused;   /* first of a list of free places; -1: none */
     int32_t *first;   /* of each row's list; -1: none */
 } packed_pool;
 
 static int packed_push(packed_pool *pool, int32_t row, int32_t node, double proba) {
-    int32_t place = pool->unused;
-    if (place >= 0) {
-        pool->unused = pool->all[place].next;
-    } else {
-        if (pool->n == pool->size) {
-            const int64_t size = 2 * pool->size + 64;
-            packed_open *more;
-            if (size > INT32_MAX) return PACKED_NO_MEMORY;
-            more = (packed_open *)realloc(pool->all, (size_t)size * sizeof(packed_open));
-            if (!more) return PACKED_NO_MEMORY;
-            pool->all = more;
-            pool->size = size;
-        }
-        place = (int32_t)pool->n++;
+    /* Places are not used again: those of siblings stay side by side, and are soon read together. */
+    int32_t place;
+    if (pool->n == pool->size) {
+        const int64_t size = 2 * pool->size + 64;
+        packed_open *more;
+        if (size > INT32_MAX) return PACKED_NO_MEMORY;
+        more = (packed_open *)realloc(pool->all, (size_t)size * sizeof(packed_open));
+        if (!more) return PACKED_NO_MEMORY;
+        pool->all = more;
+        pool->size = size;
     }
+    place = (int32_t)pool->n++;
     pool->all[place].proba = proba;
     pool->all[place].node = node;
     pool->all[place].next = pool->first[row];
@@ -451,8 +462,6 @@ static int32_t packed_pop(packed_pool *pool, int32_t row, double least, double *
         const int32_t place = *link;
         if (all[place].proba < least) {
             *link = all[place].next;
-            all[place].next = pool->unused;
-            pool->unused = place;
             continue;
         }
         if (all[place].proba > most) {
@@ -464,8 +473,6 @@ static int32_t packed_pop(packed_pool *pool, int32_t row, double least, double *
     if (!best) return -1;
     taken = *best;
     *best = all[taken].next;
-    all[taken].next = pool->unused;
-    pool->unused = taken;
     *proba = most;
     return all[taken].node;
 }
@@ -509,9 +516,10 @@ static int packed_best(
     const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas
 ) {
     const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
+    const size_t size = paths->is_double ? sizeof(double) : sizeof(float);
     packed_room room;
     packed_crowd crowd;
-    packed_pool pool = {NULL, 0, 0, -1, NULL};
+    packed_pool pool = {NULL, 0, 0, NULL};
     double *above = (double *)packed_allocate(x->n_rows, sizeof(double));
     int64_t i, start, stop, left;
     int failed = packed_open_room(&room, x, paths->widest, NULL);
@@ -541,6 +549,7 @@ static int packed_best(
                 double *own = probas + (int64_t)row * k;
                 room.scores[0] = 1;
                 if (node->weights) {
+                    if (i + 1 < stop) packed_fetch_row(x, crowd.rows[i + 1], size);
                     score(x, row, node, &room);
                     failed = packed_shares(node, room.scores, n);
                     if (failed) break;

@@ -21,6 +21,11 @@ typedef REAL NAME(lanes) __attribute__((vector_size(32), aligned(sizeof(REAL)), 
         for (q = 0; q < n; q++) {                                                                    \
             const REAL value = values[q];                                                            \
             const REAL *own = weights + (int64_t)positions[q] * n_scores;                            \
+            if (q + 12 < n) {                                                                        \
+                const char *later = (const char *)(weights + (int64_t)positions[q + 12] * n_scores);  \
+                PACKED_PREFETCH(later);                                                              \
+                PACKED_PREFETCH(later + N * 32 - 1);                                                 \
+            }                                                                                        \
             if (positions[q] > last) {                                                               \
                 memcpy(copy, own, (size_t)(n_left < N * LANES ? n_left : N * LANES) * sizeof(REAL)); \
                 own = copy;                                                                          \
