@@ -47,7 +47,7 @@ class DenseRows:
         if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in _FLOATS or not X.size:
             return None
         with np.errstate(invalid="ignore"):
-            in_range = -_LARGEST <= X.min() and X.max() <= _LARGEST  # not NaN
+            in_range = X.min() >= -_LARGEST and X.max() <= _LARGEST  # not NaN
         return cls(X) if in_range else None
 
     @cached_property
