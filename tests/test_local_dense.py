@@ -60,9 +60,8 @@ def data(n_rows=150, seed=0):
 
 
 def answers(model, X):
-    found = []
-    for decoder in ("top_down", "best_path"):
-        found.append(model.set_params(decoder=decoder).predict(X))
+    decoders = ("top_down", "best_path")
+    found = [model.set_params(decoder=decoder).predict(X) for decoder in decoders]
     if hasattr(model, "predict_proba"):
         found += [model.predict_proba(X), model.predict_node_proba(X)]
     return found

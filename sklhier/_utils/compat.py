@@ -188,7 +188,7 @@ def add_sparse_product(
         out += (left @ right).toarray()
         return
     bounds = np.empty(n_rows + 1, dtype=indices.dtype)
-    found = np.empty(out.size, dtype=indices.dtype), np.empty(out.size, dtype=out.dtype)
+    found: Any = np.empty(out.size, dtype=indices.dtype), np.empty(out.size, dtype=out.dtype)
     sizes = n_rows, n_columns
     _sparsetools.csr_matmat(
         *sizes, indptr, indices, data, offsets, columns, others, bounds, *found

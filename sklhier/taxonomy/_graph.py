@@ -58,7 +58,7 @@ def concatenated_ranges(starts: Integers, counts: Integers) -> Rows:
 
 
 def _are_equal(counts: Integers) -> bool:
-    return len(counts) > 0 and bool((counts == counts[0]).all())
+    return len(counts) > 0 and bool((np.asarray(counts) == counts[0]).all())
 
 
 def _first_maxima(table: Floats) -> Rows:
