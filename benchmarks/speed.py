@@ -5,7 +5,9 @@ models do not apply: they are for scikit-learn's own types alone. Both sides tak
 are of 2,000 rows together, and of single rows one after the other, by the default decoder
 (``best_path``) and by ``top_down``.
 
-The second table is of models as fitted and after ``compress``, which take turns as well.
+The second table is of models as fitted and after ``compress``, which take turns as well. The
+third is of bases that are fitted from sums, against a subclass that is fitted by its own ``fit``, and
+against one flat fit to the leaves.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from typing import Any
 
 import joblib
 import numpy as np
+from sklearn.base import clone
 from sklearn.linear_model import SGDClassifier
+from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.neighbors import NearestCentroid
 from sklearn.svm import LinearSVC
 
 from benchmarks import common, workloads
@@ -42,6 +47,13 @@ class PlainLinearSVC(LinearSVC):
 
 class PlainSGDClassifier(SGDClassifier):
     """To the library a base like any other."""
+
+
+_SUMMED: dict[str, list[Any]] = {
+    "W0": [MultinomialNB()],
+    "W1": [MultinomialNB(), ComplementNB(), BernoulliNB()],
+    "W3": [GaussianNB(), NearestCentroid()],
+}
 
 
 _BASES: dict[str, tuple[Callable[[], Any], type]] = {
@@ -163,6 +175,25 @@ def _compressions(workload: Workload, options: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def _from_sums(workload: Workload, base: Any, options: Any) -> dict[str, Any]:
+    repetitions = 1 if options.smoke else options.repetitions
+    plain = type(f"Plain{type(base).__name__}", (type(base),), {})()
+    X, y = workload.X_train, workload.y_train
+    models = {
+        "fast": HierarchicalClassifier(base, taxonomy=workload.taxonomy),
+        "plain": HierarchicalClassifier(plain, taxonomy=workload.taxonomy),
+        "flat": clone(base),
+    }
+    _, fits = common.interleaved(
+        {side: lambda m=model: m.fit(X, y) for side, model in models.items()}, repetitions
+    )
+    found = {side: models[side].predict(workload.X_test[:2000]) for side in ("fast", "plain")}
+    row = {"data": workload.name, "base": type(base).__name__, **_columns("fit s", fits)}
+    flat = np.array(fits["flat"].seconds) / np.array(fits["fast"].seconds)
+    row |= {"flat fit s": fits["flat"].median, "flat ratio": float(np.median(flat))}
+    return row | {"same": float(np.mean(found["fast"] == found["plain"]))}
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--repetitions", type=int, default=3)
@@ -171,7 +202,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--cache", metavar="FOLDER", help="keep generated data there")
     options = parser.parse_args(arguments)
-    rows, compressed = [], []
+    rows, compressed, summed = [], [], []
     for workload in _sources(options):
         for base in _BASES:
             common.note(f"{workload.name}: {base}")
@@ -179,9 +210,14 @@ def main(arguments: list[str] | None = None) -> None:
         if options.smoke or workload.name in _COMPRESSED:
             common.note(f"{workload.name}: compressed")
             compressed += _compressions(workload, options)
+    for name in ["W0"] if options.smoke else ["W1", "W3"]:
+        workload = workloads.make(name, options.cache)
+        for base in _SUMMED[name]:
+            common.note(f"{name}: {type(base).__name__}")
+            summed.append(_from_sums(workload, base, options))
     common.report(
         "speed",
-        {"linear bases on sparse X": rows, "compressed models": compressed},
+        {"linear bases on sparse X": rows, "compressed models": compressed, "sums": summed},
         options,
         data=[_DATA],
         repetitions=options.repetitions,
