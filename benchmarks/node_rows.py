@@ -1,9 +1,10 @@
 """Names of classes as training rows at their nodes: the gain of classes with few rows, or none.
 
-The data sets have a name for nodes: ``onet_tools`` for all, ``onet_titles`` for leaves. Models learn
-from one half of the *training* set and are scored on the other half; ``--test`` learns from all of
-it and scores on the test set. Figures are accuracies at the leaf, for all rows and by the number of rows
-that their class has in training, and hierarchical F1; seconds are CPU seconds of the fit.
+The data sets have a name for nodes: ``onet_tools`` for all, ``onet_titles`` for leaves. Models
+learn from one half of the *training* set and are scored on the other half; ``--test`` learns from
+all of it and scores on the test set. Figures are accuracies at the leaf, for all rows and by the
+number of rows that their class has in training, and hierarchical F1; seconds are CPU seconds of the
+fit.
 """
 
 from __future__ import annotations

@@ -533,7 +533,7 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
             for part in strategy.parts()
         )
         parts = zip(plans, self._model.models, strict=True)
-        models, self._reports = fit_batch(jobs, X, rows, parts)
+        models, self._reports = fit_batch(jobs, X, rows, strategy.parts(), parts)
         # Models decide among all classes from the start; what has no sample yet is no answer.
         self._observed = np.union1d(self._observed, nodes[rows])
         observed = self._trained.classes[np.isin(self._trained.classes, self._observed)]

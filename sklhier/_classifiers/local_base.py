@@ -33,6 +33,7 @@ from sklhier._local.base_estimators import (
     SmallNodes,
     check_classifier,
     default_base,
+    knows_taxonomy,
     nested_params,
     updated_mapping,
     warn_of_thresholds,
@@ -61,6 +62,7 @@ from sklhier.exceptions import IncompatiblePartsError, LeakageWarning, quoted
 from sklhier.links import Link, resolve_link
 from sklhier.staging import Chain, resolve_routing
 from sklhier.strategies import Auto
+from sklhier.strategies._member import bases_of
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
@@ -86,6 +88,7 @@ def _bases_of(model: LocalClassifier) -> dict[str, Any]:
     # The choices of a callable are not known before fit: what holds for `estimator` holds for them.
     if isinstance(model.node_estimators, Mapping):
         bases |= {f"{PREFIX}{key}": other for key, other in model.node_estimators.items()}
+    bases |= bases_of(model.strategy)
     small = _small_estimator(model)
     return bases if small is None else bases | {SMALL: small}
 
@@ -176,6 +179,11 @@ def learns_in_batches(model: LocalClassifier) -> bool:
                 f"partial_fit sees samples in batches; {name}={shown(value)} needs all of them "
                 f"at once. Use fit, or {name}={without!r}."
             )
+    if any(map(knows_taxonomy, bases_of(model.strategy).values())):
+        raise AttributeError(
+            "partial_fit sees samples in batches; a joint model as a member of an ensemble needs all "
+            "of them at once. Use fit, or leave it out."
+        )
     return _require_method(model, "partial_fit")
 
 
@@ -514,6 +522,7 @@ class LocalClassifier(
 
     estimator: Any
     taxonomy: Any
+    strategy: Any
     link: str | Link | None
     calibration: Any
     node_estimators: Any

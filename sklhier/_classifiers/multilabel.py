@@ -491,7 +491,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         members = Memberships(closed[rows], target.taxonomy, incremental=True)
         plans = (part.plan_sets(members, _one_by_one) for part in strategy.set_parts())
         parts = zip(plans, model.models, strict=True)
-        models, self._reports = fit_batch(jobs, X, rows, parts)
+        models, self._reports = fit_batch(jobs, X, rows, strategy.set_parts(), parts)
         observed = np.union1d(model.observed, observed_nodes(closed[rows])).astype(np.int32)
         self._model = replace(model, models=models, observed=observed)
         self._count_rows(target.taxonomy, closed[rows], more=not first)

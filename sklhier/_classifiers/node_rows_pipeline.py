@@ -21,9 +21,9 @@ class NodeRowsPipeline(Pipeline):
     """A Pipeline that learns from rows that describe nodes, such as the names of classes.
 
     ``fit`` fits the transformers to X and these rows together, so that a vectorizer knows the words
-    of both, and hands the transformed rows to the last step as its parameter `node_rows`. All else is
-    as in a :class:`~sklearn.pipeline.Pipeline`; in searches and cross-validation every training part has
-    all the rows.
+    of both, and hands the transformed rows to the last step as its parameter `node_rows`. All else
+    is as in a :class:`~sklearn.pipeline.Pipeline`; in searches and cross-validation every training
+    part has all the rows.
 
     Parameters
     ----------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, NamedTuple
+from copy import copy
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
@@ -24,12 +25,14 @@ from sklhier.linear_model import ScaledLinearClassifier
 from sklhier.taxonomy import Taxonomy
 
 __all__ = [
+    "MEMBER",
     "SMALL",
     "BaseEstimators",
     "Choice",
     "SmallNodes",
     "check_classifier",
     "default_base",
+    "knows_taxonomy",
     "learns_jointly",
     "nested_params",
     "updated_mapping",
@@ -38,6 +41,7 @@ __all__ = [
 
 PREFIX = "node_estimators__"
 SMALL = "small_nodes"
+MEMBER = "strategy: "  # before how the base estimator of a member of an ensemble prints
 _METHODS = ("predict_proba", "decision_function", "predict")
 
 
@@ -197,7 +201,7 @@ class BaseEstimators:
         self._leaves_decide = leaves_decide
         self._small = small
         self._traits: dict[int, BaseTraits] = {}
-        self._base = base
+        self._base_name, self._base = "estimator", base
         self._overrides = overrides
         self._taxonomy = taxonomy
         if isinstance(overrides, Mapping):
@@ -225,6 +229,14 @@ class BaseEstimators:
                 f"`node_estimators` names {key!r}, which is a leaf: nothing is decided there. Name "
                 f"its parent, or the level by 'level:{taxonomy.depth(key)}'."
             )
+
+    def for_all(self, name: str, base: Any) -> Self:
+        """Return another base estimator, by its name, for all nodes but small ones."""
+        other = copy(self)
+        other._base_name, other._base = name, base
+        other._overrides, other._by_name, other._by_place = None, False, False
+        other._traits = {}
+        return other
 
     @property
     def sees_counts(self) -> bool:
@@ -255,7 +267,7 @@ class BaseEstimators:
             if chosen is not None:
                 check_classifier(chosen, "node_estimators")
                 return "estimator", chosen
-        return "estimator", self._base
+        return self._base_name, self._base
 
     def choose(self, problem: LocalProblem) -> Choice:
         """Return the base estimator of a local problem, by its rows."""
@@ -285,6 +297,11 @@ class BaseEstimators:
         if id(estimator) not in self._traits:
             self._traits[id(estimator)] = BaseTraits.of(estimator, names_classes)
         return self._traits[id(estimator)]
+
+
+def knows_taxonomy(estimator: Any) -> bool:
+    """Whether an estimator is a classifier of this package, with a taxonomy of its own."""
+    return hasattr(estimator, "predict_node_proba") and hasattr(estimator, "taxonomy")
 
 
 def learns_jointly(estimator: Any) -> bool:

@@ -23,7 +23,14 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from sklearn.utils.validation import _num_samples
 
 from sklhier._local import linear_fit
-from sklhier._local.base_estimators import SMALL, BaseEstimators, Choice, learns_jointly
+from sklhier._local.base_estimators import (
+    MEMBER,
+    SMALL,
+    BaseEstimators,
+    Choice,
+    knows_taxonomy,
+    learns_jointly,
+)
 from sklhier._local.base_params import BaseTraits
 from sklhier._local.block_fit import (
     BLOCKS,
@@ -256,6 +263,9 @@ class Jobs:
         }
         if of_classes:
             estimator.set_params(**of_classes)
+        is_member = choice.name.startswith(MEMBER)
+        if is_member and knows_taxonomy(estimator) and not problem.has_rest:
+            estimator.set_params(**self._of_joint(problem, estimator))
         params = self.params[choice.name]
         rows = params.rows_at(problem)
         return Job(
@@ -271,6 +281,13 @@ class Jobs:
             goes_on=known is not None,
         )
 
+    def _of_joint(self, problem: LocalProblem, estimator: Any) -> dict[str, Any]:
+        """Return the taxonomy, and the labels that codes stand for, of a joint model."""
+        taxonomy = self.context.taxonomy
+        names = [taxonomy.nodes[node] for node in problem.outcomes.tolist()]
+        given = estimator.taxonomy
+        return {"taxonomy": taxonomy if given is None else given, "classes": names}
+
     def weighted(self, weights: Floats | None) -> Self:
         """Return the jobs with other weights of the samples, where there were some."""
         params = {
@@ -279,9 +296,13 @@ class Jobs:
         }
         return replace(self, params=params, labels=replace(self.labels, weights=weights, _memo={}))
 
-    def of_member(self, member: int) -> Self:
-        """Return the jobs of one strategy of several, with seeds of their own."""
-        return replace(self, context=self.context.of_member(member))
+    def of_member(self, member: int, own: tuple[str, Any] | None = None) -> Self:
+        """Return the jobs of one strategy of several, with seeds of their own.
+
+        `own` is the name of a base estimator and that estimator, if the strategy has one.
+        """
+        bases = self.bases if own is None else self.bases.for_all(*own)
+        return replace(self, context=self.context.of_member(member), bases=bases)
 
     def planned(self, plan: Callable[[Any], Iterable[LocalProblem]]) -> Self:
         """Return the jobs with validation sets, given the problems of a strategy among targets."""

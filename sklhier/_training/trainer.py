@@ -37,6 +37,7 @@ from sklhier._utils.warning import warn_caller
 from sklhier.calibration import AnswerCalibrator
 from sklhier.exceptions import IncompatiblePartsError, RareClassWarning, quoted
 from sklhier.strategies import HeldOut, Memberships, SetStrategy, Strategy
+from sklhier.strategies._member import Member
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["FitReport", "Fold", "HeldOutPass", "PathTrainer", "SetTrainer", "fit_batch"]
@@ -213,7 +214,7 @@ class _Trainer:
 
     def _train(
         self,
-        member: int,
+        jobs: Jobs,
         problems: Iterable[LocalProblem],
         rows: Rows,
         plan: Callable[[Any], Iterable[LocalProblem]],
@@ -223,7 +224,7 @@ class _Trainer:
 
         `plan` returns its problems among other targets, those of validation sets.
         """
-        jobs = self.jobs.of_member(member).planned(plan)
+        jobs = jobs.planned(plan)
         if self.fixed is not None:
             problems = self.fixed.cut(problems, rows)
         if self.staging is None:
@@ -308,8 +309,17 @@ def _warn_of_lacking_validation(notes: dict[ModelKey, str], taxonomy: Taxonomy) 
         )
 
 
+def base_of(strategy: object) -> tuple[str, Any] | None:
+    """Return the name of the base estimator that a strategy has of its own, and that estimator."""
+    return (strategy.base_name, strategy.estimator) if isinstance(strategy, Member) else None
+
+
 def fit_batch(
-    jobs: Jobs, X: Any, rows: Rows, parts: Iterable[tuple[Iterable[LocalProblem], Models]]
+    jobs: Jobs,
+    X: Any,
+    rows: Rows,
+    strategies: Iterable[Any],
+    parts: Iterable[tuple[Iterable[LocalProblem], Models]],
 ) -> tuple[list[Models], list[FitReport]]:
     """Fit the models of all parts of a strategy to one more batch.
 
@@ -317,12 +327,21 @@ def fit_batch(
     ----------
     jobs, X, rows
         As in :func:`fit_models`.
+    strategies : iterable of Strategy or SetStrategy
+        The parts of the strategy.
     parts : iterable of (problems, models)
         The problems of each part, and its models so far.
     """
     fits = [
-        fit_models(jobs.of_member(i), X, problems, rows, method="partial_fit", known=known)
-        for i, (problems, known) in enumerate(parts)
+        fit_models(
+            jobs.of_member(i, base_of(strategy)),
+            X,
+            problems,
+            rows,
+            method="partial_fit",
+            known=known,
+        )
+        for i, (strategy, (problems, known)) in enumerate(zip(strategies, parts, strict=True))
     ]
     return [models for models, _ in fits], [report for _, report in fits]
 
@@ -363,7 +382,8 @@ class PathTrainer(_Trainer):
                 yield problem.among(known)
 
         problems = strategy.plan(taxonomy, outcomes, nodes)
-        return self._train(member, problems, rows, plan, router)
+        jobs = self.jobs.of_member(member, base_of(strategy))
+        return self._train(jobs, problems, rows, plan, router)
 
     def train_parts(self, strategy: Strategy, rows: Rows) -> tuple[list[Models], list[FitReport]]:
         """Fit the models of all parts of the strategy to some samples."""
@@ -437,14 +457,15 @@ class SetTrainer(_Trainer):
     def train(self, strategy: SetStrategy, member: int, rows: Rows) -> tuple[Models, FitReport]:
         """Fit the models of a part of the strategy to some samples."""
         members = Memberships(self.closed[rows], self.taxonomy)
-        problems = strategy.plan_sets(members, self.jobs.learns_jointly)
+        jobs = self.jobs.of_member(member, base_of(strategy))
+        problems = strategy.plan_sets(members, jobs.learns_jointly)
 
         def plan(others: sparse.csr_array) -> Iterable[LocalProblem]:
             return strategy.plan_sets(
                 Memberships(others, self.taxonomy, incremental=True), lambda _: False
             )
 
-        return self._train(member, problems, rows, plan)
+        return self._train(jobs, problems, rows, plan)
 
     def train_parts(
         self, strategy: SetStrategy, rows: Rows

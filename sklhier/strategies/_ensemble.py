@@ -27,6 +27,7 @@ from sklhier.strategies._base import (
     resolve_set_strategy,
     resolve_strategy,
 )
+from sklhier.strategies._member import Member, as_member
 from sklhier.strategies._memberships import Memberships
 from sklhier.strategies._per_level import PerLevel
 from sklhier.strategies._per_parent import PerParent
@@ -46,13 +47,17 @@ class Ensemble(Strategy, SetStrategy):
 
     Parameters
     ----------
-    members : sequence of str or Strategy, default=None
-        The strategies; None stands for ``[PerParent(stop="learn"), PerLevel(beta=1.0)]``.
+    members : sequence of str, Strategy, (strategy, estimator) or estimator, default=None
+        The strategies; None stands for ``[PerParent(stop="learn"), PerLevel(beta=1.0)]``. In a pair
+        the models of the strategy have this base estimator instead of that of the classifier, with
+        its `node_estimators`. An estimator alone is one classifier over all classes: a pair with
+        ``"flat"``. It may be a joint model (:class:`~sklhier.MultiHeadClassifier`, with label sets
+        :class:`~sklhier.MultiHeadMultiLabelClassifier`), which gets the taxonomy.
     weights : array-like of shape (n_members,) or "oof", default=None
         Weights of the members, 0 or more. None: all have the same. ``"oof"`` learns them from
         out-of-fold predictions, which fits every model once more for each fold (see ``cv`` of the
         classifier); ``strategy_`` tells them. A member of weight 0 has no models: what is learnt to
-        be of no use costs nothing in prediction.
+        be of no use is not fitted to all rows, and costs nothing in prediction.
     pool : {"linear", "log"}, default="linear"
         ``"linear"``: means of probabilities, the weights divided by their sum. ``"log"``: products
         of powers of the probabilities of the answers,
@@ -119,7 +124,9 @@ class Ensemble(Strategy, SetStrategy):
             )
         check_choice("pool", self.pool, _POOLS)
         for member in self._members():
-            if getattr(member, "needs_choice", False) or member == "auto":
+            if getattr(member, "needs_choice", False) or (
+                isinstance(member, str) and member == "auto"
+            ):
                 raise ValueError(
                     f"`members` must be strategies that are not chosen or weighed themselves, got "
                     f"{shown(member)}. Use its own members."
@@ -184,13 +191,13 @@ class Ensemble(Strategy, SetStrategy):
     def parts(self) -> list[Strategy]:
         """Return the members, but for those of weight 0."""
         members = self._members()
-        return [resolve_strategy(members[i]) for i in self._kept()]
+        return [resolve_strategy(as_member(members[i])) for i in self._kept()]
 
     def with_parts(self, parts: Sequence[Any]) -> Self:
         """Return an ensemble with other members in place of its parts."""
         members = list(self._members())
         for i, part in zip(self._kept(), parts, strict=True):
-            members[i] = part
+            members[i] = part.pair if isinstance(part, Member) else part
         return type(self)(members, weights=self.weights, pool=self.pool)
 
     @property
@@ -268,7 +275,7 @@ class Ensemble(Strategy, SetStrategy):
     def set_parts(self) -> list[SetStrategy]:
         """Return the members, but for those of weight 0."""
         members = self._set_members()
-        return [resolve_set_strategy(members[i]) for i in self._kept()]
+        return [resolve_set_strategy(as_member(members[i])) for i in self._kept()]
 
     def with_set_parts(self, parts: Sequence[Any]) -> Self:
         """Return an ensemble with other members in place of its parts."""
