@@ -28,6 +28,7 @@ TREE = Taxonomy.from_dict(
     {"A": ["a1", "a2", "a3", "a4", "a5"], "B": {"B1": ["b1", "b2"], "B2": None}, "C": ["c"]}
 )
 BASES = {
+    "default": None,
     "svc": LinearSVC(random_state=0),
     "svc without intercept": LinearSVC(random_state=0, fit_intercept=False),
     "block svc single": BlockLinearSVC(dtype="float32", random_state=0),

@@ -28,7 +28,7 @@ from sklhier.linear_model._scaled_linear import of_margins
 from sklhier.linear_model._scaled_logistic import shares
 
 __all__ = [
-    "COMPILED_LINKS",
+    "compiled_link",
     "inverse_link",
     "link_of",
     "n_scores_of",
@@ -272,8 +272,14 @@ def _link_of_floats(estimator: Any, method: str) -> Callable[[Floats], Floats] |
     return None
 
 
-# The names of what compiled predictions know.
-COMPILED_LINKS: dict[Callable[[Floats], Floats], str] = {
+def compiled_link(link: Callable[[Floats], Floats], n_outcomes: int) -> tuple[str, float]:
+    """Return the name of a link in compiled predictions, and what it multiplies scores by."""
+    if isinstance(link, partial):
+        return "SIGMOIDS" if n_outcomes == 2 else "LOG_SIGMOIDS", float(link.args[0])
+    return _COMPILED[link], 1.0
+
+
+_COMPILED: dict[Callable[[Floats], Floats], str] = {
     _margins: "MARGINS",
     softmax: "SOFTMAX",
     _shares: "SIGMOIDS",

@@ -134,9 +134,10 @@ def _is_plain(model: LocalModel) -> bool:
 
 def _link(model: LocalModel, kernels: Any) -> tuple[int, float] | None:
     inverse = linear_predict.link_of(model.estimator, model.method)
-    name = None if inverse is None else linear_predict.COMPILED_LINKS[inverse]
-    if name == "MARGINS" and type(model.link) is SoftmaxLink:
-        return kernels.MARGINS, float(model.link.sharpness)
-    if name not in (None, "MARGINS") and type(model.link) is IdentityLink:
-        return getattr(kernels, name), 1.0
-    return None
+    if inverse is None:
+        return None
+    name, factor = linear_predict.compiled_link(inverse, len(model.outcomes))
+    if name == "MARGINS":
+        is_known = type(model.link) is SoftmaxLink
+        return (kernels.MARGINS, float(model.link.sharpness)) if is_known else None
+    return (getattr(kernels, name), factor) if type(model.link) is IdentityLink else None

@@ -237,6 +237,7 @@ static void packed_softmax(double *s, int32_t n) {
 static int packed_shares(const packed_node *node, double *s, int32_t n) {
     double total = 0;
     int32_t j;
+    for (j = 0; j < node->n_scores; j++) s[j] *= node->sharpness;
     if (node->n_scores == 1) {
         if (node->link == PACKED_MARGINS) {
             s[1] = s[0];
@@ -250,8 +251,6 @@ static int packed_shares(const packed_node *node, double *s, int32_t n) {
     } else if (node->link == PACKED_LOG_SIGMOIDS) {
         for (j = 0; j < n; j++) s[j] = packed_log_sigmoid(s[j]);
     }
-    if (node->link == PACKED_MARGINS)
-        for (j = 0; j < n; j++) s[j] *= node->sharpness;
     if (node->link != PACKED_SIGMOIDS) packed_softmax(s, n);
     for (j = 0; j < n; j++) total += s[j];
     for (j = 0; j < n; j++) s[j] /= total;

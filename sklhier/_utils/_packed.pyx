@@ -185,7 +185,7 @@ cdef class Paths:
         link : int
             How scores become shares: ``MARGINS``, ``SOFTMAX``, ``SIGMOIDS`` or ``LOG_SIGMOIDS``.
         sharpness : float
-            What margins are multiplied by.
+            What scores are multiplied by.
         """
         cdef packed_node *node = &self._nodes[number]
         cdef int64_t n = self._paths.offsets[number + 1] - self._paths.offsets[number]
