@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 from sklearn.linear_model import RidgeClassifier
 
 from benchmarks import common
 from sklhier import HierarchicalClassifier
-from sklhier.links import Link, SoftmaxLink
+from sklhier.links import HingeLink, Link, LogisticLink, SoftmaxLink
 
 _BASES = {"LinearSVC": common.linear_svc, "RidgeClassifier": RidgeClassifier}
 _DATA = ("trec", "clinc150", "newsgroups20", "onet_titles")
@@ -23,40 +22,13 @@ _LEFT_OUT = {("onet_titles", "RidgeClassifier")}  # 23 conjugate-gradient solves
 
 # -- links --------------------------------------------------------------------------------
 
-
-class Weights(Link):
-    """Weights of decision scores, divided by their sum."""
-
-    response_method = "decision_function"
-    gives_probabilities = False
-
-    def weights(self, outputs: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    def proba(self, outputs: np.ndarray) -> np.ndarray:
-        weights = self.weights(outputs)
-        return weights / weights.sum(axis=1, keepdims=True)
-
-
-class Sigmoid(Weights):
-    def __init__(self, sharpness: float = 1.0) -> None:
-        self.sharpness = sharpness
-
-    def weights(self, outputs: np.ndarray) -> np.ndarray:
-        return expit(self.sharpness * outputs)
-
-
-class CubicHinge(Weights):
-    def weights(self, outputs: np.ndarray) -> np.ndarray:
-        return np.exp(-(np.maximum(0.0, 1.0 - outputs) ** 3))
-
-
 _OWN = "the library's own"
 _GREEDY = "none: top_down"
 _LINKS: dict[str, Link | None] = {
     **{f"softmax {s}": SoftmaxLink(sharpness=s) for s in (1, 3, 5, 8)},
-    **{f"sigmoid {s}": Sigmoid(s) for s in (1, 3)},
-    "cubic hinge": CubicHinge(),
+    **{f"logistic {s}": LogisticLink(s) for s in (3, 4, 6)},
+    "hinge, squared": HingeLink(2),
+    "hinge, cubic": HingeLink(3),
     _OWN: None,
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, log_expit
 from sklearn.base import BaseEstimator
 
 from sklhier._utils.registry import Registry
@@ -18,7 +18,18 @@ from sklhier._utils.rows import softmax
 from sklhier._utils.typing import Floats
 from sklhier._utils.validation import check_number
 
-__all__ = ["IdentityLink", "Link", "SoftmaxLink", "register", "resolve_link"]
+__all__ = [
+    "HingeLink",
+    "IdentityLink",
+    "Link",
+    "LogisticLink",
+    "SoftmaxLink",
+    "register",
+    "resolve_link",
+]
+
+# Of outcomes that are all as good as certain the one with the larger score stays ahead.
+_TIE = 1e-9
 
 
 class Link(BaseEstimator, ABC):
@@ -211,3 +222,99 @@ class SoftmaxLink(Link):
     def membership(self, outputs: Floats) -> Floats:
         """Return the logistic function of twice the score, multiplied: the softmax of a pair."""
         return expit(2 * self.sharpness * outputs)
+
+
+@register("logistic")
+class LogisticLink(Link):
+    """Weights of one-vs-rest classifiers: the logistic function of each score, multiplied.
+
+    What decision scores are read by without a link. Each outcome has its own binary question, so that
+    a margin of 2 says little more than one of 1, and an outcome that is only the least bad gets
+    no weight near 1 if others are nearly as bad. Weights are divided by their sum.
+
+    Parameters
+    ----------
+    sharpness : float, default=5.0
+        What scores are multiplied by, above 0.
+
+    Examples
+    --------
+    >>> from sklhier.links import LogisticLink
+    >>> LogisticLink().proba(np.array([[1.0, 1.5, -1.0]])).round(3)
+    array([[0.497, 0.5  , 0.003]])
+    """
+
+    response_method = "decision_function"
+    gives_probabilities = False
+
+    def __init__(self, sharpness: float = 5.0) -> None:
+        self.sharpness = sharpness
+
+    def check(self) -> None:
+        """Raise a ValueError unless the sharpness is a finite number above 0."""
+        check_number("sharpness", self.sharpness, above=0)
+
+    def _logs(self, outputs: Floats) -> Floats:
+        scores = self.sharpness * outputs
+        logs: Floats = log_expit(scores) + _TIE * scores
+        return logs
+
+    def proba(self, outputs: Floats) -> Floats:
+        """Return the logistic functions, divided by their sum."""
+        return softmax(self._logs(outputs))
+
+    def log_weight(self, outputs: Floats) -> Floats:
+        """Return the logarithm of the logistic function of the last score."""
+        return self._logs(outputs[:, -1])
+
+    def membership(self, outputs: Floats) -> Floats:
+        """Return the logistic function of the score, multiplied."""
+        proba: Floats = expit(self.sharpness * outputs)
+        return proba
+
+
+@register("hinge")
+class HingeLink(Link):
+    r"""Weights that fall with the loss that each outcome would have: :math:`e^{-\max(0, 1 - s)^p}`.
+
+    The post-processor of PECOS [1]_ for linear classifiers with a hinge loss, divided by its
+    sum.
+
+    Parameters
+    ----------
+    power : float, default=3.0
+        The power of the loss, 1 or more. 2 is softer.
+
+    References
+    ----------
+    .. [1] H.-F. Yu, K. Zhong, J. Zhang, W.-C. Chang, I. S. Dhillon (2022), "PECOS: Prediction for
+       enormous and correlated output spaces", JMLR 23.
+
+    Examples
+    --------
+    >>> from sklhier.links import HingeLink
+    >>> HingeLink().proba(np.array([[1.0, 0.5, -1.0]])).round(3)
+    array([[0.531, 0.469, 0.   ]])
+    """
+
+    response_method = "decision_function"
+    gives_probabilities = False
+
+    def __init__(self, power: float = 3.0) -> None:
+        self.power = power
+
+    def check(self) -> None:
+        """Raise a ValueError unless the power is a finite number, 1 or more."""
+        check_number("power", self.power, least=1)
+
+    def _logs(self, outputs: Floats) -> Floats:
+        logs: Floats = _TIE * outputs - np.maximum(0.0, 1.0 - outputs) ** self.power
+        return logs
+
+    def proba(self, outputs: Floats) -> Floats:
+        """Return the weights of each row, divided by their sum."""
+        return softmax(self._logs(outputs))
+
+    def log_weight(self, outputs: Floats) -> Floats:
+        """Return the logarithm of the weight of the last outcome."""
+        return self._logs(outputs[:, -1])

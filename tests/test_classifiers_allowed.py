@@ -28,7 +28,7 @@ from sklhier import (
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import CostMatrix, Decoder, HierarchicalF, SetThreshold
 from sklhier.exceptions import TargetError
-from sklhier.links import SoftmaxLink
+from sklhier.links import LogisticLink
 from sklhier.strategies import PerParent
 
 X, Y, TAXONOMY = make_hierarchical_classification(
@@ -367,7 +367,7 @@ def test_weights_rank_what_is_allowed(memory):
         assert_array_equal(model.predict(X, allowed=allowed), expected[:, 0])
     assert_array_equal(found, expected)
     assert_allclose(values, of_allowed / of_allowed.sum(axis=1, keepdims=True))
-    calibrated = HierarchicalClassifier(LinearSVC(), taxonomy=TAXONOMY, link=SoftmaxLink())
+    calibrated = HierarchicalClassifier(LinearSVC(), taxonomy=TAXONOMY, link=LogisticLink())
     assert calibrated.fit(X, Y).predict(X, allowed=allowed).tolist() == expected[:, 0].tolist()
 
 

@@ -116,7 +116,11 @@ PARTS = {
         ),
         (decoders.TopLabels, {"k": COUNT}),
     ],
-    "link": [(links.SoftmaxLink, {"sharpness": POSITIVE})],
+    "link": [
+        (links.SoftmaxLink, {"sharpness": POSITIVE}),
+        (links.LogisticLink, {"sharpness": POSITIVE}),
+        (links.HingeLink, {"power": (0.5, np.nan, "x", None)}),
+    ],
     "strategy": [
         (strategies.PerLevel, {"beta": POSITIVE}),
         (strategies.PerParent, {"stop": ("x", 5, None)}),

@@ -115,9 +115,9 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         held-out probability of the node. Or a :class:`~sklhier.staging.Routing`.
     link : str or Link, default=None
         How the outputs of a local model become probabilities of its outcomes. None: probabilities
-        of a base estimator as they are, decision scores by a softmax of 5 times the score.
-        ``"identity"``, ``"softmax"``, or an object of :mod:`sklhier.links`. Calibrated models are
-        read by what was learnt in its place.
+        of a base estimator as they are, decision scores by the logistic function of 5 times the
+        score. ``"identity"``, ``"logistic"``, ``"softmax"``, ``"hinge"``, or an object of
+        :mod:`sklhier.links`. Calibrated models are read by what was learnt in its place.
     calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
         What makes probabilities right as often as they say, learnt from out-of-fold predictions in
         ``fit``, which fits every model once more for each fold of `cv`. ``"temperature"``, one number

@@ -10,12 +10,12 @@ from sklhier._local.keys import ModelKey
 from sklhier._local.linear_fit import ColumnSubset
 from sklhier._local.problem import REST
 from sklhier._utils.typing import NodeIds
-from sklhier.links import IdentityLink, Link, SoftmaxLink
+from sklhier.links import IdentityLink, Link, LogisticLink
 from sklhier.staging import Chain
 
 __all__ = ["LocalModel", "Models", "Upstream", "linked"]
 
-_IDENTITY, _SOFTMAX = IdentityLink(), SoftmaxLink()
+_IDENTITY, _LOGISTIC = IdentityLink(), LogisticLink()
 
 
 def linked(estimator: Any, link: Link | None) -> tuple[str, Link]:
@@ -28,7 +28,7 @@ def linked(estimator: Any, link: Link | None) -> tuple[str, Link]:
     if hasattr(estimator, "predict_proba"):
         return "predict_proba", _IDENTITY
     if hasattr(estimator, "decision_function"):
-        return "decision_function", _SOFTMAX
+        return "decision_function", _LOGISTIC
     return "predict", _IDENTITY
 
 

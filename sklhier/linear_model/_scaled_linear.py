@@ -11,6 +11,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from sklhier._utils import validation
+from sklhier._utils.typing import Floats as Doubles
 from sklhier._utils.typing import Rows
 from sklhier.linear_model._scaled_logistic import (
     FEW_WEIGHTS,
@@ -194,7 +195,7 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
         self.has_margins_ = True
 
 
-def of_margins(sharpness: float, scores: Floats) -> Floats:
+def of_margins(sharpness: float, scores: Doubles) -> Doubles:
     """Return the probabilities of classes from their margins.
 
     Parameters

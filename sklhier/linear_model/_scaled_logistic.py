@@ -17,6 +17,7 @@ from sklearn.utils.sparsefuncs import inplace_column_scale
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklhier._utils import validation
+from sklhier._utils.typing import Floats as Doubles
 from sklhier._utils.typing import Integers, Rows
 from sklhier._utils.warning import warn_caller
 from sklhier.linear_model._block_solvers import (
@@ -193,7 +194,7 @@ class ScaledLogisticRegression(LogisticRegression):
         used = np.unique(X.indices)
         if not self._takes(X.shape[0], len(used)):
             return self._by_newton(X, used, codes, weights)
-        rows, weights = validation.weighted_rows(weights, X.shape[0])  # type: ignore[arg-type]
+        rows, weights = validation.weighted_rows(weights, X.shape[0])
         found = self._solved(Table.of(X), rows, codes[rows], weights, None)
         return found.weights.T, found.intercepts, found.n_iter
 
@@ -223,7 +224,7 @@ class ScaledLogisticRegression(LogisticRegression):
     # -- on sparse X: what stands side by side with the problems of other nodes ---------------
 
     def _solved(
-        self, table: Table, rows: Rows, codes: Integers, weights: Floats, used: UsedColumns | None
+        self, table: Table, rows: Rows, codes: Integers, weights: Doubles, used: UsedColumns | None
     ) -> Solution:
         """Solve the problem of each class, whose codes are all there."""
         self._check()
@@ -239,7 +240,7 @@ class ScaledLogisticRegression(LogisticRegression):
         rows: Rows,
         classes: Any,
         codes: Integers,
-        weights: Floats,
+        weights: Doubles,
         used: UsedColumns | None = None,
     ) -> None:
         """Learn from rows with weights above 0, of a table whose columns are left as they are."""
