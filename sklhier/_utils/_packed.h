@@ -84,7 +84,7 @@ static int packed_open_room(packed_room *room, const packed_rows *x, int32_t wid
     room->filled = NULL;
     room->positions = (int32_t *)packed_allocate(longest, sizeof(int32_t));
     room->values = packed_allocate(longest, sizeof(double));
-    /* Scores come in groups of up to 32. */
+    /* Scores come in groups of up to 48. */
     room->sums = packed_allocate((int64_t)widest + 64, sizeof(double));
     room->scores = (double *)packed_allocate((int64_t)widest + 64, sizeof(double));
     return room->positions && room->values && room->sums && room->scores ? 0 : PACKED_NO_MEMORY;
@@ -150,6 +150,7 @@ PACKED_INLINE int64_t packed_find(const int32_t *columns, int64_t n, int32_t col
 
 #define ISA baseline
 #define TARGET
+#define VECTOR_BYTES 16
 #define REAL float
 #include "_packed_scores.h"
 #undef REAL
@@ -158,11 +159,13 @@ PACKED_INLINE int64_t packed_find(const int32_t *columns, int64_t n, int32_t col
 #undef REAL
 #undef ISA
 #undef TARGET
+#undef VECTOR_BYTES
 
 #if defined(PACKED_HAS_VECTORS) && (defined(__x86_64__) || defined(__i386__))
 #define PACKED_HAS_AVX2 1
 #define ISA avx2
 #define TARGET __attribute__((target("avx2")))
+#define VECTOR_BYTES 32
 #define REAL float
 #include "_packed_scores.h"
 #undef REAL
@@ -171,6 +174,7 @@ PACKED_INLINE int64_t packed_find(const int32_t *columns, int64_t n, int32_t col
 #undef REAL
 #undef ISA
 #undef TARGET
+#undef VECTOR_BYTES
 #endif
 
 typedef void (*packed_scorer)(const packed_rows *, int64_t, const packed_node *, packed_room *);

@@ -1,8 +1,8 @@
 /* The scores of a row for REAL numbers and the instructions of TARGET. */
 
 #ifdef PACKED_HAS_VECTORS
-typedef REAL NAME(lanes) __attribute__((vector_size(32), aligned(sizeof(REAL)), may_alias));
-#define LANES ((int32_t)(32 / sizeof(REAL)))
+typedef REAL NAME(lanes) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+#define LANES ((int32_t)(VECTOR_BYTES / sizeof(REAL)))
 
 /* Products of entries with N vectors of weights. Behind the last score of a column stand those of the
  * next one: they are summed up, too, and nobody reads them. `last` is the last column for which that
@@ -13,7 +13,7 @@ typedef REAL NAME(lanes) __attribute__((vector_size(32), aligned(sizeof(REAL)), 
         int32_t n_left, int64_t last, REAL *out                                                      \
     ) {                                                                                              \
         NAME(lanes) sums[N];                                                                         \
-        REAL copy[N * (32 / sizeof(REAL))];                                                          \
+        REAL copy[N * (VECTOR_BYTES / sizeof(REAL))];                                                        \
         int64_t q;                                                                                   \
         int l;                                                                                       \
         memset(sums, 0, sizeof(sums));                                                               \
@@ -24,7 +24,7 @@ typedef REAL NAME(lanes) __attribute__((vector_size(32), aligned(sizeof(REAL)), 
             if (q + 12 < n) {                                                                        \
                 const char *later = (const char *)(weights + (int64_t)positions[q + 12] * n_scores);  \
                 PACKED_PREFETCH(later);                                                              \
-                PACKED_PREFETCH(later + N * 32 - 1);                                                 \
+                PACKED_PREFETCH(later + N * VECTOR_BYTES - 1);                                       \
             }                                                                                        \
             if (positions[q] > last) {                                                               \
                 memcpy(copy, own, (size_t)(n_left < N * LANES ? n_left : N * LANES) * sizeof(REAL)); \
@@ -45,6 +45,8 @@ PACKED_DOT(1)
 PACKED_DOT(2)
 PACKED_DOT(3)
 PACKED_DOT(4)
+PACKED_DOT(5)
+PACKED_DOT(6)
 #undef PACKED_UNROLL
 #undef PACKED_DOT
 #endif
@@ -52,6 +54,11 @@ PACKED_DOT(4)
 TARGET static void NAME(dot)(
     const REAL *values, const int32_t *positions, int64_t n, const packed_node *node, REAL *sums
 ) {
+#ifdef PACKED_HAS_VECTORS
+    static void (*const dots[])(
+        const REAL *, const int32_t *, int64_t, const REAL *, int32_t, int32_t, int64_t, REAL *
+    ) = {NAME(dot1), NAME(dot2), NAME(dot3), NAME(dot4), NAME(dot5), NAME(dot6)};
+#endif
     const REAL *weights = (const REAL *)node->weights;
     const int32_t k = node->n_scores;
     int64_t q;
@@ -63,18 +70,11 @@ TARGET static void NAME(dot)(
         return;
     }
 #ifdef PACKED_HAS_VECTORS
-    for (j = 0; j < k; j += 4 * LANES) {
-        const int32_t left = k - j, n_vectors = left > 3 * LANES ? 4 : (left + LANES - 1) / LANES;
+    for (j = 0; j < k; j += 6 * LANES) {
+        const int32_t left = k - j, n_vectors = left > 5 * LANES ? 6 : (left + LANES - 1) / LANES;
         const int64_t room = node->n_columns * k - j - n_vectors * LANES;
         const int64_t last = room < 0 ? -1 : room / k;
-        if (n_vectors == 1)
-            NAME(dot1)(values, positions, n, weights + j, k, left, last, sums + j);
-        else if (n_vectors == 2)
-            NAME(dot2)(values, positions, n, weights + j, k, left, last, sums + j);
-        else if (n_vectors == 3)
-            NAME(dot3)(values, positions, n, weights + j, k, left, last, sums + j);
-        else
-            NAME(dot4)(values, positions, n, weights + j, k, left, last, sums + j);
+        dots[n_vectors - 1](values, positions, n, weights + j, k, left, last, sums + j);
     }
 #else
     for (j = 0; j < k; j++) sums[j] = 0;
