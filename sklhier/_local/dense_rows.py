@@ -59,7 +59,7 @@ class DenseRows:
 
         None if the estimator itself has to be asked, for it may refuse X or see it otherwise.
         """
-        known = vars(estimator)
+        known = getattr(estimator, "__dict__", {})
         if known.get("n_features_in_") != self.X.shape[1] or "feature_names_in_" in known:
             return None
         found = _way(estimator, method)
