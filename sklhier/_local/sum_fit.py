@@ -246,38 +246,45 @@ def _counted(nb: Any, classes: _Classes) -> dict[str, Any]:
     return {"class_count_": totals, "feature_count_": counts, "class_log_prior_": prior}
 
 
-def _log_shares(smoothed: Floats, sums: Any, alpha: float, totals: Floats) -> Floats:
-    """Return the logarithm of smoothed counts over their totals; `smoothed` is written over.
+def _log_shares(found: dict[str, Any], sums: Any, alpha: float, totals: Floats) -> dict[str, Any]:
+    """Return fitted attributes with the logarithm of smoothed counts over their totals.
 
-    Where there are few counts, most logarithms of a class are the same.
+    Where there are few counts, most logarithms of a class are the same. Predictions for sparse rows
+    read them feature by feature.
     """
-    logs = np.log(totals)
-    if not is_csr(sums) or 2 * sums.nnz > smoothed.size:
-        np.log(smoothed, out=smoothed)
-        smoothed -= logs[:, None]
-        return smoothed
-    smoothed[:] = (np.log(alpha) - logs)[:, None]
-    of_class = np.repeat(np.arange(len(totals)), np.diff(sums.indptr))
-    smoothed[of_class, sums.indices] = np.log(sums.data + alpha) - logs[of_class]
-    return smoothed
+    logs, counts = np.log(totals), found["feature_count_"]
+    if not is_csr(sums):
+        table = np.log(counts + alpha) - logs[:, None]
+    elif _is_full(sums.nnz, counts.size):
+        table = np.asfortranarray(np.log(counts + alpha) - logs[:, None])
+    else:
+        by_feature = np.empty(counts.shape[::-1])
+        by_feature[:] = np.log(alpha) - logs
+        of_class = np.repeat(np.arange(len(totals)), np.diff(sums.indptr))
+        by_feature[sums.indices, of_class] = np.log(sums.data + alpha) - logs[of_class]
+        table = by_feature.T
+    return found | {"feature_log_prob_": table}
+
+
+def _is_full(n_used: int, n_all: int) -> bool:
+    """Whether so many places are used that it does not pay to leave others out."""
+    return 2 * n_used > n_all
 
 
 def _fit_multinomial(nb: Any, classes: _Classes) -> dict[str, Any] | None:
     if not _smooths(nb) or classes.rows.least < 0:
         return None
     found = _counted(nb, classes)
-    smoothed = found["feature_count_"] + nb.alpha
-    totals = smoothed.sum(axis=1)
-    return found | {"feature_log_prob_": _log_shares(smoothed, classes.sums, nb.alpha, totals)}
+    # Class by class, so that what is added up stays near the CPU.
+    totals = np.array([(counts + nb.alpha).sum() for counts in found["feature_count_"]])
+    return _log_shares(found, classes.sums, nb.alpha, totals)
 
 
 def _fit_bernoulli(nb: Any, classes: _Classes) -> dict[str, Any] | None:
     if not _smooths(nb) or classes.rows.least < 0:
         return None
-    found = _counted(nb, classes)
-    smoothed = found["feature_count_"] + nb.alpha
     totals = classes.totals + nb.alpha * 2
-    return found | {"feature_log_prob_": _log_shares(smoothed, classes.sums, nb.alpha, totals)}
+    return _log_shares(_counted(nb, classes), classes.sums, nb.alpha, totals)
 
 
 def _fit_complement(nb: Any, classes: _Classes) -> dict[str, Any] | None:
@@ -288,19 +295,16 @@ def _fit_complement(nb: Any, classes: _Classes) -> dict[str, Any] | None:
     others = of_all + nb.alpha - found["feature_count_"]
     totals = others.sum(axis=1, keepdims=True)
     used = np.flatnonzero(of_all)
-    if 2 * len(used) > len(of_all):
-        others /= totals
-        logs = np.log(others, out=others)
+    if nb.norm or _is_full(len(used), len(of_all)):
+        table = np.log(others / totals)
+        table = table / table.sum(axis=1, keepdims=True) if nb.norm else -table
+        table = np.asfortranarray(table) if classes.rows.is_sparse else table
     else:
-        of_used = np.log(others[:, used] / totals)
-        logs = others
-        logs[:] = np.log(nb.alpha / totals)
-        logs[:, used] = of_used
-    if nb.norm:
-        logs /= logs.sum(axis=1, keepdims=True)
-    else:
-        np.negative(logs, out=logs)
-    return found | {"feature_all_": of_all, "feature_log_prob_": logs}
+        by_feature = np.empty(others.shape[::-1])
+        by_feature[:] = -np.log(nb.alpha / totals[:, 0])
+        by_feature[used] = -np.log(others[:, used] / totals).T
+        table = by_feature.T
+    return found | {"feature_all_": of_all, "feature_log_prob_": table}
 
 
 # -- means and variances ------------------------------------------------------------------
