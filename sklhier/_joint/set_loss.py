@@ -39,8 +39,9 @@ def node_loss(scores: Any, members: Any, weights: Any) -> tuple[Any, Any]:
         Its derivatives.
     """
     wrong = np.where(members, -scores, scores)  # log-odds of being wrong
-    losses = np.logaddexp(0, wrong) @ weights
     odds = np.exp(-np.abs(wrong))
+    # NumPy's own `logaddexp` takes five times as long.
+    losses = (np.maximum(wrong, 0) + np.log1p(odds)) @ weights
     proba = np.where(wrong > 0, 1, odds) / (1 + odds)
     return losses, np.where(members, -proba, proba) * weights
 
