@@ -20,6 +20,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklhier import (
     HierarchicalClassifier,
     HierarchicalMultiLabelClassifier,
+    MultiHeadClassifier,
+    MultiHeadMultiLabelClassifier,
     NodeRowsPipeline,
     Taxonomy,
     predict_node_proba,
@@ -196,6 +198,16 @@ def test_where_a_fold_lacks_what_is_below_a_description_is_left_out():
             node_rows={"fish": CENTRES["fish"], "owl": CENTRES["owl"]},
         )  # fmt: skip
         assert 0 <= model.fit(X[rows], Y[rows]).reject_threshold_ <= 1
+
+
+@pytest.mark.parametrize("kind", [paths, sets])
+def test_a_joint_model_learns_from_them_as_a_member(kind):
+    joint = MultiHeadClassifier(alpha=0.01) if kind is paths else MultiHeadMultiLabelClassifier()
+    labels = Y if kind is paths else [[name] for name in Y]
+    rows = {**WREN, "fish": CENTRES["fish"]}
+    model = kind(strategy=Ensemble([joint]), node_rows=rows).fit(X, labels)
+    answer = model.predict(CENTRES["wren"][None])[0]
+    assert answer == "wren" if kind is paths else "wren" in answer
 
 
 # -- folds --------------------------------------------------------------------------------

@@ -88,7 +88,8 @@ def _bases_of(model: LocalClassifier) -> dict[str, Any]:
     # The choices of a callable are not known before fit: what holds for `estimator` holds for them.
     if isinstance(model.node_estimators, Mapping):
         bases |= {f"{PREFIX}{key}": other for key, other in model.node_estimators.items()}
-    bases |= bases_of(model.strategy)
+    if not isinstance(model.strategy, str):  # names have no members
+        bases |= bases_of(model.strategy)
     small = _small_estimator(model)
     return bases if small is None else bases | {SMALL: small}
 

@@ -187,5 +187,5 @@ def bases_of(strategy: Any) -> dict[str, Any]:
 
 def _full(estimator: Any) -> str:
     """Return how an estimator prints, nothing left out."""
-    holder = Member(None, estimator)
+    holder: Any = Member(None, estimator)
     return " ".join(holder.__repr__(N_CHAR_MAX=10**6).split())
