@@ -235,6 +235,7 @@ def test_equal_probabilities_leave_everything_open_but_not_at_once(monkeypatch):
         assert any(splits) == cut
 
 
+@pytest.mark.more
 def test_memory_limit_cuts_rows_into_blocks_without_effect():
     X, y = data(300)
     for decoder in ("best_path", "top_down", Threshold(0.3)):

@@ -761,6 +761,7 @@ def test_bad_decoders():
 # -- scikit-learn -------------------------------------------------------------------------
 
 
+@pytest.mark.more
 def test_searches_and_cross_validation():
     X, y = data(n_rows=120)
     table = RAGGED.binarize(y).toarray()

@@ -67,6 +67,7 @@ def test_a_terminal_without_letters(folder):
 class TestPipesAndSignals:
     """What POSIX has."""
 
+    @pytest.mark.more
     def test_a_reader_that_goes_away(self, folder):
         big = folder / "big.csv"
         header, *rows = shop_text().splitlines(keepends=True)

@@ -825,6 +825,7 @@ def test_groups_are_held_out_as_wholes(make, seed):
         assert not set(kept[rows]) & set(kept[others])
 
 
+@pytest.mark.more
 def test_groups_of_the_folds():
     groups = np.arange(len(Y)) // 9
     folds = HierarchicalStratifiedGroupKFold(3, taxonomy=TREE)
@@ -1193,6 +1194,7 @@ def test_searches_reach_into_losses_and_solvers():
     assert model.loss.beta == 10.0
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("make", "params"),
     [

@@ -11,6 +11,7 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 import sklhier
@@ -89,6 +90,7 @@ def found_imports(path):
                     yield [*alias.name.split("."), "__init__"][1]
 
 
+@pytest.mark.few(41)
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_upwards(path):
     layer = {name: number for number, names in enumerate(LAYERS) for name in names}
@@ -106,6 +108,29 @@ def test_the_house_stays_small():
     assert len(arrows) <= MOST_ARROWS
     private = [path for path in PACKAGE.glob("_*.py") if not path.stem.startswith("__")]
     assert len(private) <= MOST_PRIVATE_FILES
+
+
+def module_of(path):
+    names = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(names).removesuffix(".__init__")
+
+
+def imported_modules(path, known):
+    """Yield the modules that a module imports, also for type checkers alone."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in known else node.module
+
+
+def test_no_module_imports_one_that_imports_it():
+    known = set(map(module_of, modules()))
+    arrows = [
+        (module_of(path), other) for path in modules() for other in imported_modules(path, known)
+    ]
+    circles = nx.strongly_connected_components(nx.DiGraph(arrows))
+    assert not [sorted(circle) for circle in circles if len(circle) > 1]
 
 
 def test_layers_name_what_exists():

@@ -88,6 +88,7 @@ def of_liblinear(model, X, y, sample_weight=None, of_classes=None):
 
 # Repeated and weighted rows are compared to seven digits, which takes a tolerance for that. Single
 # precision does not reach it.
+@pytest.mark.few(26)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks([kind(tol=1e-9, max_iter=3000) for kind in KINDS])
 def test_scikit_learns_checks(estimator, check):
@@ -103,6 +104,7 @@ def test_weights_are_repetitions(kind, way):
     assert_allclose(weighted.decision_function(X), repeated.decision_function(X), atol=1e-6)
 
 
+@pytest.mark.few(13)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("n_classes", [2, 3, 7, 20])
@@ -116,6 +118,7 @@ def test_the_same_model_as_liblinears(kind, container, n_classes, way):
     assert_allclose(np.column_stack([model.coef_, model.intercept_]), wanted, atol=2e-6)
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize(
@@ -130,6 +133,7 @@ def test_intercepts_and_weights(kind, n_classes, settings, way):
     assert_allclose(np.column_stack([model.coef_, model.intercept_]), wanted, atol=2e-6)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(
@@ -153,6 +157,7 @@ def test_the_objective_at_the_default_tolerance(kind, dtype, seed, n_classes, C,
     assert_array_equal(model.predict(X)[clear], exact.predict(X)[clear])
 
 
+@pytest.mark.few(15)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_balanced_classes(kind, n_classes, way):
@@ -164,6 +169,7 @@ def test_balanced_classes(kind, n_classes, way):
     assert_allclose(balanced.coef_, by_hand.coef_, rtol=1e-6)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_threads_change_nothing(kind, dtype):
@@ -216,6 +222,7 @@ def test_columns_and_rows_without_influence_leave_all_as_it_is(kind):
         assert_array_equal(found.classes_, wanted.classes_)
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("given", [np.float32, np.float64])

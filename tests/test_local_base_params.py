@@ -174,6 +174,7 @@ def test_weights_within_others(kind):
     assert base.class_weight == OF_LABEL
 
 
+@pytest.mark.more
 def test_weights_that_a_search_tries():
     grid = {"logisticregression__class_weight": [OF_LABEL, "balanced", None]}
     base = make_pipeline(StandardScaler(), LogisticRegression())
@@ -604,6 +605,7 @@ def test_what_is_known_to_be_safe_is_not_asked(monkeypatch):
 # -- parameters of samples ----------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("n_rows", [2, 3])
 def test_classes_are_not_cut_to_rows(n_rows):
     model = HierarchicalClassifier(SGDClassifier(loss="log_loss"), taxonomy=TREE)
@@ -824,6 +826,7 @@ SHARED = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("kind", SHARED)
 def test_fits_that_share_random_numbers_wait_for_each_other(kind, monkeypatch):
     from sklhier._utils import compat, parallel

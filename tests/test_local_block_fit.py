@@ -66,6 +66,7 @@ def assert_same_models(model, other):
         assert one.estimator.coef_.flags.f_contiguous == two.estimator.coef_.flags.f_contiguous
 
 
+@pytest.mark.few(9)
 @needs_compiled
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_jobs", [1, 3])
@@ -155,6 +156,7 @@ def label_sets(n_samples=150):
     return X, [list({one, other}) for one, other in zip(y, np.roll(y, 1), strict=True)], taxonomy
 
 
+@pytest.mark.few(1)
 @needs_compiled
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}, {"fit_intercept": False}])
@@ -181,6 +183,7 @@ def test_label_sets(kind, params, monkeypatch):
         assert_array_equal(one.subset.columns, two.subset.columns)
 
 
+@pytest.mark.few(1)
 @needs_compiled
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_label_sets_in_threads(dtype):

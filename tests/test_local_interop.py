@@ -143,6 +143,7 @@ def test_a_node_without_validation_rows_is_not_stopped():
 # -- names of columns ---------------------------------------------------------------------
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("make", [xgboost, lightgbm], ids=["xgboost", "lightgbm"])
 @pytest.mark.parametrize("chain", ["proba", "log_proba"])
 def test_chains_with_frames_and_names_that_boosting_refuses(make, chain):

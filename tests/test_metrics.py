@@ -805,6 +805,7 @@ def closed_sets_of(taxonomy):
     return [set(row) for row in chosen if not violation_rate([set(row)], taxonomy=taxonomy)]
 
 
+@pytest.mark.more
 @given(trees(max_nodes=7), st.integers(0, 2**16), st.sampled_from([(1, 1), (3, 1), (1, 2)]))
 def test_what_is_optimal_for_weighted_losses_and_information(tree, seed, prices):
     """For any weights of nodes, the best closed set is what is more probable than a threshold."""

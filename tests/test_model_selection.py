@@ -474,6 +474,7 @@ def test_tuning_by_one_metric_and_with_weights():
     assert (unweighted.results_["mean_test_score"] != ours.results_["mean_test_score"]).any()
 
 
+@pytest.mark.more
 def test_a_search_within_chooses_as_it_did_in_the_folds():
     grid = {"estimator__var_smoothing": [1e-9, 1.0, 100.0]}
     inner = GridSearchCV(

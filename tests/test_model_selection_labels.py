@@ -96,6 +96,7 @@ MODELS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", MODELS)
 def test_scores_are_out_of_fold(name):
     found = find_label_issues(MODELS[name], X, Y, FOLDS)
@@ -123,6 +124,7 @@ SET_MODELS = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", SET_MODELS)
 def test_labels_of_sets_are_judged_one_by_one(name):
     found = find_label_issues(SET_MODELS[name], SET_X, TABLE, SET_FOLDS)
@@ -222,6 +224,7 @@ def test_the_step_that_is_doubted_of_a_label_that_stops():
     assert where[46] == ("A", 1, "B")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["bayes", "local"])
 def test_blocks_of_rows_change_nothing(name):
     is_path = name in MODELS

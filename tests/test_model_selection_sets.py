@@ -100,6 +100,7 @@ def joint(**params):
 # -- decoders of label sets ---------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("kind", "form"),
     [("local", form) for form in FORMS if form != "leaves"] + [("joint", "table")],
@@ -170,6 +171,7 @@ def best_tau(proba, true, weights):
     return grid[int(np.argmax(scores))]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_thresholds_are_tuned_on_the_other_folds(weighted):
     weights = np.linspace(0.5, 2, len(SETS)) if weighted else None
@@ -223,6 +225,7 @@ def test_no_model_is_fitted_to_tune_thresholds():
     assert set(found.tuned_decoders_) == set(found.results_["decoder"])
 
 
+@pytest.mark.more
 def test_a_search_within_reads_the_decoder_of_the_classifier():
     grid = {"estimator__var_smoothing": [1e-9, 0.5]}
     inner = GridSearchCV(
@@ -292,6 +295,7 @@ PX, PY, PTREE = make_hierarchical_classification(
 )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["local", "joint"])
 @pytest.mark.parametrize("rule", [Threshold, Climbing])
 @pytest.mark.parametrize("scope", ["global", "node"])
@@ -402,6 +406,7 @@ def test_decoders_of_ones_own_are_tuned_too():
         tune_decoder(estimator, PX, PY, [Median()], cv=3)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("case", ["paths", "sets"])
 def test_blocks_of_rows_change_nothing(case):
     if case == "paths":
@@ -446,6 +451,7 @@ class Remembering(GaussianNB):
         return super().predict_proba(X)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("case", ["paths", "sets"])
 @pytest.mark.parametrize("cv", [None, GroupKFold(3), "watching"])
 def test_no_group_is_on_both_sides(case, cv):

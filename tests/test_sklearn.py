@@ -226,6 +226,7 @@ def test_multimetric_in_processes():
     )
 
 
+@pytest.mark.more
 def test_tuning_estimators_of_nodes_strategies_and_decoders_at_once():
     inner = HierarchicalClassifier(
         LogisticRegression(), taxonomy=TREE, node_estimators={"level:1": LogisticRegression()}

@@ -404,7 +404,8 @@ def _arrays(value):
 )
 def test_nobody_can_write_to_an_array_of_a_taxonomy(taxonomy):
     kinds = (property, functools.cached_property)
-    names = [name for name, own in vars(Taxonomy).items() if isinstance(own, kinds)]
+    own = {name: value for kind in Taxonomy.__mro__ for name, value in vars(kind).items()}
+    names = [name for name, value in own.items() if isinstance(value, kinds)]
     values = {f"{name}()": getattr(taxonomy, name)(1) for name in ("parents_of", "children_of")}
     for name in names:
         with contextlib.suppress(TaxonomyError):  # of a tree only

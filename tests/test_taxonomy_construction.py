@@ -469,6 +469,7 @@ def test_a_mapping_within_itself_ends():
     raises("'a' stands at the top and under 'a'", Taxonomy.from_dict, endless)
 
 
+@pytest.mark.more
 def test_no_recursion_on_nested_lists():
     nested = bottom = []
     for node in range(20_000):

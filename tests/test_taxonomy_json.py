@@ -117,6 +117,7 @@ def test_names_nested_without_an_artificial_root():
         Taxonomy.from_edges([("a", "c"), ("b", "c")]).to_dict(nested=True)
 
 
+@pytest.mark.more
 def test_deep_trees():
     depth = 20_000
     chain = Taxonomy(range(depth), range(depth - 1), range(1, depth))

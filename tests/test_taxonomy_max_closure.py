@@ -175,6 +175,7 @@ def test_many_nodes_need_the_second_flow():
     assert list(map(len, members_of(best_closed_sets(weights, wide)))) == [wide.n_nodes - 1, 0]
 
 
+@pytest.mark.more
 def test_a_long_chain():
     n_nodes = 20_000
     chain = Taxonomy(range(n_nodes), range(n_nodes - 1), range(1, n_nodes))

@@ -438,6 +438,7 @@ def test_real_codes(name, top):
     assert {code: parent for code, parent in parents.items() if parent} == expected
 
 
+@pytest.mark.more
 def test_many_ranges_and_codes():
     ranges = [f"{k:05d}-{k + 9:05d}" for k in range(0, 100_000, 10)]
     codes = [f"{k:05d}" for k in range(0, 100_000, 7)]
@@ -599,6 +600,7 @@ def test_trees_are_read_back(taxonomy, rest):
     assert Taxonomy.from_newick([text]) == taxonomy
 
 
+@pytest.mark.more
 def test_deep_trees():
     depth = 100_000
     text = "(" * depth + "leaf" + ")" * depth + ";"

@@ -238,6 +238,7 @@ def test_models_are_the_same(base, backend, monkeypatch):
         assert_array_equal(getattr(other, method)(X), getattr(local, method)(X))
 
 
+@pytest.mark.more
 def test_texts_travel_row_by_row(monkeypatch):
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.pipeline import make_pipeline
@@ -382,6 +383,7 @@ def test_no_memory_in_predictions(base, monkeypatch):
         model.predict_proba(X)
 
 
+@pytest.mark.more
 def test_a_worker_that_dies_is_reported_with_its_node(monkeypatch):
     monkeypatch.setattr(parallel, "_WORTH", 0.0)
     error = caught_in("loky", "exit")
