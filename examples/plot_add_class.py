@@ -61,7 +61,7 @@ for number in numbers:
 # How many examples does it need?
 # -------------------------------
 #
-# A word that no other class has is enough to find most of it; the others do not notice.
+# A few examples go a long way, for the class has words of its own; the others do not notice.
 
 fig, ax = plt.subplots(figsize=(6.8, 4.3), layout="constrained")
 places = np.arange(len(numbers))

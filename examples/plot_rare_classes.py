@@ -57,9 +57,10 @@ merged = HierarchicalClassifier(base, taxonomy=taxonomy).fit(X[train][kept], coa
 # Right class or right branch, by the size of the class
 # -----------------------------------------------------
 #
-# On the left the whole label has to be right; that of a merged class cannot be. On the right it is enough to have the branch
-# above it. Even where no model knows the class, the branch is mostly right, for it learns from
-# its other classes: that is what a hierarchy does for the tail.
+# On the left the whole label has to be right; that of a merged class cannot be. On the right it is
+# enough to have the branch above it. Where a class itself is hardly ever found, its branch is right
+# much more often, for it learns from its other classes, too: that is what a hierarchy does for
+# the tail.
 
 counts = dict(zip(*np.unique(y[train], return_counts=True), strict=True))
 size = np.array([counts.get(label, 0) for label in y[test]])
