@@ -126,6 +126,7 @@ html_sidebars = {
     "getting_started": [],
     "index": [],
     "api": [],
+    "api_extending": [],
     "changelog": [],
     "auto_examples/**": [],
 }
