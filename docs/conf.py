@@ -173,10 +173,9 @@ def _link_source(app, page, template, context, doctree):
 def _public_bases(cls):
     """Yield the nearest bases of a class that have a page, here or elsewhere."""
     for base in cls.__bases__:
-        if base.__module__.partition(".")[0] != project:
-            yield base
-        elif base.__name__ in getattr(sys.modules[base.__module__], "__all__", ()) and (
-            "._" not in base.__module__
+        if base.__module__.partition(".")[0] != project or (
+            base.__name__ in getattr(sys.modules[base.__module__], "__all__", ())
+            and ("._" not in base.__module__)
         ):
             yield base
         else:

@@ -2,8 +2,8 @@
 A new class appears: what do I do?
 ==================================
 
-The catalogue grows: a class is added to the tree, with few examples at first. How many does it need
-before the model finds it, and do the others suffer?
+The catalogue grows: a class is added to the tree, with few examples at first. How many does it
+need before the model finds it, and do the others suffer?
 """
 
 # %%

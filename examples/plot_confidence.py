@@ -2,17 +2,18 @@
 Can its probabilities be trusted?
 =================================
 
-A model that says 0.9 should be right nine times in ten, at each level. A model that knows what it does
-not know can refuse those answers. Two pictures show whether it does.
+A model that says 0.9 should be right nine times in ten, at each level. A model that knows what it
+does not know can refuse those answers. Two pictures show whether it does.
 """
 
 # %%
 # A model, as it is and calibrated
 # --------------------------------
 #
-# Naive Bayes counts every word as evidence of its own, and is far too sure of itself.
-# Some labels are inner nodes, such as ``scipy/sparse``: ``stop="learn"`` lets the model end there.
-# ``calibration="temperature"`` learns one number from out-of-fold predictions of the training texts.
+# Naive Bayes counts every word as evidence of its own, and is far too sure of itself. Some labels
+# are inner nodes, such as ``scipy/sparse``: ``stop="learn"`` lets the model end there.
+# ``calibration="temperature"`` learns one number from out-of-fold predictions of the training
+# texts.
 
 import matplotlib.pyplot as plt
 from sklearn.feature_extraction.text import CountVectorizer

@@ -2,8 +2,8 @@
 I have embeddings: which model do I take?
 =========================================
 
-Sentence vectors are dense, and one plane does not separate a topic that is many clouds of points. A joint
-model, with a head for each node, is the one to try first.
+Sentence vectors are dense, and one plane does not separate a topic that is many clouds of points.
+A joint model, with a head for each node, is the one to try first.
 """
 
 # %%

@@ -2,8 +2,8 @@
 How fast does it answer a single row?
 =====================================
 
-A service gets one text at a time. How long does an answer take, what takes the time, and what comes out of
-the file that was saved?
+A service gets one text at a time. How long does an answer take, what takes the time, and what
+comes out of the file that was saved?
 """
 
 # %%
@@ -51,8 +51,9 @@ answer = sklhier.predict_frame(served, [question], output="arrays")
 # Milliseconds
 # ------------
 #
-# 150 texts, one call for each. The vectoriser has its share. ``top_down`` asks only the models on one
-# path, ``best_path`` sometimes a few more; and all texts in one call take a fraction of it for each.
+# 150 texts, one call for each. The vectoriser has its share. ``top_down`` asks only the models on
+# one path, ``best_path`` sometimes a few more; and all texts in one call take a fraction of it for
+# each.
 
 
 def milliseconds(function, rows):
@@ -76,10 +77,14 @@ times = {
 classifier.set_params(decoder="top_down")
 times["top-down"] = milliseconds(classifier.predict, vectors)
 flat_texts = [text for (text,) in texts]
-times["all in one call,\nfor each text"] = milliseconds(served.predict, [flat_texts] * 5) / len(texts)
+times["all in one call,\nfor each text"] = milliseconds(served.predict, [flat_texts] * 5) / len(
+    texts
+)
 for name, values in times.items():
     median, slow = np.percentile(values, [50, 99])
-    print(f"{name.replace(chr(10), ' '):32} median {median:.2f} ms, slowest in a hundred {slow:.2f} ms")
+    print(
+        f"{name.replace(chr(10), ' '):32} median {median:.2f} ms, slowest in a hundred {slow:.2f} ms"
+    )
 
 # %%
 # What takes the time

@@ -8,7 +8,7 @@ import io
 import sys
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -251,7 +251,9 @@ def _set_decoder(decoder, note=""):
 
 def conformal():
     """The deepest node of the best path above a threshold that held-out rows have set."""
-    return _decoded(_panel(), "sport", PROBA, "best path down to 0.43:\nlearnt, so that 95 %\nhold")
+    return _decoded(
+        _panel(), "sport", PROBA, "best path down to 0.43:\nlearnt, so that 95 %\nhold"
+    )
 
 
 def risk_control():
@@ -267,7 +269,9 @@ DECODERS = {
     "hierarchical_f": _path_decoder(HierarchicalF(answer="set"), 'answer="set"'),
     "cost_matrix": _path_decoder(CostMatrix(_costs()), "a human costs 3,\nmistakes 4 or 10"),
     "threshold": _path_decoder(Threshold(0.5), "above 0.50"),
-    "information_threshold": _path_decoder(InformationThreshold(0.42), "above 0.42,\nmost specific"),
+    "information_threshold": _path_decoder(
+        InformationThreshold(0.42), "above 0.42,\nmost specific"
+    ),
     "climbing": _path_decoder(Climbing(0.42), "up the best path\nto 0.42"),
     "darts": _path_decoder(Darts(accuracy_reward=0.5), "gain of being specific\nagainst risk"),
     "conformal": conformal,
@@ -356,10 +360,17 @@ def landing():
     )  # fmt: skip
     ax.add_patch(
         FancyArrowPatch(
-            (-1.15, 1.0), (0.35, 1.0), arrowstyle="-|>", mutation_scale=16, color=INK, linewidth=1.6
+            (-1.15, 1.0),
+            (0.35, 1.0),
+            arrowstyle="-|>",
+            mutation_scale=16,
+            color=INK,
+            linewidth=1.6,
         )
     )
-    ax.text(-2.35, 0.12, "science / mars  0.90", ha="center", fontsize=11, color=RED, weight="bold")
+    ax.text(
+        -2.35, 0.12, "science / mars  0.90", ha="center", fontsize=11, color=RED, weight="bold"
+    )
     return ax.figure
 
 
@@ -372,7 +383,7 @@ DRAWINGS = (
 
 def written(draw, kind="svg"):
     """Return a drawing as the bytes of a file, the same at each call."""
-    with matplotlib.rc_context({"svg.hashsalt": "sklhier", "font.family": "DejaVu Sans"}):
+    with mpl.rc_context({"svg.hashsalt": "sklhier", "font.family": "DejaVu Sans"}):
         file = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else None
         draw().savefig(file, format=kind, facecolor="white", metadata=metadata, dpi=110)

@@ -17,7 +17,9 @@ def _plain(text):
     for place, part in enumerate(parts):
         link = re.fullmatch(r"\[([^\]]+)\]\(([^)]+)\)", part)
         parts[place] = (
-            f"`{link[1]} <{link[2]}>`__" if link else re.sub(r"(?<=\w)_(?!\w)|[|]", r"\\\g<0>", part)
+            f"`{link[1]} <{link[2]}>`__"
+            if link
+            else re.sub(r"(?<=\w)_(?!\w)|[|]", r"\\\g<0>", part)
         )
     return "".join(parts)
 
@@ -39,10 +41,14 @@ def restructured(markdown):
         else:
             lines.append(line)
     parts = re.split(r"`([^`]+)`", "\n".join(lines))
-    return "".join(
-        f"``{' '.join(part.split())}``\\ " if code else _plain(part)
-        for part, code in zip(parts, [False, True] * len(parts), strict=False)
-    ).replace("``\\  ", "`` ").replace("``\\ \n", "``\n")
+    return (
+        "".join(
+            f"``{' '.join(part.split())}``\\ " if code else _plain(part)
+            for part, code in zip(parts, [False, True] * len(parts), strict=False)
+        )
+        .replace("``\\  ", "`` ")
+        .replace("``\\ \n", "``\n")
+    )
 
 
 class MarkdownPage(SphinxDirective):
