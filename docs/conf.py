@@ -95,7 +95,6 @@ sphinx_gallery_conf = {
     "within_subsection_order": "ExampleTitleSortKey",
     "backreferences_dir": "gen_modules",
     "doc_module": ("sklhier",),
-    "reference_url": {"sklhier": None},
     "thumbnail_size": (640, 448),
     "download_all_examples": False,
     "show_memory": False,

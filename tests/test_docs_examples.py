@@ -21,7 +21,15 @@ PAGES = sorted(
     if NOT_PAGES.isdisjoint(page.relative_to(ROOT).parts) and page.name != "sg_execution_times.rst"
 )
 # Pages that compare models take seconds.
-SLOW = set("guarantees model_selection staging multilabel joint getting_started tutorial".split())
+SLOW = {
+    "guarantees",
+    "model_selection",
+    "staging",
+    "multilabel",
+    "joint",
+    "getting_started",
+    "tutorial",
+}
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 # All public modules; that of the taxonomy has one class, which the package lists too.
 NAMES = {module.name for module in pkgutil.iter_modules(sklhier.__path__)} - {"taxonomy"}
