@@ -92,7 +92,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": "/plot_",
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "gallery_order.position",
     "backreferences_dir": "gen_modules",
     "doc_module": ("sklhier",),
     "thumbnail_size": (640, 448),

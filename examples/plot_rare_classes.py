@@ -74,10 +74,7 @@ for (name, (line, colour)), model in zip(styles.items(), (flat, tree, merged), s
     answers = model.predict(X[test])
     rights = (answers == y[test], taxonomy.to_levels(answers)[:, 1] == branch)
     for ax, right in zip(axes, rights, strict=True):
-        shares = [
-            right[(size >= low) & (size < high)].mean()
-            for low, high in pairwise(edges)
-        ]
+        shares = [right[(size >= low) & (size < high)].mean() for low, high in pairwise(edges)]
         ax.plot(names, shares, line, color=colour, markersize=8, label=name)
 for ax, title in zip(axes, ("the class is right", "the branch is right"), strict=True):
     ax.set_title(title)
