@@ -2,8 +2,8 @@
 A new class appears: what do I do?
 ==================================
 
-The catalogue grows: a class is added to the tree, with few examples at first. How many does it need
-before the model finds it, and do the others suffer?
+The catalogue grows: a class is added to the tree, with few examples at first. How many does it
+need before the model finds it, and do the others suffer?
 """
 
 # %%
@@ -61,7 +61,7 @@ for number in numbers:
 # How many examples does it need?
 # -------------------------------
 #
-# A word that no other class has is enough to find most of it; the others do not notice.
+# A few examples go a long way, for the class has words of its own; the others do not notice.
 
 fig, ax = plt.subplots(figsize=(6.8, 4.3), layout="constrained")
 places = np.arange(len(numbers))

@@ -40,7 +40,7 @@ model = make_pipeline(
 
 from sklhier.model_selection import compare_with_flat
 
-comparison = compare_with_flat(model, texts, y, cv=3)
+comparison = compare_with_flat(model, texts, y, cv=2)
 print(comparison)
 
 # %%

@@ -2,21 +2,23 @@
 Can its probabilities be trusted?
 =================================
 
-A model that says 0.9 should be right nine times in ten, at each level. A model that knows what it does
-not know can refuse those answers. Two pictures show whether it does.
+A model that says 0.9 should be right nine times in ten, at each level. A model that knows what it
+does not know can refuse those answers. Two pictures show whether it does.
 """
 
 # %%
 # A model, as it is and calibrated
 # --------------------------------
 #
-# Some labels are inner nodes, such as ``scipy/sparse``: ``stop="learn"`` lets the model end there.
-# ``calibration="temperature"`` learns one number from out-of-fold predictions of the training texts.
+# Naive Bayes counts every word as evidence of its own, and is far too sure of itself. Some labels
+# are inner nodes, such as ``scipy/sparse``: ``stop="learn"`` lets the model end there.
+# ``calibration="temperature"`` learns one number from out-of-fold predictions of the training
+# texts.
 
 import matplotlib.pyplot as plt
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import SGDClassifier
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import train_test_split
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
 from sklhier import HierarchicalClassifier
@@ -27,13 +29,12 @@ corpus = load_docstrings()
 train_texts, test_texts, y_train, y_test = train_test_split(
     corpus.data, corpus.target, test_size=0.4, stratify=corpus.target, random_state=0
 )
-base = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=0)
 models = {}
 for calibration in (None, "temperature"):
     model = make_pipeline(
-        TfidfVectorizer(sublinear_tf=True, min_df=2),
+        CountVectorizer(min_df=2, stop_words="english"),
         HierarchicalClassifier(
-            base,
+            MultinomialNB(alpha=0.1),
             taxonomy=corpus.taxonomy,
             strategy=PerParent(stop="learn"),
             calibration=calibration,
@@ -52,7 +53,7 @@ for calibration in (None, "temperature"):
 
 from sklhier.displays import LevelCalibrationDisplay
 
-fig, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(7.2, 8.4), layout="constrained")
 for ax, (calibration, model) in zip(axes, models.items(), strict=True):
     LevelCalibrationDisplay.from_estimator(model, test_texts, y_test, n_bins=8, ax=ax)
     ax.set_title(f"calibration: {calibration}")

@@ -2,16 +2,16 @@
 My tree is in a CSV file: how do I use it?
 ==========================================
 
-Someone keeps the taxonomy in a table, with codes, titles, and a few slips. Read it, look for what was
-not meant, and train on labels that are codes.
+Someone keeps the taxonomy in a table, with codes, titles, and a few slips. Read it, look for what
+was not meant, and train on labels that are codes.
 """
 
 # %%
 # Read it
 # -------
 #
-# A table with a code, the code above it and a title is of the kind ``"parents"``. ``from_csv`` takes the
-# name of a file just as well as lines. Other tables and formats are in
+# A table with a code, the code above it and a title is of the kind ``"parents"``. ``from_csv``
+# takes the name of a file just as well as lines. Other tables and formats are in
 # :doc:`/user_guide/reading_taxonomies`.
 
 from sklhier import Taxonomy

@@ -2,8 +2,8 @@
 A class has several parents: what then?
 =======================================
 
-``scipy/fft`` belongs to the package scipy, and to the subject Fourier transforms, as ``numpy/fft`` does. Such
-a taxonomy is no tree but a directed acyclic graph (DAG). Nothing has to be cut.
+``scipy/fft`` belongs to the package scipy, and to the subject Fourier transforms, as ``numpy/fft``
+does. Such a taxonomy is no tree but a directed acyclic graph (DAG). Nothing has to be cut.
 """
 
 # %%
@@ -13,7 +13,6 @@ a taxonomy is no tree but a directed acyclic graph (DAG). Nothing has to be cut.
 # Each class has two parents. Edges lead from parent to child.
 
 import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split
@@ -40,7 +39,8 @@ print("parents of scipy/fft:", *taxonomy.parents("scipy/fft"))
 # Train
 # -----
 #
-# In a DAG the answer is a set, even if each text has one label. Its parents are in it by themselves.
+# In a DAG the answer is a set, even if each text has one label. Its parents are in it by
+# themselves.
 
 corpus = load_docstrings()
 leaves = taxonomy.leaves
@@ -60,13 +60,17 @@ print(f"hierarchical F1: {hierarchical_f1_score(y_test, answers, taxonomy=taxono
 # Ask it
 # ------
 #
-# Packages on the left, subjects on the right, classes between them: the darker, the more probable. No
-# class is more probable than one of its parents.
+# Packages on the left, subjects on the right, classes between them: the darker, the more probable.
+# No class is more probable than one of its parents.
 
 question = "fast transform of a real signal to its frequencies, along one axis"
 proba = sklhier.predict_node_proba(model, [question])[0]
 packages = [node for node in taxonomy.levels[0] if node not in subjects]
-columns = {0: packages, 1: sorted(leaves, key=lambda name: edges.index((name.split("/")[0], name))), 2: list(subjects)}
+columns = {
+    0: packages,
+    1: sorted(leaves, key=lambda name: edges.index((name.split("/")[0], name))),
+    2: list(subjects),
+}
 places = {
     node: (column, 1 - (row + 0.5) / len(nodes))
     for column, nodes in columns.items()
@@ -91,7 +95,11 @@ for node, (x, y_place) in places.items():
         va="center",
         fontsize=11,
         color="white" if value > 0.5 else "#222222",
-        bbox={"boxstyle": "round,pad=0.35", "facecolor": plt.cm.Blues(value), "edgecolor": "#777777"},
+        bbox={
+            "boxstyle": "round,pad=0.35",
+            "facecolor": plt.cm.Blues(value),
+            "edgecolor": "#777777",
+        },
     )
 ax.set(xlim=(-0.35, 2.35), ylim=(0, 1), title=f"“{question}”")
 ax.axis("off")

@@ -2,8 +2,8 @@
 I come from HiClass: what changes?
 ==================================
 
-The labels stay, one line changes, and there is a choice that was not there before: how probabilities
-become an answer.
+The labels stay, one line changes, and there is a choice that was not there before: how
+probabilities become an answer.
 """
 
 # %%
@@ -50,19 +50,23 @@ as_before[:3]
 # What is new
 # -----------
 #
-# The best whole path, from the same models, without fitting again. Paths that end early, learnt as such. And
-# levels that correct each other.
+# The best whole path, from the same models, without fitting again. Paths that end early, learnt as
+# such. And levels that correct each other.
 
 classifier = model[-1].set_params(decoder="best_path")
 answers = {"as HiClass: top-down": as_before, "best path": model.predict(test_texts)}
 strategies = {"best path, stops learnt": PerParent(stop="learn"), "per level": "per_level"}
 for name, strategy in strategies.items():
-    answers[name] = model.set_params(
-        hierarchicalclassifier__strategy=strategy
-    ).fit(texts, y).predict(test_texts)
+    answers[name] = (
+        model.set_params(hierarchicalclassifier__strategy=strategy)
+        .fit(texts, y)
+        .predict(test_texts)
+    )
 taxonomy = classifier.taxonomy_
 for name, answer in answers.items():
-    print(f"{name:24} hierarchical F1 {hierarchical_f1_score(y_test, answer, taxonomy=taxonomy):.3f}")
+    print(
+        f"{name:24} hierarchical F1 {hierarchical_f1_score(y_test, answer, taxonomy=taxonomy):.3f}"
+    )
 
 # %%
 # Level by level

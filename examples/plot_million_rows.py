@@ -2,8 +2,8 @@
 Does it scale to a million rows?
 ================================
 
-Measure the slope on rows that you have, before you wait for all of them. Set ``LARGEST`` to a million to
-see it done; this page stops earlier, to be built in seconds.
+Measure the slope on rows that you have, before you wait for all of them. Set ``LARGEST`` to a
+million to see it done; this page stops earlier, to be built in seconds.
 """
 
 # %%
@@ -51,7 +51,8 @@ for size in sizes:
 # ---------
 #
 # On logarithmic axes a line with slope 1 means that twice the rows take twice the time. Dashed is
-# where the last two points lead to: a guess, for larger data also meet other limits, of memory above all.
+# where the last two points lead to: a guess, for larger data also meet other limits, of memory
+# above all.
 
 MILLION = 1_000_000
 fig, ax = plt.subplots(figsize=(7, 4.6), layout="constrained")
@@ -73,10 +74,12 @@ for (name, times), colour in zip(seconds.items(), ("#0072B2", "#D55E00"), strict
 ax.set_ylim(top=ax.get_ylim()[1] * 3)
 ax.set_xlabel("rows")
 ax.set_ylabel("seconds, one core")
-ax.set_title(f"{len(taxonomy.leaves)} classes, a model for each of {len(model.estimators_)} parents")
+ax.set_title(
+    f"{len(taxonomy.leaves)} classes, a model for each of {len(model.estimators_)} parents"
+)
 ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# What to do about time and memory is in :doc:`/user_guide/performance`. If the rows do not fit into
-# memory, ``partial_fit`` takes them in batches.
+# What to do about time and memory is in :doc:`/user_guide/performance`. If the rows do not fit
+# into memory, ``partial_fit`` takes them in batches.

@@ -2,8 +2,8 @@
 I have no tree: can I make one?
 ===============================
 
-With thousands of flat classes a tree saves time, even one that nobody drew. It groups classes with similar
-rows.
+With thousands of flat classes a tree saves time, even one that nobody drew. It groups classes with
+similar rows.
 """
 
 # %%
@@ -32,8 +32,8 @@ print(taxonomy)
 # Is it as good as flat?
 # ----------------------
 #
-# Do not expect more from such a tree: it knows nothing that the rows do not say. A tree that somebody
-# has thought about is usually better.
+# Do not expect more from such a tree: it knows nothing that the rows do not say. A tree that
+# somebody has thought about is usually better.
 
 scores = {}
 for strategy in ("per_parent", "flat"):
@@ -65,5 +65,5 @@ fig.suptitle(
 plt.show()
 
 # %%
-# To score such a model honestly, induce the tree from the training rows of each fold. ``method="ward"``
-# makes another one.
+# To score such a model honestly, induce the tree from the training rows of each fold.
+# ``method="ward"`` makes another one.

@@ -2,8 +2,8 @@
 Most of my classes are rare: does that work?
 ============================================
 
-In real taxonomies a few classes have most of the rows. What can be learnt about a class with five rows,
-and what is an answer worth that has the right branch at least?
+In real taxonomies a few classes have most of the rows. What can be learnt about a class with five
+rows, and what is an answer worth that has the right branch at least?
 """
 
 # %%
@@ -13,6 +13,7 @@ and what is an answer worth that has the right branch at least?
 # Generated documents of 96 classes in a tree of three levels.
 
 import warnings
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,8 +35,8 @@ print(caught[0].message)
 # Split them
 # ----------
 #
-# ``StratifiedKFold`` warns here. This splitter stratifies a rare class by the deepest branch that has
-# enough rows, so that the branches at least are in all parts:
+# ``StratifiedKFold`` warns here. This splitter stratifies a rare class by the deepest branch that
+# has enough rows, so that the branches at least are in all parts:
 
 train, test = next(HierarchicalStratifiedKFold(2, taxonomy=taxonomy).split(X, y))
 
@@ -43,8 +44,8 @@ train, test = next(HierarchicalStratifiedKFold(2, taxonomy=taxonomy).split(X, y)
 # Three ways
 # ----------
 #
-# Flat; along the tree; and along the tree with classes of fewer than 10 rows merged into their branch
-# by :func:`~sklhier.model_selection.coarsen`. Labels of the test part stay as they are.
+# Flat; along the tree; and along the tree with classes of fewer than 10 rows merged into their
+# branch by :func:`~sklhier.model_selection.coarsen`. Labels of the test part stay as they are.
 
 base = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=0)
 flat = HierarchicalClassifier(base, taxonomy=taxonomy, strategy="flat").fit(X[train], y[train])
@@ -57,9 +58,10 @@ merged = HierarchicalClassifier(base, taxonomy=taxonomy).fit(X[train][kept], coa
 # Right class or right branch, by the size of the class
 # -----------------------------------------------------
 #
-# On the left the whole label has to be right; that of a merged class cannot be. On the right it is enough to have the branch
-# above it. Even where no model knows the class, the branch is mostly right, for it learns from
-# its other classes: that is what a hierarchy does for the tail.
+# On the left the whole label has to be right; that of a merged class cannot be. On the right it is
+# enough to have the branch above it. Where a class itself is hardly ever found, its branch is
+# right much more often, for it learns from its other classes, too: that is what a hierarchy does
+# for the tail.
 
 counts = dict(zip(*np.unique(y[train], return_counts=True), strict=True))
 size = np.array([counts.get(label, 0) for label in y[test]])
@@ -72,10 +74,7 @@ for (name, (line, colour)), model in zip(styles.items(), (flat, tree, merged), s
     answers = model.predict(X[test])
     rights = (answers == y[test], taxonomy.to_levels(answers)[:, 1] == branch)
     for ax, right in zip(axes, rights, strict=True):
-        shares = [
-            right[(size >= low) & (size < high)].mean()
-            for low, high in zip(edges[:-1], edges[1:], strict=True)
-        ]
+        shares = [right[(size >= low) & (size < high)].mean() for low, high in pairwise(edges)]
         ax.plot(names, shares, line, color=colour, markersize=8, label=name)
 for ax, title in zip(axes, ("the class is right", "the branch is right"), strict=True):
     ax.set_title(title)

@@ -2,8 +2,8 @@
 A text has several topics: how do I find all of them?
 =====================================================
 
-Questions to a help desk are often about two things at once. Every node of the tree then has its own yes
-or no, and the answer is a set of labels.
+Questions to a help desk are often about two things at once. Every node of the tree then has its
+own yes or no, and the answer is a set of labels.
 """
 
 # %%
@@ -65,7 +65,8 @@ model.predict(["fit a spline to noisy data, then test whether the residuals are 
 # -----------------------
 #
 # A low threshold finds more of the true labels, and more wrong ones. Choose it by what a mistake
-# costs; ``SetThreshold("oof")`` looks for the best F1 on held-out rows of the training part.
+# costs: here F1 is best far below 0.5. ``SetThreshold("oof")`` looks for the best F1 on held-out
+# rows of the training part.
 
 classifier, words = model[-1], model[:-1]
 node_proba = classifier.predict_node_proba(words.transform([texts[row] for row in test]))

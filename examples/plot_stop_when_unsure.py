@@ -2,8 +2,9 @@
 Can it stop when it is unsure?
 ==============================
 
-"Something in scipy" is a better answer than a wrong submodule. A decoder with a threshold answers with
-the deepest node that is probable enough; a conformal one holds a rate of errors that you choose.
+"Something in scipy" is a better answer than a wrong submodule. A decoder with a threshold answers
+with the deepest node that is probable enough; a conformal one holds a rate of errors that you
+choose.
 """
 
 # %%
@@ -64,8 +65,8 @@ curve = np.array([shares(model.decode(node_proba, Threshold(tau))) for tau in ta
 # Wrong at most 10 % of the time
 # ------------------------------
 #
-# :class:`~sklhier.decoders.Conformal` finds its own threshold, from rows that no model has seen. With
-# 95 % it would stop early more often, with 80 % less.
+# :class:`~sklhier.decoders.Conformal` finds its own threshold, from rows that no model has seen.
+# With 95 % it would stop early more often, with 80 % less.
 
 model.set_params(decoder=Conformal(0.9)).conformalize(X_cal, y_cal)
 exact, short, none, wrong = shares(model.predict(X_test))

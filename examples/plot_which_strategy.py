@@ -2,8 +2,8 @@
 Which strategy is right for my data?
 ====================================
 
-A model for each parent, for each node, for each level, or one for all classes: which is best depends
-on the data. One call tries them on the same folds, and says which one to take.
+A model for each parent, for each node, for each level, or one for all classes: which is best
+depends on the data. One call tries them on the same folds, and says which one to take.
 """
 
 # %%
@@ -56,5 +56,5 @@ ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# ``strategy="auto"`` does the same inside of ``fit``, and can also take a mean of several strategies:
-# :ref:`auto-strategy`.
+# ``strategy="auto"`` does the same inside of ``fit``, and can also take a mean of several
+# strategies: :ref:`auto-strategy`.

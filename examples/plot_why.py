@@ -2,8 +2,8 @@
 Why this answer?
 ================
 
-An answer in a tree is a chain of decisions. For linear models each of them is a sum, and every word has
-its share in it.
+An answer in a tree is a chain of decisions. For linear models each of them is a sum, and every
+word has its share in it.
 """
 
 # %%
@@ -34,8 +34,8 @@ print(model.predict([question])[0])
 # What spoke for it
 # -----------------
 #
-# At each step the node that was chosen is compared with the runner-up. Contributions of a step sum to
-# the difference of the two scores.
+# At each step the node that was chosen is compared with the runner-up. Contributions of a step sum
+# to the difference of the two scores.
 
 table = explain(model, [question], top=6)
 print(table[["step", "chosen", "foil", "feature", "contribution"]].round(2).to_string(index=False))

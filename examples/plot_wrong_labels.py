@@ -2,8 +2,8 @@
 Which of my labels are wrong?
 =============================
 
-Labels of large taxonomies are made by many hands. Models that have not seen a row say how well its label
-fits, step by step of its path: look at the least fitting ones first.
+Labels of large taxonomies are made by many hands. Models that have not seen a row say how well its
+label fits, step by step of its path: look at the least fitting ones first.
 """
 
 # %%
@@ -53,13 +53,19 @@ for issue in found.records()[:5]:
 # How many labels must be read?
 # -----------------------------
 #
-# Who reads the most doubtful labels first finds most mistakes soon. Who reads in any order finds them
-# as they come.
+# Who reads the most doubtful labels first finds most mistakes soon. Who reads in any order finds
+# them as they come.
 
 hits = np.cumsum(np.isin(found.rows, planted))
 read = np.arange(1, len(hits) + 1)
 fig, ax = plt.subplots(figsize=(6.8, 4.4), layout="constrained")
-ax.plot(read / len(hits), hits / len(planted), color="#0072B2", linewidth=3, label="most doubtful first")
+ax.plot(
+    read / len(hits),
+    hits / len(planted),
+    color="#0072B2",
+    linewidth=3,
+    label="most doubtful first",
+)
 ax.plot([0, 1], [0, 1], "--", color="#777777", label="in any order")
 share = hits[len(hits) // 10] / len(planted)
 ax.plot(0.1, share, "o", color="#D55E00", markersize=11)

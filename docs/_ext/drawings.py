@@ -8,7 +8,7 @@ import io
 import sys
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -383,7 +383,7 @@ DRAWINGS = (
 
 def written(draw, kind="svg"):
     """Return a drawing as the bytes of a file, the same at each call."""
-    with matplotlib.rc_context({"svg.hashsalt": "sklhier", "font.family": "DejaVu Sans"}):
+    with mpl.rc_context({"svg.hashsalt": "sklhier", "font.family": "DejaVu Sans"}):
         file = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else None
         draw().savefig(file, format=kind, facecolor="white", metadata=metadata, dpi=110)

@@ -67,7 +67,7 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
 
         \min_{U, b} \; \frac{1}{\sum_i s_i} \sum_i s_i \sum_{l} w_l \,
         {-\log M_{i, y_i(l)}} + \frac{\alpha}{2} \lVert U \rVert^2, \qquad
-        P_i = \operatorname{softmax}\big((x_i U + b) A^\top\big), \quad M_i = P_i A,
+        P_i = \operatorname{softmax}((x_i U + b) A^\top), \quad M_i = P_i A,
 
     where `A` marks the nodes on the path to each label, `M` are the probabilities of nodes,
     :math:`y_i(l)` is the node of the true path at level `l`, :math:`w_l` are the `level_weights`, and
