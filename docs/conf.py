@@ -27,7 +27,7 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "drawings",
-    "markdown_page",
+    "myst_parser",
     "mathml",
 ]
 if find_spec("sphinx_copybutton"):
