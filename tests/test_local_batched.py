@@ -148,7 +148,7 @@ def same_without_batches(read):
         for name in ("outputs", "group_proba", "precompute", "proba_of_siblings"):
             patch.setattr(BatchedLinear, name, counting(getattr(BatchedLinear, name), used))
         # Compiled descents are the same up to rounding: test_local_packed.py.
-        patch.setattr(PackedModels, "on", lambda *_: None)
+        patch.setattr(PackedModels, "_on", lambda *_: None)
         found = list(read())
     with switched_off():
         expected = list(read())

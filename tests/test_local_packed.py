@@ -12,9 +12,10 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.svm import LinearSVC
 
-from sklhier import HierarchicalClassifier, Taxonomy
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier._local.packed import PackedModels, PackedPaths
 from sklhier._utils.kernels import compiled_predictions
+from sklhier.decoders import SetThreshold, TopLabels
 from sklhier.exceptions import LocalPredictError
 from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
 from sklhier.links import SoftmaxLink
@@ -201,6 +202,103 @@ def test_what_is_packed_is_not_saved(way):
     found = pickle.loads(saved).predict_top_k(X, 3)
     for one, other in zip(found, expected, strict=True):
         assert_array_equal(one, other)
+
+
+# -- label sets ---------------------------------------------------------------------------
+
+
+def sets(n_rows=50, seed=0):
+    rng = np.random.default_rng(seed)
+    X, _ = data(n_rows, seed=seed)
+    names = np.array(TREE.nodes[1:-1])  # one has no sample
+    y = [list(rng.choice(names, rng.integers(0, 4), replace=False)) for _ in range(n_rows)]
+    return X, [*y[:-1], ["a1", "a2", "b1", "B2"]]
+
+
+@pytest.mark.parametrize("decoder", [TopLabels(1), TopLabels(4), SetThreshold(0.3)], ids=repr)
+@pytest.mark.parametrize("base", ["svc", "block svc single", "block logistic", "sgd log_loss"])
+def test_label_sets_are_those_of_pure_python(base, decoder, way, monkeypatch):
+    X, y = sets()
+    model = HierarchicalMultiLabelClassifier(BASES[base], taxonomy=TREE, decoder=decoder)
+    model.fit(X, y)
+    used = []
+    with pytest.MonkeyPatch.context() as patch:
+        method = PackedPaths.wanted
+        patch.setattr(PackedPaths, "wanted", lambda *args: used.append(1) or method(*args))
+        found = [model.predict(rows) for rows in (X, X[[3]])]
+    assert len(used) == 2
+    with monkeypatch.context() as patch:
+        patch.setenv("SKLHIER_KERNELS", "0")
+        for one, rows in zip(found, (X, X[[3]]), strict=True):
+            assert [set(row) for row in one] == [set(row) for row in model.predict(rows)]
+    assert b"PackedModels" not in pickle.dumps(model)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(seed=st.integers(0, 2**32 - 1), n_nodes=st.integers(2, 25), k=st.integers(0, 6))
+@settings(max_examples=15)
+def test_searches_find_whatever_counts(dtype, seed, n_nodes, k):
+    rng, kernels, n_features = np.random.default_rng(seed), compiled_predictions(), 12
+    below = [
+        [c for c in members if c != node] for node, members in enumerate(random_tree(rng, n_nodes))
+    ]
+    offsets = np.cumsum([0, *map(len, below)]).astype(np.int64)
+    outcomes = np.array([node for members in below for node in members], dtype=np.int32)
+    rank = np.array([-1 if members else 0 for members in below], dtype=np.int64)
+    paths = kernels.Paths(offsets, outcomes, rank, dtype is np.float64, n_features)
+    data, indices, indptr = csr(rng, 9, n_features, dtype)
+    X = sparse.csr_array((data, indices, indptr), shape=(9, n_features))
+    expected = np.zeros((9, n_nodes))
+    expected[:, 0] = 1
+    for node, members in enumerate(below):
+        if not members:
+            continue
+        columns = np.sort(rng.permutation(n_features)[: rng.integers(1, n_features)])
+        weights = [3 * rng.normal(size=len(columns)).astype(dtype) for _ in members]
+        weights[0] = weights[0] if rng.random() < 0.7 else None
+        intercepts = rng.normal(size=len(members)).astype(dtype).astype(float)
+        link = rng.choice(["MARGINS", "SIGMOIDS"])
+        of_link = getattr(kernels, link)
+        paths.set_siblings(node, columns.astype(np.int32), weights, intercepts, of_link, 2.0)
+        for child, own, intercept in zip(members, weights, intercepts, strict=True):
+            share = np.ones(9)
+            if own is not None:
+                scores = (X[:, columns] @ own + dtype(intercept)).astype(float)
+                share = expit(4 * scores if link == "MARGINS" else scores)
+            expected[:, child] = share * expected[:, node]
+    least = rng.uniform(size=n_nodes)
+    table = np.zeros((9, n_nodes))
+    assert paths.search(data, indices, indptr, k, least, table)
+    leaves = [node for node, members in enumerate(below) if not members]
+    for found, row in zip(table, expected, strict=True):
+        bound = np.sort(row[leaves])[::-1][k - 1] if 0 < k <= len(leaves) else 0
+        counts = row >= (bound if k else 0)
+        if not k:
+            for node, members in enumerate(below):  # parents come first
+                goes_on = counts[node] and row[node] >= least[node]
+                counts[members] &= goes_on
+        assert_allclose(found[counts], row[counts], rtol=1e-9)
+        rest = found[~counts]
+        assert_allclose(rest[rest > 0], row[~counts][rest > 0], rtol=1e-9)
+
+
+def test_a_search_visits_little():
+    # The second parent is less probable than two leaves of the first.
+    kernels = compiled_predictions()
+    offsets = np.array([0, 2, 4, 6, 6, 6, 6, 6])
+    outcomes = np.arange(1, 7, dtype=np.int32)
+    rank = np.array([-1, -1, -1, 0, 0, 0, 0])
+    paths = kernels.Paths(offsets, outcomes, rank, True, 1)
+    for parent, intercepts in enumerate([[9.0, -3.0], [5.0, 4.0], [9.0, 9.0]]):
+        weights = [np.zeros(1)] * 2
+        paths.set_siblings(parent, None, weights, np.array(intercepts), kernels.SIGMOIDS, 1.0)
+    table, row = np.zeros((1, 7)), (np.ones(1), np.zeros(1, dtype=np.int32), np.arange(2))
+    assert paths.search(*row, 2, np.zeros(7), table)
+    assert (table[0, :5] > 0).all()
+    assert not table[0, 5:].any()
+    table[:] = 0
+    assert paths.search(*row, 0, np.full(7, 0.5), table)
+    assert not table[0, 5:].any()
 
 
 # -- the kernels themselves ---------------------------------------------------------------

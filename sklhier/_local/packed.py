@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.sparse_rows import SparseRows
 from sklhier._probabilities.marginals import Outcomes
+from sklhier._probabilities.set_search import Wanted
 from sklhier._utils.kernels import compiled_predictions
 from sklhier._utils.typing import Floats, NodeIds
 from sklhier.links import IdentityLink, SoftmaxLink
+from sklhier.taxonomy import Taxonomy
+from sklhier.taxonomy import _graph as ops
 
 __all__ = ["PackedModels", "PackedPaths"]
 
@@ -29,7 +33,7 @@ class PackedModels:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._packed: tuple[Outcomes, Any] | None = None
+        self._packed: tuple[Any, Any] | None = None
 
     def on(self, rows: SparseRows | None, outcomes: Outcomes) -> PackedPaths | None:
         """Return the descents of some rows; None where they are left to pure Python.
@@ -40,11 +44,33 @@ class PackedModels:
         outcomes : Outcomes
             What each parent decides among.
         """
+        return self._on(rows, outcomes, lambda kernels: _pack(self._models, outcomes, kernels))
+
+    def on_sets(
+        self, rows: SparseRows | None, taxonomy: Taxonomy, observed: NodeIds
+    ) -> PackedPaths | None:
+        """Return the searches for label sets in some rows; None where pure Python has to do it.
+
+        Parameters
+        ----------
+        rows : SparseRows or None
+        taxonomy : Taxonomy
+            A tree.
+        observed : ndarray of int32
+            Ids of the nodes that had a sample in training.
+        """
+        return self._on(
+            rows, observed, lambda kernels: _pack_sets(self._models, taxonomy, observed, kernels)
+        )
+
+    def _on(
+        self, rows: SparseRows | None, about: object, pack: Callable[[Any], _Packed | None]
+    ) -> PackedPaths | None:
         kernels = compiled_predictions()
         if rows is None or kernels is None or rows.data.dtype not in _FLOATS:
             return None
-        if self._packed is None or self._packed[0] is not outcomes:
-            self._packed = outcomes, _pack(self._models, outcomes, kernels)
+        if self._packed is None or self._packed[0] is not about:
+            self._packed = about, pack(kernels)
         packed = self._packed[1]
         if packed is None or packed[2] != rows.n_columns:
             return None
@@ -54,7 +80,7 @@ class PackedModels:
 class PackedPaths:
     """Descents of some rows.
 
-    Both return None where numbers are not finite: then the models themselves are asked, and refuse.
+    They return None where numbers are not finite: then the models themselves are asked, and refuse.
 
     Parameters
     ----------
@@ -82,28 +108,33 @@ class PackedPaths:
         proba = np.empty((self.n_rows, k))
         return (nodes, proba) if self._paths.best(*self._form, nodes, proba) else None
 
+    def wanted(self, wanted: Wanted, n_nodes: int) -> Floats | None:
+        """Return the probabilities of nodes that count; of others some, or 0."""
+        table = np.zeros((self.n_rows, n_nodes))
+        least = np.broadcast_to(np.asarray(wanted.least, dtype=np.float64), n_nodes)
+        least = np.ascontiguousarray(least)
+        found = self._paths.search(*self._form, wanted.n_leaves or 0, least, table)
+        return table if found else None
+
     @property
     def _form(self) -> tuple[Any, Any, Any]:
         return self._rows.compiled_form(self._dtype)
 
 
+# The compiled form, the dtype of weights, and the number of columns of X.
+_Packed = tuple[Any, Any, int]
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> tuple[Any, Any, int] | None:
-    """Return the compiled form, the dtype of weights and the number of columns of X.
-
-    None if a node has a model of another kind.
-    """
+def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> _Packed | None:
+    """Return the compiled form of models of parents; None if some are of another kind."""
     inner = outcomes.inner[outcomes.counts[outcomes.inner] > 1].tolist()
     found = [models.get(ModelKey(Kind.PARENT, node)) for node in inner]
-    if not found or not all(model is not None and _is_plain(model) for model in found):
+    form = _common_form(found)
+    if form is None or any(model.has_rest for model in found):  # type: ignore[union-attr]
         return None
     known: list[Any] = found
-    forms = {(model.estimator.coef_.dtype, model.subset.n_features) for model in known}
-    if len(forms) > 1:
-        return None
-    ((dtype, n_features),) = forms
+    dtype, n_features = form
     paths = kernels.Paths(
         outcomes.offsets.astype(np.int64, copy=False),
         outcomes.nodes.astype(np.int32, copy=False),
@@ -125,8 +156,72 @@ def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> tuple[Any, Any, i
     return paths, dtype, n_features
 
 
+def _pack_sets(
+    models: Models, taxonomy: Taxonomy, observed: NodeIds, kernels: Any
+) -> _Packed | None:
+    """Return the compiled form of models of single nodes; None if some are of another kind."""
+    form = _common_form(list(models.values()))
+    if form is None:
+        return None
+    dtype, n_features = form
+    offsets, children = ops.csr_of_pairs(taxonomy.parent_ids[observed], observed, taxonomy.n_nodes)
+    is_inner = np.ones(taxonomy.n_nodes, dtype=np.int64)
+    is_inner[taxonomy.leaf_ids] = 0
+    paths = kernels.Paths(
+        offsets.astype(np.int64, copy=False), children, -is_inner, dtype == np.float64, n_features
+    )
+    for parent in np.flatnonzero(np.diff(offsets)).tolist():
+        siblings = [
+            models.get(ModelKey(Kind.NODE, node))
+            for node in children[offsets[parent] : offsets[parent + 1]].tolist()
+        ]
+        found = _siblings(siblings, kernels)
+        if found is None:
+            return None
+        paths.set_siblings(parent, *found)
+    return paths, dtype, n_features
+
+
+def _siblings(siblings: Sequence[LocalModel | None], kernels: Any) -> Any | None:
+    """Return what the compiled form keeps of siblings; None if they do not go together."""
+    known: list[Any] = [model for model in siblings if model is not None]
+    if not known:
+        return None, [None] * len(siblings), np.zeros(len(siblings)), kernels.MARGINS, 1.0
+    first = known[0]
+    link, columns = _link(first, kernels), first.subset.columns
+    packed = linear_predict.packed_weights(first.estimator, first.subset)
+    if link is None or packed is None:
+        return None
+    for model in known:
+        own = model.subset.columns
+        same = own is columns or (
+            own is not None and columns is not None and np.array_equal(own, columns)
+        )
+        alike = same and model.estimator.coef_.size == len(packed[1])
+        if not alike or len(model.outcomes) != 2 or _link(model, kernels) != link:
+            return None
+    weights = [
+        None if model is None else np.ascontiguousarray(model.estimator.coef_.ravel())
+        for model in siblings
+    ]
+    intercepts = [
+        0.0 if model is None else float(np.ravel(model.estimator.intercept_)[0])
+        for model in siblings
+    ]
+    return packed[0], weights, np.array(intercepts), *link
+
+
+def _common_form(models: Sequence[LocalModel | None]) -> tuple[Any, int] | None:
+    """Return the dtype of weights and the number of columns, if all models are plain and alike."""
+    if not models or not all(model is not None and _is_plain(model) for model in models):
+        return None
+    known: list[Any] = [*models]
+    forms = {(model.estimator.coef_.dtype, model.subset.n_features) for model in known}
+    return forms.pop() if len(forms) == 1 else None
+
+
 def _is_plain(model: LocalModel) -> bool:
-    if model.subset is None or model.is_multi_output or model.has_rest or model.upstream:
+    if model.subset is None or model.is_multi_output or model.upstream:
         return False
     coef = getattr(model.estimator, "coef_", None)
     return isinstance(coef, np.ndarray) and coef.dtype in _FLOATS

@@ -15,6 +15,7 @@ from sklhier._local.model import LocalModel, Models
 from sklhier._local.outputs import conditional
 from sklhier._local.packed import PackedModels, PackedPaths
 from sklhier._probabilities.marginals import Outcomes
+from sklhier._probabilities.set_search import Wanted
 from sklhier._utils.typing import Floats, NodeIds, Rows
 from sklhier.exceptions import LocalPredictError
 from sklhier.taxonomy import Taxonomy
@@ -174,6 +175,13 @@ class LocalScores:
     @property
     def _batched(self) -> BatchedLinear | None:
         return self._calls.batched
+
+    def wanted(self, observed: NodeIds, wanted: Wanted) -> Floats | None:
+        """Return the node probabilities that count, by a compiled search; None if there is none."""
+        if self._packed is None or self._batched is None:
+            return None
+        paths = self._packed.on_sets(self._batched.rows, self._taxonomy, observed)
+        return None if paths is None else paths.wanted(wanted, self._taxonomy.n_nodes)
 
     def _read(
         self, key: ModelKey, rows: Rows | None, read: Callable[[LocalModel, Floats], Floats]

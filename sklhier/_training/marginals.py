@@ -152,7 +152,8 @@ class SetModels:
     consistency: str
 
     def __getstate__(self) -> dict[str, Any]:
-        return _without_keys({k: v for k, v in vars(self).items() if k != "can_search"})
+        cached = ("can_search", "_packed")
+        return _without_keys({k: v for k, v in vars(self).items() if k not in cached})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(_with_keys(state))
@@ -183,6 +184,10 @@ class SetModels:
         return SetMarginals(self.taxonomy, raw, proba)
 
     @cached_property
+    def _packed(self) -> PackedModels:
+        return PackedModels(self.models[0])
+
+    @cached_property
     def can_search(self) -> bool:
         """Whether probabilities are products down a tree, of models that can be called one by one.
 
@@ -199,10 +204,12 @@ class SetModels:
         )
 
     def _searched(self, X: Any, wanted: Wanted) -> SetMarginals:
-        scores = LocalScores(self.models[0], X, self.taxonomy, chained=False)
-        table = searched(
-            self.taxonomy, self.observed, scores.n_rows, scores.proba_of_siblings, wanted
-        )
+        scores = LocalScores(self.models[0], X, self.taxonomy, chained=False, packed=self._packed)
+        table = scores.wanted(self.observed, wanted)
+        if table is None:
+            table = searched(
+                self.taxonomy, self.observed, scores.n_rows, scores.proba_of_siblings, wanted
+            )
         return SetMarginals(self.taxonomy, table, table)
 
 

@@ -31,6 +31,7 @@ typedef struct {
     const int32_t *columns;   /* ascending; NULL: all columns of X */
     int64_t n_columns;
     const void *weights;      /* n_columns x n_scores; NULL: nothing to decide */
+    const void **siblings;    /* instead: weights of each outcome, decided by itself; NULL: certain */
     const double *intercepts; /* n_scores */
     int32_t n_scores;         /* one for two outcomes */
     int32_t link;
@@ -370,7 +371,7 @@ static int64_t packed_next_node(
     int64_t stop = start, n_entries = 0;
     for (; stop < crowd->n && crowd->at[crowd->rows[stop]] == at; stop++)
         n_entries += x->indptr[crowd->rows[stop] + 1] - x->indptr[crowd->rows[stop]];
-    if (node->weights) packed_enter(room, node, n_entries);
+    if (node->weights || node->siblings) packed_enter(room, node, n_entries);
     return stop;
 }
 
@@ -570,6 +571,101 @@ static int packed_best(
     free(pool.all);
     free(pool.first);
     free(above);
+    packed_scatter(&crowd);
+    packed_close_room(&room);
+    return failed;
+}
+
+/* -- label sets: nodes that are decided by themselves -------------------------------------- */
+
+/* Turn the scores of siblings into the share of each of them in what their parent has. */
+static int packed_memberships(const packed_node *node, double *s, int32_t n) {
+    packed_node alone = *node;
+    int32_t j;
+    alone.n_scores = 1;
+    for (j = 0; j < n; j++) {
+        double pair[2] = {s[j], 0};
+        if (!node->siblings[j]) {
+            s[j] = 1;
+            continue;
+        }
+        if (packed_shares(&alone, pair, 2)) return PACKED_NOT_FINITE;
+        s[j] = pair[1];
+    }
+    return 0;
+}
+
+/* Write the probabilities of nodes below those that are probable enough. With k that is as probable as
+ * the k-th leaf, else `least` of the node. Leaves have rank 0, others -1. */
+static int packed_search(
+    const packed_paths *paths, const packed_rows *x, int32_t k, const double *least, double *table
+) {
+    const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
+    const size_t size = paths->is_double ? sizeof(double) : sizeof(float);
+    packed_room room;
+    packed_crowd crowd;
+    packed_pool pool = {NULL, 0, 0, NULL};
+    double *above = (double *)packed_allocate(x->n_rows, sizeof(double));
+    double *probas = (double *)packed_allocate(x->n_rows, ((size_t)k + 1) * sizeof(double));
+    int32_t *nodes = (int32_t *)packed_allocate(x->n_rows, ((size_t)k + 1) * sizeof(int32_t));
+    int64_t i, start, stop, left;
+    int32_t j;
+    int failed = packed_open_room(&room, x, paths->widest, NULL);
+    failed |= packed_gather(&crowd, x, paths->n_nodes);
+    pool.first = (int32_t *)packed_allocate(x->n_rows, sizeof(int32_t));
+    if (!above || !probas || !nodes || !pool.first) failed = PACKED_NO_MEMORY;
+    if (!failed) {
+        for (i = 0; i < x->n_rows; i++) {
+            pool.first[i] = -1;
+            above[i] = 1;
+            table[i * paths->n_nodes] = 1;
+        }
+        for (i = 0; i < x->n_rows * k; i++) probas[i] = -INFINITY;
+        if (!paths->offsets[1] || (!k && least[0] > 1)) crowd.n = 0;
+    }
+    while (!failed && crowd.n) {
+        packed_sort(&crowd, paths->n_nodes);
+        for (left = start = 0; start < crowd.n && !failed; start = stop) {
+            const int32_t at = crowd.at[crowd.rows[start]];
+            const packed_node *node = paths->nodes + at;
+            const int64_t first = paths->offsets[at];
+            const int32_t n = (int32_t)(paths->offsets[at + 1] - first);
+            stop = packed_next_node(paths, x, &crowd, start, &room);
+            for (i = start; i < stop; i++) {
+                const int32_t row = crowd.rows[i];
+                double *own = table + row * paths->n_nodes;
+                double *best = probas + (int64_t)row * k;
+                if (i + 1 < stop) packed_fetch_row(x, crowd.rows[i + 1], size);
+                score(x, row, node, &room);
+                failed = packed_memberships(node, room.scores, n);
+                if (failed) break;
+                for (j = 0; j < n; j++) {
+                    const int32_t child = paths->outcomes[first + j];
+                    const double proba = room.scores[j] * above[row];
+                    own[child] = proba;
+                    if (k && paths->rank[child] >= 0)
+                        packed_offer(paths->rank, child, proba, k, nodes + (int64_t)row * k, best);
+                    if (paths->offsets[child + 1] > paths->offsets[child] && proba > 0
+                        && proba >= (k ? packed_least(best[k - 1]) : least[child])
+                        && packed_push(&pool, row, child, proba)) {
+                        failed = PACKED_NO_MEMORY;
+                        break;
+                    }
+                }
+                if (failed) break;
+                crowd.at[row] = packed_pop(
+                    &pool, row, k ? packed_least(best[k - 1]) : 0, above + row);
+                if (crowd.at[row] >= 0) crowd.spare[left++] = row;
+            }
+        }
+        memcpy(crowd.rows, crowd.spare, (size_t)left * sizeof(int32_t));
+        crowd.n = left;
+    }
+    free(pool.all);
+    free(pool.first);
+    free(above);
+    free(probas);
+    free(nodes);
     packed_scatter(&crowd);
     packed_close_room(&room);
     return failed;

@@ -37,6 +37,24 @@ class Paths:
         link: int,
         sharpness: float,
     ) -> None: ...
+    def set_siblings(
+        self,
+        number: int,
+        columns: npt.NDArray[np.int32] | None,
+        weights: list[npt.NDArray[np.floating[Any]] | None],
+        intercepts: npt.NDArray[np.float64],
+        link: int,
+        sharpness: float,
+    ) -> None: ...
+    def search(
+        self,
+        data: npt.NDArray[np.floating[Any]],
+        indices: npt.NDArray[np.int32],
+        indptr: npt.NDArray[np.int64],
+        k: int,
+        least: npt.NDArray[np.float64],
+        table: npt.NDArray[np.float64],
+    ) -> bool: ...
     def descend(
         self,
         data: npt.NDArray[np.floating[Any]],

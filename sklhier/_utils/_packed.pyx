@@ -11,6 +11,7 @@ cdef extern from "_packed.h" nogil:
         const int32_t *columns
         int64_t n_columns
         const void *weights
+        const void **siblings
         const double *intercepts
         int32_t n_scores
         int32_t link
@@ -40,6 +41,9 @@ cdef extern from "_packed.h" nogil:
     int packed_descend(const packed_paths *paths, const packed_rows *x, int32_t *ends)
     int packed_best(
         const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas)
+    int packed_search(
+        const packed_paths *paths, const packed_rows *x, int32_t k, const double *least,
+        double *table)
 
 
 MARGINS, SOFTMAX = PACKED_MARGINS, PACKED_SOFTMAX
@@ -107,6 +111,7 @@ def products(
     node.columns = &columns[0] if columns is not None else NULL
     node.n_columns = weights.shape[0]
     node.weights = &weights[0, 0]
+    node.siblings = NULL
     node.intercepts = NULL
     node.n_scores = weights.shape[1]
     with nogil:
@@ -162,6 +167,10 @@ cdef class Paths:
                 self._paths.widest = offsets[node + 1] - offsets[node]
 
     def __dealloc__(self):
+        cdef int64_t node
+        if self._nodes != NULL:
+            for node in range(self._paths.n_nodes):
+                free(self._nodes[node].siblings)
         free(self._nodes)
 
     def set(
@@ -202,6 +211,90 @@ cdef class Paths:
         node.link = link
         node.sharpness = sharpness
         self._kept.append((columns, weights, intercepts))
+
+    def set_siblings(
+        self,
+        int64_t number,
+        const int32_t[::1] columns,
+        list weights,
+        const double[::1] intercepts,
+        int32_t link,
+        double sharpness,
+    ):
+        """Store models of the children of a node, each of which is decided by itself.
+
+        Parameters
+        ----------
+        number : int
+            The parent.
+        columns : memoryview of int32, shape (n_columns,), or None
+            As in :func:`products`: those of all children.
+        weights : list of ndarray, shape (n_columns,), or None
+            Of each child; None for one that always belongs there.
+        intercepts : memoryview of float64, shape (n_children,)
+        link, sharpness
+            As in :meth:`set`.
+        """
+        cdef packed_node *node = &self._nodes[number]
+        cdef int64_t j, n = self._paths.offsets[number + 1] - self._paths.offsets[number]
+        cdef const float[::1] single
+        cdef const double[::1] double_
+        if len(weights) != n or intercepts.shape[0] != n or node.siblings != NULL:
+            raise ValueError(f"Got {len(weights)} models for {n} children.")
+        node.siblings = <const void **>calloc(n + 1, sizeof(void *))
+        if node.siblings == NULL:
+            raise MemoryError("packed linear models found no memory")
+        node.columns = &columns[0] if columns is not None else NULL
+        node.n_columns = columns.shape[0] if columns is not None else self._n_features
+        node.intercepts = &intercepts[0]
+        node.n_scores = n
+        node.link = link
+        node.sharpness = sharpness
+        self._kept.append((columns, weights, intercepts))
+        for j in range(n):
+            if weights[j] is None:
+                continue
+            if len(weights[j]) != node.n_columns:
+                raise ValueError("Weights must have the columns of the siblings.")
+            if self._paths.is_double:
+                double_ = weights[j]
+                node.siblings[j] = &double_[0]
+            else:
+                single = weights[j]
+                node.siblings[j] = &single[0]
+
+    def search(
+        self,
+        const floating[::1] data,
+        const int32_t[::1] indices,
+        const int64_t[::1] indptr,
+        int32_t k,
+        const double[::1] least,
+        double[:, ::1] table,
+    ):
+        """Write probabilities of nodes that count; return False if numbers are not finite.
+
+        Parameters
+        ----------
+        data, indices, indptr
+            As in :func:`products`.
+        k : int
+            If not 0, what is below a node counts if the node is as probable as the k-th leaf. Leaves
+            have rank 0, other nodes -1.
+        least : memoryview of float64, shape (n_nodes,)
+            For k = 0: what is below a node counts if the node is as probable as this.
+        table : memoryview of float64, shape (n_rows, n_nodes)
+            Zeros.
+        """
+        cdef bint is_double = floating is double
+        cdef packed_rows rows = rows_of(data, indices, indptr, self._n_features)
+        cdef int failed = 0
+        if is_double != self._paths.is_double:
+            raise ValueError("Entries must have the type of the weights.")
+        if rows.n_rows:
+            with nogil:
+                failed = packed_search(&self._paths, &rows, k, &least[0], &table[0, 0])
+        return bool(check(failed))
 
     def descend(
         self,

@@ -51,7 +51,7 @@ PACKED_DOT(6)
 #undef PACKED_DOT
 #endif
 
-TARGET static void NAME(dot)(
+TARGET static void NAME(dot_block)(
     const REAL *values, const int32_t *positions, int64_t n, const packed_node *node, REAL *sums
 ) {
 #ifdef PACKED_HAS_VECTORS
@@ -86,6 +86,23 @@ TARGET static void NAME(dot)(
 #endif
 }
 #undef LANES
+
+TARGET static void NAME(dot)(
+    const REAL *values, const int32_t *positions, int64_t n, const packed_node *node, REAL *sums
+) {
+    int64_t q;
+    int32_t j;
+    if (!node->siblings) {
+        NAME(dot_block)(values, positions, n, node, sums);
+        return;
+    }
+    for (j = 0; j < node->n_scores; j++) {
+        const REAL *own = (const REAL *)node->siblings[j];
+        REAL sum = 0;
+        for (q = 0; own && q < n; q++) sum += values[q] * own[positions[q]];
+        sums[j] = sum;
+    }
+}
 
 /* Write the sums of a row and, with intercepts, its scores. */
 TARGET static void NAME(score)(
