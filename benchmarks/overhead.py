@@ -127,7 +127,9 @@ def _ask(calls: list[tuple[Any, Any]]) -> list[Any]:
     return [estimator.predict_proba(X) for estimator, X in calls]
 
 
-def _over_bare_calls(name: str, base: Any, workload: Workload, options: Any) -> list[dict[str, Any]]:
+def _over_bare_calls(
+    name: str, base: Any, workload: Workload, options: Any
+) -> list[dict[str, Any]]:
     model = HierarchicalClassifier(base, taxonomy=workload.taxonomy, decoder="top_down")
     model.fit(workload.X_train[:_N_TRAIN], workload.y_train[:_N_TRAIN])
     rows = []

@@ -188,12 +188,12 @@ def add_sparse_product(
         out += (left @ right).toarray()
         return
     bounds = np.empty(n_rows + 1, dtype=indices.dtype)
-    found: Any = np.empty(out.size, dtype=indices.dtype), np.empty(out.size, dtype=out.dtype)
-    sizes = n_rows, n_columns
-    _sparsetools.csr_matmat(
-        *sizes, indptr, indices, data, offsets, columns, others, bounds, *found
-    )
-    _sparsetools.csr_todense(*sizes, bounds, *found, out.ravel())
+    second = offsets, columns, others
+    places: Any = np.empty(out.size, dtype=indices.dtype)
+    sums: Any = np.empty(out.size, dtype=out.dtype)
+    loops: Any = _sparsetools
+    loops.csr_matmat(n_rows, n_columns, indptr, indices, data, *second, bounds, places, sums)
+    loops.csr_todense(n_rows, n_columns, bounds, places, sums, out.ravel())
 
 
 def _add_product(
