@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
 from sklearn.neighbors import NearestCentroid
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
-from sklhier._local import fitting, sum_fit
+from sklhier._local import fitting
 from sklhier._local.sum_fit import SharedRows, fit_by_sums
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.exceptions import LocalFitError
@@ -317,13 +318,16 @@ def test_x_is_converted_once_and_stays_as_it_was():
     assert vars(pickle.loads(pickle.dumps(shared)))["_tables"] == {}
 
 
-def test_dense_rows_are_centred_in_blocks(monkeypatch):
-    X, y, taxonomy = tables()
-    whole = HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy).fit(X, y)
-    monkeypatch.setattr(
-        sum_fit, "row_blocks", lambda n, _: (slice(i, min(i + 7, n)) for i in range(0, n, 7))
-    )
-    assert_same_models(HierarchicalClassifier(GaussianNB(), taxonomy=taxonomy).fit(X, y), whole)
+@pytest.mark.parametrize("base", [GaussianNB(), NearestCentroid()])
+def test_little_memory_changes_nothing(base):
+    X, _, _ = tables()
+    rows, codes = np.arange(5, 300), np.arange(295) % 4
+    models = [clone(base), clone(base)]
+    for model, memory in zip(models, (0.001, 1024), strict=True):
+        with config_context(working_memory=memory):
+            assert fit_by_sums(model, SharedRows(), X, rows, codes, {})
+    for name, value in vars(models[0]).items():
+        assert_array_equal(value, vars(models[1])[name], err_msg=name)
 
 
 def test_partial_fit_goes_on():

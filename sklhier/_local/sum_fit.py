@@ -144,18 +144,14 @@ class _Classes:
         """Sums of X by class: a CSR matrix or ndarray of float64, shape (k, n_features)."""
         return self.sums_of(self.rows.table, self.at, self.weights)
 
-    def sums_of(
-        self, table: Any, at: Rows, weights: Floats | None, block: slice = slice(None)
-    ) -> Any:
-        """Return weighted sums by class of rows of a table, which belong to those of a block."""
-        codes = self.codes[block]
-        order = np.argsort(codes, kind="stable")
-        sizes = np.bincount(codes, minlength=len(self.sizes))
+    def sums_of(self, table: Any, at: Rows, weights: Floats | None) -> Any:
+        """Return weighted sums by class of rows of a table, which are those of the model."""
+        order = np.argsort(self.codes, kind="stable")
         numbers = table.indices.dtype if is_csr(table) else np.int64
-        taken = np.ones(len(order)) if weights is None else weights[block][order]
+        taken = np.ones(len(order)) if weights is None else weights[order]
         columns = at[order].astype(numbers, copy=False)
-        bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(numbers)
-        shape = (len(sizes), table.shape[0])
+        bounds = np.concatenate([[0], np.cumsum(self.sizes)]).astype(numbers)
+        shape = (len(self.sizes), table.shape[0])
         return sparse.csr_matrix((taken, columns, bounds), shape=shape) @ table
 
 
@@ -312,12 +308,13 @@ def _fit_complement(nb: Any, classes: _Classes) -> dict[str, Any] | None:
 
 def _squares(classes: _Classes, means: Floats) -> Floats:
     """Return the sums by class of squared differences from means, shape (k, n_features)."""
-    squares = np.zeros_like(means)
-    for block in row_blocks(len(classes.at), means.shape[1]):
-        apart = classes.rows.table[classes.at[block]]
-        apart -= means[classes.codes[block]]
+    squares, places = np.empty_like(means), np.arange(len(classes.at))
+    # Blocks of features: sums over rows are the same for blocks of any size.
+    for block in row_blocks(means.shape[1], len(classes.at)):
+        apart = classes.rows.table[:, block][classes.at]
+        apart -= means[:, block][classes.codes]
         apart *= apart
-        squares += classes.sums_of(apart, np.arange(len(apart)), classes.weights, block)
+        squares[:, block] = classes.sums_of(apart, places, classes.weights)
     return squares
 
 
