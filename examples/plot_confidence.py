@@ -68,6 +68,8 @@ plt.show()
 
 from sklhier.displays import RiskCoverageDisplay
 
+# sphinx_gallery_thumbnail_number = 2
+
 display = RiskCoverageDisplay.from_estimator(models["temperature"], test_texts, y_test)
 fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
 display.plot(ax=ax)

@@ -94,6 +94,7 @@ plt.show()
 # At the first level alone:
 
 display = HierarchicalConfusionMatrixDisplay.from_estimator(model, test_texts, y_test, level=1)
+# sphinx_gallery_thumbnail_number = 4
 fig, ax = plt.subplots(figsize=(6, 5), layout="constrained")
 display.plot(ax=ax)
 plt.show()

@@ -61,7 +61,7 @@ print(features[["node", "feature", "weight"]].round(1).to_string(index=False))
 # One picture for each step: blue speaks for the node that was chosen, orange for the runner-up.
 
 steps = list(table.groupby("step"))
-fig, axes = plt.subplots(len(steps), figsize=(7.2, 2.4 * len(steps)), layout="constrained")
+fig, axes = plt.subplots(len(steps), figsize=(8.6, 2.1 * len(steps)), layout="constrained")
 for ax, (_, step) in zip(axes, steps, strict=True):
     step = step.iloc[::-1]
     colours = ["#0072B2" if value > 0 else "#E69F00" for value in step["contribution"]]

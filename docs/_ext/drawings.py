@@ -277,7 +277,7 @@ DECODERS = {
     "conformal": conformal,
 }
 SET_DECODERS = {
-    "set_threshold": _set_decoder(SetThreshold(0.5), "from 0.50"),
+    "set_threshold": _set_decoder(SetThreshold(0.5), "above 0.50"),
     "expected_f1": _set_decoder(ExpectedF1(), "best expected F1"),
     "maximum_closure": _set_decoder(MaximumClosure(), "each right node +1,\neach wrong one -1"),
     "top_labels": _set_decoder(TopLabels(2), "the 2 most probable"),
