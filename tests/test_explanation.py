@@ -638,6 +638,7 @@ def test_html_needs_words():
 # -- what cannot be explained -------------------------------------------------------------
 
 
+@pytest.mark.more
 def test_what_has_no_exact_sums_is_refused(words):
     X, y, taxonomy = words
     forest = HierarchicalClassifier(RandomForestClassifier(2, random_state=0), taxonomy=taxonomy)
