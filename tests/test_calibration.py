@@ -397,6 +397,7 @@ def test_probabilities_are_coherent_and_predictions_agree(strategy, calibration)
     assert (report["nll_after"] <= report["nll_before"] + 1e-9).mean() > 0.5
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("base", [LinearSVC(random_state=0), GaussianNB(), None])
 @pytest.mark.parametrize("strategy", ["per_parent", "per_level"])
 def test_one_temperature_keeps_every_best_path_and_the_order(base, strategy):
@@ -977,6 +978,7 @@ def test_label_sets_of_a_dag():
 # -- joint models -------------------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("calibration", OBJECTS[:2], ids=repr)
 def test_joint_models_of_one_path(calibration):
     plain = MultiHeadClassifier(TREE, alpha=1e-3).fit(X, Y)

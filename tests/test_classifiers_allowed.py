@@ -196,6 +196,7 @@ def test_any_tree(drawn, strategy, data):
     assert_allclose(values, of_classes.max(axis=1), atol=1e-9)
 
 
+@pytest.mark.few(4)
 def test_everything_allowed_changes_nothing(model):
     top = [name for name in TAXONOMY.nodes[1:] if "." not in name]
     n_classes = len(model.classes_)

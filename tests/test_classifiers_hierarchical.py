@@ -196,6 +196,7 @@ def test_renaming_nodes_renames_predictions(tree, seed):
         assert [rename[label] for label in old.predict(X)] == new.predict(X).tolist()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 def test_batches_orders_and_jobs_do_not_matter(kind):
     X, y = data(120)
@@ -579,6 +580,7 @@ def test_partial_fit_goes_on_after_fit():
 # -- decision scores ----------------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("base", [LinearSVC(), RidgeClassifier()])
 def test_bases_without_probabilities(base):
     X, y = data()

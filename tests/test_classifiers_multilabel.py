@@ -400,6 +400,7 @@ FORMS = {
 }
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("form", list(FORMS))
 def test_formats_come_back(form):
     X, y = data(n_rows=80)

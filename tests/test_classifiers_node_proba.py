@@ -30,6 +30,7 @@ def model(request):
     return MODELS[request.param]
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize("memory", [1024, 0.001])  # in MiB; one block of rows, and many
 def test_dtype(model, memory):
     expected = model.predict_node_proba(X)

@@ -148,6 +148,7 @@ def test_every_base_is_saved_and_loaded(shop, tmp_path, capsys, estimator):
     assert [r["predicted_sous-rayon"] for r in records(out)] == [row[-1] for row in rows]
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("decoder", models.DECODERS)
 def test_every_decoder(shop, capsys, decoder):
     status, _, _ = run(
@@ -204,6 +205,7 @@ def test_paths_in_one_column(tmp_path, capsys):
     assert "no label of 'l' holds '>'" in err
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("form", ["parents.csv", "levels.csv", "nodes.json", "nested.json"])
 def test_a_taxonomy_from_a_file(tmp_path, capsys, form):
     pytest.importorskip("skops")

@@ -100,6 +100,7 @@ def test_calibrated_label_sets_are_searched(calibration, decoder):
     assert list(map(sorted, model.predict(X[TEST]))) == list(map(sorted, full))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "model",
     [

@@ -132,6 +132,7 @@ def test_no_text_occurs_twice_and_none_is_short(corpus):
     assert min(map(len, corpus.data)) >= 100
 
 
+@pytest.mark.more
 def test_the_task_can_be_learnt(corpus):
     X_train, X_test, y_train, y_test = train_test_split(
         corpus.data, corpus.target, stratify=corpus.target, test_size=0.25, random_state=0

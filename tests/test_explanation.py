@@ -642,6 +642,7 @@ def test_html_needs_words():
 # -- what cannot be explained -------------------------------------------------------------
 
 
+@pytest.mark.more
 def test_what_has_no_exact_sums_is_refused(words):
     X, y, taxonomy = words
     neighbours = HierarchicalClassifier(KNeighborsClassifier(), taxonomy=taxonomy)

@@ -587,6 +587,7 @@ def some_sets(taxonomy, seed, n_rows=6):
     return HeldOutSets(SetMarginals(taxonomy, proba, proba), closed, np.ones(n_rows)), true
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("taxonomy", [TREE, DIAMOND, Taxonomy.flat(["a", "b", "c"])])
 @pytest.mark.parametrize("risk", ["fnr", "fdr", "distance"])
 def test_losses_at_all_thresholds(taxonomy, risk):

@@ -619,6 +619,7 @@ def test_partial_fit_goes_on_from_fit():
     assert 0 < np.abs(model.coef_ - before).max() < 0.1
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_hidden_layers(container):
     data = container(X)
@@ -1031,6 +1032,7 @@ def test_the_linear_rate_is_for_any_unit_of_the_features():
     assert np.isfinite(joint(**params).fit(data * 0, y).coef_).all()
 
 
+@pytest.mark.few(1)
 @BOTH
 def test_half_precision_becomes_single(make):
     half = X.astype(np.float16)
@@ -1158,6 +1160,7 @@ def test_thresholds_tuned_out_of_fold(cv):
     assert model.predict(X) == given.predict(X)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("form", ["dense", "sparse", "frame", "paths"])
 def test_sets_come_back_as_they_were(form):
     indicator = TREE.binarize(SETS)
@@ -1226,7 +1229,7 @@ def test_tools_that_encode_labels():
     assert scaled.score(X, Y) > 0.6
 
 
-@pytest.mark.few(1)
+@pytest.mark.more
 @pytest.mark.parametrize("make", [joint, joint_sets])
 def test_pickle_and_clone(make):
     y = Y if make is joint else SETS

@@ -315,6 +315,7 @@ def read_hierarchy(path):
     return Taxonomy.from_edges(edges, root="root")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["onet_titles", "naics2022"])
 def test_real_taxonomies_with_long_tails_are_split(name):
     folder = shared_data(name)
@@ -446,6 +447,7 @@ def test_tuning_agrees_with_a_search(form, wrap):
     assert repr(theirs.best_params_[name]) == repr(ours.best_decoder_)
 
 
+@pytest.mark.more
 def test_tuning_by_one_metric_and_with_weights():
     weights = np.linspace(0.1, 3, len(HARD_Y))
     plain = HierarchicalClassifier(GaussianNB(), taxonomy=HARD_TREE)

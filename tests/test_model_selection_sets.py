@@ -406,7 +406,7 @@ def test_decoders_of_ones_own_are_tuned_too():
         tune_decoder(estimator, PX, PY, [Median()], cv=3)
 
 
-@pytest.mark.few(1)
+@pytest.mark.more
 @pytest.mark.parametrize("case", ["paths", "sets"])
 def test_blocks_of_rows_change_nothing(case):
     if case == "paths":
@@ -514,6 +514,7 @@ def held_out_tables(estimator, folds, y=SETS, weights=None):
     return np.concatenate(parts)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_label_sets_are_compared_by_their_closures(weighted):
     weights = np.linspace(0.1, 3, len(SETS)) if weighted else None
@@ -529,6 +530,7 @@ def test_label_sets_are_compared_by_their_closures(weighted):
         assert scores[-1] == pytest.approx(hierarchical_f1_score(TABLE, answers, **common))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("grouped", [False, True])
 def test_intervals_of_label_sets_are_percentiles_of_paired_resamples(grouped, monkeypatch):
     folds = list(GroupKFold(3).split(X, groups=GROUPS))

@@ -56,6 +56,7 @@ def decoders(draw, taxonomy):
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("strategy", ["per_parent", "per_node"])
 @pytest.mark.parametrize(
     ("base", "container"),

@@ -176,6 +176,7 @@ def test_one_level_equals_the_bare_estimator_or_binary_ones(strategy):
         assert_allclose(proba, sharper / sharper.sum(axis=1, keepdims=True), atol=1e-12)
 
 
+@pytest.mark.few(17)
 @pytest.mark.parametrize("strategy", ALL, ids=repr)
 def test_an_only_child_costs_nothing(strategy):
     X, y = data(60, np.array(["a", "b"]))

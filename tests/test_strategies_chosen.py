@@ -79,6 +79,7 @@ FITTING = Taxonomy.from_dict({"A": ["a", "b"], "B": ["c", "d"]})
 # -- given weights ------------------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weights", [[1, 0, 3], (0.0, 2.0, 0.0), np.array([1, 1, 1])], ids=repr)
 def test_given_weights_are_those_of_a_mean(weights):
     model = fitted(Ensemble(LIKELY, weights=weights))
@@ -92,6 +93,7 @@ def test_given_weights_are_those_of_a_mean(weights):
     assert_allclose(sets.predict_node_proba(X), np.average(tables, axis=0, weights=weights))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weights", [None, [0.5, 0, 2.5]])
 def test_a_log_pool_multiplies_powers_of_answers(weights):
     powers = np.full(3, 1 / 3) if weights is None else weights
@@ -245,6 +247,7 @@ class Reversed(Flat):
         return AnswerMarginals(taxonomy, outcomes, answers, proba[:, ::-1])
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("pool", ["linear", "log"])
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_bad_member_is_dropped(pool, number):
@@ -293,6 +296,7 @@ def test_weights_are_learnt_from_rows_that_models_have_not_seen(pool):
     assert_allclose(learnt_, learner.weights(), atol=1e-6)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("pool", ["linear", "log"])
 def test_label_sets_learn_weights_too(pool):
     model = fitted_sets(Ensemble(["per_parent", "flat"], weights="oof", pool=pool))
@@ -395,6 +399,7 @@ def test_the_report_tells_the_score_of_held_out_predictions():
     assert_allclose(fitted(worst).selection_report_["score"], -report["score"])
 
 
+@pytest.mark.more
 def test_label_sets_are_compared_with_the_decoder_in_use():
     names = ["per_parent", "flat"]
     decoder = SetThreshold(0.4)
@@ -489,6 +494,7 @@ def test_sets_are_stratified_by_their_rarest_node():
     assert found[3] == 0
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "strategy", [Auto(), Ensemble(LIKELY, weights="oof", pool="log")], ids=repr
 )
@@ -541,6 +547,7 @@ def test_decoders_are_tuned_after_the_choice():
     assert_array_equal(model.predict(X), fixed.predict(X))
 
 
+@pytest.mark.more
 def test_searches_see_the_parameters():
     grid = {"strategy__pool": ["linear", "log"], "strategy__weights": ["oof", None]}
     model = HierarchicalClassifier(GaussianNB(), taxonomy=TREE, cv=3, strategy=Ensemble(LIKELY))

@@ -189,6 +189,7 @@ ANY_ID = st.one_of(
 )
 
 
+@pytest.mark.more
 @given(
     st.one_of(st.lists(ANY_NAME, max_size=5), ANY_NAME),
     st.one_of(st.lists(ANY_ID, max_size=5), st.lists(st.integers(0, 4), max_size=5), ANY_ID),
