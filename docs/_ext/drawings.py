@@ -321,12 +321,12 @@ def which_strategy():
     return _decision(
         [
             ("Undecided, with time for\nfour times four fits?", '"auto"'),
-            ("Texts, with a thousand\nclasses or more?", '"per_parent"'),
-            ("A few dense features\nand a linear base?", '"per_level" or "flat"'),
-            ("Upper levels count most?", '"per_level"'),
-            ("Few classes with\nmuch data each?", 'compare "per_parent"\nwith "flat"'),
+            ("Dense X\nand a linear base?", '"flat"'),
+            ("Sparse texts, up to about a\nthousand classes, paths count?", '"per_level"'),
+            ("Sparse texts, more classes,\nor time counts?", '"per_parent"'),
+            ("Forests or boosting\non tables?", 'compare "flat"\nwith "per_level"'),
         ],
-        '"per_parent", the default',
+        'compare "per_parent"\nwith "flat"',
     )
 
 
