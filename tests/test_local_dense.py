@@ -236,3 +236,17 @@ def test_tables_are_written_by_slices():
         again = np.empty_like(table)
         assert model.predict_node_proba(X, out=again) is again
         assert_array_equal(again, table)
+
+
+def test_tables_are_for_one_call_alone():
+    X, y = data()
+    for base in ("logistic", "tree"):
+        model = HierarchicalClassifier(BASES[base], taxonomy=TREE).fit(X, y)
+        for method in (model.predict_proba, model.predict_node_proba):
+            first = method(X)
+            before = first.copy()
+            second = method(X)
+            assert not np.shares_memory(first, second)
+            second[:] = -1
+            assert_array_equal(first, before)
+            assert_array_equal(method(X), before)

@@ -118,7 +118,7 @@ class ModelCalls:
 
     @cached_property
     def _dense(self) -> DenseRows | None:
-        return DenseRows.of(self._X)
+        return DenseRows.of(self._X) if batched_linear.ENABLED else None
 
     def _extra(self, upstream: Upstream, rows: Rows | None) -> ExtraFeatures:
         sources = [
