@@ -93,7 +93,6 @@ def _scale(options: Any) -> list[dict[str, Any]]:
         "per_parent, LinearSVC": lambda: HierarchicalClassifier(
             common.linear_svc(), taxonomy=data.taxonomy
         ),
-        "joint, all defaults": lambda: _joint(data.taxonomy),
         "joint": lambda: _joint(data.taxonomy, alpha=1e-6, solver=Adam(early_stopping=True)),
         "joint, rate .1, batches of 256": lambda: _joint(data.taxonomy, alpha=1e-6, solver=faster),
     }

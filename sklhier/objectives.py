@@ -199,9 +199,7 @@ class LBFGS(BaseEstimator):
 class Adam(BaseEstimator):
     """Adam on mini-batches in random order, ``solver="adam"``.
 
-    The weights of a sparse feature take a step only in the batches in which the feature occurs, each
-    by the gradient of that batch: they have no running mean of it. The running mean square is one for
-    all weights of a column.
+    The weights of a sparse feature take a step only in the batches in which the feature occurs.
 
     Parameters
     ----------
@@ -212,8 +210,8 @@ class Adam(BaseEstimator):
         `early_stopping`. ``partial_fit`` keeps the first rate.
     learning_rate_init : float or "auto", default="auto"
         First learning rate; ``"auto"`` is 0.03 for sparse features, 0.003 for dense ones. With
-        ``"linear"`` and a linear model it is 0.1 for sparse features, and 0.01 over the root of
-        their mean square for dense ones.
+        ``"linear"`` and a linear model of dense features it is 0.01 over the root of their mean
+        square.
     batch_size : int or "auto", default="auto"
         Samples of a mini-batch, at least 1; ``"auto"`` is 128.
     max_iter : int, default=200

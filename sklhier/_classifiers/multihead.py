@@ -90,8 +90,7 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
         :class:`~sklhier.objectives.Adam` on mini-batches, with early stopping if asked for.
         ``"auto"`` is L-BFGS for a linear model of at most 2,000,000 weights, and Adam for any other.
         For a linear model of dense X it is ``Adam(learning_rate="linear", max_iter=12)`` with batches
-        of up to 512 rows, as soon as rows times weights are 200,000,000; for one of sparse X that is
-        too large for L-BFGS, ``Adam(learning_rate="linear", max_iter=8)``.
+        of up to 512 rows, as soon as rows times weights are 200,000,000.
     level_weights : array-like of float, shape (n_levels,), default=None
         The weight of each level from the first, 0 or more; None is 1 each. ``"soft_labels"`` does not
         use them, ``"hxe"`` multiplies by them.

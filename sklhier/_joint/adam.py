@@ -47,7 +47,9 @@ class AdamRun:
 
     def state(self, network: Network, X: Any) -> AdamState:
         """Return the state before the first step of a network."""
-        return AdamState(network, is_sparse=sparse.issparse(X))
+        adam = AdamState(network, is_sparse=sparse.issparse(X))
+        adam.count(X)
+        return adam
 
     def epoch(self, adam: AdamState, samples: Samples, rates: Rates) -> float:
         """Pass through the samples once; return the mean objective on the way."""

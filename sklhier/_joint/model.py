@@ -56,7 +56,6 @@ _MOST_WEIGHTS = 2_000_000
 _MUCH_WORK, _PASSES = 200_000_000, 12
 _ALPHA = 1e-5
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 64, 512, 6
-_OF_SPARSE = Adam(learning_rate="linear", max_iter=8)
 
 
 def takes_batches(solver: Any) -> bool:
@@ -200,14 +199,10 @@ class Training:
         """Return the parameters with solver and penalty for one path, given the features.
 
         The product of rows and weights says what a pass costs. Where that is much, and features are
-        dense, a dozen passes in mini-batches are as good as L-BFGS. Fewer are enough where sparse
-        features have too many weights for L-BFGS.
+        dense, a dozen passes in mini-batches are as good as L-BFGS.
         """
-        if self.solver is not None or self.hidden:
+        if self.solver is not None or self.hidden or sparse.issparse(X):
             return self
-        if sparse.issparse(X):
-            is_small = isinstance(self.solver_for(sizes), LBFGS)
-            return self if is_small else replace(self, solver=_OF_SPARSE)
         n_rows = X.shape[0]
         if n_rows * sizes[0] * sizes[-1] < _MUCH_WORK:
             return self
@@ -382,6 +377,7 @@ class JointModel:
                 f"{kinds[is_sparse]} ones after {kinds[not is_sparse]} ones."
             )
         solver = training.batch_solver()
+        self._adam.count(X)
         loss_of_pass = self._adam.epoch(
             Samples.for_batches(X, weights, loss, self.network),
             training.alpha,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklhier._utils.compat import add_csc_product, add_csr_product
+from sklhier._utils.compat import add_csr_product
 
 __all__ = ["FeatureSteps", "Moments", "squared_gradient"]
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 _BLOCK = 2**15  # numbers that Adam works on at a time: they stay in the cache
 _MOST_ROWS = 256  # of which all products of two are less work than their features
-_LEAST_FACTOR = 1e-6
 
 
 class Moments:
@@ -50,51 +50,67 @@ class Moments:
             values -= step
 
 
+class ByFeature(NamedTuple):
+    """A batch of sparse rows, feature by feature.
+
+    Attributes
+    ----------
+    features : ndarray of intp, shape (n_occurring,)
+        The features that occur, ascending.
+    data, rows : ndarray, shape (n_entries,)
+        Values, and the rows that have them.
+    bounds : ndarray, shape (n_occurring + 1,)
+        Where the entries of each feature begin.
+    """
+
+    features: Any
+    data: Any
+    rows: Any
+    bounds: Any
+
+    @classmethod
+    def of(cls, X: Any) -> Self:
+        """Return the batch of a CSR matrix."""
+        turned = X.tocsc()
+        features = np.flatnonzero(np.diff(turned.indptr))
+        bounds = np.append(turned.indptr[features], turned.indptr[-1])
+        return cls(features, turned.data, turned.indices, bounds)
+
+    def gradients(self, slopes: Any) -> Iterator[tuple[slice, Any]]:
+        """Yield the gradient by the weights of blocks of features, so small that they stay cached."""
+        size = max(1, _BLOCK // slopes.shape[1])
+        for start in range(0, len(self.features), size):
+            bounds = self.bounds[start : start + size + 1]
+            gradient = np.zeros((len(bounds) - 1, slopes.shape[1]), dtype=slopes.dtype)
+            add_csr_product(self.data, self.rows, bounds, slopes, gradient)
+            yield slice(start, start + len(gradient)), gradient
+
+
 class FeatureSteps:
-    """Steps of the weights of sparse features, which touch only features that occur in a batch.
+    """Steps of the weights of sparse features, of which each batch has only some.
 
-    There is no running mean of the gradient, and the running mean of its square is one for all
-    weights of a column, as in [1]_: with one for each weight, a word that occurs once would move as
-    far as a common one, which costs accuracy, and memory. So a step is a product of the batch with
-    its slopes, added to the weights where they are.
-
-    The penalty is that of all weights. Its step is implicit, and takes the same share of all
-    weights of a column: a factor of the column holds it until :meth:`settle`.
+    Each feature has a clock of its own, and the running mean square is one for all weights of a
+    column, as in [1]_: with one for each weight, a word that occurs once would move as far as a
+    common one, which costs accuracy, and memory.
 
     Parameters
     ----------
-    width : int
-        Columns of the weights.
-    dtype : dtype
-        Of the weights.
+    weights : ndarray, shape (n_features, width)
+        The weights, not kept.
 
     References
     ----------
     .. [1] Y. Zhang et al. Adam-mini: use fewer learning rates to gain more. ICLR (2025).
     """
 
-    def __init__(self, width: int, dtype: Any) -> None:
-        self._dtype = np.dtype(dtype)
-        self._square = np.zeros(width)
+    def __init__(self, weights: Any) -> None:
+        self._first = np.zeros_like(weights)
+        self._second = np.zeros_like(weights[0])
+        self._clocks = np.zeros(len(weights), dtype=np.int64)
         self._clock = 0
-        self._factors = np.ones(width)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if "_second" in state:  # an earlier version kept running means of gradients as well
-            square, clock = state["_second"], state["_clock"]
-            self.__init__(len(square), square.dtype)  # type: ignore[misc]
-            state = {"_square": square.astype(np.float64), "_clock": clock}
-        vars(self).update(state)
-
-    def product(self, X: Any, weights: Any) -> Any:
-        """Return the product of a batch, in CSR form, with the weights."""
-        product = np.zeros((X.shape[0], weights.shape[1]), dtype=self._dtype)
-        add_csr_product(self._data(X), X.indices, X.indptr, weights, product)
-        product *= self._factors.astype(self._dtype)
-        return product
-
-    def step(self, weights: Any, X: Any, slopes: Any, rate: float, alpha: float) -> None:
-        """Take a step of the weights.
+    def step(self, weights: Any, X: Any, slopes: Any, rate: float, penalties: Any) -> None:
+        """Take a step of the weights of the features that occur.
 
         Parameters
         ----------
@@ -103,32 +119,36 @@ class FeatureSteps:
         X : csr matrix, shape (n_rows, n_features)
             The batch.
         slopes : ndarray, shape (n_rows, width)
-            The gradient by the product of both; overwritten.
+            The gradient by the product of both.
         rate : float
             The learning rate.
-        alpha : float
-            Strength of the penalty.
+        penalties : ndarray, shape (n_features,)
+            The penalty's factor for each feature.
         """
+        batch = ByFeature.of(X)
+        if not len(batch.features):
+            return
         self._clock += 1
-        n_features = max(1, len(np.unique(X.indices)))
-        self._square *= _BETA_2
-        self._square += (1 - _BETA_2) / n_features * squared_gradient(X, slopes)
-        rates = rate / (np.sqrt(self._square / (1 - _BETA_2**self._clock)) + _EPSILON)
-        self._factors /= 1 + alpha * rates
-        slopes *= (-rates / (1 + alpha * rates) / self._factors).astype(self._dtype)
-        add_csc_product(self._data(X), X.indices, X.indptr, slopes, weights)
-        small = np.flatnonzero(self._factors < _LEAST_FACTOR)
-        if small.size:
-            weights[:, small] *= self._factors[small].astype(self._dtype)
-            self._factors[small] = 1
-
-    def settle(self, weights: Any) -> None:
-        """Multiply the weights by the factors of their columns."""
-        weights *= self._factors.astype(self._dtype)
-        self._factors[:] = 1
-
-    def _data(self, X: Any) -> Any:
-        return X.data.astype(self._dtype, copy=False)
+        self._clocks[batch.features] += 1
+        self._second *= _BETA_2
+        self._second += (1 - _BETA_2) / len(batch.features) * squared_gradient(X, slopes)
+        scale = np.sqrt(self._second / (1 - _BETA_2**self._clock)) + _EPSILON
+        inverse = (1 / scale).astype(weights.dtype)
+        # The first mean of a feature has seen as many gradients as the feature has occurred.
+        rates = rate / (1 - _BETA_1 ** self._clocks[batch.features])
+        rates = rates.astype(weights.dtype)[:, None]
+        for block, gradient in batch.gradients(slopes):
+            features = batch.features[block]
+            values, first = weights[features], self._first[features]
+            gradient += values * penalties[features, None]
+            gradient *= 1 - _BETA_1
+            first *= _BETA_1
+            first += gradient
+            self._first[features] = first
+            first *= inverse
+            first *= rates[block]
+            values -= first
+            weights[features] = values
 
 
 def squared_gradient(X: Any, slopes: Any) -> Any:
@@ -144,13 +164,7 @@ def squared_gradient(X: Any, slopes: Any) -> Any:
     if X.shape[0] <= _MOST_ROWS:
         between_rows = (X @ X.T).toarray()
         return np.einsum("ij,ij->j", between_rows @ slopes, slopes)
-    turned = X.tocsc()
-    bounds = np.append(turned.indptr[:-1][np.diff(turned.indptr) > 0], turned.indptr[-1])
     total = np.zeros(slopes.shape[1], dtype=slopes.dtype)
-    size = max(1, _BLOCK // slopes.shape[1])
-    for start in range(0, len(bounds) - 1, size):
-        part = bounds[start : start + size + 1]
-        gradient = np.zeros((len(part) - 1, slopes.shape[1]), dtype=slopes.dtype)
-        add_csr_product(turned.data, turned.indices, part, slopes, gradient)
+    for _, gradient in ByFeature.of(X).gradients(slopes):
         total += np.einsum("ij,ij->j", gradient, gradient)
     return total

@@ -15,7 +15,6 @@ from sklhier.objectives import Adam
 __all__ = ["Rates", "Schedule", "Watch", "first_rates_of"]
 
 _RATE_OF_SPARSE, _RATE_OF_DENSE = 0.03, 0.003  # what "auto" stands for
-_LINEAR_RATE_OF_SPARSE = 0.1  # of linear models: it falls from the start
 _RATE_OF_SCALED = 0.01  # for dense features whose mean square is 1
 _SLOWER = 5.0  # divisor of the adaptive learning rate
 _SLOWEST = 0.03  # share of the first learning rate at which it stops
@@ -43,8 +42,7 @@ def first_rates_of(solver: Adam, X: Any, network: Network) -> Rates:
     if solver.learning_rate_init != "auto":
         rate = float(solver.learning_rate_init)
     elif sparse.issparse(X):
-        falls = solver.learning_rate == "linear" and len(network.weights) == 1
-        rate = _LINEAR_RATE_OF_SPARSE if falls else _RATE_OF_SPARSE
+        rate = _RATE_OF_SPARSE
     elif solver.learning_rate == "linear" and len(network.weights) == 1:
         # The smaller the features, the larger are weights of the same effect.
         of_intercepts = float(np.sqrt(mean_square(X))) or 1.0

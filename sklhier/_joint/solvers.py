@@ -96,7 +96,11 @@ def warn_unfinished(history: History) -> None:
 
 
 class AdamState:
-    """Adam [1]_ between two mini-batches; it touches only weights of sparse features that occur.
+    """Adam [1]_ between two mini-batches; it changes only weights of sparse features that occur.
+
+    The weights of a sparse feature, a row of the first layer, take a step only in the batches in
+    which the feature occurs. The penalty's part of their gradient is divided by the probability of
+    that, so that on average it is the whole penalty's.
 
     Parameters
     ----------
@@ -114,8 +118,17 @@ class AdamState:
         self.network = network
         self.is_sparse = is_sparse
         first, *others = network.arrays
-        self._of_features = FeatureSteps(first.shape[1], first.dtype) if is_sparse else None
+        self._of_features = FeatureSteps(first) if is_sparse else None
         self._of_others = [Moments(array) for array in (others if is_sparse else network.arrays)]
+        n_features = len(network.weights[0])
+        self._occurrences = np.zeros(n_features if is_sparse else 0, dtype=np.int64)
+        self._n_counted = 0
+
+    def count(self, X: Any) -> None:
+        """Count in how many rows each feature occurs; call it before learning from these rows."""
+        if self.is_sparse:
+            self._occurrences += np.bincount(X.indices, minlength=X.shape[1])
+            self._n_counted += X.shape[0]
 
     def epoch(
         self,
@@ -141,8 +154,6 @@ class AdamState:
                 left_out = Dropout.drawn(dropout, len(rows), widths, random_state)
             now = rate + (last - rate) * (batch.start / samples.n_rows)
             loss += self.learn(samples, rows, alpha, now, left_out, of_intercepts)
-        if self._of_features is not None:
-            self._of_features.settle(self.network.weights[0])
         return loss + alpha * half_square(self.network)
 
     def learn(
@@ -157,7 +168,7 @@ class AdamState:
         """Take one step by a batch, rows in ascending order, and return its share of the loss."""
         X, network, first = take_rows(samples.X, rows), self.network, None
         if self._of_features is not None:
-            first = self._of_features.product(X, network.weights[0])
+            first = np.asarray(X @ network.weights[0])
         shares = samples.weights[rows]
         scaled = (shares * (samples.n_rows / len(rows))).astype(network.dtype)
         losses, gradient = _batch_gradient(network, X, samples, rows, scaled, dropout, first)
@@ -167,10 +178,18 @@ class AdamState:
         steps = list(zip(network.arrays, gradient.arrays, penalties, rates, strict=True))
         if self._of_features is not None:
             weights, slopes, *_ = steps.pop(0)
-            self._of_features.step(weights, X, slopes, rate, alpha)
+            self._of_features.step(weights, X, slopes, rate, self._penalties(len(rows), alpha))
         for moments, step in zip(self._of_others, steps, strict=True):
             moments.move(*step)
         return float(shares @ losses)
+
+    def _penalties(self, n_rows: int, alpha: float) -> Any:
+        """Return the penalty's factor for each feature in a batch of some rows."""
+        # A feature is in a batch unless all its rows lack it; the penalty is divided by that chance.
+        present = self._occurrences > 0
+        absent = np.maximum(1 - self._occurrences / self._n_counted, 0)
+        factors = np.divide(alpha, 1 - absent**n_rows, out=np.zeros(len(present)), where=present)
+        return factors.astype(self.network.dtype)
 
 
 def _batch_gradient(
