@@ -179,6 +179,21 @@ def test_label_sets_leave_them_out_too(base, strategy, recorded):
             )  # fmt: skip
 
 
+def test_joint_problems_of_label_sets_have_them_down_to_their_level():
+    rows = {"fish": CENTRES["fish"]}
+    labels = [[name] for name in Y]
+    model = sets(DecisionTreeClassifier(), strategy="per_level", node_rows=rows).fit(X, labels)
+    sizes = dict(zip(model.fit_report_["node"].tolist(), model.fit_report_["n_rows"], strict=True))
+    assert sizes == {"level:1": 31, "level:2": 31, "level:3": 30}
+
+
+def test_they_are_no_samples_in_the_summary():
+    plain, own = paths().fit(X, Y), paths(node_rows={"owl": CENTRES["owl"]}).fit(X, Y)
+    counts = [model.summary().sections["training"]["rows"] for model in (own, plain)]
+    assert counts == [len(Y)] * 2
+    assert own.fit_report_["n_rows"][0] == len(Y) + 1
+
+
 def test_an_inner_node_with_nothing_known_below_it_is_a_class():
     labels = np.where(np.isin(Y, ["eel", "ray"]), "sea", Y)
     model = paths(node_rows={"fish": CENTRES["fish"]}).fit(X, labels)
