@@ -225,6 +225,19 @@ def test_a_joint_model_learns_from_them_as_a_member(kind):
     assert answer == "wren" if kind is paths else "wren" in answer
 
 
+def test_there_it_is_no_example_of_a_stop_above(recorded):
+    """Without owls nothing is known below bird, whose description does not end at animal."""
+    labels = np.where(np.arange(len(Y)) % 6 == 5, "animal", Y)
+    is_owl = labels == "owl"
+    folds = [(np.flatnonzero(~is_owl), np.flatnonzero(is_owl))]
+    rows = {"bird": CENTRES["bird"]}
+    strategy = PerParent(stop="learn")
+    model = paths(Recording(), strategy=strategy, cv=folds, reject=0.1, node_rows=rows)
+    model.fit(X, labels)
+    sizes = [len(rows) for rows, _, _ in recorded]
+    assert sizes[0] == (~is_owl).sum()
+
+
 # -- folds --------------------------------------------------------------------------------
 
 
