@@ -61,6 +61,14 @@ def test_a_pair_is_that_strategy_with_that_base(strategy):
     assert kinds == {0: "GaussianNB", 1: "KNeighborsClassifier"}
 
 
+def test_estimators_of_nodes_are_for_members_without_their_own():
+    others = {"n1": LogisticRegression()}
+    members = ["per_parent", ("per_parent", KNN)]
+    model = paths(members, node_estimators=others).fit(X, Y)
+    kinds = [type(model.estimators_[member, "n1"]).__name__ for member in (0, 1)]
+    assert kinds == ["LogisticRegression", "KNeighborsClassifier"]
+
+
 def test_an_estimator_alone_is_fitted_to_all_classes():
     own, pair = (
         paths([KNN, "per_parent"]).fit(X, Y),

@@ -179,6 +179,21 @@ def test_label_sets_leave_them_out_too(base, strategy, recorded):
             )  # fmt: skip
 
 
+def test_joint_problems_of_label_sets_have_them_down_to_their_level():
+    rows = {"fish": CENTRES["fish"]}
+    labels = [[name] for name in Y]
+    model = sets(DecisionTreeClassifier(), strategy="per_level", node_rows=rows).fit(X, labels)
+    sizes = dict(zip(model.fit_report_["node"].tolist(), model.fit_report_["n_rows"], strict=True))
+    assert sizes == {"level:1": 31, "level:2": 31, "level:3": 30}
+
+
+def test_they_are_no_samples_in_the_summary():
+    plain, own = paths().fit(X, Y), paths(node_rows={"owl": CENTRES["owl"]}).fit(X, Y)
+    counts = [model.summary().sections["training"]["rows"] for model in (own, plain)]
+    assert counts == [len(Y)] * 2
+    assert own.fit_report_["n_rows"][0] == len(Y) + 1
+
+
 def test_an_inner_node_with_nothing_known_below_it_is_a_class():
     labels = np.where(np.isin(Y, ["eel", "ray"]), "sea", Y)
     model = paths(node_rows={"fish": CENTRES["fish"]}).fit(X, labels)
@@ -208,6 +223,19 @@ def test_a_joint_model_learns_from_them_as_a_member(kind):
     model = kind(strategy=Ensemble([joint]), node_rows=rows).fit(X, labels)
     answer = model.predict(CENTRES["wren"][None])[0]
     assert answer == "wren" if kind is paths else "wren" in answer
+
+
+def test_there_it_is_no_example_of_a_stop_above(recorded):
+    """Without owls nothing is known below bird, whose description does not end at animal."""
+    labels = np.where(np.arange(len(Y)) % 6 == 5, "animal", Y)
+    is_owl = labels == "owl"
+    folds = [(np.flatnonzero(~is_owl), np.flatnonzero(is_owl))]
+    rows = {"bird": CENTRES["bird"]}
+    strategy = PerParent(stop="learn")
+    model = paths(Recording(), strategy=strategy, cv=folds, reject=0.1, node_rows=rows)
+    model.fit(X, labels)
+    sizes = [len(rows) for rows, _, _ in recorded]
+    assert sizes[0] == (~is_owl).sum()
 
 
 # -- folds --------------------------------------------------------------------------------
