@@ -320,7 +320,7 @@ def which_classifier():
 def which_strategy():
     return _decision(
         [
-            ("Undecided, with time for\nfour times four fits?", '"auto"'),
+            ("You do not know,\nand can wait?", '"auto"'),
             ("Texts, with a thousand\nclasses or more?", '"per_parent"'),
             ("A few dense features\nand a linear base?", '"per_level" or "flat"'),
             ("Upper levels count most?", '"per_level"'),
