@@ -10,6 +10,9 @@ from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.addnodes import desc_content
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(HERE / "_ext"))
@@ -143,6 +146,16 @@ if repository:
     html_theme_options["github_url"] = repository
 
 
+def _file_of(value):
+    """Return the file that defines a class or function, by its code: modules are renamed."""
+    members = [value, *vars(value).values()] if inspect.isclass(value) else [value]
+    for member in map(inspect.unwrap, members):
+        file = Path(member.__code__.co_filename if inspect.isfunction(member) else ROOT)
+        if file.is_file() and file.is_relative_to(ROOT.resolve()):
+            return str(file.relative_to(ROOT.resolve()))
+    return None
+
+
 def _source_of(page):
     """Return the file, relative to the repository, that a page is made from; None if several."""
     if page.startswith("auto_examples/plot_"):
@@ -151,8 +164,7 @@ def _source_of(page):
         return "examples/README.rst"
     if page.startswith("reference/generated/"):
         module, _, name = page.removeprefix("reference/generated/").rpartition(".")
-        value = inspect.unwrap(getattr(importlib.import_module(module), name))
-        return str(Path(inspect.getsourcefile(value)).resolve().relative_to(ROOT.resolve()))
+        return _file_of(getattr(importlib.import_module(module), name))
     if page == "changelog":
         return "CHANGELOG.md"
     return f"docs/{page}.rst" if (HERE / f"{page}.rst").exists() else None
@@ -186,9 +198,16 @@ def _show_public_bases(app, name, cls, options, bases):
     public = [base for base in _public_bases(cls) if base is not object]
     if isinstance(cls, type) and cls.__module__.startswith(project):
         bases[:] = dict.fromkeys(public)
-        options.show_inheritance = bool(bases)
+
+
+def _drop_empty_bases(app, doctree):
+    """Remove the line of bases where none of them is public."""
+    for paragraph in list(doctree.findall(nodes.paragraph)):
+        if paragraph.astext() == "Bases:" and isinstance(paragraph.parent, desc_content):
+            paragraph.parent.remove(paragraph)
 
 
 def setup(app):
+    app.connect("doctree-read", _drop_empty_bases)
     app.connect("autodoc-process-bases", _show_public_bases)
     app.connect("html-page-context", _link_source, priority=100)

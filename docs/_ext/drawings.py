@@ -320,11 +320,19 @@ def which_classifier():
 def which_strategy():
     return _decision(
         [
+<<<<<<< HEAD
             ("Undecided, with time for\nfour times four fits?", '"auto"'),
             ("Dense X\nand a linear base?", '"flat"'),
             ("Sparse texts, up to about a\nthousand classes, paths count?", '"per_level"'),
             ("Sparse texts, more classes,\nor time counts?", '"per_parent"'),
             ("Forests or boosting\non tables?", 'compare "flat"\nwith "per_level"'),
+=======
+            ("You do not know,\nand can wait?", '"auto"'),
+            ("Texts, with a thousand\nclasses or more?", '"per_parent"'),
+            ("A few dense features\nand a linear base?", '"per_level" or "flat"'),
+            ("Upper levels count most?", '"per_level"'),
+            ("Few classes with\nmuch data each?", 'compare "per_parent"\nwith "flat"'),
+>>>>>>> 2fe83bd04ccc86457fc0d0347d7379afc3ab1369
         ],
         'compare "per_parent"\nwith "flat"',
     )
@@ -347,30 +355,21 @@ def which_decoder():
 
 
 def landing():
-    """A text on its way down the tree, with probabilities."""
-    ax = _axes(8.4, 2.9, (-3.75, 4.6), (-0.42, 2.38))
+    """A text on its way down the tree, with probabilities; narrow, so that phones show it."""
+    ax = _axes(4.8, 3.7, (-0.62, 4.62), (-0.95, 3.35))
     numbers = dict(
         science=0.96, sport=0.04, mars=0.9, medicine=0.02, moon=0.04, chess=0.01, tennis=0.03
     )
     _tree(ax, _answers("mars"), numbers, root="your classes")
     ax.text(
-        -2.35, 1.0, "“a rover drives\nthrough red dust”", ha="center", va="center", fontsize=11,
-        color=INK, linespacing=1.5,
-        bbox={"boxstyle": "round,pad=0.7", "facecolor": PALE, "edgecolor": LINE},
+        2.3, 3.05, "“a rover drives through red dust”", ha="center", va="center", fontsize=11,
+        color=INK,
+        bbox={"boxstyle": "round,pad=0.6", "facecolor": PALE, "edgecolor": LINE},
     )  # fmt: skip
     ax.add_patch(
-        FancyArrowPatch(
-            (-1.15, 1.0),
-            (0.35, 1.0),
-            arrowstyle="-|>",
-            mutation_scale=16,
-            color=INK,
-            linewidth=1.6,
-        )
+        FancyArrowPatch((2.3, 2.82), (2.3, 2.12), arrowstyle="-|>", mutation_scale=14, color=INK)
     )
-    ax.text(
-        -2.35, 0.12, "science / mars  0.90", ha="center", fontsize=11, color=RED, weight="bold"
-    )
+    ax.text(2.0, -0.72, "science / mars  0.90", ha="center", fontsize=12, color=RED, weight="bold")
     return ax.figure
 
 
