@@ -320,19 +320,11 @@ def which_classifier():
 def which_strategy():
     return _decision(
         [
-<<<<<<< HEAD
-            ("Undecided, with time for\nfour times four fits?", '"auto"'),
+            ("You do not know,\nand can wait?", '"auto"'),
             ("Dense X\nand a linear base?", '"flat"'),
             ("Sparse texts, up to about a\nthousand classes, paths count?", '"per_level"'),
             ("Sparse texts, more classes,\nor time counts?", '"per_parent"'),
             ("Forests or boosting\non tables?", 'compare "flat"\nwith "per_level"'),
-=======
-            ("You do not know,\nand can wait?", '"auto"'),
-            ("Texts, with a thousand\nclasses or more?", '"per_parent"'),
-            ("A few dense features\nand a linear base?", '"per_level" or "flat"'),
-            ("Upper levels count most?", '"per_level"'),
-            ("Few classes with\nmuch data each?", 'compare "per_parent"\nwith "flat"'),
->>>>>>> 2fe83bd04ccc86457fc0d0347d7379afc3ab1369
         ],
         'compare "per_parent"\nwith "flat"',
     )
