@@ -187,6 +187,7 @@ class LabelTables(Names):
 
         Examples
         --------
+        >>> from sklhier import Taxonomy
         >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
         >>> taxonomy.nodes[1:]
         ('bird', 'fish', 'owl', 'wren')
@@ -226,6 +227,7 @@ class LabelTables(Names):
 
         Examples
         --------
+        >>> from sklhier import Taxonomy
         >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
         >>> Y = taxonomy.binarize([["owl", "fish"], ["bird"], []])
         >>> taxonomy.inverse_binarize(Y)

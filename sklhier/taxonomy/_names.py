@@ -179,6 +179,7 @@ class Names(Arrays):
 
         Examples
         --------
+        >>> from sklhier import Taxonomy
         >>> taxonomy = Taxonomy.from_dict({"31-33": ["311"]}, titles={"31-33": "Manufacturing"})
         >>> taxonomy.titled(["31-33", "311"])
         ['31-33 Manufacturing', '311']
@@ -207,6 +208,7 @@ class Names(Arrays):
 
         Examples
         --------
+        >>> from sklhier import Taxonomy
         >>> taxonomy = Taxonomy.from_dict({"31-33": ["311", "312"]})
         >>> print(taxonomy.with_titles({"31-33": "Manufacturing", "311": "Food"}))
         31-33 Manufacturing
