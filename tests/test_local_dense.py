@@ -166,13 +166,15 @@ def test_another_number_of_features(base):
         model.predict(X[:, :6])
 
 
-def test_arrays_for_models_of_frames():
+def test_arrays_for_models_of_frames(monkeypatch):
     pandas = pytest.importorskip("pandas")
     X, y = data()
     frame = pandas.DataFrame(X, columns=list("abcdefg"))
     model = HierarchicalClassifier(BASES["tree"], taxonomy=TREE).fit(frame, y)
+    asked = n_asked(monkeypatch)
     with pytest.warns(UserWarning, match="feature names"):
         model.predict(X)
+    assert not asked
 
 
 def test_x_is_converted_once(monkeypatch):

@@ -135,7 +135,9 @@ def product_of(add, n_rows, n_classes, dtype):
 def test_products_are_those_of_the_table(n_rows, n_classes, n_columns, kind, dtype, way, seed):
     rng = np.random.default_rng(seed)
     table = table_of(rng, (n_classes, n_columns), 0.3, dtype)
-    rows = rows_of(rng, (n_rows + 1, n_columns), dtype=dtype)
+    share = 1 / (5 * n_rows) if way == "chosen" else 0.2
+    rows = rows_of(rng, (n_rows + 1, n_columns), share, dtype=dtype)
+    rows = sparse.vstack([np.ones((1, n_columns), dtype=dtype), rows[1:]], format="csr")
     indices, indptr = rows.indices.astype(kind), rows.indptr.astype(kind)[1:]
     expected = product_of(
         lambda out: compat.add_csr_product(rows.data, indices, indptr, np.array(table.T), out),
