@@ -968,9 +968,9 @@ def test_steps_of_sparse_features_are_those_of_their_gradient(width):
         steps.step(weights, batch, slopes, 0.1, penalties)
         occurs = np.unique(batch.indices)
         gradient = (batch.T @ slopes)[occurs]
+        gradient += penalties[occurs, None] * slow[occurs]
         square = 0.999 * square + 0.001 * (gradient**2).mean(axis=0)
         clocks[occurs] += 1
-        gradient += penalties[occurs, None] * slow[occurs]
         first[occurs] = 0.9 * first[occurs] + 0.1 * gradient
         scale = np.sqrt(square / (1 - 0.999**clock)) + 1e-8
         rates = 0.1 / (1 - 0.9 ** clocks[occurs])

@@ -131,7 +131,12 @@ class FeatureSteps:
         self._clock += 1
         self._clocks[batch.features] += 1
         self._second *= _BETA_2
-        self._second += (1 - _BETA_2) / len(batch.features) * squared_gradient(X, slopes)
+        square = np.zeros_like(self._second)
+        for block, gradient in batch.gradients(slopes):
+            features = batch.features[block]
+            gradient += weights[features] * penalties[features, None]
+            square += np.einsum("ij,ij->j", gradient, gradient)
+        self._second += (1 - _BETA_2) / len(batch.features) * square
         scale = np.sqrt(self._second / (1 - _BETA_2**self._clock)) + _EPSILON
         inverse = (1 / scale).astype(weights.dtype)
         # The first mean of a feature has seen as many gradients as the feature has occurred.
