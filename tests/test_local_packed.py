@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.special import expit, softmax
+from scipy.special import expit, log_expit, softmax
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.svm import LinearSVC
 
@@ -257,14 +257,14 @@ def test_searches_find_whatever_counts(dtype, seed, n_nodes, k):
         weights = [3 * rng.normal(size=len(columns)).astype(dtype) for _ in members]
         weights[0] = weights[0] if rng.random() < 0.7 else None
         intercepts = rng.normal(size=len(members)).astype(dtype).astype(float)
-        link = rng.choice(["MARGINS", "SIGMOIDS"])
+        link = rng.choice(["MARGINS", "SIGMOIDS", "LOGISTIC"])
         of_link = getattr(kernels, link)
         paths.set_siblings(node, columns.astype(np.int32), weights, intercepts, of_link, 2.0)
         for child, own, intercept in zip(members, weights, intercepts, strict=True):
             share = np.ones(9)
             if own is not None:
                 scores = (X[:, columns] @ own + dtype(intercept)).astype(float)
-                share = expit(4 * scores if link == "MARGINS" else scores)
+                share = expit((4 if link == "MARGINS" else 2) * scores)
             expected[:, child] = share * expected[:, node]
     least = rng.uniform(size=n_nodes)
     table = np.zeros((9, n_nodes))
@@ -390,8 +390,8 @@ def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
         columns = np.sort(rng.permutation(n_features)[: rng.integers(1, n_features)])
         weights = (spread * rng.normal(size=(len(columns), n_scores))).astype(dtype)
         intercepts = rng.normal(size=n_scores).astype(dtype).astype(float)
-        link = rng.choice(["MARGINS", "SOFTMAX", "SIGMOIDS", "LOG_SIGMOIDS"])
-        if n == 2 and link != "MARGINS":
+        link = rng.choice(["MARGINS", "SOFTMAX", "SIGMOIDS", "LOG_SIGMOIDS", "LOGISTIC"])
+        if n == 2 and link not in ("MARGINS", "LOGISTIC"):
             link = "SIGMOIDS"
         of_link = getattr(kernels, link)
         paths.set(node, columns.astype(np.int32), weights, intercepts, of_link, 3.0)
@@ -400,6 +400,8 @@ def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
             scores = np.hstack([-scores, scores])
         if link == "MARGINS":
             proba = softmax(scores, axis=1)
+        elif link == "LOGISTIC":
+            proba = softmax(log_expit(scores) + 1e-9 * scores, axis=1)
         elif n == 2:
             proba = np.hstack([1 - expit(scores[:, 1:]), expit(scores[:, 1:])])
         elif link == "SOFTMAX":

@@ -15,7 +15,7 @@ from sklhier._probabilities.marginals import Outcomes
 from sklhier._probabilities.set_search import Wanted
 from sklhier._utils.kernels import compiled_predictions
 from sklhier._utils.typing import Floats, NodeIds
-from sklhier.links import IdentityLink, SoftmaxLink
+from sklhier.links import IdentityLink, LogisticLink, SoftmaxLink
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
@@ -232,7 +232,8 @@ def _link(model: LocalModel, kernels: Any) -> tuple[int, float] | None:
     if inverse is None:
         return None
     name, factor = linear_predict.compiled_link(inverse, len(model.outcomes))
-    if name == "MARGINS":
-        is_known = type(model.link) is SoftmaxLink
-        return (kernels.MARGINS, float(model.link.sharpness)) if is_known else None
-    return (getattr(kernels, name), factor) if type(model.link) is IdentityLink else None
+    if name != "MARGINS":
+        return (getattr(kernels, name), factor) if type(model.link) is IdentityLink else None
+    names = {SoftmaxLink: "MARGINS", LogisticLink: "LOGISTIC"}
+    of_link = names.get(type(model.link))
+    return None if of_link is None else (getattr(kernels, of_link), float(model.link.sharpness))

@@ -25,7 +25,9 @@
 #define PACKED_NOT_FINITE -2
 
 /* How scores become shares of the outcomes. */
-enum { PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS };
+enum { PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS, PACKED_LOGISTIC };
+
+#define PACKED_TIE 1e-9 /* what lets the larger of two sure scores win, as in sklhier.links */
 
 typedef struct {
     const int32_t *columns;   /* ascending; NULL: all columns of X */
@@ -35,7 +37,7 @@ typedef struct {
     const double *intercepts; /* n_scores */
     int32_t n_scores;         /* one for two outcomes */
     int32_t link;
-    double sharpness;         /* what margins are multiplied by */
+    double sharpness;         /* what scores are multiplied by */
 } packed_node;
 
 typedef struct {
@@ -244,7 +246,7 @@ static int packed_shares(const packed_node *node, double *s, int32_t n) {
     int32_t j;
     for (j = 0; j < node->n_scores; j++) s[j] *= node->sharpness;
     if (node->n_scores == 1) {
-        if (node->link == PACKED_MARGINS) {
+        if (node->link == PACKED_MARGINS || node->link == PACKED_LOGISTIC) {
             s[1] = s[0];
             s[0] = -s[0];
         } else {
@@ -256,6 +258,8 @@ static int packed_shares(const packed_node *node, double *s, int32_t n) {
     } else if (node->link == PACKED_LOG_SIGMOIDS) {
         for (j = 0; j < n; j++) s[j] = packed_log_sigmoid(s[j]);
     }
+    if (node->link == PACKED_LOGISTIC)
+        for (j = 0; j < n; j++) s[j] = packed_log_sigmoid(s[j]) + PACKED_TIE * s[j];
     if (node->link != PACKED_SIGMOIDS) packed_softmax(s, n);
     for (j = 0; j < n; j++) total += s[j];
     for (j = 0; j < n; j++) s[j] /= total;
@@ -270,8 +274,7 @@ static int32_t packed_first_best(const packed_node *node, double *s, int32_t n) 
     int32_t j, best = 0;
     double second = -INFINITY, gap, most;
     if (node->n_scores == 1) {
-        const double by = node->link == PACKED_MARGINS ? node->sharpness : 1;
-        if (by * fabs(s[0]) > 1e-9 && fabs(s[0]) < 1e6) return s[0] > 0;
+        if (node->sharpness * fabs(s[0]) > 1e-9 && fabs(s[0]) < 1e6) return s[0] > 0;
     } else {
         for (j = 0; j < n; j++) {
             if (!(fabs(s[j]) < 1e6)) goto shares; /* NaN, too */
@@ -283,7 +286,7 @@ static int32_t packed_first_best(const packed_node *node, double *s, int32_t n) 
         gap = most - second;
         if (node->link == PACKED_MARGINS ? node->sharpness * gap > 1e-12 * (1 + node->sharpness * 1e6)
             : node->link == PACKED_SOFTMAX ? gap > 1e-6
-            : fabs(most) < 15 && gap > 1e-5)
+            : node->sharpness * fabs(most) < 15 && node->sharpness * gap > 1e-5)
             return best;
     }
 shares:
@@ -583,6 +586,7 @@ static int packed_memberships(const packed_node *node, double *s, int32_t n) {
     packed_node alone = *node;
     int32_t j;
     alone.n_scores = 1;
+    if (alone.link == PACKED_LOGISTIC) alone.link = PACKED_SIGMOIDS; /* nothing to tie with */
     for (j = 0; j < n; j++) {
         double pair[2] = {s[j], 0};
         if (!node->siblings[j]) {

@@ -34,7 +34,7 @@ cdef extern from "_packed.h" nogil:
         int64_t n_features
 
     int PACKED_NO_MEMORY
-    int PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS
+    int PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS, PACKED_LOGISTIC
     int packed_init(int may_be_wide)
     int packed_products(
         const packed_node *node, const packed_rows *x, int is_double, int32_t *places, void *out)
@@ -47,7 +47,7 @@ cdef extern from "_packed.h" nogil:
 
 
 MARGINS, SOFTMAX = PACKED_MARGINS, PACKED_SOFTMAX
-SIGMOIDS, LOG_SIGMOIDS = PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS
+SIGMOIDS, LOG_SIGMOIDS, LOGISTIC = PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS, PACKED_LOGISTIC
 
 
 def choose_instructions(bint may_be_wide):
@@ -192,7 +192,8 @@ cdef class Paths:
             As in :func:`products`.
         intercepts : memoryview of float64, shape (n_scores,)
         link : int
-            How scores become shares: ``MARGINS``, ``SOFTMAX``, ``SIGMOIDS`` or ``LOG_SIGMOIDS``.
+            How scores become shares: ``MARGINS``, ``SOFTMAX``, ``SIGMOIDS``, ``LOG_SIGMOIDS`` or
+            ``LOGISTIC``.
         sharpness : float
             What scores are multiplied by.
         """
