@@ -252,7 +252,7 @@ def test_searches_find_whatever_counts(dtype, seed, n_nodes, k):
     ]
     offsets = np.cumsum([0, *map(len, below)]).astype(np.int64)
     outcomes = np.array([node for members in below for node in members], dtype=np.int32)
-    rank = np.array([-1 if members else 0 for members in below], dtype=np.int64)
+    rank = np.array([-1 if members else i for i, members in enumerate(below)], dtype=np.int64)
     paths = kernels.Paths(offsets, outcomes, rank, dtype is np.float64, n_features)
     data, indices, indptr = csr(rng, 9, n_features, dtype)
     X = sparse.csr_array((data, indices, indptr), shape=(9, n_features))
@@ -266,7 +266,7 @@ def test_searches_find_whatever_counts(dtype, seed, n_nodes, k):
         certain = np.zeros(len(members), dtype=np.uint8)
         certain[0] = rng.random() < 0.3
         intercepts = rng.normal(size=len(members)).astype(dtype).astype(float)
-        link = rng.choice(["MARGINS", "SIGMOIDS"])
+        link = rng.choice([*OF_SCORES, "SIGMOIDS"])
         about = intercepts, getattr(kernels, link), 2.0, certain
         stored(paths, node, columns.astype(np.int32), weights, about, rng)
         for child, own, intercept, is_certain in zip(
@@ -275,12 +275,18 @@ def test_searches_find_whatever_counts(dtype, seed, n_nodes, k):
             share = np.ones(9)
             if not is_certain:
                 scores = (X[:, columns] @ own + dtype(intercept)).astype(float)
-                share = expit((4 if link == "MARGINS" else 2) * scores)
+                share = expit(2 * scores)
+                if link in OF_SCORES:
+                    share = OF_SCORES[link].proba(np.column_stack([-scores, scores]))[:, 1]
             expected[:, child] = share * expected[:, node]
     least = rng.uniform(size=n_nodes)
     table = np.zeros((9, n_nodes))
-    assert paths.search(data, indices, indptr, k, least, table)
-    leaves = [node for node, members in enumerate(below) if not members]
+    best = np.empty((9, k), dtype=np.int32)
+    assert paths.search(data, indices, indptr, least, table, best)
+    leaves = np.array([node for node, members in enumerate(below) if not members])
+    in_order = leaves[np.argsort(-table[:, leaves], axis=1, kind="stable")][:, :k]
+    assert_array_equal(best[:, : len(leaves)], in_order)
+    assert (best[:, len(leaves) :] == -1).all()
     for found, row in zip(table, expected, strict=True):
         bound = np.sort(row[leaves])[::-1][k - 1] if 0 < k <= len(leaves) else 0
         counts = row >= (bound if k else 0)
@@ -304,11 +310,13 @@ def test_a_search_visits_little():
         about = np.array(intercepts), kernels.SIGMOIDS, 1.0, np.zeros(2, dtype=np.uint8)
         paths.set(parent, None, np.zeros((1, 2)), *about)
     table, row = np.zeros((1, 7)), (np.ones(1), np.zeros(1, dtype=np.int32), np.arange(2))
-    assert paths.search(*row, 2, np.zeros(7), table)
+    best = np.empty((1, 2), dtype=np.int32)
+    assert paths.search(*row, np.zeros(7), table, best)
+    assert_array_equal(best, [[3, 4]])
     assert (table[0, :5] > 0).all()
     assert not table[0, 5:].any()
     table[:] = 0
-    assert paths.search(*row, 0, np.full(7, 0.5), table)
+    assert paths.search(*row, np.full(7, 0.5), table, best[:, :0])
     assert not table[0, 5:].any()
 
 
@@ -359,7 +367,7 @@ def stored(paths, node, columns, weights, about, rng):
     paths.set_single(node, columns, single.values, classes, single.offsets, *about)
 
 
-OF_SCORES = {"MARGINS": SoftmaxLink(3.0), "LOGISTIC": LogisticLink(3.0), "HINGE": HingeLink(3.0)}
+OF_SCORES = {"MARGINS": SoftmaxLink(2.0), "LOGISTIC": LogisticLink(2.0), "HINGE": HingeLink(2.0)}
 
 
 def random_tree(rng, n_nodes):
@@ -420,7 +428,7 @@ def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
         if n == 2 and link not in OF_SCORES:
             link = "SIGMOIDS"
         of_link = getattr(kernels, link)
-        about = intercepts, of_link, 3.0
+        about = intercepts, of_link, 2.0
         stored(paths, node, columns.astype(np.int32), weights, about, rng)
         scores = (X[:, columns] @ weights + intercepts.astype(dtype)).astype(float)
         if n == 2:
@@ -428,7 +436,7 @@ def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
         if link in OF_SCORES:
             shares[-1] = OF_SCORES[link].proba(scores)
             continue
-        scores *= 3.0
+        scores *= 2.0
         if link == "LOG_SIGMOIDS":
             proba = softmax(log_expit(scores), axis=1)
         elif n == 2:

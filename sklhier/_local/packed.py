@@ -113,13 +113,14 @@ class PackedPaths:
         proba = np.empty((self.n_rows, k))
         return (nodes, proba) if self._paths.best(*self._form, nodes, proba) else None
 
-    def wanted(self, wanted: Wanted, n_nodes: int) -> Floats | None:
-        """Return the probabilities of nodes that count; of others some, or 0."""
+    def wanted(self, wanted: Wanted, n_nodes: int) -> tuple[Floats, NodeIds] | None:
+        """Return probabilities of nodes that count, of others some or 0, and the best leaves."""
         table = np.zeros((self.n_rows, n_nodes))
         least = np.broadcast_to(np.asarray(wanted.least, dtype=np.float64), n_nodes)
         least = np.ascontiguousarray(least)
-        found = self._paths.search(*self._form, wanted.n_leaves or 0, least, table)
-        return table if found else None
+        best = np.empty((self.n_rows, wanted.n_leaves or 0), dtype=np.int32)
+        found = self._paths.search(*self._form, least, table, best)
+        return (table, best) if found else None
 
     @property
     def _form(self) -> tuple[Any, Any, Any]:
@@ -186,10 +187,10 @@ def _pack_sets(
         return None
     dtype, n_features = form
     offsets, children = ops.csr_of_pairs(taxonomy.parent_ids[observed], observed, taxonomy.n_nodes)
-    is_inner = np.ones(taxonomy.n_nodes, dtype=np.int64)
-    is_inner[taxonomy.leaf_ids] = 0
+    rank = np.full(taxonomy.n_nodes, -1, dtype=np.int64)
+    rank[taxonomy.leaf_ids] = taxonomy.leaf_ids
     paths = kernels.Paths(
-        offsets.astype(np.int64, copy=False), children, -is_inner, dtype == np.float64, n_features
+        offsets.astype(np.int64, copy=False), children, rank, dtype == np.float64, n_features
     )
     for parent in np.flatnonzero(np.diff(offsets)).tolist():
         siblings = [

@@ -608,27 +608,39 @@ static int packed_best(
 
 /* -- label sets: nodes that are decided by themselves -------------------------------------- */
 
+/* What packed_shares would give the second of two outcomes, by one exponential function. */
+PACKED_INLINE double packed_membership(const packed_node *node, double score) {
+    double s = score, e;
+    if (node->link == PACKED_HINGE) {
+        double pair[2] = {-score, score};
+        packed_weigh(node, pair, 2);
+        s = pair[1] - pair[0];
+    } else {
+        s *= node->sharpness;
+        if (node->link == PACKED_MARGINS) s *= 2;
+        if (node->link == PACKED_LOGISTIC) s *= 1 + 2 * PACKED_TIE;
+    }
+    e = exp(-fabs(s));
+    return isfinite(s) ? (s < 0 ? e : 1) / (1 + e) : s - s; /* NaN */
+}
+
 /* Turn the scores of siblings into the share of each of them in what their parent has. */
 static int packed_memberships(const packed_node *node, double *s, int32_t n) {
-    packed_node alone = *node;
-    int32_t j;
-    alone.n_scores = 1;
+    int32_t j, failed = 0;
     for (j = 0; j < n; j++) {
-        double pair[2] = {s[j], 0};
-        if (node->certain[j]) {
-            s[j] = 1;
-            continue;
-        }
-        if (packed_shares(&alone, pair, 2)) return PACKED_NOT_FINITE;
-        s[j] = pair[1];
+        if (node->certain[j]) s[j] = 1;
+        else s[j] = packed_membership(node, s[j]);
+        failed |= !isfinite(s[j]);
     }
-    return 0;
+    return failed ? PACKED_NOT_FINITE : 0;
 }
 
 /* Write the probabilities of nodes below those that are probable enough. With k that is as probable as
- * the k-th leaf, else `least` of the node. Leaves have rank 0, others -1. */
+ * the k-th leaf, else `least` of the node. Ranks of leaves are 0 or more, of others -1. The k best leaves
+ * go to `nodes`: -1 if there are no more. */
 static int packed_search(
-    const packed_paths *paths, const packed_rows *x, int32_t k, const double *least, double *table
+    const packed_paths *paths, const packed_rows *x, int32_t k, const double *least, double *table,
+    int32_t *nodes
 ) {
     const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
     const size_t size = paths->is_double ? sizeof(double) : sizeof(float);
@@ -637,20 +649,22 @@ static int packed_search(
     packed_pool pool = {NULL, 0, 0, NULL};
     double *above = (double *)packed_allocate(x->n_rows, sizeof(double));
     double *probas = (double *)packed_allocate(x->n_rows, ((size_t)k + 1) * sizeof(double));
-    int32_t *nodes = (int32_t *)packed_allocate(x->n_rows, ((size_t)k + 1) * sizeof(int32_t));
     int64_t i, start, stop, left;
     int32_t j;
     int failed = packed_open_room(&room, x, paths->widest, NULL);
     failed |= packed_gather(&crowd, x, paths->n_nodes);
     pool.first = (int32_t *)packed_allocate(x->n_rows, sizeof(int32_t));
-    if (!above || !probas || !nodes || !pool.first) failed = PACKED_NO_MEMORY;
+    if (!above || !probas || !pool.first) failed = PACKED_NO_MEMORY;
     if (!failed) {
         for (i = 0; i < x->n_rows; i++) {
             pool.first[i] = -1;
             above[i] = 1;
             table[i * paths->n_nodes] = 1;
         }
-        for (i = 0; i < x->n_rows * k; i++) probas[i] = -INFINITY;
+        for (i = 0; i < x->n_rows * k; i++) {
+            probas[i] = -INFINITY;
+            nodes[i] = -1;
+        }
         if (!paths->offsets[1] || (!k && least[0] > 1)) crowd.n = 0;
     }
     while (!failed && crowd.n) {
@@ -691,11 +705,12 @@ static int packed_search(
         memcpy(crowd.rows, crowd.spare, (size_t)left * sizeof(int32_t));
         crowd.n = left;
     }
+    for (i = 0; !failed && i < x->n_rows * k; i++)
+        if (!(probas[i] > 0)) nodes[i] = -1;
     free(pool.all);
     free(pool.first);
     free(above);
     free(probas);
-    free(nodes);
     packed_scatter(&crowd);
     packed_close_room(&room);
     return failed;

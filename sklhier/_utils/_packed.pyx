@@ -52,7 +52,7 @@ cdef extern from "_packed.h" nogil:
         const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas)
     int packed_search(
         const packed_paths *paths, const packed_rows *x, int32_t k, const double *least,
-        double *table)
+        double *table, int32_t *nodes)
 
 
 MARGINS, SOFTMAX = PACKED_MARGINS, PACKED_SOFTMAX
@@ -286,9 +286,9 @@ cdef class Paths:
         const floating[::1] data,
         const int32_t[::1] indices,
         const int64_t[::1] indptr,
-        int32_t k,
         const double[::1] least,
         double[:, ::1] table,
+        int32_t[:, ::1] best,
     ):
         """Write probabilities of nodes that count; return False if numbers are not finite.
 
@@ -296,22 +296,25 @@ cdef class Paths:
         ----------
         data, indices, indptr
             As in :func:`products`.
-        k : int
-            If not 0, what is below a node counts if the node is as probable as the k-th leaf. Leaves
-            have rank 0, other nodes -1.
         least : memoryview of float64, shape (n_nodes,)
             For k = 0: what is below a node counts if the node is as probable as this.
         table : memoryview of float64, shape (n_rows, n_nodes)
             Zeros.
+        best : memoryview of int32, shape (n_rows, k)
+            If k is not 0, what is below a node counts if the node is as probable as the k-th leaf, and
+            the best leaves are written here; -1 where no more have a probability above 0. Leaves have
+            ranks of 0 or more, other nodes -1.
         """
         cdef bint is_double = floating is double
         cdef packed_rows rows = rows_of(data, indices, indptr, self._n_features)
+        cdef int32_t k = best.shape[1]
+        cdef int32_t *nodes = &best[0, 0] if k and rows.n_rows else NULL
         cdef int failed = 0
         if is_double != self._paths.is_double:
             raise ValueError("Entries must have the type of the weights.")
         if rows.n_rows:
             with nogil:
-                failed = packed_search(&self._paths, &rows, k, &least[0], &table[0, 0])
+                failed = packed_search(&self._paths, &rows, k, &least[0], &table[0, 0], nodes)
         return bool(check(failed))
 
     def descend(
