@@ -8,6 +8,7 @@ SOFTMAX: int
 SIGMOIDS: int
 LOG_SIGMOIDS: int
 LOGISTIC: int
+HINGE: int
 
 def choose_instructions(may_be_wide: bool) -> bool: ...
 def products(

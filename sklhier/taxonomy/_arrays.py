@@ -205,8 +205,8 @@ class Arrays:
         """
         n_sets = len(offsets) - 1
         if not self._knows_closure() or len(nodes) > _FEW:
-            entries = (np.ones(len(nodes)), nodes, offsets)
-            return self.with_ancestors(sparse.csr_array(entries, shape=(n_sets, self.n_nodes)))
+            own = (np.ones(len(nodes)), nodes, offsets)
+            return self.with_ancestors(sparse.csr_array(own, shape=(n_sets, self.n_nodes)))
         # Small products of SciPy spend their time on what they check.
         above = self.ancestor_closure
         starts = above.indptr[nodes]
