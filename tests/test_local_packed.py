@@ -242,6 +242,21 @@ def test_label_sets_are_those_of_pure_python(base, min_weight, decoder, way, mon
     assert b"PackedModels" not in pickle.dumps(model)
 
 
+@pytest.mark.parametrize("k", [1, 3, 20])
+def test_of_equally_probable_labels_the_first_win(k, way, monkeypatch):
+    X, y = sets()
+    model = HierarchicalMultiLabelClassifier(BASES["svc"], taxonomy=TREE, decoder=TopLabels(k))
+    model.fit(X, y)
+    for local in model._model.models[0].values():
+        local.estimator.coef_[:] = 0
+        local.estimator.intercept_ = np.zeros(1)
+    found = model.predict(X[:2])
+    with monkeypatch.context() as patch:
+        patch.setenv("SKLHIER_KERNELS", "0")
+        assert found == model.predict(X[:2])
+    assert len(found[0]) == min(k, len(TREE.leaf_ids) - len(set(TREE.leaves) & set(model.unseen_nodes_)))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(seed=st.integers(0, 2**32 - 1), n_nodes=st.integers(2, 25), k=st.integers(0, 6))
 @settings(max_examples=15)

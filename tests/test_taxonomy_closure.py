@@ -62,13 +62,19 @@ def test_sets_with_ancestors(small, taxonomy, seed):
     marks[:, 0] = False
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_arrays, "_SMALL", small)
-        found = taxonomy.with_ancestors(sparse.csr_array(marks.astype(float)))
+        marked = sparse.csr_array(marks.astype(float))
+        found = taxonomy.with_ancestors(marked)
+        gathered = taxonomy.closed_sets(marked.indices, marked.indptr)
+        patch.setattr(_arrays, "_FEW", 0)
+        multiplied = taxonomy.closed_sets(marked.indices, marked.indptr)
         sizes, leaves = taxonomy.closure_sizes, taxonomy.n_leaves_below
     wanted = [
         sorted({above for node in np.flatnonzero(row) for above in closed(taxonomy, node)})
         for row in marks
     ]
-    assert rows_of(found) == wanted
+    for table in (found, gathered, multiplied):
+        assert rows_of(table) == wanted
+        assert (table.data == 1).all()
     everything = [closed(taxonomy, node) for node in range(taxonomy.n_nodes)]
     assert sizes.tolist() == list(map(len, everything))
     below = [

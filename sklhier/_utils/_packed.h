@@ -461,12 +461,12 @@ typedef struct {
 typedef struct {
     packed_open *all;
     int64_t n, size;
-    int32_t *first;   /* of each row's list; -1: none */
+    int32_t *first;   /* of each row's list, in which the most probable go first; -1: none */
 } packed_pool;
 
-static int packed_push(packed_pool *pool, int32_t row, int32_t node, double proba) {
+/* Add a node that no list holds yet. */
+static int packed_push(packed_pool *pool, int32_t node, double proba) {
     /* Places are not used again: those of siblings stay side by side, and are soon read together. */
-    int32_t place;
     if (pool->n == pool->size) {
         const int64_t size = 2 * pool->size + 64;
         packed_open *more;
@@ -476,39 +476,46 @@ static int packed_push(packed_pool *pool, int32_t row, int32_t node, double prob
         pool->all = more;
         pool->size = size;
     }
-    place = (int32_t)pool->n++;
-    pool->all[place].proba = proba;
-    pool->all[place].node = node;
-    pool->all[place].next = pool->first[row];
-    pool->first[row] = place;
+    pool->all[pool->n].proba = proba;
+    pool->all[pool->n++].node = node;
     return 0;
+}
+
+static int packed_descending(const void *left, const void *right) {
+    const double a = ((const packed_open *)left)->proba, b = ((const packed_open *)right)->proba;
+    return (a < b) - (a > b);
+}
+
+/* Let a row's list hold the nodes from `start` on; `in_order` or, where all will be asked, in any. */
+static void packed_merge(packed_pool *pool, int32_t row, int64_t start, int in_order) {
+    packed_open *all = pool->all;
+    int32_t *link = pool->first + row;
+    int64_t i, j;
+    if (in_order && pool->n - start > 32)
+        qsort(all + start, (size_t)(pool->n - start), sizeof(packed_open), packed_descending);
+    for (i = start + 1; in_order && i < pool->n; i++) {
+        const packed_open one = all[i];
+        for (j = i; j > start && all[j - 1].proba < one.proba; j--) all[j] = all[j - 1];
+        all[j] = one;
+    }
+    for (i = start; i < pool->n; i++) {
+        while (in_order && *link >= 0 && all[*link].proba > all[i].proba) link = &all[*link].next;
+        all[i].next = *link;
+        *link = (int32_t)i;
+        link = &all[i].next;
+    }
 }
 
 /* No node below `least` is worth asking: sums in another order may differ in the last digits. */
 PACKED_INLINE double packed_least(double worst) { return worst > 0 ? worst - 1e-12 * worst : worst; }
 
-/* Take the most probable open node of a row, and forget those that are not worth asking; -1: none. */
+/* Take the most probable open node of a row; -1: none is worth asking. */
 static int32_t packed_pop(packed_pool *pool, int32_t row, double least, double *proba) {
-    int32_t *link = pool->first + row, *best = NULL, taken;
-    packed_open *all = pool->all;
-    double most = -INFINITY;
-    while (*link >= 0) {
-        const int32_t place = *link;
-        if (all[place].proba < least) {
-            *link = all[place].next;
-            continue;
-        }
-        if (all[place].proba > most) {
-            most = all[place].proba;
-            best = link;
-        }
-        link = &all[place].next;
-    }
-    if (!best) return -1;
-    taken = *best;
-    *best = all[taken].next;
-    *proba = most;
-    return all[taken].node;
+    const int32_t place = pool->first[row];
+    if (place < 0 || pool->all[place].proba < least) return -1;
+    pool->first[row] = pool->all[place].next;
+    *proba = pool->all[place].proba;
+    return pool->all[place].node;
 }
 
 /* Keep an answer if it is among the k best; of equally probable ones the first class goes first. */
@@ -533,15 +540,17 @@ static int packed_ask(
 ) {
     const int64_t first = paths->offsets[at];
     const int32_t n = (int32_t)(paths->offsets[at + 1] - first);
+    const int64_t opened = pool->n;
     int32_t j;
     for (j = 0; j < n; j++) {
         const int32_t outcome = paths->outcomes[first + j];
         const double proba = above * shares[j];
         if (outcome == at || paths->offsets[outcome + 1] == paths->offsets[outcome])
             packed_offer(paths->rank, outcome, proba, k, nodes, probas);
-        else if (proba >= packed_least(probas[k - 1]) && packed_push(pool, row, outcome, proba))
+        else if (proba >= packed_least(probas[k - 1]) && packed_push(pool, outcome, proba))
             return PACKED_NO_MEMORY;
     }
+    packed_merge(pool, row, opened, 1);
     return 0;
 }
 
@@ -679,6 +688,7 @@ static int packed_search(
                 const int32_t row = crowd.rows[i];
                 double *own = table + row * paths->n_nodes;
                 double *best = probas + (int64_t)row * k;
+                const int64_t opened = pool.n;
                 if (i + 1 < stop) packed_fetch_row(x, crowd.rows[i + 1], size);
                 score(x, row, node, &room);
                 failed = packed_memberships(node, room.scores, n);
@@ -691,12 +701,13 @@ static int packed_search(
                         packed_offer(paths->rank, child, proba, k, nodes + (int64_t)row * k, best);
                     if (paths->offsets[child + 1] > paths->offsets[child] && proba > 0
                         && proba >= (k ? packed_least(best[k - 1]) : least[child])
-                        && packed_push(&pool, row, child, proba)) {
+                        && packed_push(&pool, child, proba)) {
                         failed = PACKED_NO_MEMORY;
                         break;
                     }
                 }
                 if (failed) break;
+                packed_merge(&pool, row, opened, k > 0);
                 crowd.at[row] = packed_pop(
                     &pool, row, k ? packed_least(best[k - 1]) : 0, above + row);
                 if (crowd.at[row] >= 0) crowd.spare[left++] = row;

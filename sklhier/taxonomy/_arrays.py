@@ -215,8 +215,8 @@ class Arrays:
         found += np.repeat(np.repeat(np.arange(n_sets), np.diff(offsets)), counts) * self.n_nodes
         rows, columns = np.divmod(np.unique(found), self.n_nodes)
         bounds = ops.offsets_of(np.bincount(rows, minlength=n_sets)).astype(np.int32)
-        entries = (np.ones(len(columns)), columns.astype(np.int32), bounds)
-        return sparse.csr_array(entries, shape=(n_sets, self.n_nodes))
+        closed = (np.ones(len(columns)), columns.astype(np.int32), bounds)
+        return sparse.csr_array(closed, shape=(n_sets, self.n_nodes))
 
     def _row_blocks(self, nodes: NodeIds) -> Iterator[sparse.csr_array]:
         """Yield the rows of the closure for some nodes, so many at a time."""
