@@ -9,11 +9,10 @@ import numpy as np
 
 from sklhier._utils.compat import add_csr_product
 
-__all__ = ["FeatureSteps", "Moments", "squared_gradient"]
+__all__ = ["FeatureSteps", "Moments"]
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 _BLOCK = 2**15  # numbers that Adam works on at a time: they stay in the cache
-_MOST_ROWS = 256  # of which all products of two are less work than their features
 
 
 class Moments:
@@ -131,7 +130,12 @@ class FeatureSteps:
         self._clock += 1
         self._clocks[batch.features] += 1
         self._second *= _BETA_2
-        self._second += (1 - _BETA_2) / len(batch.features) * squared_gradient(X, slopes)
+        square = np.zeros_like(self._second)
+        for block, gradient in batch.gradients(slopes):
+            features = batch.features[block]
+            gradient += weights[features] * penalties[features, None]
+            square += np.einsum("ij,ij->j", gradient, gradient)
+        self._second += (1 - _BETA_2) / len(batch.features) * square
         scale = np.sqrt(self._second / (1 - _BETA_2**self._clock)) + _EPSILON
         inverse = (1 / scale).astype(weights.dtype)
         # The first mean of a feature has seen as many gradients as the feature has occurred.
@@ -149,22 +153,3 @@ class FeatureSteps:
             first *= rates[block]
             values -= first
             weights[features] = values
-
-
-def squared_gradient(X: Any, slopes: Any) -> Any:
-    """Return the sums of the squares of each column of ``X.T @ slopes``, without that product.
-
-    Parameters
-    ----------
-    X : csr matrix, shape (n_rows, n_features)
-        A batch.
-    slopes : ndarray, shape (n_rows, width)
-        Of the same dtype.
-    """
-    if X.shape[0] <= _MOST_ROWS:
-        between_rows = (X @ X.T).toarray()
-        return np.einsum("ij,ij->j", between_rows @ slopes, slopes)
-    total = np.zeros(slopes.shape[1], dtype=slopes.dtype)
-    for _, gradient in ByFeature.of(X).gradients(slopes):
-        total += np.einsum("ij,ij->j", gradient, gradient)
-    return total

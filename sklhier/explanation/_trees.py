@@ -100,7 +100,8 @@ class TreeScores(DecisionScores):
     def terms(self, X: Any) -> TreeTerms:
         """Return the scores of samples, taken apart."""
         X = self.through_steps(X)
-        features = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
+        table: Any = X.toarray() if sparse.issparse(X) else X  # type: ignore[attr-defined]
+        features = np.asarray(table, dtype=np.float64)
         values = np.zeros((*features.shape, len(self.outcomes)))
         for number, part in enumerate(self.parts):
             own, rows = self.own_rows(number)
