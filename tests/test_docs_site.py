@@ -1,10 +1,13 @@
 """The parts of the documentation that we make ourselves: drawings, formulas, the changelog page."""
 
+import doctest
 import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+
+from sklhier import predict_node_proba
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -54,6 +57,24 @@ def test_every_drawing_is_shown_and_every_shown_drawing_is_made(drawings):
 def test_a_drawing_is_the_same_at_each_build(drawings):
     draw = drawings.DRAWINGS["strategy_per_parent"]
     assert drawings.written(draw) == drawings.written(draw)
+
+
+def test_the_first_drawing_has_the_probabilities_of_the_code_below_it(drawings):
+    text = (DOCS / "index.rst").read_text("utf-8")
+    examples = doctest.DocTestParser().get_doctest(text, {}, "index", None, 0)
+    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples, clear_globs=False)
+    model, taxonomy = examples.globs["model"], examples.globs["taxonomy"]
+    (ax,) = drawings.landing().axes
+    question, drawn = "", {}
+    for shown in (text.get_text() for text in ax.texts):
+        name, _, number = shown.partition("\n")
+        if number:
+            drawn[name] = float(number)
+        elif shown.startswith("\N{LEFT DOUBLE QUOTATION MARK}"):
+            question = shown[1:-1]
+    proba = predict_node_proba(model, [question])[0, 1:]  # without the root
+    found = {node.split("/")[-1]: p for node, p in zip(taxonomy.nodes[1:], proba, strict=True)}
+    assert drawn == pytest.approx(found, abs=0.01)
 
 
 def test_the_order_of_the_gallery_names_each_example_once():
