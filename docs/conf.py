@@ -110,6 +110,8 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklhier"
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}  # unset, the theme complains in the browser's console
 html_static_path = ["_static"]
 html_css_files = ["sklhier.css"]
 html_show_sourcelink = False

@@ -63,17 +63,3 @@ def test_the_order_of_the_gallery_names_each_example_once():
     }
     assert sorted(order._QUESTIONS) == sorted(examples)
     assert order.position("plot_new.py") > order.position("plot_from_hiclass.py")
-
-
-@pytest.mark.parametrize(
-    ("markdown", "expected"),
-    [
-        ("# Title", "Title\n====="),
-        ("a `b` c", "a ``b`` c"),
-        ("`b`s and b_", "``b``\\ s and b\\_"),
-        ("see [here](https://a.b)", "see `here <https://a.b>`__"),
-    ],
-)
-def test_markdown_of_the_changelog(markdown, expected):
-    pytest.importorskip("sphinx")
-    assert _extension("markdown_page").restructured(markdown) == expected

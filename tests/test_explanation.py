@@ -189,9 +189,13 @@ def test_flat(words):
         np.testing.assert_allclose(total, expected, **EXACT)
     with pytest.raises(IncompatiblePartsError, match="'n1' is none of those"):
         explain(model, X[:4], foil="n1", output="arrays")
-    model = HierarchicalClassifier(taxonomy=taxonomy, strategy="flat", decoder=Threshold(0.9995))
+    model = HierarchicalClassifier(taxonomy=taxonomy, strategy="flat").fit(X, y)
+    proba = model.predict_node_proba(X)
+    tops, leaves = (proba[:, np.flatnonzero(taxonomy.depths == k)].max(axis=1) for k in (1, 2))
+    unsure = np.argmax(tops - leaves)
+    model.set_params(decoder=Threshold((tops[unsure] + leaves[unsure]) / 2))
     with pytest.raises(IncompatiblePartsError, match="is none of those that it decides among"):
-        explain(model.fit(X, y), X, output="arrays")
+        explain(model, X, output="arrays")
 
 
 @pytest.mark.few(3)

@@ -8,17 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.special import expit, softmax
+from scipy.special import expit, log_expit, softmax
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.svm import LinearSVC
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier._local.packed import PackedModels, PackedPaths
+from sklhier._local.single_weights import SingleWeights
 from sklhier._utils.kernels import compiled_predictions
 from sklhier.decoders import SetThreshold, TopLabels
 from sklhier.exceptions import LocalPredictError
 from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
-from sklhier.links import SoftmaxLink
+from sklhier.links import HingeLink, LogisticLink, SoftmaxLink
 from sklhier.strategies import Ensemble, PerParent
 
 pytestmark = pytest.mark.skipif(
@@ -123,8 +124,8 @@ def test_kinds_of_rows(change, n_features, way, monkeypatch):
     rows = change(X)
     rows.resize(X.shape)
     assert agree(model, rows, monkeypatch, rtol=1e-6)
-    model.compress(min_weight=0.1)  # single weights are left to Python
-    agree(model, rows, monkeypatch, rtol=1e-6)
+    model.compress(min_weight=0.1)
+    assert agree(model, rows, monkeypatch, rtol=1e-6)
 
 
 def test_long_indices(monkeypatch):
@@ -155,8 +156,10 @@ def test_of_equal_answers_the_first_wins(way, monkeypatch):
 def test_what_is_left_to_pure_python(way, monkeypatch):
     X, y = data()
     model = HierarchicalClassifier(
-        LinearSVC(random_state=0), taxonomy=TREE, link=SoftmaxLink(2.0), decoder="top_down"
+        LinearSVC(random_state=0), taxonomy=TREE, link=HingeLink(2.0), decoder="top_down"
     ).fit(X, y)
+    assert agree(model, X, monkeypatch) == {"top_down", "best"}
+    model.set_params(link=SoftmaxLink(2.0)).fit(X, y)
     assert agree(model, X, monkeypatch) == {"top_down", "best"}
     assert not agree(model, X.toarray(), monkeypatch)
     assert not agree(model, X.astype(int), monkeypatch)
@@ -216,11 +219,16 @@ def sets(n_rows=50, seed=0):
 
 
 @pytest.mark.parametrize("decoder", [TopLabels(1), TopLabels(4), SetThreshold(0.3)], ids=repr)
-@pytest.mark.parametrize("base", ["svc", "block svc single", "block logistic", "sgd log_loss"])
-def test_label_sets_are_those_of_pure_python(base, decoder, way, monkeypatch):
+@pytest.mark.parametrize("min_weight", [None, 0.0, 0.2])  # the last leaves siblings other columns
+@pytest.mark.parametrize(
+    "base", ["default", "svc", "block svc single", "block logistic", "sgd log_loss"]
+)
+def test_label_sets_are_those_of_pure_python(base, min_weight, decoder, way, monkeypatch):
     X, y = sets()
     model = HierarchicalMultiLabelClassifier(BASES[base], taxonomy=TREE, decoder=decoder)
     model.fit(X, y)
+    if min_weight is not None:
+        model.compress(min_weight=min_weight)
     used = []
     with pytest.MonkeyPatch.context() as patch:
         method = PackedPaths.wanted
@@ -244,7 +252,7 @@ def test_searches_find_whatever_counts(dtype, seed, n_nodes, k):
     ]
     offsets = np.cumsum([0, *map(len, below)]).astype(np.int64)
     outcomes = np.array([node for members in below for node in members], dtype=np.int32)
-    rank = np.array([-1 if members else 0 for members in below], dtype=np.int64)
+    rank = np.array([-1 if members else i for i, members in enumerate(below)], dtype=np.int64)
     paths = kernels.Paths(offsets, outcomes, rank, dtype is np.float64, n_features)
     data, indices, indptr = csr(rng, 9, n_features, dtype)
     X = sparse.csr_array((data, indices, indptr), shape=(9, n_features))
@@ -254,22 +262,31 @@ def test_searches_find_whatever_counts(dtype, seed, n_nodes, k):
         if not members:
             continue
         columns = np.sort(rng.permutation(n_features)[: rng.integers(1, n_features)])
-        weights = [3 * rng.normal(size=len(columns)).astype(dtype) for _ in members]
-        weights[0] = weights[0] if rng.random() < 0.7 else None
+        weights = (3 * rng.normal(size=(len(columns), len(members)))).astype(dtype)
+        certain = np.zeros(len(members), dtype=np.uint8)
+        certain[0] = rng.random() < 0.3
         intercepts = rng.normal(size=len(members)).astype(dtype).astype(float)
-        link = rng.choice(["MARGINS", "SIGMOIDS"])
-        of_link = getattr(kernels, link)
-        paths.set_siblings(node, columns.astype(np.int32), weights, intercepts, of_link, 2.0)
-        for child, own, intercept in zip(members, weights, intercepts, strict=True):
+        link = rng.choice([*OF_SCORES, "SIGMOIDS"])
+        about = intercepts, getattr(kernels, link), 2.0, certain
+        stored(paths, node, columns.astype(np.int32), weights, about, rng)
+        for child, own, intercept, is_certain in zip(
+            members, weights.T, intercepts, certain, strict=True
+        ):
             share = np.ones(9)
-            if own is not None:
+            if not is_certain:
                 scores = (X[:, columns] @ own + dtype(intercept)).astype(float)
-                share = expit(4 * scores if link == "MARGINS" else scores)
+                share = expit(2 * scores)
+                if link in OF_SCORES:
+                    share = OF_SCORES[link].proba(np.column_stack([-scores, scores]))[:, 1]
             expected[:, child] = share * expected[:, node]
     least = rng.uniform(size=n_nodes)
     table = np.zeros((9, n_nodes))
-    assert paths.search(data, indices, indptr, k, least, table)
-    leaves = [node for node, members in enumerate(below) if not members]
+    best = np.empty((9, k), dtype=np.int32)
+    assert paths.search(data, indices, indptr, least, table, best)
+    leaves = np.array([node for node, members in enumerate(below) if not members])
+    in_order = leaves[np.argsort(-table[:, leaves], axis=1, kind="stable")][:, :k]
+    assert_array_equal(best[:, : len(leaves)], in_order)
+    assert (best[:, len(leaves) :] == -1).all()
     for found, row in zip(table, expected, strict=True):
         bound = np.sort(row[leaves])[::-1][k - 1] if 0 < k <= len(leaves) else 0
         counts = row >= (bound if k else 0)
@@ -290,14 +307,16 @@ def test_a_search_visits_little():
     rank = np.array([-1, -1, -1, 0, 0, 0, 0])
     paths = kernels.Paths(offsets, outcomes, rank, True, 1)
     for parent, intercepts in enumerate([[9.0, -3.0], [5.0, 4.0], [9.0, 9.0]]):
-        weights = [np.zeros(1)] * 2
-        paths.set_siblings(parent, None, weights, np.array(intercepts), kernels.SIGMOIDS, 1.0)
+        about = np.array(intercepts), kernels.SIGMOIDS, 1.0, np.zeros(2, dtype=np.uint8)
+        paths.set(parent, None, np.zeros((1, 2)), *about)
     table, row = np.zeros((1, 7)), (np.ones(1), np.zeros(1, dtype=np.int32), np.arange(2))
-    assert paths.search(*row, 2, np.zeros(7), table)
+    best = np.empty((1, 2), dtype=np.int32)
+    assert paths.search(*row, np.zeros(7), table, best)
+    assert_array_equal(best, [[3, 4]])
     assert (table[0, :5] > 0).all()
     assert not table[0, 5:].any()
     table[:] = 0
-    assert paths.search(*row, 0, np.full(7, 0.5), table)
+    assert paths.search(*row, np.full(7, 0.5), table, best[:, :0])
     assert not table[0, 5:].any()
 
 
@@ -334,6 +353,21 @@ def test_products_are_those_of_scipy_to_the_last_bit(dtype, seed, n_scores, n_co
         kernels.products(data, indices, indptr, given_columns, weights, places, found)
         assert_array_equal(found, X[:, columns] @ weights)
         assert not places.any()
+
+
+def stored(paths, node, columns, weights, about, rng):
+    """Store weights as a block, or some of them, the others being 0 now, as single ones."""
+    if rng.random() < 0.5:
+        paths.set(node, columns, weights, *about)
+        return
+    weights[rng.random(weights.shape) < 0.6] = 0
+    weights[-1, -1] = 1
+    single = SingleWeights.of(weights.T)
+    classes = single.classes.astype(rng.choice(["uint8", "uint16", "uint32"]))
+    paths.set_single(node, columns, single.values, classes, single.offsets, *about)
+
+
+OF_SCORES = {"MARGINS": SoftmaxLink(2.0), "LOGISTIC": LogisticLink(2.0), "HINGE": HingeLink(2.0)}
 
 
 def random_tree(rng, n_nodes):
@@ -390,16 +424,21 @@ def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
         columns = np.sort(rng.permutation(n_features)[: rng.integers(1, n_features)])
         weights = (spread * rng.normal(size=(len(columns), n_scores))).astype(dtype)
         intercepts = rng.normal(size=n_scores).astype(dtype).astype(float)
-        link = rng.choice(["MARGINS", "SOFTMAX", "SIGMOIDS", "LOG_SIGMOIDS"])
-        if n == 2 and link != "MARGINS":
+        link = rng.choice([*OF_SCORES, "SOFTMAX", "SIGMOIDS", "LOG_SIGMOIDS"])
+        if n == 2 and link not in OF_SCORES:
             link = "SIGMOIDS"
         of_link = getattr(kernels, link)
-        paths.set(node, columns.astype(np.int32), weights, intercepts, of_link, 3.0)
-        scores = 3.0 * (X[:, columns] @ weights + intercepts.astype(dtype)).astype(float)
+        about = intercepts, of_link, 2.0
+        stored(paths, node, columns.astype(np.int32), weights, about, rng)
+        scores = (X[:, columns] @ weights + intercepts.astype(dtype)).astype(float)
         if n == 2:
             scores = np.hstack([-scores, scores])
-        if link == "MARGINS":
-            proba = softmax(scores, axis=1)
+        if link in OF_SCORES:
+            shares[-1] = OF_SCORES[link].proba(scores)
+            continue
+        scores *= 2.0
+        if link == "LOG_SIGMOIDS":
+            proba = softmax(log_expit(scores), axis=1)
         elif n == 2:
             proba = np.hstack([1 - expit(scores[:, 1:]), expit(scores[:, 1:])])
         elif link == "SOFTMAX":
@@ -431,7 +470,7 @@ def test_paths_refuse_what_does_not_fit():
     offsets, outcomes = np.array([0, 3, 3, 3, 3]), np.arange(1, 4, dtype=np.int32)
     paths = kernels.Paths(offsets, outcomes, np.arange(4), True, 5)
     for weights in (np.ones((5, 2)), np.ones((0, 3)), np.ones((5, 3), dtype=np.float32)):
-        with pytest.raises(ValueError, match=r"scores for 3 outcomes|Weights must"):
+        with pytest.raises(ValueError, match=r"scores for 3 intercepts|Weights must"):
             paths.set(0, None, weights, np.zeros(3), kernels.MARGINS, 1.0)
     paths.set(0, None, np.ones((5, 3)), np.zeros(3), kernels.MARGINS, 1.0)
     row = np.ones(1, dtype=np.float32), np.zeros(1, dtype=np.int32), np.arange(2)

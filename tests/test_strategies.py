@@ -165,9 +165,9 @@ def test_one_level_equals_the_bare_estimator_or_binary_ones(strategy):
     if isinstance(strategy, PerNode):
         assert_allclose(proba, binary, atol=1e-12)
     elif strategy is LOG_POOL:
-        logs = 0.5 * smoothed_logs(bare) + smoothed_logs(
-            np.sqrt(bare) / np.sqrt(bare).sum(axis=1, keepdims=True)
-        )
+        flatter = bare ** PerLevel().beta
+        flatter /= flatter.sum(axis=1, keepdims=True)
+        logs = 0.5 * smoothed_logs(bare) + smoothed_logs(flatter)
         assert_allclose(proba, softmax(logs, axis=1), atol=1e-12)
     elif isinstance(strategy, Ensemble) and strategy.members:
         assert_allclose(proba, (2 * bare + binary) / 3, atol=1e-12)
@@ -504,7 +504,7 @@ def test_levels_by_the_definition(case):
             for column, label in enumerate(model.classes_):
                 logs[:, column] += np.log(proba[:, members.index(at(label, level))])
         groups = len(members)
-    assert_allclose(model.predict_proba(X), softmax(0.5 * logs, axis=1), atol=1e-9)
+    assert_allclose(model.predict_proba(X), softmax(PerLevel().beta * logs, axis=1), atol=1e-9)
 
 
 def test_beta_is_learnt_from_held_out_rows():

@@ -19,6 +19,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
@@ -371,15 +373,22 @@ def test_what_is_no_error_of_a_base_estimator_stays_what_it_is(backend, kind, mo
     assert type(caught_in(backend, kind, kinds[kind])) is kinds[kind]
 
 
-@pytest.mark.parametrize("base", [GaussianNB(), SGDClassifier(loss="log_loss")])
-def test_no_memory_in_predictions(base, monkeypatch):
+@pytest.mark.parametrize(
+    ("base", "place"),
+    [
+        (GaussianNB(), "dense_rows._of_finite"),
+        (SGDClassifier(loss="log_loss"), "dense_rows._of_linear"),
+        (make_pipeline(StandardScaler(), GaussianNB()), "calls.outputs_of"),
+    ],
+)
+def test_no_memory_in_predictions(base, place, monkeypatch):
     X, y, taxonomy = DATA
     model = HierarchicalClassifier(base, taxonomy=taxonomy).fit(X, y)
 
     def no_room(*arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr("sklhier._local.calls.outputs_of", no_room)
+    monkeypatch.setattr(f"sklhier._local.{place}", no_room)
     with pytest.raises(MemoryError, match="no room"):
         model.predict_proba(X)
 

@@ -123,7 +123,8 @@ class SetTarget:
 
     def restore(self, closed: Any, X: Any = None) -> Any:
         """Return closed sets as labels; with data frames, rows keep the index of X."""
-        labels = self.format.restore(sparse.csr_array(closed), self.taxonomy)
+        closed = closed if type(closed) is sparse.csr_array else sparse.csr_array(closed)
+        labels = self.format.restore(closed, self.taxonomy)
         if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
             return labels.set_axis(X.index)
         return labels

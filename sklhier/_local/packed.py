@@ -1,4 +1,8 @@
-"""Compiled descents through the linear models of a taxonomy, which stay where they are."""
+"""Compiled descents through the linear models of a taxonomy.
+
+Models that decide among children stay where they are. Those of label sets, one for each child, are
+copied once, for all later predictions: the weights of siblings stand side by side there.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,13 @@ import numpy as np
 from sklhier._local import linear_predict
 from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.model import LocalModel, Models
+from sklhier._local.single_weights import SingleWeights
 from sklhier._local.sparse_rows import SparseRows
 from sklhier._probabilities.marginals import Outcomes
 from sklhier._probabilities.set_search import Wanted
 from sklhier._utils.kernels import compiled_predictions
-from sklhier._utils.typing import Floats, NodeIds
-from sklhier.links import IdentityLink, SoftmaxLink
+from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier.links import HingeLink, IdentityLink, LogisticLink, SoftmaxLink
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
 
@@ -108,13 +113,14 @@ class PackedPaths:
         proba = np.empty((self.n_rows, k))
         return (nodes, proba) if self._paths.best(*self._form, nodes, proba) else None
 
-    def wanted(self, wanted: Wanted, n_nodes: int) -> Floats | None:
-        """Return the probabilities of nodes that count; of others some, or 0."""
+    def wanted(self, wanted: Wanted, n_nodes: int) -> tuple[Floats, NodeIds] | None:
+        """Return probabilities of nodes that count, of others some or 0, and the best leaves."""
         table = np.zeros((self.n_rows, n_nodes))
         least = np.broadcast_to(np.asarray(wanted.least, dtype=np.float64), n_nodes)
         least = np.ascontiguousarray(least)
-        found = self._paths.search(*self._form, wanted.n_leaves or 0, least, table)
-        return table if found else None
+        best = np.empty((self.n_rows, wanted.n_leaves or 0), dtype=np.int32)
+        found = self._paths.search(*self._form, least, table, best)
+        return (table, best) if found else None
 
     @property
     def _form(self) -> tuple[Any, Any, Any]:
@@ -144,16 +150,32 @@ def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> _Packed | None:
     )
     for node, model in zip(inner, known, strict=True):
         members = outcomes.of_node(node)
-        weights = linear_predict.packed_weights(model.estimator, model.subset)
         link = _link(model, kernels)
         n_scores = 1 if len(members) == 2 else len(members)
-        if weights is None or link is None or weights[1].shape[1] != n_scores:
-            return None
-        if not np.array_equal(model.outcomes, members):
+        if link is None or not np.array_equal(model.outcomes, members):
             return None
         intercepts = np.zeros(n_scores) + model.estimator.intercept_
-        paths.set(node, *weights, intercepts.astype(np.float64, copy=False), *link)
+        about = (intercepts.astype(np.float64, copy=False), *link)
+        if not _store(paths, node, model.subset.columns, model.estimator.coef_, n_scores, about):
+            return None
     return paths, dtype, n_features
+
+
+def _store(
+    paths: Any, node: int, columns: Rows | None, coef: Any, n_scores: int, about: tuple[Any, ...]
+) -> bool:
+    """Store the weights of a node; return whether they are of a known form."""
+    columns = None if columns is None else columns.astype(np.int32, copy=False)
+    if not isinstance(coef, SingleWeights):
+        weights = np.atleast_2d(coef).T
+        if not (weights.size and weights.flags.c_contiguous and weights.shape[1] == n_scores):
+            return False
+        paths.set(node, columns, weights, *about)
+        return True
+    known = len(coef.values) and coef.n_rows == n_scores and coef.offsets.dtype == np.int32
+    if known:
+        paths.set_single(node, columns, coef.values, coef.classes, coef.offsets, *about)
+    return bool(known)
 
 
 def _pack_sets(
@@ -165,50 +187,88 @@ def _pack_sets(
         return None
     dtype, n_features = form
     offsets, children = ops.csr_of_pairs(taxonomy.parent_ids[observed], observed, taxonomy.n_nodes)
-    is_inner = np.ones(taxonomy.n_nodes, dtype=np.int64)
-    is_inner[taxonomy.leaf_ids] = 0
+    rank = np.full(taxonomy.n_nodes, -1, dtype=np.int64)
+    rank[taxonomy.leaf_ids] = taxonomy.leaf_ids
     paths = kernels.Paths(
-        offsets.astype(np.int64, copy=False), children, -is_inner, dtype == np.float64, n_features
+        offsets.astype(np.int64, copy=False), children, rank, dtype == np.float64, n_features
     )
     for parent in np.flatnonzero(np.diff(offsets)).tolist():
         siblings = [
             models.get(ModelKey(Kind.NODE, node))
             for node in children[offsets[parent] : offsets[parent + 1]].tolist()
         ]
-        found = _siblings(siblings, kernels)
-        if found is None:
+        about = _about(siblings, kernels)
+        if about is None:
             return None
-        paths.set_siblings(parent, *found)
+        columns, weights = _side_by_side(siblings, n_features, dtype)
+        if not _store(paths, parent, columns, weights, len(siblings), about):
+            return None
     return paths, dtype, n_features
 
 
-def _siblings(siblings: Sequence[LocalModel | None], kernels: Any) -> Any | None:
-    """Return what the compiled form keeps of siblings; None if they do not go together."""
-    known: list[Any] = [model for model in siblings if model is not None]
-    if not known:
-        return None, [None] * len(siblings), np.zeros(len(siblings)), kernels.MARGINS, 1.0
-    first = known[0]
-    link, columns = _link(first, kernels), first.subset.columns
-    packed = linear_predict.packed_weights(first.estimator, first.subset)
-    if link is None or packed is None:
+def _about(siblings: Sequence[LocalModel | None], kernels: Any) -> tuple[Any, ...] | None:
+    """Return intercepts, the link and who needs no model; None if siblings do not go together."""
+    known = [model for model in siblings if model is not None]
+    links = {_link(model, kernels) for model in known} or {(kernels.MARGINS, 1.0)}
+    link = links.pop()
+    if links or link is None or any(len(model.outcomes) != 2 for model in known):
         return None
-    for model in known:
-        own = model.subset.columns
-        same = own is columns or (
-            own is not None and columns is not None and np.array_equal(own, columns)
-        )
-        alike = same and model.estimator.coef_.size == len(packed[1])
-        if not alike or len(model.outcomes) != 2 or _link(model, kernels) != link:
-            return None
-    weights = [
-        None if model is None else np.ascontiguousarray(model.estimator.coef_.ravel())
-        for model in siblings
-    ]
     intercepts = [
         0.0 if model is None else float(np.ravel(model.estimator.intercept_)[0])
         for model in siblings
     ]
-    return packed[0], weights, np.array(intercepts), *link
+    certain = np.array([model is None for model in siblings], dtype=np.uint8)
+    return np.array(intercepts), *link, certain
+
+
+def _side_by_side(
+    siblings: Sequence[LocalModel | None], n_features: int, dtype: Any
+) -> tuple[Rows | None, Any]:
+    """Return the columns of any sibling, and a copy of all weights with a row for each sibling."""
+    rows = [row for row, model in enumerate(siblings) if model is not None]
+    known = [model for model in siblings if model is not None]
+    if not known:
+        return np.zeros(1, dtype=np.int32), np.zeros((1, len(siblings)), dtype=dtype).T
+    columns, places = _united([model.subset.columns for model in known])  # type: ignore[union-attr]
+    n_columns = n_features if columns is None else len(columns)
+    weights = [model.estimator.coef_.ravel() for model in known]
+    n_weights = sum(map(np.count_nonzero, weights))
+    if 0 < 2 * n_weights < n_columns * len(siblings):
+        return columns, _single(weights, places, rows, (len(siblings), n_columns))
+    table = np.zeros((n_columns, len(siblings)), dtype=dtype)
+    for row, own, place in zip(rows, weights, places, strict=True):
+        table[place, row] = own
+    return columns, table.T
+
+
+def _united(columns: Sequence[Rows | None]) -> tuple[Rows | None, list[Any]]:
+    """Return all columns, ascending, and where among them those of each model are; None: all of X."""
+    known: list[Any] = [own for own in columns if own is not None]
+    everything = [slice(None)] * len(columns)
+    if len(known) < len(columns):
+        return None, [slice(None) if own is None else own for own in columns]
+    if all(own is known[0] or np.array_equal(own, known[0]) for own in known):
+        return known[0], everything
+    union = np.unique(np.concatenate(known))
+    return union, [np.searchsorted(union, own) for own in known]
+
+
+def _single(
+    weights: Sequence[Floats], places: Sequence[Any], rows: Sequence[int], shape: tuple[int, int]
+) -> SingleWeights:
+    """Return the weights other than 0 of some rows of a table, each at some places."""
+    used = [np.flatnonzero(own) for own in weights]
+    columns = np.concatenate(
+        [
+            own if isinstance(place, slice) else place[own]
+            for own, place in zip(used, places, strict=True)
+        ]
+    )
+    values = np.concatenate([own[which] for own, which in zip(weights, used, strict=True)])
+    by_column = np.argsort(columns, kind="stable")  # ascending rows within a column
+    of_weights = np.repeat(rows, [len(which) for which in used])
+    counts = np.bincount(columns, minlength=shape[1])
+    return SingleWeights.by_column(values[by_column], of_weights[by_column], counts, shape[0])
 
 
 def _common_form(models: Sequence[LocalModel | None]) -> tuple[Any, int] | None:
@@ -224,15 +284,26 @@ def _is_plain(model: LocalModel) -> bool:
     if model.subset is None or model.is_multi_output or model.upstream:
         return False
     coef = getattr(model.estimator, "coef_", None)
-    return isinstance(coef, np.ndarray) and coef.dtype in _FLOATS
+    return isinstance(coef, np.ndarray | SingleWeights) and coef.dtype in _FLOATS
 
 
 def _link(model: LocalModel, kernels: Any) -> tuple[int, float] | None:
+    """Return how scores become shares, and a number for that; None if it is not known."""
     inverse = linear_predict.link_of(model.estimator, model.method)
     if inverse is None:
         return None
     name, factor = linear_predict.compiled_link(inverse, len(model.outcomes))
-    if name == "MARGINS":
-        is_known = type(model.link) is SoftmaxLink
-        return (kernels.MARGINS, float(model.link.sharpness)) if is_known else None
-    return (getattr(kernels, name), factor) if type(model.link) is IdentityLink else None
+    if name != "MARGINS":
+        return (getattr(kernels, name), factor) if type(model.link) is IdentityLink else None
+    for kind, (name, parameter) in _LINKS.items():
+        if type(model.link) is kind:
+            return getattr(kernels, name), float(getattr(model.link, parameter))
+    return None
+
+
+# Name of a link of decision scores in compiled predictions, and its parameter.
+_LINKS: dict[type, tuple[str, str]] = {
+    LogisticLink: ("LOGISTIC", "sharpness"),
+    SoftmaxLink: ("MARGINS", "sharpness"),
+    HingeLink: ("HINGE", "power"),
+}

@@ -176,8 +176,11 @@ class LocalScores:
     def _batched(self) -> BatchedLinear | None:
         return self._calls.batched
 
-    def wanted(self, observed: NodeIds, wanted: Wanted) -> Floats | None:
-        """Return the node probabilities that count, by a compiled search; None if there is none."""
+    def wanted(self, observed: NodeIds, wanted: Wanted) -> tuple[Floats, NodeIds] | None:
+        """Return the node probabilities that count, and the best leaves, -1 for none.
+
+        None if there is no compiled search.
+        """
         if self._packed is None or self._batched is None:
             return None
         paths = self._packed.on_sets(self._batched.rows, self._taxonomy, observed)

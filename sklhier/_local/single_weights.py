@@ -50,7 +50,12 @@ class SingleWeights:
         """Return the weights of a table of shape (n_rows, n_columns)."""
         columns, rows = np.nonzero(table.T)
         counts = np.bincount(columns, minlength=table.shape[1])
-        return cls(table.T[columns, rows], _narrow(rows), _narrow(counts), len(table))
+        return cls.by_column(table.T[columns, rows], rows, counts, len(table))
+
+    @classmethod
+    def by_column(cls, values: Numbers, classes: Any, counts: Any, n_rows: int) -> Self:
+        """Return weights whose attributes are known, in the smallest types."""
+        return cls(values, _narrow(classes), _narrow(counts), n_rows)
 
     def __getstate__(self) -> dict[str, Any]:
         return {

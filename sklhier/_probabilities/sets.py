@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scipy import sparse
 
-from sklhier._utils.typing import Floats
+from sklhier._utils.typing import Floats, NodeIds
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["HeldOutSets", "SetMarginals"]
@@ -24,6 +24,9 @@ class SetMarginals:
         Output of the model of each node alone, before scores are made consistent.
     node_proba : ndarray of float64, shape (n_rows, n_nodes)
         Probabilities; none is larger than that of a parent. The root has 1.
+    best_leaves : ndarray of int32, shape (n_rows, k), default=None
+        The most probable leaves of each row, best first, -1 where no more have a probability above 0.
+        None: not known.
 
     Examples
     --------
@@ -40,6 +43,7 @@ class SetMarginals:
     taxonomy: Taxonomy
     raw: Floats
     node_proba: Floats
+    best_leaves: NodeIds | None = None
 
 
 @dataclass(frozen=True)

@@ -82,14 +82,30 @@ class IndicatorFormat:
     container: Any
 
     def restore(self, closed: sparse.csr_array, taxonomy: Taxonomy) -> Any:  # noqa: ARG002
-        table = sparse.csr_array(closed[:, self.class_ids])
         if self.container is None:
             # By way of integers, for an array of objects holds integers rather than floats.
-            return table.astype(np.int8).toarray().astype(self.dtype)
-        return self.container(table.astype(self.dtype))
+            table = closed[:, self.class_ids].astype(np.int8)
+            return table.toarray().astype(self.dtype)
+        data, indices, indptr = _some_columns(closed, self.class_ids)
+        shape = (closed.shape[0], len(self.class_ids))
+        return self.container((data.astype(self.dtype), indices, indptr), shape=shape)
 
     def read(self, y: Any, taxonomy: Taxonomy) -> sparse.csr_array:
         return closed_sets(y, taxonomy, self.class_ids)
+
+
+def _some_columns(table: sparse.csr_array, columns: NodeIds) -> tuple[Any, Any, Any]:
+    """Return the entries of some columns, as SciPy's indexing does, which is slow for few rows."""
+    if (columns[1:] <= columns[:-1]).any():
+        some = sparse.csr_array(table[:, columns])
+        return some.data, some.indices, some.indptr
+    place = np.full(table.shape[1], -1, dtype=table.indices.dtype)
+    place[columns] = np.arange(len(columns))
+    indices = place[table.indices]
+    is_kept = indices >= 0
+    n_kept = np.zeros(len(indices) + 1, dtype=table.indptr.dtype)
+    np.cumsum(is_kept, out=n_kept[1:])
+    return table.data[is_kept], indices[is_kept], n_kept[table.indptr]
 
 
 @dataclass(frozen=True)

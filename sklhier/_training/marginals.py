@@ -205,11 +205,13 @@ class SetModels:
 
     def _searched(self, X: Any, wanted: Wanted) -> SetMarginals:
         scores = LocalScores(self.models[0], X, self.taxonomy, chained=False, packed=self._packed)
-        table = scores.wanted(self.observed, wanted)
-        if table is None:
-            table = searched(
-                self.taxonomy, self.observed, scores.n_rows, scores.proba_of_siblings, wanted
-            )
+        found = scores.wanted(self.observed, wanted)
+        if found is not None:
+            table, best = found
+            return SetMarginals(self.taxonomy, table, table, best if wanted.n_leaves else None)
+        table = searched(
+            self.taxonomy, self.observed, scores.n_rows, scores.proba_of_siblings, wanted
+        )
         return SetMarginals(self.taxonomy, table, table)
 
 

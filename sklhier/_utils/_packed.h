@@ -1,4 +1,5 @@
-/* Predictions of many linear models that lie as blocks: some columns, and a weight for each score.
+/* Predictions of many linear models that lie as blocks: some columns, and a weight for each score; or,
+ * of each column, the weights that are not 0.
  *
  * _packed_scores.h computes the scores of a row, for both types of numbers and sets of CPU instructions.
  * Sums are taken in the order of the entries and without fused operations, so they are SciPy's to the
@@ -25,17 +26,24 @@
 #define PACKED_NOT_FINITE -2
 
 /* How scores become shares of the outcomes. */
-enum { PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS };
+enum {
+    PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS, PACKED_LOGISTIC, PACKED_HINGE
+};
+
+#define PACKED_TIE 1e-9 /* as in links.py */
 
 typedef struct {
     const int32_t *columns;   /* ascending; NULL: all columns of X */
     int64_t n_columns;
-    const void *weights;      /* n_columns x n_scores; NULL: nothing to decide */
-    const void **siblings;    /* instead: weights of each outcome, decided by itself; NULL: certain */
+    const void *weights;      /* n_columns x n_scores, or single ones; NULL: nothing to decide */
+    const int32_t *starts;    /* n_columns + 1: where the single weights of a column begin; NULL: block */
+    const void *classes;      /* the score that each single weight belongs to, unsigned */
+    int32_t class_size;       /* in bytes */
+    const uint8_t *certain;   /* NULL, or each outcome is decided by itself, or is always right */
     const double *intercepts; /* n_scores */
     int32_t n_scores;         /* one for two outcomes */
     int32_t link;
-    double sharpness;         /* what margins are multiplied by */
+    double sharpness;         /* what scores are multiplied by; of the hinge link its power */
 } packed_node;
 
 typedef struct {
@@ -238,25 +246,44 @@ static void packed_softmax(double *s, int32_t n) {
     for (j = 0; j < n; j++) s[j] /= total;
 }
 
+/* Turn scores of outcomes, one each, into logarithms of weights. */
+static void packed_weigh(const packed_node *node, double *s, int32_t n) {
+    int32_t j;
+    if (node->link == PACKED_LOG_SIGMOIDS) {
+        for (j = 0; j < n; j++) s[j] = packed_log_sigmoid(s[j]);
+    } else if (node->link == PACKED_LOGISTIC) {
+        for (j = 0; j < n; j++) s[j] = packed_log_sigmoid(s[j]) + PACKED_TIE * s[j];
+    } else if (node->link == PACKED_HINGE) {
+        for (j = 0; j < n; j++)
+            s[j] = PACKED_TIE * s[j] - (s[j] < 1 ? pow(1 - s[j], node->sharpness) : 0);
+    }
+}
+
+/* Whether one score stands for both of two outcomes, as its negative does. */
+PACKED_INLINE int packed_is_mirrored(const packed_node *node) {
+    return node->link == PACKED_MARGINS || node->link == PACKED_LOGISTIC || node->link == PACKED_HINGE;
+}
+
 /* Turn scores into the share of each outcome, in place. */
 static int packed_shares(const packed_node *node, double *s, int32_t n) {
     double total = 0;
     int32_t j;
-    for (j = 0; j < node->n_scores; j++) s[j] *= node->sharpness;
-    if (node->n_scores == 1) {
-        if (node->link == PACKED_MARGINS) {
-            s[1] = s[0];
-            s[0] = -s[0];
-        } else {
-            s[1] = packed_sigmoid(s[0]);
-            s[0] = 1 - s[1];
-        }
+    if (node->link != PACKED_HINGE)
+        for (j = 0; j < node->n_scores; j++) s[j] *= node->sharpness;
+    if (node->n_scores == 1 && !packed_is_mirrored(node)) {
+        s[1] = packed_sigmoid(s[0]);
+        s[0] = 1 - s[1];
+        if (node->link != PACKED_SIGMOIDS) packed_softmax(s, n);
     } else if (node->link == PACKED_SIGMOIDS) {
         for (j = 0; j < n; j++) s[j] = packed_sigmoid(s[j]);
-    } else if (node->link == PACKED_LOG_SIGMOIDS) {
-        for (j = 0; j < n; j++) s[j] = packed_log_sigmoid(s[j]);
+    } else {
+        if (node->n_scores == 1) {
+            s[1] = s[0];
+            s[0] = -s[0];
+        }
+        packed_weigh(node, s, n);
+        packed_softmax(s, n);
     }
-    if (node->link != PACKED_SIGMOIDS) packed_softmax(s, n);
     for (j = 0; j < n; j++) total += s[j];
     for (j = 0; j < n; j++) s[j] /= total;
     for (j = 0; j < n; j++)
@@ -264,13 +291,21 @@ static int packed_shares(const packed_node *node, double *s, int32_t n) {
     return 0;
 }
 
+/* Whether the larger of two scores, the larger by `gap`, has the larger share by more than rounding. */
+static int packed_is_clear(const packed_node *node, double most, double gap) {
+    const double by = node->sharpness;
+    if (node->link == PACKED_MARGINS) return by * gap > 1e-12 * (1 + by * 1e6);
+    if (node->link == PACKED_SOFTMAX) return gap > 1e-6;
+    return node->link != PACKED_HINGE && by * fabs(most) < 15 && by * gap > 1e-5;
+}
+
 /* The first outcome with the largest share, or PACKED_NOT_FINITE. Shares need not be known where scores
  * differ clearly. */
 static int32_t packed_first_best(const packed_node *node, double *s, int32_t n) {
     int32_t j, best = 0;
-    double second = -INFINITY, gap, most;
+    double second = -INFINITY;
     if (node->n_scores == 1) {
-        const double by = node->link == PACKED_MARGINS ? node->sharpness : 1;
+        const double by = node->link == PACKED_HINGE ? 1 : node->sharpness;
         if (by * fabs(s[0]) > 1e-9 && fabs(s[0]) < 1e6) return s[0] > 0;
     } else {
         for (j = 0; j < n; j++) {
@@ -279,12 +314,7 @@ static int32_t packed_first_best(const packed_node *node, double *s, int32_t n) 
         }
         for (j = 0; j < n; j++)
             if (j != best && s[j] > second) second = s[j];
-        most = s[best];
-        gap = most - second;
-        if (node->link == PACKED_MARGINS ? node->sharpness * gap > 1e-12 * (1 + node->sharpness * 1e6)
-            : node->link == PACKED_SOFTMAX ? gap > 1e-6
-            : fabs(most) < 15 && gap > 1e-5)
-            return best;
+        if (packed_is_clear(node, s[best], s[best] - second)) return best;
     }
 shares:
     if (packed_shares(node, s, n)) return PACKED_NOT_FINITE;
@@ -371,7 +401,7 @@ static int64_t packed_next_node(
     int64_t stop = start, n_entries = 0;
     for (; stop < crowd->n && crowd->at[crowd->rows[stop]] == at; stop++)
         n_entries += x->indptr[crowd->rows[stop] + 1] - x->indptr[crowd->rows[stop]];
-    if (node->weights || node->siblings) packed_enter(room, node, n_entries);
+    if (node->weights) packed_enter(room, node, n_entries);
     return stop;
 }
 
@@ -578,27 +608,39 @@ static int packed_best(
 
 /* -- label sets: nodes that are decided by themselves -------------------------------------- */
 
+/* What packed_shares would give the second of two outcomes, by one exponential function. */
+PACKED_INLINE double packed_membership(const packed_node *node, double score) {
+    double s = score, e;
+    if (node->link == PACKED_HINGE) {
+        double pair[2] = {-score, score};
+        packed_weigh(node, pair, 2);
+        s = pair[1] - pair[0];
+    } else {
+        s *= node->sharpness;
+        if (node->link == PACKED_MARGINS) s *= 2;
+        if (node->link == PACKED_LOGISTIC) s *= 1 + 2 * PACKED_TIE;
+    }
+    e = exp(-fabs(s));
+    return isfinite(s) ? (s < 0 ? e : 1) / (1 + e) : s - s; /* NaN */
+}
+
 /* Turn the scores of siblings into the share of each of them in what their parent has. */
 static int packed_memberships(const packed_node *node, double *s, int32_t n) {
-    packed_node alone = *node;
-    int32_t j;
-    alone.n_scores = 1;
+    int32_t j, failed = 0;
     for (j = 0; j < n; j++) {
-        double pair[2] = {s[j], 0};
-        if (!node->siblings[j]) {
-            s[j] = 1;
-            continue;
-        }
-        if (packed_shares(&alone, pair, 2)) return PACKED_NOT_FINITE;
-        s[j] = pair[1];
+        if (node->certain[j]) s[j] = 1;
+        else s[j] = packed_membership(node, s[j]);
+        failed |= !isfinite(s[j]);
     }
-    return 0;
+    return failed ? PACKED_NOT_FINITE : 0;
 }
 
 /* Write the probabilities of nodes below those that are probable enough. With k that is as probable as
- * the k-th leaf, else `least` of the node. Leaves have rank 0, others -1. */
+ * the k-th leaf, else `least` of the node. Ranks of leaves are 0 or more, of others -1. The k best leaves
+ * go to `nodes`: -1 if there are no more. */
 static int packed_search(
-    const packed_paths *paths, const packed_rows *x, int32_t k, const double *least, double *table
+    const packed_paths *paths, const packed_rows *x, int32_t k, const double *least, double *table,
+    int32_t *nodes
 ) {
     const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
     const size_t size = paths->is_double ? sizeof(double) : sizeof(float);
@@ -607,20 +649,22 @@ static int packed_search(
     packed_pool pool = {NULL, 0, 0, NULL};
     double *above = (double *)packed_allocate(x->n_rows, sizeof(double));
     double *probas = (double *)packed_allocate(x->n_rows, ((size_t)k + 1) * sizeof(double));
-    int32_t *nodes = (int32_t *)packed_allocate(x->n_rows, ((size_t)k + 1) * sizeof(int32_t));
     int64_t i, start, stop, left;
     int32_t j;
     int failed = packed_open_room(&room, x, paths->widest, NULL);
     failed |= packed_gather(&crowd, x, paths->n_nodes);
     pool.first = (int32_t *)packed_allocate(x->n_rows, sizeof(int32_t));
-    if (!above || !probas || !nodes || !pool.first) failed = PACKED_NO_MEMORY;
+    if (!above || !probas || !pool.first) failed = PACKED_NO_MEMORY;
     if (!failed) {
         for (i = 0; i < x->n_rows; i++) {
             pool.first[i] = -1;
             above[i] = 1;
             table[i * paths->n_nodes] = 1;
         }
-        for (i = 0; i < x->n_rows * k; i++) probas[i] = -INFINITY;
+        for (i = 0; i < x->n_rows * k; i++) {
+            probas[i] = -INFINITY;
+            nodes[i] = -1;
+        }
         if (!paths->offsets[1] || (!k && least[0] > 1)) crowd.n = 0;
     }
     while (!failed && crowd.n) {
@@ -661,11 +705,12 @@ static int packed_search(
         memcpy(crowd.rows, crowd.spare, (size_t)left * sizeof(int32_t));
         crowd.n = left;
     }
+    for (i = 0; !failed && i < x->n_rows * k; i++)
+        if (!(probas[i] > 0)) nodes[i] = -1;
     free(pool.all);
     free(pool.first);
     free(above);
     free(probas);
-    free(nodes);
     packed_scatter(&crowd);
     packed_close_room(&room);
     return failed;

@@ -7,6 +7,8 @@ MARGINS: int
 SOFTMAX: int
 SIGMOIDS: int
 LOG_SIGMOIDS: int
+LOGISTIC: int
+HINGE: int
 
 def choose_instructions(may_be_wide: bool) -> bool: ...
 def products(

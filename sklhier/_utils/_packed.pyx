@@ -1,9 +1,14 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Compiled predictions of linear models that lie as blocks; see ``_packed.h``."""
+"""Compiled predictions of linear models that lie column by column; see ``_packed.h``."""
 
 from cython cimport floating
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
+
+ctypedef fused class_number:
+    uint8_t
+    uint16_t
+    uint32_t
 
 
 cdef extern from "_packed.h" nogil:
@@ -11,7 +16,10 @@ cdef extern from "_packed.h" nogil:
         const int32_t *columns
         int64_t n_columns
         const void *weights
-        const void **siblings
+        const int32_t *starts
+        const void *classes
+        int32_t class_size
+        const uint8_t *certain
         const double *intercepts
         int32_t n_scores
         int32_t link
@@ -35,6 +43,7 @@ cdef extern from "_packed.h" nogil:
 
     int PACKED_NO_MEMORY
     int PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS
+    int PACKED_LOGISTIC, PACKED_HINGE
     int packed_init(int may_be_wide)
     int packed_products(
         const packed_node *node, const packed_rows *x, int is_double, int32_t *places, void *out)
@@ -43,11 +52,12 @@ cdef extern from "_packed.h" nogil:
         const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas)
     int packed_search(
         const packed_paths *paths, const packed_rows *x, int32_t k, const double *least,
-        double *table)
+        double *table, int32_t *nodes)
 
 
 MARGINS, SOFTMAX = PACKED_MARGINS, PACKED_SOFTMAX
 SIGMOIDS, LOG_SIGMOIDS = PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS
+LOGISTIC, HINGE = PACKED_LOGISTIC, PACKED_HINGE
 
 
 def choose_instructions(bint may_be_wide):
@@ -111,7 +121,7 @@ def products(
     node.columns = &columns[0] if columns is not None else NULL
     node.n_columns = weights.shape[0]
     node.weights = &weights[0, 0]
-    node.siblings = NULL
+    node.starts = NULL
     node.intercepts = NULL
     node.n_scores = weights.shape[1]
     with nogil:
@@ -167,11 +177,29 @@ cdef class Paths:
                 self._paths.widest = offsets[node + 1] - offsets[node]
 
     def __dealloc__(self):
-        cdef int64_t node
-        if self._nodes != NULL:
-            for node in range(self._paths.n_nodes):
-                free(self._nodes[node].siblings)
         free(self._nodes)
+
+    cdef packed_node *_opened(
+        self,
+        int64_t number,
+        const double[::1] intercepts,
+        int32_t link,
+        double sharpness,
+        const uint8_t[::1] certain,
+    ) except NULL:
+        """Store how a node makes shares of scores, and return it."""
+        cdef packed_node *node = &self._nodes[number]
+        cdef int64_t n = self._paths.offsets[number + 1] - self._paths.offsets[number]
+        cdef int64_t n_scores = 1 if n == 2 and certain is None else n
+        if intercepts.shape[0] != n_scores or (certain is not None and certain.shape[0] != n):
+            raise ValueError(f"Got {intercepts.shape[0]} scores for {n} outcomes.")
+        node.intercepts = &intercepts[0]
+        node.n_scores = n_scores
+        node.link = link
+        node.sharpness = sharpness
+        node.certain = &certain[0] if certain is not None else NULL
+        self._kept.append((intercepts, certain))
+        return node
 
     def set(
         self,
@@ -181,6 +209,7 @@ cdef class Paths:
         const double[::1] intercepts,
         int32_t link,
         double sharpness,
+        const uint8_t[::1] certain=None,
     ):
         """Store the model of a node; the arrays are kept, not copied.
 
@@ -192,85 +221,74 @@ cdef class Paths:
             As in :func:`products`.
         intercepts : memoryview of float64, shape (n_scores,)
         link : int
-            How scores become shares: ``MARGINS``, ``SOFTMAX``, ``SIGMOIDS`` or ``LOG_SIGMOIDS``.
+            How scores become shares: ``MARGINS``, ``SOFTMAX``, ``SIGMOIDS``, ``LOG_SIGMOIDS``,
+            ``LOGISTIC`` or ``HINGE``.
         sharpness : float
-            What scores are multiplied by.
+            What scores are multiplied by; for ``HINGE`` the power of the loss.
+        certain : memoryview of uint8, shape (n_outcomes,), default=None
+            If given, each outcome is decided by itself, by one score; 1: it is always right.
         """
-        cdef packed_node *node = &self._nodes[number]
-        cdef int64_t n = self._paths.offsets[number + 1] - self._paths.offsets[number]
+        cdef packed_node *node
         cdef bint is_double = floating is double
         if is_double != self._paths.is_double or not weights.shape[0]:
             raise ValueError("Weights must have the type of the others, and columns.")
-        if weights.shape[1] != (1 if n == 2 else n) or intercepts.shape[0] != weights.shape[1]:
-            raise ValueError(f"Got {weights.shape[1]} scores for {n} outcomes.")
+        if weights.shape[1] != intercepts.shape[0]:
+            raise ValueError(f"Got {weights.shape[1]} scores for {intercepts.shape[0]} intercepts.")
+        node = self._opened(number, intercepts, link, sharpness, certain)
         node.columns = &columns[0] if columns is not None else NULL
         node.n_columns = weights.shape[0]
         node.weights = &weights[0, 0]
-        node.intercepts = &intercepts[0]
-        node.n_scores = weights.shape[1]
-        node.link = link
-        node.sharpness = sharpness
-        self._kept.append((columns, weights, intercepts))
+        node.starts = NULL
+        self._kept.append((columns, weights))
 
-    def set_siblings(
+    def set_single(
         self,
         int64_t number,
         const int32_t[::1] columns,
-        list weights,
+        const floating[::1] values,
+        const class_number[::1] classes,
+        const int32_t[::1] starts,
         const double[::1] intercepts,
         int32_t link,
         double sharpness,
+        const uint8_t[::1] certain=None,
     ):
-        """Store models of the children of a node, each of which is decided by itself.
+        """Store the model of a node by the weights that are not 0.
 
         Parameters
         ----------
-        number : int
-            The parent.
-        columns : memoryview of int32, shape (n_columns,), or None
-            As in :func:`products`: those of all children.
-        weights : list of ndarray, shape (n_columns,), or None
-            Of each child; None for one that always belongs there.
-        intercepts : memoryview of float64, shape (n_children,)
-        link, sharpness
+        values : memoryview, shape (n_weights,)
+            At least one. Those of the first column, then those of the second, and so on.
+        classes : memoryview of uint8, uint16 or uint32, shape (n_weights,)
+            The score that each belongs to.
+        starts : memoryview of int32, shape (n_columns + 1,)
+            Where the weights of each column begin.
+        number, columns, intercepts, link, sharpness, certain
             As in :meth:`set`.
         """
-        cdef packed_node *node = &self._nodes[number]
-        cdef int64_t j, n = self._paths.offsets[number + 1] - self._paths.offsets[number]
-        cdef const float[::1] single
-        cdef const double[::1] double_
-        if len(weights) != n or intercepts.shape[0] != n or node.siblings != NULL:
-            raise ValueError(f"Got {len(weights)} models for {n} children.")
-        node.siblings = <const void **>calloc(n + 1, sizeof(void *))
-        if node.siblings == NULL:
-            raise MemoryError("packed linear models found no memory")
+        cdef packed_node *node
+        cdef bint is_double = floating is double
+        if is_double != self._paths.is_double or not values.shape[0]:
+            raise ValueError("Weights must have the type of the others, and columns.")
+        if classes.shape[0] != values.shape[0] or starts[starts.shape[0] - 1] != values.shape[0]:
+            raise ValueError(f"Got {classes.shape[0]} classes for {values.shape[0]} weights.")
+        node = self._opened(number, intercepts, link, sharpness, certain)
         node.columns = &columns[0] if columns is not None else NULL
-        node.n_columns = columns.shape[0] if columns is not None else self._n_features
-        node.intercepts = &intercepts[0]
-        node.n_scores = n
-        node.link = link
-        node.sharpness = sharpness
-        self._kept.append((columns, weights, intercepts))
-        for j in range(n):
-            if weights[j] is None:
-                continue
-            if len(weights[j]) != node.n_columns:
-                raise ValueError("Weights must have the columns of the siblings.")
-            if self._paths.is_double:
-                double_ = weights[j]
-                node.siblings[j] = &double_[0]
-            else:
-                single = weights[j]
-                node.siblings[j] = &single[0]
+        node.n_columns = starts.shape[0] - 1
+        node.weights = &values[0]
+        node.starts = &starts[0]
+        node.classes = &classes[0]
+        node.class_size = sizeof(class_number)
+        self._kept.append((columns, values, classes, starts))
 
     def search(
         self,
         const floating[::1] data,
         const int32_t[::1] indices,
         const int64_t[::1] indptr,
-        int32_t k,
         const double[::1] least,
         double[:, ::1] table,
+        int32_t[:, ::1] best,
     ):
         """Write probabilities of nodes that count; return False if numbers are not finite.
 
@@ -278,22 +296,25 @@ cdef class Paths:
         ----------
         data, indices, indptr
             As in :func:`products`.
-        k : int
-            If not 0, what is below a node counts if the node is as probable as the k-th leaf. Leaves
-            have rank 0, other nodes -1.
         least : memoryview of float64, shape (n_nodes,)
             For k = 0: what is below a node counts if the node is as probable as this.
         table : memoryview of float64, shape (n_rows, n_nodes)
             Zeros.
+        best : memoryview of int32, shape (n_rows, k)
+            If k is not 0, what is below a node counts if the node is as probable as the k-th leaf, and
+            the best leaves are written here; -1 where no more have a probability above 0. Leaves have
+            ranks of 0 or more, other nodes -1.
         """
         cdef bint is_double = floating is double
         cdef packed_rows rows = rows_of(data, indices, indptr, self._n_features)
+        cdef int32_t k = best.shape[1]
+        cdef int32_t *nodes = &best[0, 0] if k and rows.n_rows else NULL
         cdef int failed = 0
         if is_double != self._paths.is_double:
             raise ValueError("Entries must have the type of the weights.")
         if rows.n_rows:
             with nogil:
-                failed = packed_search(&self._paths, &rows, k, &least[0], &table[0, 0])
+                failed = packed_search(&self._paths, &rows, k, &least[0], &table[0, 0], nodes)
         return bool(check(failed))
 
     def descend(

@@ -87,21 +87,44 @@ TARGET static void NAME(dot_block)(
 }
 #undef LANES
 
+/* Products with single weights, whose classes have some TYPE. */
+#define PACKED_DOT_SINGLE(TYPE)                                                                      \
+    TARGET static void NAME(dot_##TYPE)(                                                             \
+        const REAL *values, const int32_t *positions, int64_t n, const packed_node *node, REAL *sums \
+    ) {                                                                                              \
+        const REAL *weights = (const REAL *)node->weights;                                           \
+        const TYPE *classes = (const TYPE *)node->classes;                                           \
+        const int32_t *starts = node->starts;                                                        \
+        int64_t q, w;                                                                                \
+        for (q = 0; q < n; q++) {                                                                    \
+            const REAL value = values[q];                                                            \
+            const int32_t stop = starts[positions[q] + 1];                                           \
+            if (q + 16 < n) PACKED_PREFETCH(starts + positions[q + 16]);                             \
+            if (q + 8 < n) {                                                                         \
+                const int32_t later = starts[positions[q + 8]];                                      \
+                PACKED_PREFETCH(weights + later);                                                    \
+                PACKED_PREFETCH(classes + later);                                                    \
+            }                                                                                        \
+            for (w = starts[positions[q]]; w < stop; w++) sums[classes[w]] += value * weights[w];    \
+        }                                                                                            \
+    }
+PACKED_DOT_SINGLE(uint8_t)
+PACKED_DOT_SINGLE(uint16_t)
+PACKED_DOT_SINGLE(uint32_t)
+#undef PACKED_DOT_SINGLE
+
 TARGET static void NAME(dot)(
     const REAL *values, const int32_t *positions, int64_t n, const packed_node *node, REAL *sums
 ) {
-    int64_t q;
     int32_t j;
-    if (!node->siblings) {
+    if (!node->starts) {
         NAME(dot_block)(values, positions, n, node, sums);
         return;
     }
-    for (j = 0; j < node->n_scores; j++) {
-        const REAL *own = (const REAL *)node->siblings[j];
-        REAL sum = 0;
-        for (q = 0; own && q < n; q++) sum += values[q] * own[positions[q]];
-        sums[j] = sum;
-    }
+    for (j = 0; j < node->n_scores; j++) sums[j] = 0;
+    if (node->class_size == 1) NAME(dot_uint8_t)(values, positions, n, node, sums);
+    else if (node->class_size == 2) NAME(dot_uint16_t)(values, positions, n, node, sums);
+    else NAME(dot_uint32_t)(values, positions, n, node, sums);
 }
 
 /* Write the sums of a row and, with intercepts, its scores. */

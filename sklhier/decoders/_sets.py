@@ -8,9 +8,10 @@ from scipy.special import logit
 
 from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import SetMarginals
+from sklhier._utils.typing import NodeIds
 from sklhier._utils.validation import check_integer, check_number
 from sklhier.decoders._registry import register
-from sklhier.decoders._set_base import SetDecoder, closed_above
+from sklhier.decoders._set_base import SetDecoder
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy._max_closure import best_closed_sets
 
@@ -94,10 +95,17 @@ class TopLabels(SetDecoder):
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
         """Return the paths to the `k` most probable leaves, of equals the first."""
-        taxonomy = marginals.taxonomy
-        proba = marginals.node_proba[:, taxonomy.leaf_ids]
+        best = marginals.best_leaves
+        if best is None or best.shape[1] != self.k:
+            best = self._best_leaves(marginals)
+        best = np.sort(best, axis=1)
+        is_leaf = best >= 0
+        indptr = np.concatenate([[0], np.cumsum(is_leaf.sum(axis=1))])
+        return marginals.taxonomy.closed_sets(best[is_leaf], indptr)
+
+    def _best_leaves(self, marginals: SetMarginals) -> NodeIds:
+        leaves = marginals.taxonomy.leaf_ids
+        proba = marginals.node_proba[:, leaves]
         best = np.argsort(-proba, axis=1, kind="stable")[:, : self.k]
-        chosen = np.zeros(marginals.node_proba.shape, dtype=bool)
         possible = np.take_along_axis(proba, best, axis=1) > 0  # not a leaf without training rows
-        np.put_along_axis(chosen, taxonomy.leaf_ids[best], possible, axis=1)
-        return closed_above(chosen, taxonomy)
+        return np.where(possible, leaves[best], -1)

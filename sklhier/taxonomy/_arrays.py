@@ -18,6 +18,7 @@ from sklhier.taxonomy._closure import Links, ancestor_table, lifts_of
 __all__ = ["Arrays"]
 
 _SMALL = 2**11  # so many nodes have a closure that may be kept, whatever their edges
+_FEW = 1_000  # members of sets whose ancestors are gathered rather than multiplied
 
 
 class Arrays:
@@ -191,6 +192,31 @@ class Arrays:
         given = sparse.csr_array((given.data, columns, given.indptr), shape=shape)
         above = self._ancestor_table(distinct.astype(np.int32))
         return ops.marked(sparse.csr_array(given @ above))
+
+    def closed_sets(self, nodes: NodeIds, offsets: Offsets) -> sparse.csr_array:
+        """Return sets of nodes with all ancestors, as :meth:`with_ancestors` does.
+
+        Parameters
+        ----------
+        nodes : ndarray of int
+            Those of the first set, ascending, then those of the second, and so on.
+        offsets : ndarray of int, shape (n_sets + 1,)
+            Set ``i`` has the nodes ``[offsets[i], offsets[i + 1])``.
+        """
+        n_sets = len(offsets) - 1
+        if not self._knows_closure() or len(nodes) > _FEW:
+            own = (np.ones(len(nodes)), nodes, offsets)
+            return self.with_ancestors(sparse.csr_array(own, shape=(n_sets, self.n_nodes)))
+        # Small products of SciPy spend their time on what they check.
+        above = self.ancestor_closure
+        starts = above.indptr[nodes]
+        counts = above.indptr[nodes + 1] - starts
+        found = above.indices[ops.concatenated_ranges(starts, counts)].astype(np.int64)
+        found += np.repeat(np.repeat(np.arange(n_sets), np.diff(offsets)), counts) * self.n_nodes
+        rows, columns = np.divmod(np.unique(found), self.n_nodes)
+        bounds = ops.offsets_of(np.bincount(rows, minlength=n_sets)).astype(np.int32)
+        entries = (np.ones(len(columns)), columns.astype(np.int32), bounds)
+        return sparse.csr_array(entries, shape=(n_sets, self.n_nodes))
 
     def _row_blocks(self, nodes: NodeIds) -> Iterator[sparse.csr_array]:
         """Yield the rows of the closure for some nodes, so many at a time."""
