@@ -110,8 +110,8 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
         The samples that the models below a node learn from, with strategies whose models are about
         one node. ``"filter"``: those that belong to it. The others add samples that are wrong
         there, and a rest class as one more outcome: ``"predicted"`` those that held-out predictions
-        of the models above send there, ``"weight"`` those that are probable
-        enough, weighed by the held-out probability of the node. Or a :class:`~sklhier.staging.Routing`.
+        of the models above send there, ``"weight"`` those that are probable enough, weighed by the
+        held-out probability of the node. Or a :class:`~sklhier.staging.Routing`.
     link : str or Link, default=None
         How the outputs of a local model become probabilities of its outcomes. None: those of
         ``predict_proba`` as they are, decision scores by the logistic function of 5 times the
