@@ -10,8 +10,22 @@ SGD = {"alpha": 1e-5}
 OURS: dict[str, dict[str, Any]] = {
     "LinearSVC": {"base": "LinearSVC", "settings": {}},
     "LinearSVC, dual, tol=0.1": {"base": "LinearSVC", "settings": {"dual": True, "tol": 0.1}},
+    "BlockLinearSVC, tol=0.1, single": {
+        "base": "BlockLinearSVC",
+        "settings": {"tol": 0.1, "dtype": "float32"},
+    },
+    "BlockLinearSVC, tol=0.1, single, compressed": {
+        "base": "BlockLinearSVC",
+        "settings": {"tol": 0.1, "dtype": "float32"},
+        "min_weight": 0.1,
+    },
+    "BlockLinearSVC, tol=1e-4, single": {
+        "base": "BlockLinearSVC",
+        "settings": {"tol": 1e-4, "dtype": "float32"},
+    },
     "SGD": {"base": "SGD", "settings": SGD},
 }
+_BLOCK, _COMPRESSED, _PRECISE = (name for name in OURS if name.startswith("BlockLinearSVC"))
 
 
 @dataclass(frozen=True)
@@ -103,9 +117,11 @@ PEERS = {
         ),
         python="3.10",
         runs=(
-            Run("defaults", _DEFAULT, ("LinearSVC", "LinearSVC, dual, tol=0.1")),
+            # Both sides leave out weights below 0.1 where ours is compressed.
+            Run("defaults", _DEFAULT, ("LinearSVC, dual, tol=0.1", _BLOCK, _COMPRESSED)),
             # A threshold of 0 would keep the zeros as well.
-            Run("all weights", {"settings": {"threshold": 1e-9}}, ("LinearSVC, dual, tol=0.1",)),
+            Run("all weights", {"settings": {"threshold": 1e-9}}, (_BLOCK,)),
+            Run("eps 1e-4", {"settings": {"eps": 1e-4, "max_iter": 1000}}, (_PRECISE,)),
         ),
         decoders=_BEAMS
         | {f"{beam}, reloaded for prediction": decoder for beam, decoder in _BEAMS.items()},

@@ -135,12 +135,16 @@ class _CountingSink:
 
 
 def linear_base(options):
-    """Return a classifier of scikit-learn, the same for all who take one."""
+    """Return a linear classifier: of scikit-learn, the same for all who take one, or ours."""
     from sklearn.linear_model import SGDClassifier
     from sklearn.svm import LinearSVC
 
     if options["base"] == "LinearSVC":
         return LinearSVC(random_state=0, **options["settings"])
+    if options["base"] == "BlockLinearSVC":
+        from sklhier.linear_model import BlockLinearSVC
+
+        return BlockLinearSVC(random_state=0, **options["settings"])
     return SGDClassifier(loss="log_loss", random_state=0, **options["settings"])
 
 

@@ -26,6 +26,8 @@ class Sklhier(Adapter):
         else:
             model = HierarchicalClassifier(self.base, taxonomy=taxonomy)
         self.model = model.fit(self.data.X_train, self.y)
+        if "min_weight" in self.options:
+            self.model.compress(min_weight=self.options["min_weight"])
 
     def predictions(self):
         if self.data.several:
