@@ -1,7 +1,13 @@
 """All strategies times some decoders, on real texts and tables: how right, and at what cost.
 
-Each strategy is fitted once for each fold; the decoders then answer from the same models. Seconds
-are CPU seconds of that fit and of one prediction, summed over the folds.
+Each strategy is fitted once (``anuran``: once for each of five folds); all decoders answer from the
+same models. Seconds are CPU seconds of that fit and of one prediction, summed over the folds.
+
+Untuned bases: on texts SGD logistic regression (``alpha=1e-5``), on clinc150 also
+``LogisticRegression(C=30, solver="newton-cg")``; on tables logistic regression (C=1, scaled features)
+and a random forest (100 trees, leaves of two rows or more). The last two tables sum up: strategies by
+the best path, with fit times as multiples of flat; and the mean gain of each decoder over the best
+path, with the number of cases in which it is better.
 """
 
 from __future__ import annotations

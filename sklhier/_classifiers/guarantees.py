@@ -58,11 +58,11 @@ def refuse_learning_from_batches(decoder: Decoder) -> None:
 
 
 def _warn_of_training_rows(X: Any, known: Digests | None) -> None:
-    """Warn if rows of calibration are rows of training."""
+    """Warn if calibration rows are training rows."""
     found, n_rows = n_known(X, known), _num_samples(X)
     if found > _MOST_KNOWN * n_rows:
         warn_caller(
-            f"{found} of {n_rows} calibration rows are rows of training, or equal to one. Models "
+            f"{found} of {n_rows} calibration rows are training rows, or equal to one. Models "
             "know them, so that thresholds become too low, and nothing is guaranteed. Calibrate "
             "with rows that were not used in fit.",
             LeakageWarning,

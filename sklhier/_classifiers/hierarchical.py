@@ -80,83 +80,81 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     Parameters
     ----------
     estimator : classifier, default=None
-        Any scikit-learn classifier, Pipeline or search object; it is cloned for each node and sees
-        integer classes ``0..k-1``. Parameters that name classes, such as ``class_weight={...}``, are
-        in names of nodes, and translated for every node. None stands for
+        Any scikit-learn classifier, Pipeline or search object, cloned for each node; it sees
+        integer classes ``0..k-1``. Parameters that name classes, such as ``class_weight={...}``,
+        have names of nodes, translated for every node. None stands for
         ``ScaledLinearClassifier()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the classes, or, with ``strategy="flat"``, a DAG. If None, it is inferred from `y`
-        where that holds paths (one column for each level, or lists of steps); 1-D labels are then all
-        children of the root, and the classifier equals its base estimator.
+        The tree of the classes, or, with ``strategy="flat"``, a DAG. None: inferred from `y` if
+        that holds paths (one column for each level, or lists of steps). With 1-D labels all are
+        then children of the root, and the classifier equals its base estimator.
     strategy : str or Strategy, default="per_parent"
-        Which local problems are solved: ``"per_parent"``, ``"per_node"``, ``"per_level"``,
-        ``"ensemble"``, or an object of :mod:`sklhier.strategies` with parameters. ``"flat"``, a
-        single classifier over all classes, is the baseline to compare with. ``"auto"`` chooses among
-        them by out-of-fold predictions, for the time of about four fits of each.
+        The local problems: ``"per_parent"``, ``"per_node"``, ``"per_level"``, ``"ensemble"``, or an
+        object of :mod:`sklhier.strategies` with parameters. ``"flat"``, a single classifier over
+        all classes, is the baseline to compare with. ``"auto"`` chooses among them by out-of-fold
+        predictions, for the time of about four fits of each.
     decoder : str or Decoder, default="best_path"
         How probabilities become predictions: ``"best_path"``, ``"top_down"``, ``"beam"``,
         ``"level_weighted"``, ``"hierarchical_f"``, ``"threshold"``, ``"information_threshold"``,
         ``"climbing"``, ``"darts"``, or an object of :mod:`sklhier.decoders` with parameters.
     reject : float, default=None
         The share of the training samples, in (0, 1), that would get no answer: those whose most
-        probable answer is the least probable, out-of-fold. The threshold that this gives, fitted by
-        models of folds (`cv`), is then that of predictions. For samples that belong to no class; see
+        probable answer is the least probable, out-of-fold (`cv`). The probability where they end is
+        the threshold in prediction. For samples that belong to no class; see
         :doc:`/user_guide/guarantees`.
     chain : str or Chain, default=None
-        Whether a model sees the outputs of the models above it, beside X: ``"proba"``,
-        ``"log_proba"`` or ``"decision"``, in training those for samples that were held out;
-        ``"true"``, the true labels in training, for comparison; or a
-        :class:`~sklhier.staging.Chain` with parameters. None: it sees X alone.
+        The outputs of the models above that a model sees beside X: ``"proba"``, ``"log_proba"`` or
+        ``"decision"``, in training held-out ones; ``"true"``, the true labels in training, for
+        comparison; or a :class:`~sklhier.staging.Chain` with parameters. None: X alone.
     routing : str or Routing, default="filter"
-        Which samples the models below a node learn from, with strategies whose models are about one
-        node. ``"filter"``: those that belong to it. The others let models meet samples that are wrong
-        there, and learn a rest class as one more outcome: ``"predicted"`` adds those that
-        held-out predictions of the models above send there, ``"weight"`` weighs samples by the
+        The samples that the models below a node learn from, with strategies whose models are about
+        one node. ``"filter"``: those that belong to it. The others add samples that are wrong
+        there, and a rest class as one more outcome: ``"predicted"`` those that held-out predictions
+        of the models above send there, ``"weight"`` those that are probable enough, weighed by the
         held-out probability of the node. Or a :class:`~sklhier.staging.Routing`.
     link : str or Link, default=None
-        How the outputs of a local model become probabilities of its outcomes. None: probabilities
-        of a base estimator as they are, decision scores by the logistic function of 5 times the
+        How the outputs of a local model become probabilities of its outcomes. None: those of
+        ``predict_proba`` as they are, decision scores by the logistic function of 5 times the
         score. ``"identity"``, ``"logistic"``, ``"softmax"``, ``"hinge"``, or an object of
-        :mod:`sklhier.links`. Calibrated models are read by what was learnt in its place.
+        :mod:`sklhier.links`. For calibrated models the calibration takes its place.
     calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
-        What makes probabilities right as often as they say, learnt from out-of-fold predictions in
-        ``fit``, which fits every model once more for each fold of `cv`. ``"temperature"``, one number
-        for whole answers, keeps the best path; the others calibrate each local model. Base
-        estimators with decision scores alone, such as ``LinearSVC``, have probabilities then. Or an
-        object of :mod:`sklhier.calibration` with parameters. Not for ``partial_fit``.
+        Makes probabilities right as often as they say, by out-of-fold predictions: ``fit`` fits
+        every model once more for each fold of `cv`. ``"temperature"``, one number for whole
+        answers, keeps the best path; the others calibrate each local model. Base estimators with
+        decision scores alone, such as ``LinearSVC``, then have probabilities. Or an object of
+        :mod:`sklhier.calibration` with parameters. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for what is learnt from out-of-fold predictions (`calibration`, `chain`, `routing`,
-        ``PerLevel(beta="oof")``, ``Ensemble(weights="oof")``, ``strategy="auto"``), the same for
-        all; not used otherwise. A number, None for 5, means that many folds of
-        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters
-        that need ``groups`` get them by metadata routing.
+        Folds of all out-of-fold predictions (for `calibration`, `chain`, `routing`,
+        ``PerLevel(beta="oof")``, ``Ensemble(weights="oof")``, ``strategy="auto"``); otherwise
+        unused. A number, None for 5, means that many folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters that need
+        ``groups`` get them by metadata routing.
     node_estimators : mapping or callable, default=None
-        Other estimators for some nodes. A mapping from the name of the node that decides (a parent;
-        with ``"per_node"`` any node), or from ``"level:k"`` (all estimators that decide about nodes
-        of level ``k``, the first being 1), to estimators: the name of a node goes before its
-        level, that before `estimator`. A callable ``(name, taxonomy) -> estimator or None`` is asked
-        for every node that decides, or with ``"level:k"`` for every level. One with a third
-        parameter without a default gets an array, the number of training rows of each outcome; one
-        with a parameter `n_samples` gets their number in all. Estimators in a mapping are tuned as
-        ``node_estimators__<key>__<parameter>``.
+        Other estimators for some nodes. A mapping to estimators from the name of the node that
+        decides (a parent; with ``"per_node"`` any node), or from ``"level:k"`` (all estimators that
+        decide about nodes of level ``k``, the first being 1); names go before levels. Or a callable
+        ``(name, taxonomy) -> estimator or None``, asked for every node that decides, or with
+        ``"level:k"`` for every level. Its third parameter without a default gets an array, the
+        number of training rows of each outcome; a parameter `n_samples` gets their number in all.
+        Estimators in a mapping are tuned as ``node_estimators__<key>__<parameter>``.
     small_nodes : classifier or (int, classifier), default=None
-        What takes the place of another base estimator at nodes with few rows. A classifier: where the
-        base is known to need more rows, such as a row of each outcome for each fold of its `cv`. A
-        pair: also at all nodes with fewer rows than the number. ``fit_report_`` tells where it was
-        used. Not for ``partial_fit``. See the user guide for what is known.
+        Takes the place of another base estimator at nodes with few rows. A classifier: where the
+        base is known to need more rows, such as a row of each outcome for each fold of its `cv`
+        (see the user guide). A pair: also at all nodes with fewer rows than the number.
+        ``fit_report_`` tells where. Not for ``partial_fit``.
     node_rows : mapping or (rows, names), default=None
         Names, titles or descriptions of classes as training rows: a mapping from names of nodes to
-        one or more rows, or a pair of a table of rows and the name of the node of each. Rows are what
-        X is here: vectors, sparse rows, a data frame, or texts where the base estimator takes texts.
-        They stand in every training part of out-of-fold predictions and in no held-out one. A node
-        that only they name is a class, and predicted, unless something is known below it; a row of
-        any other inner node is an example of it and of all above it, and says nothing about what is
-        below. Not with `chain` or `routing`, nor ``partial_fit``. See the page "Rare and empty
-        classes" of the user guide.
+        one or more rows, or a pair of a table of rows and the name of the node of each. Rows are
+        what X is here: vectors, sparse rows, a data frame, or texts where the base estimator takes
+        texts. Out-of-fold, every training part has them and no held-out part. A node that only they
+        name is a class, and predicted, unless something is known below it. A row of another inner
+        node is an example of it and of all above it, and says nothing about what is below. Not with
+        `chain` or `routing`, nor ``partial_fit``. See the page "Rare and empty classes" of the user
+        guide.
     node_rows_weight : float or "oof", default=1.0
-        The weight of each of these rows beside 1, or `sample_weight`, for a sample. ``"oof"`` learns
-        it: the one of 0.25, 1, 4 and 16 with the best hierarchical F1 out-of-fold, which takes four
-        fits for each fold of `cv`. The base estimators must take weights unless it is 1.
+        The weight of each of these rows; a sample has 1, or its `sample_weight`. ``"oof"`` takes
+        the one of 0.25, 1, 4 and 16 with the best hierarchical F1 out-of-fold, in four fits for
+        each fold of `cv`. Unless it is 1 the base estimators must take weights.
     classes : array-like, default=None
         What integer codes in `y` stand for. Tools that encode labels before they call ``fit``
         (StackingClassifier, VotingClassifier, BaggingClassifier, CalibratedClassifierCV with
@@ -165,15 +163,15 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     n_jobs : int, default=None
         Nodes fitted at the same time: in threads where the base estimator allows it, else in
         processes if there are seconds of work for them, or as a :obj:`joblib.parallel_config`
-        context says. None is 1 unless in such a context. The result does not depend on it, but
-        for the last digits where BLAS has another number of threads in a worker.
+        context says. None is 1 unless in such a context. Results are the same, but for the last
+        digits where BLAS has another number of threads in a worker.
     verbose : int, default=0
-        1: a line on standard error says how many nodes are fitted, how many are left, and the last
-        one, if it is a terminal; by tqdm or rich where installed. 2: also where it is none, every
-        few seconds. From 3 on joblib reports, too.
+        1: a line on standard error counts the fitted nodes and those left, if it is a terminal; by
+        tqdm or rich where installed. 2: also where it is none, every few seconds. From 3 on joblib
+        reports, too.
     random_state : int, RandomState instance or None, default=None
-        If given, the ``random_state`` parameters of all base estimators (``random_seed`` or ``seed``
-        where there is none) are set by it and by their node; if None, they stay as they are.
+        Seeds the ``random_state`` parameters (or else ``random_seed`` or ``seed``) of all base
+        estimators, each by its node. None leaves them as they are.
 
     Attributes
     ----------
@@ -236,9 +234,9 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
     with a Pipeline as base estimator.
 
     Base estimators without ``predict_proba``, such as ``LinearSVC``, can predict but have no
-    probabilities. Their decision scores are turned into positive weights by a softmax at each node,
-    so that the largest score has the largest weight; paths are ranked by the product of the
-    weights. These are no probabilities: `calibration` makes some of them.
+    probabilities. `link` turns their decision scores into positive weights, the largest score into
+    the largest weight, and paths are ranked by the product of the weights. `calibration` makes
+    probabilities of them.
 
     References
     ----------

@@ -86,10 +86,10 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
     ----------
     estimator : classifier, default=None
         Any scikit-learn classifier, Pipeline or search object. ``class_weight={...}`` has names of
-        nodes and weighs the samples that belong to them. One that learns several outputs in one
-        call (forests, trees, nearest neighbours, multi-layer perceptrons) is fitted to the nodes of
-        a local problem together; any other is cloned for each node and sees the classes 0 and 1.
-        None stands for ``ScaledLinearClassifier()``.
+        nodes and weighs the samples that belong to them. If it learns several outputs in one call
+        (forests, trees, nearest neighbours, multi-layer perceptrons), one is fitted to all nodes of
+        a local problem; otherwise a clone is fitted to each node, with the classes 0 and 1. None
+        stands for ``ScaledLinearClassifier()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         Tree or DAG of the labels. If None, it is inferred from `y` where that holds paths; the
         columns of an indicator are then all children of the root.
@@ -103,32 +103,31 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         tuned on out-of-fold predictions), ``"expected_f1"``, ``"maximum_closure"``,
         ``"top_labels"``, or an object with parameters.
     chain : str or Chain, default=None
-        Whether a model sees the outputs of those that decide about its ancestors, beside X, as in
-        :class:`~sklhier.HierarchicalClassifier`: in training those for samples that were held out.
+        The outputs of the models that decide about its ancestors that a model sees beside X, as in
+        :class:`~sklhier.HierarchicalClassifier`; in training held-out ones.
     consistency : {"max", "min", "product", "isotonic", "true_path"}, default="max"
-        What makes the answers of separate models consistent, where they are about all samples: a
-        node gets the largest answer at or below it (``"max"``), the smallest at or above it
-        (``"min"``), the product down the path, the nearest consistent answers (``"isotonic"``), or
-        the mean with more confident children (``"true_path"``). Strategies whose models are about
-        the samples of a node's parents multiply down the paths; in a DAG the least probable
-        parent counts.
+        Makes the answers of separate models consistent, where they learn from all samples: a node
+        gets the largest answer at or below it (``"max"``), the smallest at or above it (``"min"``),
+        the product down the path, the nearest consistent answers (``"isotonic"``), or the mean with
+        more confident children (``"true_path"``). Strategies whose models learn from the samples of
+        a node's parents multiply down the paths; in a DAG the least probable parent counts.
     link : str or Link, default=None
         How the outputs of a local model become probabilities, as in
         :class:`~sklhier.HierarchicalClassifier`.
     calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
-        What makes the probability of each node right as often as it says, learnt from out-of-fold
-        predictions in ``fit``, before probabilities are made consistent. Base estimators with
-        decision scores alone have probabilities then. Or an object of :mod:`sklhier.calibration`.
-        Not for ``partial_fit``.
+        Makes the probability of each node right as often as it says, by out-of-fold predictions in
+        ``fit``, before probabilities are made consistent. Base estimators with decision scores
+        alone then have probabilities. Or an object of :mod:`sklhier.calibration`. Not for
+        ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for what is learnt from out-of-fold predictions: `calibration`, thresholds, weights
-        of ensembles, the choice of ``"auto"``, and by `chain`. A number, None for 3, means that
-        many folds of :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
+        Folds of all out-of-fold predictions (for `calibration`, thresholds, weights of ensembles,
+        the choice of ``"auto"``, and `chain`). A number, None for 3, means that many folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
     node_estimators : mapping or callable, default=None
         Other estimators for some nodes or levels, as in :class:`~sklhier.HierarchicalClassifier`.
         With a callable that sees counts every node has a model of its own.
     small_nodes : classifier or (int, classifier), default=None
-        What takes the place of another base estimator at nodes with few rows, as there.
+        Takes the place of another base estimator at nodes with few rows, as there.
     node_rows : mapping or (rows, names), default=None
         Names, titles or descriptions of classes as training rows, as in
         :class:`~sklhier.HierarchicalClassifier`. A row has the label of its node alone. Not with
@@ -141,15 +140,15 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
     n_jobs : int, default=None
         Models fitted at the same time: in threads where the base estimator allows it, else in
         processes if there are seconds of work for them, or as a :obj:`joblib.parallel_config`
-        context says. None is 1 unless in such a context. The result does not depend on it, but
-        for the last digits where BLAS has another number of threads in a worker.
+        context says. None is 1 unless in such a context. Results are the same, but for the last
+        digits where BLAS has another number of threads in a worker.
     verbose : int, default=0
-        1: a line on standard error says how many nodes are fitted, how many are left, and the last
-        one, if it is a terminal; by tqdm or rich where installed. 2: also where it is none, every
-        few seconds. From 3 on joblib reports, too.
+        1: a line on standard error counts the fitted nodes and those left, if it is a terminal; by
+        tqdm or rich where installed. 2: also where it is none, every few seconds. From 3 on joblib
+        reports, too.
     random_state : int, RandomState instance or None, default=None
-        If given, the ``random_state`` parameters of all base estimators (``random_seed`` or ``seed``
-        where there is none) are set by it and by their node; if None, they stay as they are.
+        Seeds the ``random_state`` parameters (or else ``random_seed`` or ``seed``) of all base
+        estimators, each by its node. None leaves them as they are.
 
     Attributes
     ----------
