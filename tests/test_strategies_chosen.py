@@ -251,7 +251,7 @@ class Reversed(Flat):
 @pytest.mark.parametrize("pool", ["linear", "log"])
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_bad_member_is_dropped(pool, number):
-    members = ["per_parent", PerLevel()]
+    members = ["per_parent", PerLevel(0.5)]
     members.insert(number, Reversed())
     X, y, tree = make_hierarchical_classification(150, 5, branching=(3, 2), random_state=0)
     model = HierarchicalClassifier(GaussianNB(), taxonomy=tree, cv=FOLDS)

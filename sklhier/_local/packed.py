@@ -1,6 +1,7 @@
 """Compiled descents through the linear models of a taxonomy.
 
-Models that decide among children stay where they are. Those of label sets, one for each child, are
+Models that decide among children stay where they are, but for blocks made of single weights near the
+root. Those of label sets, one for each child, are
 copied once, for all later predictions: the weights of siblings stand side by side there.
 """
 
@@ -130,6 +131,9 @@ class PackedPaths:
 # The compiled form, the dtype of weights, and the number of columns of X.
 _Packed = tuple[Any, Any, int]
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+# Cells of blocks that are made of single weights, from the root on. Blocks are read faster: frequent
+# columns have many weights.
+_UNPACKED = 2**23
 
 
 def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> _Packed | None:
@@ -148,6 +152,7 @@ def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> _Packed | None:
         dtype == np.float64,
         n_features,
     )
+    room = _UNPACKED
     for node, model in zip(inner, known, strict=True):
         members = outcomes.of_node(node)
         link = _link(model, kernels)
@@ -156,7 +161,11 @@ def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> _Packed | None:
             return None
         intercepts = np.zeros(n_scores) + model.estimator.intercept_
         about = (intercepts.astype(np.float64, copy=False), *link)
-        if not _store(paths, node, model.subset.columns, model.estimator.coef_, n_scores, about):
+        coef = model.estimator.coef_
+        if isinstance(coef, SingleWeights) and coef.n_rows * len(coef.counts) <= room:
+            room -= coef.n_rows * len(coef.counts)
+            coef = coef.table()
+        if not _store(paths, node, model.subset.columns, coef, n_scores, about):
             return None
     return paths, dtype, n_features
 

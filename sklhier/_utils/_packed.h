@@ -16,9 +16,13 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define PACKED_INLINE static __forceinline
 #define PACKED_PREFETCH(address) ((void)0)
+#define PACKED_ALONE __declspec(noinline)
+#define PACKED_RESTRICT __restrict
 #else
 #define PACKED_INLINE static inline __attribute__((always_inline))
 #define PACKED_PREFETCH(address) __builtin_prefetch(address)
+#define PACKED_ALONE __attribute__((noinline))
+#define PACKED_RESTRICT __restrict__
 #define PACKED_HAS_VECTORS 1
 #endif
 

@@ -87,25 +87,38 @@ TARGET static void NAME(dot_block)(
 }
 #undef LANES
 
-/* Products with single weights, whose classes have some TYPE. */
+/* Products with single weights, whose classes have some TYPE. Most columns have one or two: what is done
+ * for these does not depend on their number, which nobody can foresee. What is too much goes behind
+ * the sums, to places in turn, for a sum has to wait for the last one of its place. */
 #define PACKED_DOT_SINGLE(TYPE)                                                                      \
-    TARGET static void NAME(dot_##TYPE)(                                                             \
-        const REAL *values, const int32_t *positions, int64_t n, const packed_node *node, REAL *sums \
+    TARGET PACKED_ALONE static void NAME(dot_##TYPE)(                                                \
+        const REAL *PACKED_RESTRICT values, const int32_t *PACKED_RESTRICT positions, int64_t n,     \
+        const packed_node *node, REAL *PACKED_RESTRICT sums                                          \
     ) {                                                                                              \
-        const REAL *weights = (const REAL *)node->weights;                                           \
-        const TYPE *classes = (const TYPE *)node->classes;                                           \
-        const int32_t *starts = node->starts;                                                        \
-        int64_t q, w;                                                                                \
+        const REAL *PACKED_RESTRICT weights = (const REAL *)node->weights;                           \
+        const TYPE *PACKED_RESTRICT classes = (const TYPE *)node->classes;                           \
+        const int32_t *PACKED_RESTRICT starts = node->starts;                                        \
+        const int32_t n_scores = node->n_scores;                                                     \
+        int64_t q;                                                                                   \
         for (q = 0; q < n; q++) {                                                                    \
             const REAL value = values[q];                                                            \
             const int32_t stop = starts[positions[q] + 1];                                           \
+            const int32_t spare = n_scores + (int32_t)(q & 15);                                      \
+            int32_t w = starts[positions[q]], own, place;                                            \
             if (q + 16 < n) PACKED_PREFETCH(starts + positions[q + 16]);                             \
             if (q + 8 < n) {                                                                         \
                 const int32_t later = starts[positions[q + 8]];                                      \
                 PACKED_PREFETCH(weights + later);                                                    \
                 PACKED_PREFETCH(classes + later);                                                    \
             }                                                                                        \
-            for (w = starts[positions[q]]; w < stop; w++) sums[classes[w]] += value * weights[w];    \
+            own = w < stop ? w : 0;                                                                  \
+            place = w < stop ? (int32_t)classes[own] : spare;                                        \
+            sums[place] += value * weights[own];                                                     \
+            w++;                                                                                     \
+            own = w < stop ? w : 0;                                                                  \
+            place = w < stop ? (int32_t)classes[own] : spare;                                        \
+            sums[place] += value * weights[own];                                                     \
+            for (w++; w < stop; w++) sums[classes[w]] += value * weights[w];                         \
         }                                                                                            \
     }
 PACKED_DOT_SINGLE(uint8_t)
@@ -121,7 +134,7 @@ TARGET static void NAME(dot)(
         NAME(dot_block)(values, positions, n, node, sums);
         return;
     }
-    for (j = 0; j < node->n_scores; j++) sums[j] = 0;
+    for (j = 0; j < node->n_scores + 16; j++) sums[j] = 0;
     if (node->class_size == 1) NAME(dot_uint8_t)(values, positions, n, node, sums);
     else if (node->class_size == 2) NAME(dot_uint16_t)(values, positions, n, node, sums);
     else NAME(dot_uint32_t)(values, positions, n, node, sums);

@@ -20,8 +20,12 @@ class Sklhier(Adapter):
     def fit(self):
         taxonomy = Taxonomy.from_edges(self.edges, root=str(self.data.names[0]))
         if self.data.several:
+            # Columns of the indicator are the leaves in their order.
             model = HierarchicalMultiLabelClassifier(
-                self.base, taxonomy=taxonomy, decoder=TopLabels(TOP)
+                self.base,
+                taxonomy=taxonomy,
+                decoder=TopLabels(TOP),
+                classes=self.data.leaf_names.tolist(),
             )
         else:
             model = HierarchicalClassifier(self.base, taxonomy=taxonomy)
