@@ -5,10 +5,10 @@ and over their counterparts in ``sklhier.linear_model``, compiled with and witho
 single precision, fitted in turns. Ratios are the time of liblinear at the same tolerance over theirs:
 above 1, the row is faster. W5 has several labels a row; the others have one.
 
-Predictions are those of one fitted classifier in turns: in pure Python, compiled with and without AVX2,
-and compressed to single precision without weights below .1. Titles of occupations are only predicted,
-where the data set is there. Ratios are the time of pure Python over theirs; a single row is asked for
-again and again.
+Predictions are those of one fitted classifier in turns: in pure Python, compiled with and without
+AVX2, and compressed to single precision without weights below .1. Titles of occupations are only
+predicted, where the data set is there. Ratios are the time of pure Python over theirs; a single row
+is asked for again and again.
 """
 
 from __future__ import annotations
