@@ -248,11 +248,14 @@ def test_label_sets_are_those_of_pure_python(base, min_weight, decoder, way, mon
 @pytest.mark.parametrize("k", [1, 3, 20])
 def test_of_equally_probable_labels_the_first_win(k, way, monkeypatch):
     X, y = sets()
+    y = [[*row, "b1"] if {"B1", "b2"} & set(row) else row for row in y]  # certain below B1
     model = HierarchicalMultiLabelClassifier(BASES["svc"], taxonomy=TREE, decoder=TopLabels(k))
     model.fit(X, y)
     for local in model._model.models[0].values():
         local.estimator.coef_[:] = 0
-        local.estimator.intercept_ = np.zeros(1)
+        # What is below A is certain, and so are other nodes of the first level: A is asked last.
+        name = TREE.nodes[local.outcomes[1]]
+        local.estimator.intercept_ = np.full(1, 100.0 * (name in ["B", "C", "a4", "a5"]))
     found = model.predict(X[:2])
     with monkeypatch.context() as patch:
         patch.setenv("SKLHIER_KERNELS", "0")

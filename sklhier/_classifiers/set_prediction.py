@@ -199,9 +199,11 @@ class SetPredictor:
         """Yield the probabilities of blocks of rows that fit in memory, of what is allowed."""
         check_is_fitted(self, "taxonomy_")
         X = self._prepared(X)
-        permitted = self._permitted(allowed, _num_samples(X))
-        for block in row_blocks(_num_samples(X), self._model.columns_per_row()):
-            rows = take_rows(X, np.arange(block.start, block.stop))
+        n_rows = _num_samples(X)
+        permitted = self._permitted(allowed, n_rows)
+        for block in row_blocks(n_rows, self._model.columns_per_row()):
+            is_all = block.stop - block.start == n_rows
+            rows = X if is_all else take_rows(X, np.arange(block.start, block.stop))
             marginals = self._model.marginals(rows, wanted)
             yield self._restricted(marginals, permitted, block.start)
 

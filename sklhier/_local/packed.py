@@ -117,8 +117,8 @@ class PackedPaths:
     def wanted(self, wanted: Wanted, n_nodes: int) -> tuple[Floats, NodeIds] | None:
         """Return probabilities of nodes that count, of others some or 0, and the best leaves."""
         table = np.zeros((self.n_rows, n_nodes))
-        least = np.broadcast_to(np.asarray(wanted.least, dtype=np.float64), n_nodes)
-        least = np.ascontiguousarray(least)
+        least = np.empty(n_nodes)
+        least[:] = wanted.least
         best = np.empty((self.n_rows, wanted.n_leaves or 0), dtype=np.int32)
         found = self._paths.search(*self._form, least, table, best)
         return (table, best) if found else None

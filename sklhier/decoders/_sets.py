@@ -100,7 +100,8 @@ class TopLabels(SetDecoder):
             best = self._best_leaves(marginals)
         best = np.sort(best, axis=1)
         is_leaf = best >= 0
-        indptr = np.concatenate([[0], np.cumsum(is_leaf.sum(axis=1))])
+        indptr = np.zeros(len(best) + 1, dtype=np.intp)
+        np.cumsum(is_leaf.sum(axis=1), out=indptr[1:])
         return marginals.taxonomy.closed_sets(best[is_leaf], indptr)
 
     def _best_leaves(self, marginals: SetMarginals) -> NodeIds:

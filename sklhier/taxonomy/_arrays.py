@@ -212,11 +212,16 @@ class Arrays:
         starts = above.indptr[nodes]
         counts = above.indptr[nodes + 1] - starts
         found = above.indices[ops.concatenated_ranges(starts, counts)].astype(np.int64)
-        found += np.repeat(np.repeat(np.arange(n_sets), np.diff(offsets)), counts) * self.n_nodes
-        rows, columns = np.divmod(np.unique(found), self.n_nodes)
-        bounds = ops.offsets_of(np.bincount(rows, minlength=n_sets)).astype(np.int32)
-        closed = (np.ones(len(columns)), columns.astype(np.int32), bounds)
-        return sparse.csr_array(closed, shape=(n_sets, self.n_nodes))
+        firsts = np.arange(n_sets + 1) * self.n_nodes
+        found += np.repeat(np.repeat(firsts[:-1], np.diff(offsets)), counts)
+        found.sort()
+        is_new = np.ones(len(found), dtype=bool)
+        np.not_equal(found[1:], found[:-1], out=is_new[1:])
+        found = found[is_new]
+        columns = (found % self.n_nodes).astype(np.int32)
+        bounds = found.searchsorted(firsts).astype(np.int32)
+        shape = (n_sets, self.n_nodes)
+        return sparse.csr_array((np.ones(len(columns)), columns, bounds), shape=shape)
 
     def _row_blocks(self, nodes: NodeIds) -> Iterator[sparse.csr_array]:
         """Yield the rows of the closure for some nodes, so many at a time."""
