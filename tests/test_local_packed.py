@@ -346,10 +346,8 @@ def test_a_search_visits_little():
 
 
 def csr(rng, n_rows, n_features, dtype):
-    X = sparse.random_array(
-        (n_rows, n_features), density=0.3, rng=rng, dtype=np.float64, format="csr"
-    )
-    X.data -= 0.5
+    kept = rng.uniform(size=(n_rows, n_features)) < 0.3
+    X = sparse.csr_array(kept * rng.uniform(-0.5, 0.5, size=kept.shape))
     return X.data.astype(dtype), X.indices.astype(np.int32), X.indptr.astype(np.int64)
 
 

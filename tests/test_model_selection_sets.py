@@ -50,6 +50,7 @@ from sklhier.model_selection import (
     tune_decoder,
 )
 from sklhier.model_selection import _measured as measured_module
+from sklhier.objectives import LBFGS
 
 RAGGED = TAXONOMIES["ragged"]
 SETS_OF_DECODERS = [
@@ -93,7 +94,8 @@ def model(**params):
 
 
 def joint(**params):
-    given = {"alpha": 0.1, "decoder": SetThreshold(0.4), **params}
+    solver = LBFGS(max_iter=1000)
+    given = {"alpha": 0.1, "decoder": SetThreshold(0.4), "solver": solver, **params}
     return MultiHeadMultiLabelClassifier(RAGGED, **given)
 
 

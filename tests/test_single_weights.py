@@ -35,7 +35,8 @@ def table_of(rng, shape, share, dtype=np.float32):
 
 
 def rows_of(rng, shape, share=0.2, dtype=np.float64):
-    return sparse.random_array(shape, density=share, rng=rng, format="csr", dtype=dtype)
+    kept = rng.uniform(size=shape) < share
+    return sparse.csr_array(np.where(kept, rng.uniform(size=shape), 0).astype(dtype))
 
 
 def data(n_rows=120, n_features=300, seed=0):

@@ -339,7 +339,8 @@ def _expected_seconds(
         if sum(seconds) > enough:
             break
     others = np.delete(sizes, probes[: len(at)])
-    # All may be of size 0.
-    growth = np.maximum(others / at[-1], 1.0) if at[-1] > 0 else np.ones(len(others))
+    # All may be of size 0, or so near to it that quotients have no meaning.
+    is_known = at[-1] > np.finfo(np.float64).eps
+    growth = np.maximum(others / at[-1], 1.0) if is_known else np.ones(len(others))
     expected: Floats = np.interp(others, at, seconds) * growth
     return expected
