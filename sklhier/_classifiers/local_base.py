@@ -39,7 +39,7 @@ from sklhier._local.base_estimators import (
     warn_of_thresholds,
 )
 from sklhier._local.class_params import Labels
-from sklhier._local.fitting import FitContext, Jobs
+from sklhier._local.jobs import FitContext, Jobs
 from sklhier._local.keys import Kind, ModelKey, name_of
 from sklhier._local.model import LocalModel
 from sklhier._local.validation_sets import FitParams, has_entries

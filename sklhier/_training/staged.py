@@ -15,7 +15,8 @@ import numpy as np
 
 from sklhier._folds.folds import Folds, Splits
 from sklhier._local.extra_features import ExtraFeatures, extra_features
-from sklhier._local.fitting import Job, Jobs, Query, fit_problems, hold_out_problems
+from sklhier._local.fitting import fit_problems, hold_out_problems
+from sklhier._local.jobs import Job, Jobs, Query
 from sklhier._local.keys import Kind, ModelKey, level_of
 from sklhier._local.model import Models, Upstream
 from sklhier._local.outputs import outputs_of

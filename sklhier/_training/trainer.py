@@ -13,7 +13,8 @@ from scipy import sparse
 
 from sklhier._folds.folds import Folds, Splits
 from sklhier._local.calls import ModelCalls
-from sklhier._local.fitting import NO_VALIDATION, Job, Jobs, fit_problems
+from sklhier._local.fitting import fit_problems
+from sklhier._local.jobs import NO_VALIDATION, Job, Jobs
 from sklhier._local.keys import Kind, ModelKey, level_of, name_of
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.outputs import conditional
