@@ -121,6 +121,8 @@ class TestPipesAndSignals:
             [*COMMAND, *PREDICT, str(folder / "m.joblib"), "--out", str(out), "-"],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # Shells let what they start in the background ignore the key that interrupts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
             line = shop_text().splitlines(keepends=True)[0]
             process.stdin.write(line.encode())
