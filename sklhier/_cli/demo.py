@@ -28,9 +28,9 @@ _PATHS = 3
 _NEXT = """
 Next:
   python -m sklhier train table.csv --text COLUMN --levels TOP NEXT --out model.skops
-      the same for a table of yours
+      the same for your own table
   python -m sklhier --ask "invert a matrix" "read a text file"
-      questions of your own
+      your own questions
   README.md: the quick start in Python; docs/getting_started.rst: the first ten minutes"""
 
 

@@ -1,4 +1,4 @@
-"""What is to be fitted: jobs, made of local problems and base estimators."""
+"""Jobs: local problems with base estimators, ready to be fitted."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ NO_ROW = -1  # the score of an outcome that no model has is 0
 
 
 class Between(NamedTuple):
-    """What features contribute to the difference of two scores of some samples.
+    """Contributions of features to the difference of two scores of some samples.
 
     Attributes
     ----------

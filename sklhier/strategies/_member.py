@@ -47,7 +47,7 @@ class Member(Strategy, SetStrategy):
 
     @property
     def pair(self) -> tuple[Any, Any]:
-        """What users give."""
+        """The parameter as users give it."""
         return self.strategy, self.estimator
 
     @property
