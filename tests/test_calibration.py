@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import skops.io as skops
 from conftest import DIAMOND, shared_data
-from generators import one_in
+from generators import one_in, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -32,6 +32,7 @@ from sklhier import (
     MultiHeadMultiLabelClassifier,
 )
 from sklhier._local import batched_linear
+from sklhier._probabilities.calibrated import ancestors_by_level
 from sklhier.calibration import (
     AnswerCalibrator,
     BinaryTemperature,
@@ -182,6 +183,15 @@ def test_oracle_joint_leaves(cases):
 
 
 # -- calibrators by themselves ------------------------------------------------------------
+
+
+@given(trees())
+def test_ancestors_at_each_level(tree):
+    found = ancestors_by_level(tree, np.arange(tree.n_nodes, dtype=np.int32))
+    for node, label in enumerate(tree.nodes):
+        way = [label] if node == 0 else tree.path(label)
+        wanted = [way[min(level, len(way) - 1)] for level in range(tree.n_levels)]
+        assert [tree.nodes[above] for above in found[:, node]] == wanted
 
 
 @given(st.data())

@@ -265,6 +265,7 @@ def test_groups_of_predictions_are_as_models_of_their_own():
     tops = model.predict_levels(X[CAL])[:, 0]
     model.set_params(decoder=Conformal(0.8, by="top")).conformalize(X[CAL], Y[CAL])
     report, answers = model.conformal_report_, model.predict(X[NEW])
+    sets = model.predict_set(X[NEW])
     assert report["group"].tolist() == list(TREE.levels[0])
     assert report["n_rows"].tolist() == [(tops == top).sum() for top in report["group"]]
     new_tops = model.set_params(decoder="best_path").predict_levels(X[NEW])[:, 0]
@@ -275,6 +276,7 @@ def test_groups_of_predictions_are_as_models_of_their_own():
         assert own.conformal_report_["threshold"] == report["threshold"][report["group"] == top]
         rows = new_tops == top
         assert_array_equal(own.predict(X[NEW][rows]), answers[rows])
+        assert own.predict_set(X[NEW][rows]).tolist() == sets[rows].tolist()
 
 
 @pytest.mark.few(2)

@@ -681,6 +681,16 @@ def test_pairs_are_restricted_and_translated():
     assert codes.tolist() == [1, 0, 1, 0, 1]
 
 
+def test_classes_that_training_lacks_are_left_out_of_validation():
+    for lacking, rows, codes in (("w", [0, 5], [1, 1]), ("u", [0, 2, 5], [0, 1, 0])):
+        target = np.where(Y == lacking, "v", Y)
+        [(of_b, found)] = (
+            validated({"eval_set": [(XV, YV)]}, target=target).estimators_["b"].seen_["eval_set"]
+        )
+        assert_array_equal(of_b, XV[rows])
+        assert found.tolist() == codes
+
+
 @pytest.mark.parametrize(
     ("strategy", "name", "expected"),
     [
