@@ -683,7 +683,7 @@ def test_pairs_are_restricted_and_translated():
 
 def test_classes_that_training_lacks_are_left_out_of_validation():
     for lacking, rows, codes in (("w", [0, 5], [1, 1]), ("u", [0, 2, 5], [0, 1, 0])):
-        target = np.where(Y == lacking, "v", Y)
+        target = np.where(lacking == Y, "v", Y)
         [(of_b, found)] = (
             validated({"eval_set": [(XV, YV)]}, target=target).estimators_["b"].seen_["eval_set"]
         )
