@@ -681,6 +681,25 @@ def test_pairs_are_restricted_and_translated():
     assert codes.tolist() == [1, 0, 1, 0, 1]
 
 
+def test_a_fold_may_know_less_than_the_validation_set():
+    class Sees(Validates):
+        lengths = []
+
+        def fit(self, X, y, eval_set=None):
+            self.lengths.append((len(np.unique(y)), len(eval_set[0][0])))
+            return super().fit(X, y, eval_set=eval_set)
+
+    # The second of two folds is fitted to the first half of the rows, in which no label is "w".
+    order = np.random.default_rng(0).permutation(len(Y))
+    target = np.where((np.arange(len(Y)) < len(Y) // 2) & (Y[order] == "w"), "v", Y[order])
+    with sklearn.config_context(enable_metadata_routing=True):
+        base = Sees().set_fit_request(eval_set=True)
+        HierarchicalClassifier(
+            base, taxonomy=TREE, strategy="flat", calibration="temperature", cv=KFold(2)
+        ).fit(X[order], target, eval_set=[(XV, YV)])
+    assert sorted(Sees.lengths) == [(4, 4), (5, 5), (5, 5)]
+
+
 def test_classes_that_training_lacks_are_left_out_of_validation():
     for lacking, rows, codes in (("w", [0, 5], [1, 1]), ("u", [0, 2, 5], [0, 1, 0])):
         target = np.where(lacking == Y, "v", Y)

@@ -162,7 +162,12 @@ def test_quotes_blanks_and_marks_of_a_file(tmp_path):
         (["parent,child", "", "a,"], {}, "line 3: the child of 'a' is missing"),
         (["parent,child", "a,b", "a,c", "a,b"], {}, "line 4: 'a' -> 'b' stands on line 2"),
         (["parent,child", 'a,"b', "c", "d"], {}, "line 4: unexpected end of data.*quote"),
-        (["up,down", "a,b"], {}, "line 1: there must be the columns 'parent' and 'child'"),
+        (
+            ["up,down", "a,b"],
+            {},
+            "line 1: there must be the columns 'parent' and 'child'; got the columns 'up', 'down'",
+        ),
+        (["a,b"], {"header": False, "columns": [0, 2]}, "there is no column 2.*got 2 columns"),
         (["parent;child", "a;b"], {}, "line 1: .*Pass delimiter=';'"),
         (["parent,child"], {"columns": ["parent", "kid"]}, "line 1: there is no column 'kid'"),
         (["parent,child"], {"columns": [0, 2]}, "there is no column 2"),
