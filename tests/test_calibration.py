@@ -940,14 +940,17 @@ def test_label_sets_are_calibrated_and_consistent(strategy, calibration, base):
     assert_allclose(model.predict_node_proba(X[:1]), nodes[:1], rtol=1e-9)
 
 
-def test_a_node_is_calibrated_on_held_out_rows():
-    model = sets_classifier(Sigmoid(5), strategy="flat", consistency="min").fit(X, SETS)
+@pytest.mark.parametrize(
+    "base", [LinearSVC(random_state=0), RidgeClassifier()]
+)  # one, or all at once
+def test_a_node_is_calibrated_on_held_out_rows(base):
+    model = sets_classifier(Sigmoid(5), base, strategy="flat", consistency="min").fit(X, SETS)
     closed = TREE.binarize(SETS).toarray()
     for column in (0, 4):
-        y, own = closed[:, column], LinearSVC(random_state=0).fit(X, closed[:, column])
+        y, own = closed[:, column], clone(base).fit(X, closed[:, column])
         scores = np.zeros(len(X))
         for train, test in FOLDS.split(X):
-            fold = LinearSVC(random_state=0).fit(X[train], y[train])
+            fold = clone(base).fit(X[train], y[train])
             scores[test] = fold.decision_function(X[test])
         expected = Sigmoid().fit(scores, y).predict(own.decision_function(X))
         raw = next(model._blocks(model._prepared(X))).raw[:, 1 + column]
