@@ -27,6 +27,7 @@ __all__ = [
     "register",
     "resolve_link",
 ]
+__dir__ = __all__.copy  # completion shows public names alone
 
 # Of outcomes that are all as good as certain the one with the larger score stays ahead.
 _TIE = 1e-9

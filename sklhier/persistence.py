@@ -10,6 +10,7 @@ from sklhier._utils.moved import FORMER
 from sklhier._utils.pipelines import classifier_within
 
 __all__ = ["model_card", "trusted_types"]
+__dir__ = __all__.copy  # completion shows public names alone
 
 # What fitted models are made of, beside the public classes and what users bring themselves.
 _PRIVATE = (
