@@ -13,7 +13,7 @@ from sklearn.utils.validation import _num_samples, check_consistent_length, chec
 from sklhier._classifiers.path_prediction import by_rows
 from sklhier._classifiers.path_tables import PathTables
 from sklhier._classifiers.probability_tables import gives_probabilities, warn_of_few_rows
-from sklhier._classifiers.set_prediction import SetPredictor, fitted_decoder
+from sklhier._classifiers.set_prediction import SetPredictor, fitted_decoder, refuse_groups
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._targets.paths import label_sets, shown_row
 from sklhier._utils.digests import Digests, n_known
@@ -317,10 +317,7 @@ class SetGuarantees(SetPredictor):
         ``fit`` and ``partial_fit`` forget the threshold. After :meth:`compress`, calibrate again.
         """
         check_is_fitted(self, "taxonomy_")
-        if groups is not None:
-            raise ValueError(
-                "`groups` must be None for label sets, which have one threshold for all."
-            )
+        refuse_groups(groups)
         given = fitted_decoder(self.decoder, self.taxonomy_)
         decoder = _calibratable(given, RiskControl, self.decoder)
         with unchanged_on_error(self):

@@ -176,25 +176,22 @@ class PathPredictor:
 
     def _answers(self, X: Any, decoder: Decoder, groups: Any = None, allowed: Any = None) -> Any:
         """Return the nodes that a decoder answers, or a closed indicator if these are sets."""
-        read: Callable[[Marginals], Any]
-        read = decoder.decode_sets if decoder.gives_sets else decoder.decode
-        if groups is not None:
-            read = self._by_group(decoder, groups, _num_samples(X))
+        read = self._decoding(decoder, groups, X)
         # Not `_by_block`: `decoder_` has looked whether there is a fit, which costs a row some time.
         blocks = self._blocks(X, allowed, all_nodes=decoder.needs_all_nodes)
         return concatenated(list(map(read, blocks)))
 
-    def _by_group(
-        self, decoder: Decoder, groups: Any, n_samples: int
-    ) -> Callable[[Marginals], Any]:
-        """Return what decodes one block after the other, by the groups of their rows."""
+    def _decoding(self, decoder: Decoder, groups: Any, X: Any) -> Callable[[Marginals], Any]:
+        """Return what decodes one block after the other, by the groups of their rows if given."""
+        if groups is None:
+            return decoder.decode_sets if decoder.gives_sets else decoder.decode
         inner = decoder.decoder if isinstance(decoder, Refusing) else decoder
         if not isinstance(inner, Conformal):
             raise IncompatiblePartsError.needs(
                 "groups", "the decoder Conformal", f"decoder={self.decoder!r}", "Leave it out."
             )
         codes = inner.codes_of(groups)
-        check_consistent_length(codes, np.empty((n_samples, 0)))
+        check_consistent_length(codes, np.empty((_num_samples(X), 0)))
         return by_rows(decoder.decode, codes)
 
     def predict(self, X: Any, groups: Any = None, *, allowed: Any = None) -> Any:

@@ -140,7 +140,13 @@ class PathTables(PathPredictor):
         return self._target.restore(concatenated(list(map(read, parts))), chosen)
 
     def predict_frame(
-        self, X: Any, top_k: int = 1, *, allowed: Any = None, output: str = "pandas"
+        self,
+        X: Any,
+        top_k: int = 1,
+        *,
+        groups: Any = None,
+        allowed: Any = None,
+        output: str = "pandas",
     ) -> Any:
         """Return answers with their probabilities as a table, to hand on or to look through.
 
@@ -151,6 +157,8 @@ class PathTables(PathPredictor):
         top_k : int, default=1
             Rows for each sample: the answer of :meth:`predict` comes first, then the most probable
             others. From 1 to the number of labels that may be answered.
+        groups : array-like, shape (n_samples,), default=None
+            Groups of the samples, as in :meth:`predict`.
         allowed : list of labels, list of lists of labels, or table, default=None
             What is possible, as in :meth:`predict`. A sample with fewer answers has fewer rows.
         output : {"pandas", "polars", "arrays"}, default="pandas"
@@ -188,6 +196,8 @@ class PathTables(PathPredictor):
         ------
         ImportError
             If the package of the data frame is not installed.
+        IncompatiblePartsError
+            For groups, if the decoder is another than ``Conformal``.
         TargetError
             For allowed labels that are unknown.
         ValueError
@@ -208,15 +218,16 @@ class PathTables(PathPredictor):
         level_2  x y
         stop     leaf leaf
         """
-        return self._frame(self._answered(X, top_k, allowed, output), X, output)
+        return self._frame(self._answered(X, top_k, groups, allowed, output), X, output)
 
-    def _answered(self, X: Any, top_k: int, allowed: Any, output: str) -> Answered:
+    def _answered(self, X: Any, top_k: int, groups: Any, allowed: Any, output: str) -> Answered:
         decoder = self._deciding(self.decoder_)
         check_output(output)
         check_integer("top_k", top_k, least=1, most=len(self._model.outcomes.answers))
+        decode = self._decoding(decoder, groups, X)
         start, parts = 0, []
         for marginals in self._blocks(X, allowed, all_nodes=decoder.needs_all_nodes):
-            parts.append((start, answered_paths(marginals, decoder, top_k)))
+            parts.append((start, answered_paths(marginals, decoder, decode, top_k)))
             start += marginals.n_rows
         return joined(parts)
 

@@ -36,7 +36,7 @@ from sklhier.decoders import RiskControl, SetDecoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["SetModel", "SetPredictor", "fitted_decoder", "refuse_tuning"]
+__all__ = ["SetModel", "SetPredictor", "fitted_decoder", "refuse_groups", "refuse_tuning"]
 
 
 class SetModel(Protocol):
@@ -58,6 +58,12 @@ def fitted_decoder(decoder: str | SetDecoder, taxonomy: Taxonomy) -> SetDecoder:
     chosen = clone(resolve_set_decoder(decoder))  # the user's object stays as it is
     chosen.check_taxonomy(taxonomy)
     return chosen
+
+
+def refuse_groups(groups: Any) -> None:
+    """Raise an error if groups are given, which label sets have no thresholds for."""
+    if groups is not None:
+        raise ValueError("`groups` must be None for label sets, which have one threshold for all.")
 
 
 def refuse_tuning(decoder: SetDecoder) -> None:
@@ -236,10 +242,11 @@ class SetPredictor:
         ValueError
             For another `top_k` or `output`, and a sample for which nothing is allowed.
         """
-        return self._frame(self._answered(X, top_k, allowed, output), X, output)
+        return self._frame(self._answered(X, top_k, None, allowed, output), X, output)
 
-    def _answered(self, X: Any, top_k: int, allowed: Any, output: str) -> Answered:
+    def _answered(self, X: Any, top_k: int, groups: Any, allowed: Any, output: str) -> Answered:
         check_is_fitted(self, "taxonomy_")
+        refuse_groups(groups)
         check_output(output)
         check_integer("top_k", top_k, least=1)
         start, parts = 0, []
