@@ -22,7 +22,6 @@ from sklhier.strategies._member import bases_of
 __all__ = [
     "Reading",
     "check_bases",
-    "gives_probabilities",
     "has_scores_alone",
     "learns_in_batches",
     "refuse_chain",
@@ -77,16 +76,6 @@ def _unscored(model: LocalParameters, link: Link | None) -> str | None:
 def _require_method(model: LocalParameters, method: str) -> bool:
     for base in known_bases(model).values():
         getattr(base, method)  # an AttributeError of its own names what is missing
-    return True
-
-
-def gives_probabilities(model: LocalParameters) -> bool:
-    """Whether a classifier has probabilities; raise an AttributeError if not."""
-    # What was fitted stays as it is, whatever parameters are set since.
-    fitted = vars(model).get("_reading")
-    reading = Reading.of(model) if fitted is None else fitted
-    if reading.lack is not None:
-        raise AttributeError(reading.lack)
     return True
 
 

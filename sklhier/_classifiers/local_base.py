@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklhier._classifiers.abilities import Reading, gives_probabilities
+from sklhier._classifiers.abilities import Reading
 from sklhier._classifiers.calibrating import Calibrated
 from sklhier._classifiers.compressing import Compressible
 from sklhier._classifiers.local_parameters import LocalParameters, known_bases
@@ -56,7 +56,12 @@ class LocalClassifier(Summarised, ShowsTaxonomy, Calibrated, Compressible, Local
             self._reading = Reading.of(self)  # files of earlier versions have the parameters alone
 
     def _gives_probabilities(self) -> bool:
-        return gives_probabilities(self)
+        # What was fitted stays as it is, whatever parameters are set since.
+        fitted = vars(self).get("_reading")
+        reading = Reading.of(self) if fitted is None else fitted
+        if reading.lack is not None:
+            raise AttributeError(reading.lack)
+        return True
 
     @property
     def estimators_(self) -> Mapping[Hashable, Any]:

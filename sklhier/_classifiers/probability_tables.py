@@ -66,6 +66,7 @@ def _is_own(table: Floats) -> bool:
 
 
 def gives_probabilities(estimator: Any) -> bool:
+    """Whether a classifier has probabilities; raise an AttributeError that says why it has none."""
     return bool(estimator._gives_probabilities())
 
 
