@@ -30,7 +30,7 @@ from sklhier._classifiers.joint_base import (
     has_batches,
     held_out_rows,
 )
-from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
+from sklhier._classifiers.path_target import PathTarget, labels_of_batches
 from sklhier._joint.model import JointModel, Training, fit_all, learn_batch, start_by
 from sklhier._joint.paths import JointPaths, PathColumns
 from sklhier._probabilities.marginals import HeldOutPaths
@@ -56,7 +56,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["MultiHeadClassifier"]
 
 
-class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
+class MultiHeadClassifier(PathGuarantees, JointEstimator):
     r"""One model for a whole taxonomy, a head for each node, fitted by one objective.
 
     Where :class:`HierarchicalClassifier` fits many models, this one fits all nodes together: the
