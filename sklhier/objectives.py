@@ -191,7 +191,7 @@ class LBFGS(BaseEstimator):
         self.tol = tol
 
     def check(self) -> None:
-        """Raise a ValueError for a parameter out of its range."""
+        """Raise a ValueError for a parameter outside its range."""
         check_integer("max_iter", self.max_iter, least=0)
         check_number("tol", self.tol, least=0)
 
@@ -266,7 +266,7 @@ class Adam(BaseEstimator):
         super().__setstate__({"refit": False, **state})  # saved before there was one
 
     def check(self) -> None:
-        """Raise a ValueError for a parameter out of its range."""
+        """Raise a ValueError for a parameter outside its range."""
         check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
         if not _is_auto(self.learning_rate_init):
             check_number("learning_rate_init", self.learning_rate_init, above=0)
@@ -308,7 +308,7 @@ def resolve_loss(loss: Any) -> PathLoss:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------
@@ -326,7 +326,7 @@ def resolve_set_loss(loss: Any) -> SetLoss:
     Raises
     ------
     ValueError
-        For another name or object.
+        For an unknown name or object.
 
     Examples
     --------
@@ -344,7 +344,7 @@ def resolve_solver(solver: Any) -> Solver | None:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------

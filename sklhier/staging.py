@@ -91,7 +91,7 @@ class Chain(BaseEstimator):
         self.scale = scale
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         check_choice("output", self.output, _OUTPUTS)
         check_choice("see", self.see, _SEEN)
         check_choice("training", self.training, _TRAINING)
@@ -145,7 +145,7 @@ def resolve_chain(chain: str | Chain | None) -> Chain | None:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------
@@ -223,7 +223,7 @@ class Routing(BaseEstimator, ABC):
         return None
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
 
 _ROUTINGS = Registry("routing", Routing)  # type: ignore[type-abstract]
@@ -250,7 +250,7 @@ def resolve_routing(routing: str | Routing) -> Routing:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------

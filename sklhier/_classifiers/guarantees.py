@@ -88,9 +88,9 @@ class PathGuarantees(PathPredictor):
     def conformalize(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Calibrate the decoder :class:`~sklhier.decoders.Conformal` on rows not used before.
 
-        Rows must be exchangeable with those of predictions, and must not have been used for
-        anything else: neither to fit, nor to choose parameters. Then the confidence level is
-        guaranteed. The models stay as they are. The decoder may be set after `fit`:
+        Rows must be exchangeable with those of predictions, and must not have been used before,
+        neither to fit nor to choose parameters. Then the confidence level is guaranteed. The models
+        stay as they are. The decoder may be set after `fit`:
         ``model.set_params(decoder=Conformal(0.95)).conformalize(X_cal, y_cal)``.
 
         Parameters
@@ -121,11 +121,11 @@ class PathGuarantees(PathPredictor):
         Warns
         -----
         LeakageWarning
-            If more than one in twenty calibration rows is one of training, or equal to one. It is
-            noticed where the classifier was fitted with the decoder ``Conformal``, and for numbers,
+            If more than one in twenty calibration rows is a training row, or equal to one. This is
+            checked if the classifier was fitted with the decoder ``Conformal``, and for numbers,
             texts and data frames.
         RareClassWarning
-            If there are too few rows for a threshold; ``conformal_report_`` says how many it takes.
+            If there are too few rows for a threshold; ``conformal_report_`` has the number needed.
 
         Notes
         -----
@@ -277,9 +277,9 @@ class SetGuarantees(SetPredictor):
     def conformalize(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Calibrate the decoder :class:`~sklhier.decoders.RiskControl` on rows not used before.
 
-        Rows must be exchangeable with those of predictions, and must not have been used for
-        anything else: neither to fit, nor to choose parameters. Then the target is guaranteed, as
-        the decoder describes it. The models stay as they are. The decoder may be set after `fit`:
+        Rows must be exchangeable with those of predictions, and must not have been used before,
+        neither to fit nor to choose parameters. Then the target is guaranteed, as the decoder
+        describes it. The models stay as they are. The decoder may be set after `fit`:
         ``model.set_params(decoder=RiskControl("fnr", 0.1)).conformalize(X_cal, y_cal)``.
 
         Parameters
@@ -308,11 +308,11 @@ class SetGuarantees(SetPredictor):
         Warns
         -----
         LeakageWarning
-            If more than one in twenty calibration rows is one of training, or equal to one. It is
-            noticed where the classifier was fitted with the decoder ``RiskControl``, and for
-            numbers, texts and data frames.
+            If more than one in twenty calibration rows is a training row, or equal to one. This is
+            checked if the classifier was fitted with the decoder ``RiskControl``, and for numbers,
+            texts and data frames.
         RareClassWarning
-            If there are too few rows for a threshold; ``conformal_report_`` says how many it takes.
+            If there are too few rows for a threshold; ``conformal_report_`` has the number needed.
 
         Notes
         -----

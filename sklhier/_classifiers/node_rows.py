@@ -70,7 +70,7 @@ class NodeRows:
         ValueError
             For another number of names than of rows, and for rows of another width than X.
         TaxonomyError
-            For a name that is no node.
+            For a name that is not a node.
         """
         given = estimator.node_rows
         if given is None:

@@ -260,8 +260,8 @@ class SetPredictor:
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For a table `allowed` of another shape, another number of lists than samples, and a sample
-            for which nothing is allowed that occurred in training.
+            For a table `allowed` of the wrong shape, a wrong number of lists, and a sample without
+            an allowed answer that occurred in training.
         """
         check_is_fitted(self, "taxonomy_")
         return self._target.restore(self._decoded(X, allowed), X)
@@ -269,7 +269,7 @@ class SetPredictor:
     def predict_frame(
         self, X: Any, top_k: int = 1, *, allowed: Any = None, output: str = "pandas"
     ) -> Any:
-        """Return answers with their probabilities as a table, to hand on or to look through.
+        """Return answers and their probabilities as a table.
 
         Parameters
         ----------
@@ -279,9 +279,9 @@ class SetPredictor:
             Rows for each sample at least, 1 or more: where fewer labels are predicted, the most
             probable other leaves follow, but for those of probability 0.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`.
+            Allowed answers, as in :meth:`predict`.
         output : {"pandas", "polars", "arrays"}, default="pandas"
-            A data frame of pandas or polars, or a dictionary of arrays by name of the column.
+            A data frame of pandas or polars, or a dictionary of arrays by column.
 
         Returns
         -------
@@ -304,8 +304,8 @@ class SetPredictor:
                 Each step of the path and the probability of its node, as in
                 :meth:`predict_node_proba`. A DAG has none of them.
             ``stop``
-                Where the path ends: ``"leaf"``; ``"inner"``, a node with others below it; or
-                ``"none"`` for no label.
+                End of the path: ``"leaf"``; ``"inner"``, a node with others below it; or ``"none"``
+                for no label.
 
             Below the end of a path steps are None and probabilities NaN (null in polars). Without
             :meth:`predict_proba` there are no probabilities.
@@ -317,7 +317,7 @@ class SetPredictor:
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For another `top_k` or `output`, and a sample for which nothing is allowed.
+            For an invalid `top_k` or `output`, and a sample without an allowed answer.
         """
         return self._frame(self._answered(X, top_k, allowed, output), X, output)
 
@@ -349,7 +349,7 @@ class SetPredictor:
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`.
+            Allowed answers, as in :meth:`predict`.
 
         Returns
         -------
@@ -373,12 +373,12 @@ class SetPredictor:
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         dtype : {np.float32, np.float64}, default=None
-            Of the result; None is float64. Probabilities are computed in float64, block by block.
+            Dtype of the result; None means float64. Probabilities are computed in float64, block by
+            block.
         out : ndarray of float32 or float64, shape (n_samples, n_nodes), default=None
-            Where to write them, such as a :class:`numpy.memmap` for a table that is larger than
-            memory.
+            Array to write to, such as a :class:`numpy.memmap` for a table larger than memory.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`.
+            Allowed answers, as in :meth:`predict`.
 
         Returns
         -------
@@ -389,7 +389,7 @@ class SetPredictor:
         Raises
         ------
         TypeError, ValueError
-            For another dtype, and an `out` of another shape or kind.
+            For an unsupported dtype, and an `out` of the wrong shape or kind.
         """
         check_is_fitted(self, "taxonomy_")
         parts = (marginals.node_proba for marginals in self._blocks(X, allowed))
@@ -408,7 +408,7 @@ class SetPredictor:
         decoder : str or SetDecoder, default=None
             The decoder, its thresholds given as numbers; by default the estimator's own.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`. Pass the table without any restriction.
+            Allowed answers, as in :meth:`predict`. Pass the table without any restriction.
 
         Returns
         -------
@@ -422,7 +422,8 @@ class SetPredictor:
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For another table: names the row and the nodes. For a sample for which nothing is allowed.
+            For an invalid table (the message names the row and the nodes), and for a sample without
+            an allowed answer.
 
         Notes
         -----

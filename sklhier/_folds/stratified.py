@@ -88,7 +88,7 @@ def coarsen(
     TargetError
         For labels that are missing or not in the taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
     ValueError
         If there are fewer than `min_count` rows.
 

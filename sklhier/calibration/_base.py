@@ -73,7 +73,7 @@ class Calibrator(BaseEstimator, ABC):
         return False
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
 
 class AnswerCalibrator(Calibrator):
@@ -252,7 +252,7 @@ def resolve_calibration(calibration: str | Calibrator) -> Calibrator:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------

@@ -68,7 +68,7 @@ class Temperature(AnswerCalibrator):
         self.min_rows = min_rows
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         check_choice("by", self.by, _BY)
         check_integer("min_rows", self.min_rows, least=1)
 
@@ -259,7 +259,7 @@ class BinaryTemperature(ScoreCalibrator):
         self.power = power
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         super().check()
         check_number("power", self.power, above=0)
 

@@ -165,9 +165,9 @@ class LevelCalibrationDisplay(Display):
         Parameters
         ----------
         y_true : array-like
-            Labels in any format, also several for each sample.
+            Labels in any format, one or more for each sample.
         node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
-            Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+            Probability of each node of ``taxonomy.nodes``, or of all but the root, as returned by
             ``predict_node_proba``.
         taxonomy : Taxonomy or networkx.DiGraph
             Tree or DAG of the labels.
@@ -194,9 +194,10 @@ class LevelCalibrationDisplay(Display):
         Raises
         ------
         TargetError
-            For labels that are not in the taxonomy, and without one.
+            For labels that are not in the taxonomy, and without a taxonomy.
         ValueError
-            For another number of columns, numbers that are no probabilities, and bad parameters.
+            For a wrong number of columns, values that are not probabilities, and invalid
+            parameters.
         """
         check_choice("rows", rows, ("all", "reached"))
         check_integer("n_bins", n_bins, least=1)

@@ -179,7 +179,7 @@ class HierarchicalConfusionMatrixDisplay(Display):
         y_true, y_pred : array-like
             One label or path for each sample, in any format; None stands for the root.
         taxonomy : Taxonomy or networkx.DiGraph, default=None
-            The tree of the labels. May be left out where both `y` hold paths.
+            The tree of the labels. Optional if both `y` hold paths.
         level : int, default=None
             Cut paths at this level, from 1, or from -1 upwards from the deepest. None: the labels
             as they are.
@@ -188,7 +188,7 @@ class HierarchicalConfusionMatrixDisplay(Display):
         normalize : {"true", "pred", "all"}, default=None
             Divide by the sums of rows, of columns, or by that of everything.
         classes : array-like, default=None
-            The labels that the columns of an indicator stand for, as in the classifiers.
+            Labels of the columns of an indicator, as in the classifiers.
         ax : matplotlib Axes, default=None
             Axes to draw into at once; None: nothing is drawn yet.
 
@@ -202,7 +202,7 @@ class HierarchicalConfusionMatrixDisplay(Display):
         TargetError
             For labels that are not in the taxonomy, 1-D labels without one, and label sets.
         TaxonomyError
-            If the taxonomy is no tree.
+            If the taxonomy is not a tree.
         ValueError
             For another `level` or `normalize`.
         """

@@ -153,9 +153,9 @@ class TaxonomyDisplay(Display):
         Parameters
         ----------
         y_true, y_pred : array-like
-            Labels in any format, also several for each sample.
+            Labels in any format, one or more for each sample.
         taxonomy : Taxonomy or networkx.DiGraph, default=None
-            Tree or DAG of the labels. May be left out where both `y` hold paths.
+            Tree or DAG of the labels. Optional if both `y` hold paths.
         score : {"f1", "precision", "recall"}, default="f1"
             The score of a node, as in
             :func:`~sklhier.metrics.hierarchical_precision_recall_fscore_support` with
@@ -174,7 +174,7 @@ class TaxonomyDisplay(Display):
         Raises
         ------
         TargetError
-            For labels that are not in the taxonomy, and for 1-D labels without one.
+            For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
         """
         check_choice("score", score, tuple(_SCORES))
         read = read_closures(

@@ -53,7 +53,7 @@ def precision_at_k_score(
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     y_score : array-like
         Probabilities or other scores, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1), as of
         ``predict_node_proba``: the first of equal scores in the order of ``taxonomy.nodes`` comes
@@ -70,11 +70,11 @@ def precision_at_k_score(
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated. Such a node does not compete for this sample; a sample with none left is left out.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated.
+        Such a node does not compete for this sample; a sample with none left is left out.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def precision_at_k_score(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and without one.
+        For labels that are not in the taxonomy, and without a taxonomy.
     ValueError
         For another `k` or `level`, another number of columns, or scores that are not finite.
 

@@ -249,17 +249,17 @@ def error_attribution(
     y_true, y_pred : array-like
         Labels in any format. None, or an empty path or collection, ends at the root.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node are wrong, or left out.
+        Predicted nodes below a most specific true node: wrong (``"count"``) or left out (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are: errors, or not annotated and left out of
-        all counts, with what is below them.
+        Missing cells of an indicator in `y_true`: an error, or not annotated and left out of all
+        counts, with what is below them.
 
     Returns
     -------
@@ -270,7 +270,7 @@ def error_attribution(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
 
     See Also
     --------

@@ -46,9 +46,9 @@ def hierarchical_confusion_matrix(
     y_true, y_pred : array-like
         One label or path for each sample, in any format.
     level : int, default=1
-        From 1, or from -1 upwards from the deepest.
+        Counted from 1, or from -1, the deepest.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. May be left out where both `y` hold paths.
+        The tree of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     normalize : {"true", "pred", "all"}, default=None
@@ -56,8 +56,8 @@ def hierarchical_confusion_matrix(
     sparse_output : bool, default=False
         Return a sparse matrix: for levels of thousands of nodes.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
     as_frame : bool, default=False
         Return a :class:`pandas.DataFrame` whose rows and columns are labelled by the names of nodes
         and their titles, the last column by ``"(stopped above)"``.
@@ -71,9 +71,9 @@ def hierarchical_confusion_matrix(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
     ValueError
         For another `level` or `normalize`, and for both `sparse_output` and `as_frame`.
 
@@ -176,16 +176,16 @@ def most_confused_pairs(
     y_true, y_pred : array-like
         Labels in any format; one label or path for each sample if there is a `level`.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels, with `level` a tree. May be left out where both `y` hold paths.
+        Tree or DAG of the labels, with `level` a tree. Optional if both `y` hold paths.
     level : int, default=None
-        From 1, or from -1 upwards from the deepest; None for the nodes where paths part.
+        Counted from 1, or from -1, the deepest; None for the nodes where paths part.
     n : int, default=10
         How many pairs, the most frequent first; None for all.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     output : {"records", "frame"}, default="records"
         A list of dictionaries, or a :class:`pandas.DataFrame`.
 
@@ -199,9 +199,9 @@ def most_confused_pairs(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If there is a `level`, and the taxonomy is no tree.
+        If there is a `level`, and the taxonomy is not a tree.
     ValueError
         For another `level`, `n` or `output`.
 

@@ -206,20 +206,20 @@ def coverage_report(
     y_true, y_pred : array-like
         Labels in any format. None, or an empty path or collection, is no answer.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     groups : array-like, shape (n_samples,), default=None
         Any value that can be hashed, for each sample: a site, a language, the true first level.
         Missing values are a group of their own, None.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node are wrong, or left out.
+        Predicted nodes below a most specific true node: wrong (``"count"``) or left out (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are: errors, or not annotated and left out of
-        all counts.
+        Missing cells of an indicator in `y_true`: an error, or not annotated and left out of all
+        counts.
 
     Returns
     -------
@@ -229,8 +229,8 @@ def coverage_report(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, for 1-D labels without one, and for another number
-        of groups than of samples.
+        For labels that are not in the taxonomy, for 1-D labels without a taxonomy, and for another
+        number of groups than of samples.
     TypeError
         For groups that cannot be hashed.
 

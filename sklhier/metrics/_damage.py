@@ -166,7 +166,7 @@ def class_damage(
     y_true, y_pred : array-like
         Labels in any format. None, or an empty path or collection, is no answer.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     cost : "error", mapping of mappings, pandas.DataFrame or array-like, default=None
         None: the number of edges between answer and class. ``"error"``: 1 for any other answer than
         the class. Otherwise ``cost[answer][label]``, as :class:`~sklhier.decoders.CostMatrix` has
@@ -175,10 +175,10 @@ def class_damage(
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node are wrong, or left out.
+        Predicted nodes below a most specific true node: wrong (``"count"``) or left out (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def class_damage(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
         For costs of what is no node.
     ValueError

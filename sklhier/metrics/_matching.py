@@ -55,22 +55,22 @@ def mgia_score(
     Parameters
     ----------
     y_true, y_pred : array-like
-        Labels in any format, also several for each sample. A path stands for its last node; None is
+        Labels in any format, one or more for each sample. A path stands for its last node; None is
         the empty set.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels; in a DAG, distances lead through common ancestors. May be left
-        out where both `y` hold paths.
+        Tree or DAG of the labels; in a DAG, distances lead through common ancestors. Optional if
+        both `y` hold paths.
     max_distance : float, default=5
         :math:`D`, positive: the distance from which on labels count as unrelated.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def mgia_score(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     ValueError
         If `max_distance` is not positive.
 

@@ -77,12 +77,12 @@ def lca_f1_score(
     y_true, y_pred : array-like
         One label or path for each sample, in any format. None stands for the root.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. May be left out where both `y` hold paths.
+        The tree of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -92,9 +92,9 @@ def lca_f1_score(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
 
     References
     ----------
@@ -203,12 +203,12 @@ def mistake_severity(
     y_true, y_pred : array-like
         One label or path for each sample, in any format. None stands for the root.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. May be left out where both `y` hold paths.
+        The tree of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -218,9 +218,9 @@ def mistake_severity(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
 
     References
     ----------
@@ -274,8 +274,8 @@ def hierarchical_distance_at_k(
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -287,7 +287,7 @@ def hierarchical_distance_at_k(
     TargetError
         For labels that are not in the taxonomy, without a taxonomy, and for lists of unequal length.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
     ValueError
         For another `k`.
 

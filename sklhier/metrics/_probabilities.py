@@ -46,7 +46,7 @@ def hierarchical_average_precision_score(
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     y_score : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
         Probabilities or other scores, a column for each node of ``taxonomy.nodes``, or for all but
         the root, which does not count.
@@ -59,12 +59,12 @@ def hierarchical_average_precision_score(
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
@@ -74,9 +74,9 @@ def hierarchical_average_precision_score(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and without one.
+        For labels that are not in the taxonomy, and without a taxonomy.
     ValueError
-        For another number of columns, or scores that are not finite.
+        For a wrong number of columns, or scores that are not finite.
 
     References
     ----------
@@ -182,9 +182,9 @@ def hierarchical_brier_loss(
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
-        Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+        Probability of each node of ``taxonomy.nodes``, or of all but the root, as returned by
         ``predict_node_proba``.
     taxonomy : Taxonomy or networkx.DiGraph
         Tree or DAG of the labels.
@@ -194,12 +194,12 @@ def hierarchical_brier_loss(
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
@@ -209,9 +209,9 @@ def hierarchical_brier_loss(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and without one.
+        For labels that are not in the taxonomy, and without a taxonomy.
     ValueError
-        For another number of columns, or numbers that are no probabilities.
+        For a wrong number of columns, or values that are not probabilities.
 
     References
     ----------
@@ -270,9 +270,9 @@ def hierarchical_calibration_error(
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
-        Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+        Probability of each node of ``taxonomy.nodes``, or of all but the root, as returned by
         ``predict_node_proba``.
     taxonomy : Taxonomy or networkx.DiGraph
         Tree or DAG of the labels.
@@ -283,12 +283,12 @@ def hierarchical_calibration_error(
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
@@ -299,9 +299,9 @@ def hierarchical_calibration_error(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and without one.
+        For labels that are not in the taxonomy, and without a taxonomy.
     ValueError
-        For another number of columns, numbers that are no probabilities, and bad parameters.
+        For a wrong number of columns, values that are not probabilities, and invalid parameters.
 
     References
     ----------

@@ -60,7 +60,7 @@ def hierarchical_classification_report(
     y_true, y_pred : array-like
         Labels in any format.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     max_depth : int, default=None
         Deepest level of which nodes are listed; 0 for none, None for all.
     sample_weight : array-like, shape (n_samples,), default=None
@@ -73,15 +73,15 @@ def hierarchical_classification_report(
     zero_division : float, default=0.0
         Value of undefined scores; NaN leaves them out of averages.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node that is an inner one are wrong as any others,
-        or left out: the label is right as far as it goes, and what is below it is not known.
+        Predicted nodes below a true label that is an inner node: wrong like any others
+        (``"count"``), or left out, since the label does not say what is below it (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
     titles : mapping, sequence or False, default=None
         Titles to show in place of those of the taxonomy, as for :meth:`Taxonomy.with_titles`; False
         for none.
@@ -127,7 +127,7 @@ def hierarchical_classification_report(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
         For titles of what is no node.
     ValueError

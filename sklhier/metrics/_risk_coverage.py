@@ -195,7 +195,7 @@ def risk_coverage_curve(
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample: an answer that is among them, or above
+        Labels in any format, one or more for each sample: an answer that is among them, or above
         one, is right.
     y_pred : array-like, default=None
         One label or path for each sample, which may end early. If None, the answer at each level
@@ -204,18 +204,18 @@ def risk_coverage_curve(
         Any numbers that are larger for surer answers, for each sample, or at each level. NaN is
         allowed where there is no answer.
     node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1), default=None
-        Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+        Probability of each node of ``taxonomy.nodes``, or of all but the root, as returned by
         ``predict_node_proba``: the confidence at a level is that of the answered node.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree of the labels, or DAG without `y_pred`. May be left out where both `y` hold paths.
+        Tree of the labels, or DAG without `y_pred`. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are: errors, or not annotated; answers of which
-        the truth is not known are left out.
+        Missing cells of an indicator in `y_true`: an error, or not annotated; answers of which the
+        truth is not known are left out.
     max_points : int, default=None
         Keep about that many points of each curve, for drawing; areas are of all points.
 
@@ -227,10 +227,10 @@ def risk_coverage_curve(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, for 1-D labels without one, and for several
+        For labels that are not in the taxonomy, for 1-D labels without a taxonomy, and for several
         predicted labels.
     TaxonomyError
-        If there is `y_pred` and the taxonomy is no tree.
+        If there is `y_pred` and the taxonomy is not a tree.
     ValueError
         Unless there is one of `confidence`, which needs `y_pred`, and `node_proba`; for numbers of
         another shape, and for answers without a finite one.

@@ -126,10 +126,10 @@ def make_hierarchical_scorer(
     greater_is_better : bool, default=True
         Whether larger values of a callable `metric` are better; ignored for metrics by name.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. A fitted
-        multi-label classifier knows those of its training table.
+        Labels of the columns of an indicator, as in the classifiers. A fitted multi-label
+        classifier knows those of its training table.
     **kwargs : dict
-        Handed on to the metric, such as ``average="samples"``, ``deeper="ok"`` or
+        Passed on to the metric, such as ``average="samples"``, ``deeper="ok"`` or
         ``missing="ignore"``.
 
     Returns

@@ -64,7 +64,7 @@ def hierarchical_precision_recall_fscore_support(
         Labels in any format: names of nodes, paths, collections of labels, or an indicator over
         ``taxonomy.nodes[1:]``. None, or an empty path or collection, is the empty set.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     beta : float, default=1.0
         Weight of recall in F, positive.
     average : {"micro", "samples", "macro"} or None, default="micro"
@@ -84,15 +84,15 @@ def hierarchical_precision_recall_fscore_support(
     zero_division : {"warn", 0.0, 1.0, numpy.nan}, default="warn"
         Value where a denominator is 0; ``"warn"`` is 0 with a warning; NaN is left out of means.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node that is an inner one are wrong as any others,
-        or left out: the label is right as far as it goes, and what is below it is not known.
+        Predicted nodes below a true label that is an inner node: wrong like any others
+        (``"count"``), or left out, since the label does not say what is below it (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def hierarchical_precision_recall_fscore_support(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
         For ``node_weight="sibling"`` in a DAG.
 

@@ -88,7 +88,7 @@ def compare(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
         If the taxonomy is no tree, for single paths.
     ValueError

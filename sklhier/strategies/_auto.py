@@ -108,7 +108,7 @@ class Auto(Strategy, SetStrategy):
         self.min_gain = min_gain
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         given = self.candidates
         if given is not None and not (isinstance(given, list | tuple) and given):
             raise ValueError(
