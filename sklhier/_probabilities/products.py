@@ -78,7 +78,8 @@ class Descents(Protocol):
     def best(self, k: int) -> tuple[NodeIds, Floats] | None:
         """Return the `k` most probable answers and their probabilities, best first.
 
-        Equally probable answers are in the order of classes. Both have the shape (n_rows, k). """
+        Equally probable answers are in the order of classes. Both have the shape (n_rows, k).
+        """
         ...
 
 

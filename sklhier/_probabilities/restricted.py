@@ -137,7 +137,8 @@ class RestrictedMarginals(AnswerMarginals):
     def ranked(self, k: int) -> tuple[NodeIds, Floats]:
         """Return the `k` most probable answers; probability -1 marks one that is not permitted.
 
-        Equally probable answers are in the order of classes. """
+        Equally probable answers are in the order of classes.
+        """
         answers = self.outcomes.answers
         order = np.argsort(self.outcomes.rank[answers])
         proba = np.where(self.permits, self._proba, -1.0)[:, order]

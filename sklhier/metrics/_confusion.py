@@ -38,7 +38,7 @@ def hierarchical_confusion_matrix(
 ) -> Any:
     """Compute the confusion matrix of the nodes of one level.
 
-    It counts the samples whose true path reaches the level. Predicted paths are cut there. The last
+    It counts the samples whose true path reaches the level; predicted paths are cut there. The last
     column counts predictions that end above the level.
 
     Parameters
@@ -52,9 +52,9 @@ def hierarchical_confusion_matrix(
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     normalize : {"true", "pred", "all"}, default=None
-        Divide by the sums of rows, of columns, or by that of everything; what has a sum of 0 stays 0.
+        Divide by the sums of rows, of columns, or by the total; entries with a sum of 0 stay 0.
     sparse_output : bool, default=False
-        Return a sparse matrix: for levels of thousands of nodes.
+        Return a sparse matrix, for levels with thousands of nodes.
     classes : array-like, default=None
         Labels of the columns of an indicator, as in the classifiers; it may have one label for each
         sample. Other formats name their labels themselves.
@@ -65,8 +65,8 @@ def hierarchical_confusion_matrix(
     Returns
     -------
     matrix : ndarray, csr_array or DataFrame, shape (n_level_nodes, n_level_nodes + 1)
-        Rows are true nodes, columns predicted ones, both in the order of
-        ``taxonomy.levels[level - 1]``. Of int64, or float64 with weights or normalised.
+        Rows are true nodes, columns predicted ones, both in the order of ``taxonomy.levels[level -
+        1]``. int64; float64 with weights or if normalised.
 
     Raises
     ------
@@ -75,12 +75,10 @@ def hierarchical_confusion_matrix(
     TaxonomyError
         If the taxonomy is not a tree.
     ValueError
-        For another `level` or `normalize`, and for both `sparse_output` and `as_frame`.
+        For an invalid `level` or `normalize`, and for `sparse_output` together with `as_frame`.
 
-    See Also
-    --------
-    level_accuracy_scores : The sums of the diagonals over those of the matrices.
-    most_confused_pairs : The largest entries off the diagonal.
+    See Also -------- level_accuracy_scores : The sums of the diagonals divided by those of the
+    matrices. most_confused_pairs : The largest entries off the diagonal.
 
     Examples
     --------
@@ -166,10 +164,10 @@ def most_confused_pairs(
     classes: npt.ArrayLike | None = None,
     output: str = "records",
 ) -> Any:
-    """List the pairs of nodes that are taken for each other most often.
+    """List the pairs of nodes that are confused most often.
 
-    By default the nodes where the predicted path leaves the true one: two children of the last node
-    that is right. With `level`, nodes of one level, whatever happened above.
+    By default these are the nodes where the predicted path leaves the true one: two children of the
+    last correct node. With `level`, they are nodes of one level, whatever happened above.
 
     Parameters
     ----------
@@ -180,7 +178,7 @@ def most_confused_pairs(
     level : int, default=None
         Counted from 1, or from -1, the deepest; None for the nodes where paths part.
     n : int, default=10
-        How many pairs, the most frequent first; None for all.
+        Number of pairs, the most frequent first; None for all.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
@@ -192,9 +190,10 @@ def most_confused_pairs(
     Returns
     -------
     pairs : list of dict or DataFrame
-        ``true`` and ``predicted`` (names), ``parent`` (where they part, None with `level`),
-        ``level``, ``count`` (weight of the samples), ``share_of_true`` (among all samples of the true
-        node), ``share`` (among all errors: first ones, or those at the level; stops included).
+        Keys or columns: ``true`` and ``predicted`` (names), ``parent`` (where they part, None with
+        `level`), ``level``, ``count`` (weight of the samples), ``share_of_true`` (among all samples
+        of the true node), ``share`` (among all errors: the first of each sample, or those at the
+        level; stops included).
 
     Raises
     ------
@@ -203,7 +202,7 @@ def most_confused_pairs(
     TaxonomyError
         If there is a `level`, and the taxonomy is not a tree.
     ValueError
-        For another `level`, `n` or `output`.
+        For an invalid `level`, `n` or `output`.
 
     See Also
     --------

@@ -24,9 +24,9 @@ def level_accuracy_scores(
 ) -> Floats:
     """Compute the accuracy at each level.
 
-    At level `k`, among the samples whose true label is at level `k` or deeper, the share whose
-    predicted path has the same node there as the true one. A prediction that stops above
-    is wrong at this level. A prediction that goes on below a shorter true path does not count there.
+    The accuracy at level `k` is the share of correct nodes there, among the samples whose true
+    label is at level `k` or deeper. A prediction that stops above is wrong at this level. Predicted
+    nodes below the end of a shorter true path do not count.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def level_accuracy_scores(
     Returns
     -------
     scores : ndarray of float64, shape (n_levels,)
-        In [0, 1], that of the first level first; NaN for a level that no true label reaches.
+        In [0, 1], from the first level on; NaN for a level that no true label reaches.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def tree_distance_loss(
 ) -> float:
     """Compute the mean number of edges between the true and the predicted node.
 
-    In a tree it is the size of the symmetric difference of the two paths [1]_.
+    In a tree this is the number of nodes that are in only one of the two paths [1]_.
 
     Parameters
     ----------

@@ -26,12 +26,12 @@ def h_loss(
     classes: npt.ArrayLike | None = None,
     missing: str = "error",
 ) -> float:
-    r"""Compute the H-loss: only the first mistake on the way down counts.
+    r"""Compute the H-loss, which counts only the first mistake on the way down.
 
-    With :math:`\hat T_i` the true labels of sample `i` and all their ancestors, and
-    :math:`\hat P_i` the predicted ones, the loss of the sample is the sum of the weights of the nodes
-    that are in one of the sets only, and all of whose ancestors are in both [1]_: once a node is
-    wrong, nothing below it matters.
+    Let :math:`\hat T_i` be the true labels of sample `i` and all their ancestors, and :math:`\hat
+    P_i` the predicted ones. The loss of the sample is the sum of the weights of the nodes that are
+    in only one of the sets and whose ancestors are all in both [1]_: once a node is wrong, nothing
+    below it matters.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def h_loss(
         Tree or DAG of the labels. Optional if both `y` hold paths.
     node_weight : {"sibling", "information"}, mapping or array-like, default=None
         Weights of the nodes, all 1 by default; see
-        :func:`hierarchical_precision_recall_fscore_support`. The authors use ``"sibling"``, by which
-        a loss is at most 1 where every sample has one label.
+        :func:`hierarchical_precision_recall_fscore_support`. The authors use ``"sibling"``; the
+        loss is then at most 1 if every sample has one label.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
@@ -105,18 +105,18 @@ def hmc_loss(
     classes: npt.ArrayLike | None = None,
     missing: str = "error",
 ) -> float:
-    r"""Compute the HMC-loss: a price for each missed and each wrongly predicted node.
+    r"""Compute the HMC-loss, the weighted cost of missed and of wrongly predicted nodes.
 
-    With :math:`\hat T_i` and :math:`\hat P_i` the closures of the true and of the predicted labels
-    and weights :math:`c_n` of nodes, the mean over the samples of
+    It is the mean over the samples of
 
     .. math::
 
         \alpha \sum_{n \in \hat T_i \setminus \hat P_i} c_n
         + \beta \sum_{n \in \hat P_i \setminus \hat T_i} c_n
 
-    [1]_. With all weights 1 it is the size of the symmetric difference, in a tree with one label for
-    each sample the tree distance.
+    [1]_, where :math:`\hat T_i` and :math:`\hat P_i` are the true and the predicted labels with
+    their ancestors, and :math:`c_n` the weights of nodes. With all weights 1 it is the number of
+    nodes in only one of the sets; in a tree with one label for each sample, the tree distance.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def hmc_loss(
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         Tree or DAG of the labels. Optional if both `y` hold paths.
     alpha, beta : float, default=1.0
-        Price of missed and of wrongly predicted nodes, 0 or more.
+        Cost of missed and of wrongly predicted nodes, 0 or more.
     node_weight : {"sibling", "information"}, mapping or array-like, default=None
         Weights of the nodes, all 1 by default; see
         :func:`hierarchical_precision_recall_fscore_support`.

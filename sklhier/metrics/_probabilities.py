@@ -39,8 +39,8 @@ def hierarchical_average_precision_score(
 ) -> Any:
     r"""Compute the area under the precision-recall curve of the nodes.
 
-    A threshold on the scores divides all pairs of sample and node; those of nodes at or above a true
-    label are right. Over all thresholds that is a curve, whose area is summed in steps, as
+    A pair of a sample and a node is right if the node is at or above a true label. All thresholds
+    on the scores of these pairs together give a curve, whose area is summed in steps, as in
     :func:`sklearn.metrics.average_precision_score`; no threshold need be chosen [1]_.
 
     Parameters
@@ -54,8 +54,8 @@ def hierarchical_average_precision_score(
         Tree or DAG of the labels.
     average : {"micro", "macro", "weighted"} or None, default="micro"
         ``"micro"``: one curve of all pairs; ``"macro"``: the mean over the nodes that occur in
-        `y_true`; ``"weighted"``: that mean, each node weighted by how often it occurs; None: one
-        value for each node.
+        `y_true`; ``"weighted"``: this mean, weighted by the frequency of each node; None: one value
+        for each node.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
@@ -69,7 +69,7 @@ def hierarchical_average_precision_score(
     Returns
     -------
     score : float, or ndarray of float64, shape (n_nodes - 1,)
-        In [0, 1]; NaN for a node that does not occur in `y_true`, and if none does.
+        In [0, 1]; NaN for a node that does not occur in `y_true`, and if no node does.
 
     Raises
     ------
@@ -169,15 +169,16 @@ def hierarchical_brier_loss(
 ) -> float:
     r"""Compute the Brier loss of the probabilities of all nodes.
 
-    With :math:`\hat T_i` the true labels of sample `i` and all their ancestors, :math:`p_{in}` the
-    probability of node `n` and weights :math:`w_n`, the mean over the samples of
+    It is the mean over the samples of
 
     .. math::
 
         \sum_n w_n (p_{in} - [n \in \hat T_i])^2,
 
-    the root left out. In expectation it is least for the true probabilities. In a taxonomy of one
-    level it is the Brier score of several classes [1]_, from 0 to 2.
+    without the root, where :math:`\hat T_i` holds the true labels of sample `i` and all their
+    ancestors, :math:`p_{in}` is the probability of node `n` and :math:`w_n` its weight. The
+    expected loss is smallest for the true probabilities. In a taxonomy of one level it is the
+    multi-class Brier score [1]_, from 0 to 2.
 
     Parameters
     ----------
@@ -255,17 +256,17 @@ def hierarchical_calibration_error(
 ) -> Floats:
     r"""Compute the expected calibration error at each level.
 
-    At each level the most probable node (the first of equals) is taken for an answer: its probability
-    is the confidence, and it is right if it is at or above a true label. The samples are put into
-    bins :math:`B_b` by their confidence, and the error is
+    At each level the most probable node (the first of equals) is the answer. Its probability is the
+    confidence, and it is right if it is at or above a true label. The samples are put into bins
+    :math:`B_b` by their confidence, and the error is
 
     .. math::
 
         \sum_b \frac{|B_b|}{n} \, |\mathrm{accuracy}(B_b) - \mathrm{confidence}(B_b)|
 
-    with the means of each bin [1]_. All samples count at every level: where no true path goes on, no
-    answer is right. **Smaller is better**, but 0 is no proof: a model that always answers with the
-    frequencies of the classes has it.
+    with the means of each bin [1]_. All samples count at every level: below the end of a true path,
+    no answer is right. **Smaller is better**, but 0 is no proof of a good model: one that always
+    predicts the frequencies of the classes has it too.
 
     Parameters
     ----------
@@ -293,8 +294,7 @@ def hierarchical_calibration_error(
     Returns
     -------
     errors : ndarray of float64, shape (n_levels,)
-        In [0, 1], that of the first level first; NaN for a level without an answer of which the truth
-        is known.
+        In [0, 1], from the first level on; NaN for a level without an answer whose truth is known.
 
     Raises
     ------

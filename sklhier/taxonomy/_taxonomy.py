@@ -413,7 +413,8 @@ class Taxonomy(LabelTables, Readers):
         """Return a :class:`pandas.DataFrame` with a row for each node, without an artificial root.
 
         Columns: ``node``, ``parent`` (None at the top; a tuple of several), ``depth``,
-        ``n_children``, ``is_leaf``; and ``title``, after ``node``, if any node has one. """
+        ``n_children``, ``is_leaf``; and ``title``, after ``node``, if any node has one.
+        """
         import pandas as pd
 
         first = 1 if self._names[0] is ROOT else 0
