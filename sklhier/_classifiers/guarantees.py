@@ -86,11 +86,11 @@ class PathGuarantees(PathPredictor):
     """Calibration of a classifier that gives one path to each sample."""
 
     def conformalize(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Calibrate the decoder :class:`~sklhier.decoders.Conformal` on rows not used before.
+        """Calibrate the decoder :class:`~sklhier.decoders.Conformal` on unused rows.
 
         Rows must be exchangeable with those of predictions, and must not have been used before,
         neither to fit nor to choose parameters. Then the confidence level is guaranteed. The models
-        stay as they are. The decoder may be set after `fit`:
+        do not change. The decoder may be set after `fit`:
         ``model.set_params(decoder=Conformal(0.95)).conformalize(X_cal, y_cal)``.
 
         Parameters
@@ -100,9 +100,9 @@ class PathGuarantees(PathPredictor):
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
             Their labels, in any format. Labels that no training sample has count as errors.
         groups : array-like of str or int, shape (n_samples,), default=None
-            Groups that get the confidence level each (*Mondrian*). Pass the groups of new
-            samples to :meth:`predict`, :meth:`predict_levels` and :meth:`predict_set`; without them
-            the largest threshold of all groups is used, which holds in every one.
+            Groups, so that the confidence level holds in each of them (*Mondrian*). Pass the groups
+            of new samples to :meth:`predict`, :meth:`predict_levels` and :meth:`predict_set`;
+            without them the largest threshold of all groups is used, which holds in every group.
 
         Returns
         -------
@@ -112,11 +112,11 @@ class PathGuarantees(PathPredictor):
         Raises
         ------
         IncompatiblePartsError
-            If the decoder is another, or base estimators have no probabilities.
+            If the decoder is not ``Conformal``, or base estimators have no probabilities.
         TargetError
             For labels that are missing or not in the taxonomy.
         ValueError
-            For groups beside those of predictions (``by``), and for groups of another length.
+            For groups together with ``by``, and for groups of the wrong length.
 
         Warns
         -----
@@ -190,32 +190,32 @@ class PathGuarantees(PathPredictor):
     def predict_set(
         self, X: Any, confidence_level: float | None = None, groups: Any = None
     ) -> Objects:
-        """Predict sets of labels that hold the true one at a confidence level.
+        """Predict sets that contain the true label at a confidence level.
 
-        A set holds all answers that are likely enough (*least ambiguous set-valued classifier*,
-        LAC [1]_), and their ancestors. It is empty where no answer is. With the thresholds of
-        :meth:`conformalize` the level is guaranteed, with those of `fit` it is aimed at.
+        A set holds all answers that are probable enough (*least ambiguous set-valued classifier*,
+        LAC [1]_), and their ancestors. It is empty if no answer is. With the thresholds of
+        :meth:`conformalize` the level is guaranteed; those of `fit` only aim at it.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         confidence_level : float, default=None
-            In (0, 1); None is that of the decoder :class:`~sklhier.decoders.Conformal`.
+            In (0, 1); None uses that of the decoder :class:`~sklhier.decoders.Conformal`.
         groups : array-like, shape (n_samples,), default=None
             As in :meth:`predict`.
 
         Returns
         -------
         sets : ndarray of object, shape (n_samples,)
-            Frozensets of names of nodes. All nodes, where calibration had too few rows.
+            Frozensets of names of nodes; all nodes if calibration had too few rows.
 
         Raises
         ------
         IncompatiblePartsError
-            If the decoder is another than ``Conformal``, or has not been calibrated.
+            If the decoder is not ``Conformal``, or has not been calibrated.
         ValueError
-            For another level.
+            For an invalid level.
 
         References
         ----------
@@ -253,7 +253,7 @@ class PathGuarantees(PathPredictor):
 
     @property
     def conformal_report_(self) -> np.ndarray[Any, Any]:
-        """A record for each group of the decoder ``Conformal``: its rows, and its threshold."""
+        """Structured array with a record for each group of the decoder ``Conformal``."""
         check_is_fitted(self, "taxonomy_")
         try:
             return self._conformal("conformal_report_").report(self.taxonomy_)
@@ -262,7 +262,7 @@ class PathGuarantees(PathPredictor):
 
     @property
     def reject_threshold_(self) -> float:
-        """The probability below which the most probable answer is refused; see `reject`."""
+        """Probability below which the best answer is refused; see `reject`."""
         check_is_fitted(self, "taxonomy_")
         if self._reject_threshold is None:
             raise AttributeError("reject_threshold_ is there after fit with `reject`.")
@@ -275,21 +275,21 @@ class SetGuarantees(SetPredictor):
     decoder: Any
 
     def conformalize(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Calibrate the decoder :class:`~sklhier.decoders.RiskControl` on rows not used before.
+        """Calibrate the decoder :class:`~sklhier.decoders.RiskControl` on unused rows.
 
         Rows must be exchangeable with those of predictions, and must not have been used before,
         neither to fit nor to choose parameters. Then the target is guaranteed, as the decoder
-        describes it. The models stay as they are. The decoder may be set after `fit`:
+        describes. The models do not change. The decoder may be set after `fit`:
         ``model.set_params(decoder=RiskControl("fnr", 0.1)).conformalize(X_cal, y_cal)``.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Calibration samples; some 300 or more.
+            Calibration samples; about 300 or more.
         y : indicator, or list of collections of labels or paths
             Their labels, in any format.
         groups : None
-            Refused: one threshold holds for all.
+            Not supported: one threshold holds for all.
 
         Returns
         -------
@@ -299,11 +299,11 @@ class SetGuarantees(SetPredictor):
         Raises
         ------
         IncompatiblePartsError
-            If the decoder is another.
+            If the decoder is not ``RiskControl``.
         TargetError
             For labels that are not in the taxonomy.
         ValueError
-            For groups, and for a risk that is not what its method needs.
+            For groups, and for a risk that does not suit its method.
 
         Warns
         -----

@@ -236,7 +236,7 @@ class JointEstimator(Summarised, ShowsTaxonomy, Calibrated, ClassifierMixin, Bas
 
     @property
     def networks_(self) -> tuple[Network, ...]:
-        """The networks whose probabilities are averaged, with `weights` and `intercepts`."""
+        """Networks whose probabilities are averaged, each with `weights` and `intercepts`."""
         check_is_fitted(self, "taxonomy_")
         return tuple(joint.network for joint in self._model.joints)
 

@@ -143,7 +143,9 @@ class Conformal(Decoder):
         The learnt values, in the ``decoder_`` of a classifier; its ``conformal_report_`` shows
         them.
 
-    Notes ----- Weights of samples count out-of-fold: the threshold is then a weighted quantile. In
+    Notes
+    -----
+    Weights of samples count out-of-fold: the threshold is then a weighted quantile. In
     ``conformalize`` each row counts once. A label whose class has no training row in its fold
     counts like any other, mostly as an error.
 

@@ -124,13 +124,15 @@ class RiskControl(SetDecoder):
         The learnt values, in the ``decoder_`` of a classifier; its ``conformal_report_`` shows
         them.
 
-    Notes ----- ``"crc"`` needs a loss of each row that only rises, or only falls, with the
-    threshold, as ``"fnr"`` and ``"distance"`` do. For ``"fdr"`` it uses the largest loss at this or
-    any higher threshold, which is stricter than necessary; ``"ltt"`` uses the loss itself. A
-    callable is checked on the calibration rows. ``"ltt"`` has no such condition. It tests
-    thresholds in order, starting where everything is answered (``"fnr"``, ``"distance"``), where
-    nothing is answered (``"fdr"``), or from both ends with half of `delta` each (callable).
-    P-values are exact binomial if all losses are 0 or 1, otherwise those of Hoeffding and Bentkus.
+    Notes
+    -----
+    ``"crc"`` needs a loss of each row that only rises, or only falls, with the threshold, as
+    ``"fnr"`` and ``"distance"`` do. For ``"fdr"`` it uses the largest loss at this or any higher
+    threshold, which is stricter than necessary; ``"ltt"`` uses the loss itself. A callable is
+    checked on the calibration rows. ``"ltt"`` has no such condition. It tests thresholds in order,
+    starting where everything is answered (``"fnr"``, ``"distance"``), where nothing is answered
+    (``"fdr"``), or from both ends with half of `delta` each (callable). P-values are exact binomial
+    if all losses are 0 or 1, otherwise those of Hoeffding and Bentkus.
 
     With too few rows, the answer is the one without risk: all nodes, or none for ``"fdr"``. A
     warning says so. The minimum is small, but with fewer than about 300 rows thresholds vary widely

@@ -33,7 +33,9 @@ class MaximumClosure(SetDecoder):
     tau : float, default=0.5
         Probability in (0, 1) above which a node is worth adding.
 
-    Notes ----- For scores that are already consistent, such as those in
+    Notes
+    -----
+    For scores that are already consistent, such as those in
     :meth:`~sklhier.HierarchicalMultiLabelClassifier.decode`, the answer is that of a threshold.
 
     References

@@ -272,7 +272,9 @@ def error_attribution(
     TargetError
         For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
 
-    See Also -------- most_confused_pairs : The pairs of nodes that are confused most often.
+    See Also
+    --------
+    most_confused_pairs : The pairs of nodes that are confused most often.
     class_damage : The cost of errors by true class.
 
     Examples

@@ -77,8 +77,10 @@ def hierarchical_confusion_matrix(
     ValueError
         For an invalid `level` or `normalize`, and for `sparse_output` together with `as_frame`.
 
-    See Also -------- level_accuracy_scores : The sums of the diagonals divided by those of the
-    matrices. most_confused_pairs : The largest entries off the diagonal.
+    See Also
+    --------
+    level_accuracy_scores : The sums of the diagonals divided by those of the matrices.
+    most_confused_pairs : The largest entries off the diagonal.
 
     Examples
     --------

@@ -234,7 +234,9 @@ def coverage_report(
     TypeError
         For groups that cannot be hashed.
 
-    See Also -------- risk_coverage_curve : The risk of larger or smaller shares of answers.
+    See Also
+    --------
+    risk_coverage_curve : The risk of larger or smaller shares of answers.
 
     Examples
     --------
