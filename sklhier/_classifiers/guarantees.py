@@ -62,9 +62,9 @@ def _warn_of_training_rows(X: Any, known: Digests | None) -> None:
     found, n_rows = n_known(X, known), _num_samples(X)
     if found > _MOST_KNOWN * n_rows:
         warn_caller(
-            f"{found} of {n_rows} calibration rows are training rows, or equal to one. Models "
-            "know them, so that thresholds become too low, and nothing is guaranteed. Calibrate "
-            "with rows that were not used in fit.",
+            f"{found} of {n_rows} calibration rows are training rows, or equal to one. The models "
+            "know them, so thresholds are too low and nothing is guaranteed. Calibrate with rows "
+            "that were not used in fit.",
             LeakageWarning,
         )
 
@@ -156,8 +156,8 @@ class PathGuarantees(PathPredictor):
             if groups is not None:
                 if decoder.by is not None:
                     raise ValueError(
-                        f"`groups` must be left out where groups are those of predictions, got some "
-                        f"for {decoder!r}. Set by=None, or leave them out."
+                        "`groups` must be None if the decoder groups rows by predictions, got "
+                        f"groups for {decoder!r}. Set by=None, or leave them out."
                     )
                 of_rows = RowGroups.read(groups)
                 check_consistent_length(of_rows.codes, nodes)
@@ -175,7 +175,7 @@ class PathGuarantees(PathPredictor):
             raise TargetError(
                 f"y must hold labels of the taxonomy, got {shown_row(y, row)} in row {row}, and "
                 f"{int(unknown.sum())} such rows in all. Leave them out, or label them with the "
-                "deepest node that is right."
+                "deepest correct node."
             )
         return nodes
 
@@ -265,7 +265,7 @@ class PathGuarantees(PathPredictor):
         """Probability below which the best answer is refused; see `reject`."""
         check_is_fitted(self, "taxonomy_")
         if self._reject_threshold is None:
-            raise AttributeError("reject_threshold_ is there after fit with `reject`.")
+            raise AttributeError("`reject_threshold_` is only available after fit with `reject`.")
         return self._reject_threshold
 
 
@@ -350,6 +350,7 @@ class SetGuarantees(SetPredictor):
         decoder = self.decoder_
         if not isinstance(decoder, RiskControl) or not hasattr(decoder, "calibration_"):
             raise AttributeError(
-                "conformal_report_ is there after fit or conformalize with the decoder RiskControl."
+                "`conformal_report_` is only available after fit or conformalize with the decoder "
+                "RiskControl."
             )
         return decoder.report(self.taxonomy_)

@@ -444,7 +444,7 @@ def _refuse_unknown(closed: sparse.csr_array, columns: SetColumns) -> None:
     if unknown.size:
         raise ValueError(
             f"The node {columns.taxonomy.nodes[unknown[0]]!r} had no sample when `fit` was "
-            "called, and has no column. Start with partial_fit, which gives every node one."
+            "called, so it has no column. Start with partial_fit, which gives every node a column."
         )
 
 

@@ -139,7 +139,7 @@ class NodeRowsPipeline(Pipeline):
             raise IncompatiblePartsError.needs(
                 f"The fit parameter {others[0]!r}",
                 "entries for the rows that describe nodes",
-                "they have none",
+                "it has none",
                 f"Pass parameters to the last step alone, as {name}__<parameter>.",
             )
         return own

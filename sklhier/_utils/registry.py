@@ -52,7 +52,7 @@ class Registry(Generic[P]):
             if getattr(known, "__qualname__", None) != part.__qualname__:
                 raise ValueError(
                     f"`name` must be a new name for a {self.interface.__name__}, got {name!r}, "
-                    f"which stands for {known!r}."
+                    f"which is already used for {known!r}."
                 )
             self._by_name[name] = part
             return part

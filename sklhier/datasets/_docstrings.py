@@ -385,8 +385,8 @@ def _corpus() -> tuple[_Text, ...]:
     """Gather the corpus, sorted by path and name."""
     if sys.flags.optimize > 1:
         raise RuntimeError(
-            "Python was started with -OO, which removes docstrings, so there is nothing to load. "
-            "Start it without, or with -O."
+            "Docstrings are not available: Python was started with -OO, which removes them. "
+            "Start it without -OO, or with -O."
         )
     entries, module_names = _gather()
     branching_modules = _branching_modules(entries)

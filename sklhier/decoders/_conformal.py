@@ -263,9 +263,9 @@ class Conformal(Decoder):
     def _learnt(self) -> ConformalThresholds:
         if not hasattr(self, "thresholds_"):
             raise NotFittedError(
-                f"{self!r} must have thresholds before it answers, got none. Call conformalize(X, y) "
-                "of the fitted classifier, with rows that were not used in fit; or fit with "
-                "source='out_of_fold', without a guarantee."
+                f"{self!r} must have thresholds before predictions, got none. Call "
+                "conformalize(X, y) of the fitted classifier, with rows that were not used in fit; or "
+                "fit with source='out_of_fold', without a guarantee."
             )
         return self.thresholds_
 
@@ -312,12 +312,12 @@ class Conformal(Decoder):
         names = self._learnt().names
         if names is None:
             raise ValueError(
-                "`groups` must be left out where conformalize was called without groups, got some."
+                "`groups` must be None if conformalize was called without groups, got groups."
             )
         given = _group_labels(groups)
         if (given.dtype.kind == "U") != (names.dtype.kind == "U"):
             raise ValueError(
-                f"`groups` must be of the kind that conformalize saw, such as {names[0]!r}, got "
+                f"`groups` must have the type of those in conformalize, such as {names[0]!r}, got "
                 f"{shown(groups)}."
             )
         places = np.minimum(np.searchsorted(names, given), len(names) - 1)

@@ -84,8 +84,8 @@ class CostMatrix(Decoder):
         actions, labels, _ = _table(self.costs, self.actions, self.labels)
         if not actions:
             raise ValueError(
-                "`costs` must have an action, got none: give a row for each node that may be "
-                "answered."
+                "`costs` must have at least one action, got none. Give a row for each node that may "
+                "be answered."
             )
         for name, names in (("actions", actions), ("labels", labels)):
             twice = next((n for n, count in Counter(names).items() if count > 1), None)

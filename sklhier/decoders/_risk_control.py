@@ -250,9 +250,9 @@ class RiskControl(SetDecoder):
         loss = float(curve.risk[place])
         if not n_held and loss > self.target:
             raise ValueError(
-                f"`risk` must be at most target={self.target:g} at one end, where all nodes are "
-                f"answered or none, got mean losses of {curve.risk[0]:g} and {curve.risk[-1]:g}: "
-                "no threshold holds it. Use a larger `target` or another `risk`."
+                f"`risk` must be at most target={self.target:g} if all nodes are answered, or if "
+                f"none is, got mean losses of {curve.risk[0]:g} and {curve.risk[-1]:g}: "
+                "no threshold reaches it. Use a larger `target` or another `risk`."
             )
         threshold = float(_GRID[place])
         return RiskCalibration(threshold, loss, bound, curve.n_rows, n_held > 0, source)
@@ -296,7 +296,7 @@ class RiskControl(SetDecoder):
     def _learnt(self) -> RiskCalibration:
         if not hasattr(self, "calibration_"):
             raise NotFittedError(
-                f"{self!r} must have a threshold before it answers, got none. Call "
+                f"{self!r} must have a threshold before predictions, got none. Call "
                 "conformalize(X, y) of the fitted classifier, with rows that were not used in fit; "
                 "or fit with source='out_of_fold', without a guarantee."
             )
@@ -399,7 +399,7 @@ class _Curve:
             raise ValueError(
                 f"`risk` must only rise, or only fall, with the threshold for method='crc', got "
                 f"{shown(risk)}, which does both on the calibration rows. Use method='ltt', which "
-                "needs no such thing."
+                "does not need this."
             )
 
 

@@ -208,7 +208,7 @@ class Histograms(NamedTuple):
                 )
                 total = cls(positive, negative, part.taxonomy)
         if total is None:
-            raise ValueError("There is no held-out sample to learn a threshold from.")
+            raise ValueError("There are no held-out samples to learn a threshold from.")
         return total
 
 

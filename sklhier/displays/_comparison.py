@@ -100,7 +100,7 @@ class ComparisonDisplay(Display):
         if self.differences.shape != shape or self.intervals.shape != (*shape, 2):
             raise ValueError(
                 "`differences` must have a row for each estimator but the baseline and a column "
-                f"for each measure, {shape}, and `intervals` two numbers for each of them, got "
+                f"for each measure, {shape}, and `intervals` two numbers for each difference, got "
                 f"shapes {self.differences.shape} and {self.intervals.shape}."
             )
 

@@ -74,7 +74,8 @@ class ContributionDisplay(Display):
         rows = set(self.table["row"].tolist())
         if len(rows) > 1:
             raise ValueError(
-                f"`table` must be about one sample, got {len(rows)}. Pass the lines of one of them."
+                f"`table` must have the lines of one sample, got {len(rows)}. Pass those of one "
+                "sample."
             )
 
     @classmethod

@@ -252,7 +252,7 @@ def feature_names(explained: Explained, decision: Decision) -> FeatureNames:
 def warn_of_numbers() -> None:
     """Warn that features have no names."""
     warn_caller(
-        "A step of the Pipeline, such as a HashingVectorizer, has no names of features to give, so "
+        "A step of the Pipeline, such as a HashingVectorizer, has no names of features, so "
         "they are numbered. Use a CountVectorizer or TfidfVectorizer to see words."
     )
 

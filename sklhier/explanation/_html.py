@@ -170,7 +170,7 @@ class _Reader:
                 "a CountVectorizer or TfidfVectorizer of words, without a tokenizer of your own, as "
                 "the first step of the Pipeline",
                 got,
-                "Use explain, which gives a table of features whatever they are.",
+                "Use explain, which returns a table of features of any kind.",
             )
         return cls(
             re.compile(first.token_pattern),

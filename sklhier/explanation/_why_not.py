@@ -130,16 +130,16 @@ def why_not(model: Any, x: Any, label: Any) -> WhyNot:
         raise IncompatiblePartsError.needs(
             "why_not",
             "one answer for each sample",
-            "this classifier gives sets of labels",
-            "Use explain(model, X): it compares each label with its absence.",
+            "this classifier predicts sets of labels",
+            "Use explain(model, X), which compares each label with its absence.",
         )
     inside, X_local = explained.samples(model, _one_sample(x))
     foil = foil_of(explained, label)
     compared = next(explained.compared(inside, foil), None)
     if compared is None:
         raise ValueError(
-            f"No decision tells {shown(label)} from the answer: the label is the answer, or lies "
-            "above or below it. Choose another one."
+            f"No decision separates {shown(label)} from the answer: the label is the answer, or is "
+            "above or below it. Choose another label."
         )
     return _reason(explained, compared, X_local)
 

@@ -122,7 +122,7 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
         if not has_converged:
             warn_caller(
                 f"{type(self).__name__} did not reach tol={self.tol:g} in max_iter={self.max_iter} "
-                "passes: raise either, lower `C`, or scale the columns of X.",
+                "passes. Raise either, lower `C`, or scale the columns of X.",
                 ConvergenceWarning,
             )
 

@@ -288,7 +288,7 @@ class ScaledLogisticRegression(LogisticRegression):
         if not has_converged:
             warn_caller(
                 f"{type(self).__name__} did not reach tol={self._tolerance:g} in "
-                f"max_iter={self.max_iter} passes: raise either, or lower `C`.",
+                f"max_iter={self.max_iter} passes. Raise either, or lower `C`.",
                 ConvergenceWarning,
             )
 

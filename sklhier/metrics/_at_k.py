@@ -314,7 +314,7 @@ def _of_lists(
     if level is not None:
         raise ValueError(
             f"`level` must be None for lists of labels, which may be of any level, got {level!r}. "
-            "Pass the result of predict_node_proba in their place."
+            "Pass the result of predict_node_proba instead."
         )
     top = ranked_nodes(y_top, taxonomy, "y_score")
     require_same_length("y_true", true.shape[0], "y_score", len(top))

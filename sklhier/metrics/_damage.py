@@ -303,8 +303,8 @@ def _costs_of(answers: Rows, labels: Rows, taxonomy: Taxonomy, cost: Any) -> Flo
         pair = int(np.argmin(np.isfinite(found)))
         answer = taxonomy.nodes[answers[pair]] if answers[pair] else None
         raise ValueError(
-            f"`cost` has no finite cost for the answer {answer!r} where "
-            f"{taxonomy.nodes[labels[pair]]!r} is true, and there is such a sample."
+            f"`cost` must have a finite cost for the answer {answer!r} if "
+            f"{taxonomy.nodes[labels[pair]]!r} is true, got none, and there is such a sample."
         )
     return found
 

@@ -261,8 +261,8 @@ def risk_coverage_curve(
     """
     if (confidence is None) == (node_proba is None):
         raise ValueError(
-            "One of `confidence` and `node_proba` must be given: numbers that say how sure the "
-            "answers are."
+            "Either `confidence` or `node_proba` must be given, the confidence of each answer. Pass "
+            "one of them."
         )
     if max_points is not None:
         check_integer("max_points", max_points, least=2)
@@ -280,7 +280,7 @@ def _most_probable(
 ) -> _Answers:
     """Return the most probable node of each level, with its probability."""
     if node_proba is None:
-        raise ValueError("`confidence` needs the answers that it belongs to: pass `y_pred`.")
+        raise ValueError("`confidence` needs the answers that it is about: pass `y_pred`.")
     read = read_node_proba(
         y_true, node_proba, taxonomy, sample_weight, classes=classes, missing=missing
     )

@@ -324,7 +324,7 @@ def _checked_route(model: Classifier) -> Route:
         _ = route.classifier.predict_node_proba
     except AttributeError as error:
         raise IncompatiblePartsError(
-            f"find_label_issues needs probabilities, and there are none: {error} Give the classifier "
+            f"find_label_issues needs probabilities, but there are none: {error} Give the classifier "
             "a base estimator with predict_proba, or calibration='sigmoid'."
         ) from error
     return route

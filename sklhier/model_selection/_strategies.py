@@ -413,7 +413,7 @@ def _drawn_rows(n_rows: int, groups: Groups, max_rows: int, random: np.random.Ra
     taken[order] = np.cumsum(sizes[order]) <= max_rows
     if not taken.any():
         raise ValueError(
-            f"`max_rows` must hold the groups that are drawn, got {max_rows}; the first one has "
-            f"{sizes[order[0]]} rows. Raise it."
+            f"`max_rows` must be at least the size of a drawn group, got {max_rows}; the first group "
+            f"has {sizes[order[0]]} rows. Raise it."
         )
     return np.flatnonzero(taken[units])

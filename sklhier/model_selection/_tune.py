@@ -380,8 +380,8 @@ def _read_metric(metric: str | Metric) -> _SignedMetric:
     if not callable(metric) or hasattr(metric, "set_score_request"):
         raise ValueError(
             "`scoring` must be the name of a metric, a function metric(y_true, y_pred, *, taxonomy, "
-            f"sample_weight), or a dict of these, got {metric!r}. Instead of a scorer pass "
-            "the metric within."
+            f"sample_weight), or a dict of these, got {metric!r}. Pass the metric of a scorer "
+            "instead of the scorer."
         )
     return metric, 1
 

@@ -115,7 +115,7 @@ class Auto(Strategy, SetStrategy):
                 f"`candidates` must be a list of at least one strategy, got {shown(given)}."
             )
         if any(isinstance(other, Auto) or other == "auto" for other in given or ()):
-            raise ValueError("`candidates` must be strategies other than 'auto', got it as one.")
+            raise ValueError("`candidates` must be strategies other than 'auto', got 'auto'.")
         if not callable(self.scoring) and self.scoring != _SCORE:
             raise ValueError(
                 f"`scoring` must be {_SCORE!r} or a callable, got {shown(self.scoring)}."
@@ -191,7 +191,7 @@ class Auto(Strategy, SetStrategy):
         scores: Scores,  # noqa: ARG002
     ) -> Marginals:
         """Raise a TypeError: marginals come from what was chosen."""
-        raise TypeError("Auto has no models of its own: `strategy_` of a fitted classifier has.")
+        raise TypeError("Auto has no models of its own. Use `strategy_` of a fitted classifier.")
 
     def combined(
         self,

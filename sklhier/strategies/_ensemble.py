@@ -128,8 +128,8 @@ class Ensemble(Strategy, SetStrategy):
                 isinstance(member, str) and member == "auto"
             ):
                 raise ValueError(
-                    f"`members` must be strategies that are not chosen or weighed themselves, got "
-                    f"{shown(member)}. Use its own members."
+                    f"`members` must be strategies that are not chosen or weighted themselves, got "
+                    f"{shown(member)}. Use its members instead."
                 )
         self._given()
 

@@ -154,7 +154,7 @@ class PerNode(Strategy, SetStrategy):
                 raise IncompatiblePartsError.needs(
                     self,
                     "samples labelled with each node itself",
-                    f"{members.taxonomy.nodes[node]!r} is no most specific label of any",
+                    f"no sample has {members.taxonomy.nodes[node]!r} as most specific label",
                     "Use another policy, such as 'siblings' or 'less_inclusive'.",
                 )
             is_open = negative.size or members.incremental
@@ -186,8 +186,8 @@ def _refuse_unlabelled(outcomes: Outcomes, taxonomy: Taxonomy, strategy: PerNode
         raise IncompatiblePartsError.needs(
             strategy,
             "samples labelled with each inner node itself",
-            f"{taxonomy.nodes[without[0]]!r} is no label of any",
-            "Use the policy 'siblings', which counts what is below a node as its examples.",
+            f"no sample has the label {taxonomy.nodes[without[0]]!r}",
+            "Use the policy 'siblings', where samples below a node are examples of it.",
         )
 
 
