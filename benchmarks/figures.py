@@ -67,11 +67,11 @@ _GRID: dict[str, Column] = {
     "levels": "depth",
     "rows": "rows",
     "models": "models",
-    "nothing learnt: fit s": "idle fit s",
-    "us a model": "idle us a model",
-    "predict ms": scaled("idle predict s", 1000),
-    "SGD: fit s": "SGD fit s",
-    "predict ms ": scaled("SGD predict s", 1000),
+    "no-op base: fit, s": "idle fit s",
+    "µs per model": "idle us a model",
+    "predict, ms": scaled("idle predict s", 1000),
+    "SGD: fit, s": "SGD fit s",
+    "SGD: predict, ms": scaled("SGD predict s", 1000),
     "peak MB": "SGD peak MB",
     "model MB": "SGD model MB",
     "data MB": "data MB",
@@ -91,28 +91,28 @@ _TABLES: dict[str, tuple[str, str, str, dict[str, Column]]] = {
     "workers": (
         "workers",
         "two workers",
-        "Two workers against one; seconds of the clock",
+        "Two workers compared with one; wall-clock seconds",
         {
             "fit": "run",
-            "one, s": "one s",
-            "two, s": "two s",
+            "one worker, s": "one s",
+            "two workers, s": "two s",
             "ratio": ratio("ratio"),
-            "first time, s": "first two s",
-            "share of the root": per_cent("root"),
+            "two, first run, s": "first two s",
+            "root, % of the time": per_cent("root"),
         },
     ),
     "solvers": (
         "solvers",
         "bases",
-        "Linear bases on texts; ratios are the time of LinearSVC over theirs",
+        "Linear base estimators on texts; ratios are the time of LinearSVC divided by theirs",
         {
             "data": "data",
             "base": "base",
             "fit, CPU s": "fit s",
             "ratio": ratio("ratio"),
-            "level 1 %, best path": per_cent("best_path level 1"),
-            "leaf %, best path": per_cent("best_path leaf"),
-            "leaf %, top-down": per_cent("top_down leaf"),
+            "level 1, %, best path": per_cent("best_path level 1"),
+            "leaf, %, best path": per_cent("best_path leaf"),
+            "leaf, %, top-down": per_cent("top_down leaf"),
         },
     ),
     "compressed": (
@@ -124,28 +124,28 @@ _TABLES: dict[str, tuple[str, str, str, dict[str, Column]]] = {
             "weights": "weights",
             "MB": "MB",
             "file, MB": "file MB",
-            "leaf %": per_cent("leaf"),
-            "hF %": per_cent("hF"),
-            "time": ratio("best_path ratio"),
+            "leaf, %": per_cent("leaf"),
+            "hF, %": per_cent("hF"),
+            "predict time, ratio": ratio("best_path ratio"),
         },
     ),
     "scale": (
         "scale",
         "one large taxonomy",
-        "One large taxonomy; seconds of the clock, two workers",
+        "One large taxonomy; wall-clock seconds, two workers",
         {
             "base": "base",
             "leaves": "leaves",
             "rows": "rows",
             "models": "models",
-            "fit s": "fit s",
+            "fit, s": "fit s",
             "peak MB": "peak MB",
             "data MB": "data MB",
             "model MB": "model MB",
-            "top-down, us a row": "top_down us",
-            "best path, us a row": "best_path us",
-            "level 1 %": per_cent("best_path level 1"),
-            "leaf %": per_cent("best_path leaf"),
+            "top-down, µs per row": "top_down us",
+            "best path, µs per row": "best_path us",
+            "level 1, %": per_cent("best_path level 1"),
+            "leaf, %": per_cent("best_path leaf"),
         },
     ),
 }
@@ -218,22 +218,22 @@ def _shown(rows: Iterable[Row]) -> Iterable[Row]:
 
 
 def _answer_table(title: str, qualities: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    head = ("data", "peer", "ours", "ratio", "CPU s", *(f"{quality} %" for quality in qualities))
+    head = ("data", "peer", "ours", "ratio", "CPU, s", *(f"{quality}, %" for quality in qualities))
     return list_table(title, head, [_answers(row, qualities) for row in _shown(rows)])
 
 
 def _peers(results: dict[str, Any]) -> list[str]:
     """Return the tables of other packages."""
     fit = list_table(
-        "Fit: theirs / ours. Ratios are theirs over ours: above 1, sklhier is faster",
-        ("data", "peer", "ours", "ratio", "CPU s", "peak MB", "model MB"),
+        "Fit: theirs / ours. The ratio is their time divided by ours; above 1 sklhier is faster",
+        ("data", "peer", "ours", "ratio", "CPU, s", "peak MB", "model MB"),
         map(_fit, results["fit"]),
     )
     predict = _answer_table(
         "Predict the test rows: theirs / ours", ("leaf", "level 1"), results["predict"]
     )
     rank = _answer_table(
-        "Rank the five best of several labels: theirs / ours",
+        "Rank the five best labels of each row: theirs / ours",
         ("P@1", "P@3", "P@5"),
         results["rank"],
     )

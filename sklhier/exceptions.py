@@ -116,7 +116,7 @@ class _ShortError(ValueError):
 
 
 class TaxonomyError(_ShortError):
-    """A taxonomy cannot be built, or cannot do what was requested."""
+    """A taxonomy cannot be built, or does not support a request."""
 
     @classmethod
     def empty(cls) -> Self:
@@ -297,7 +297,7 @@ class LocalFitError(ValueError):
     n_rows : int
         Number of training rows of the node.
     original : Exception
-        What the base estimator raised (also the error's ``__cause__``). What a worker cannot send is
+        The error of the base estimator (also ``__cause__``). An error that a worker cannot send is
         replaced by a RuntimeError with its type and text.
     """
 
@@ -437,7 +437,7 @@ _TYPED: dict[type[LocalFitError], Any] = {
 
 
 class IncompatiblePartsError(ValueError):
-    """One of two combined parts lacks what the other needs."""
+    """Two parts cannot be combined: one lacks an ability that the other needs."""
 
     @classmethod
     def needs(cls, part: object, ability: str, other: str, remedy: str) -> Self:
@@ -446,11 +446,11 @@ class IncompatiblePartsError(ValueError):
 
 
 class VersionWarning(UserWarning):
-    """A fitted model was loaded under other versions than it was saved with."""
+    """A model was loaded with other versions than it was saved with."""
 
 
 class LeakageWarning(UserWarning):
-    """Models learn from outputs that are better than those in prediction."""
+    """Models learn from outputs that are better than those available in prediction."""
 
     @classmethod
     def of(cls, chain: object) -> Self:
@@ -463,7 +463,7 @@ class LeakageWarning(UserWarning):
 
 
 class TaxonomyWarning(UserWarning):
-    """A taxonomy was built, but perhaps not the one that was meant."""
+    """A taxonomy was built, but perhaps not the intended one."""
 
     @classmethod
     def constant_level(cls, step: Hashable) -> Self:

@@ -37,9 +37,9 @@ LEARNING_RATES = ("constant", "adaptive", "linear")
 class LevelLoss(BaseEstimator):
     r"""Sum of the log losses of all levels, ``loss="level"``.
 
-    The loss of a sample is :math:`\sum_l w_l \, {-\log M_{y(l)}}`: `M` are the probabilities of
-    nodes, :math:`y(l)` is the node of the true path at level `l`, and `w` are the ``level_weights``
-    of the estimator.
+    The loss of a sample is :math:`\sum_l w_l \, {-\log M_{y(l)}}`, where `M` holds the probabilities
+    of nodes, :math:`y(l)` is the node of the true path at level `l`, and `w` are the
+    ``level_weights`` of the estimator.
 
     Examples
     --------
@@ -56,13 +56,13 @@ class LevelLoss(BaseEstimator):
 class HierarchicalCrossEntropy(BaseEstimator):
     r"""Weighted sum of the log losses of the steps down the path [1]_, ``loss="hxe"``.
 
-    The step to level `l` has the weight :math:`w_l e^{-\alpha l}`, with the ``level_weights`` `w` of
-    the estimator.
+    The step to level `l` has the weight :math:`w_l e^{-\alpha l}`, where `w` are the
+    ``level_weights`` of the estimator.
 
     Parameters
     ----------
     alpha : float, default=0.1
-        Decay of the weights; the larger, the less lower levels count.
+        Decay of the weights: with a larger value lower levels count less.
 
     References
     ----------
@@ -87,16 +87,16 @@ class HierarchicalCrossEntropy(BaseEstimator):
 
 
 class SoftLabels(BaseEstimator):
-    r"""Cross-entropy with labels that are shared with near ones [1]_, ``loss="soft_labels"``.
+    r"""Cross-entropy with labels shared among near ones [1]_, ``loss="soft_labels"``.
 
-    Each answer gets a part of the true label in proportion to :math:`e^{-\beta d}`: `d` is the
-    height of the lowest common ancestor over that of the root, 0 for the true label itself. The
+    Each answer gets a share of the true label in proportion to :math:`e^{-\beta d}`, where `d` is the
+    height of the lowest common ancestor divided by that of the root; 0 for the true label itself. The
     ``level_weights`` of the estimator are not used.
 
     Parameters
     ----------
     beta : float, default=10.0
-        Positive; the larger, the more of a label stays with itself.
+        Positive; with a larger value more of a label stays with itself.
 
     References
     ----------
@@ -125,9 +125,9 @@ class SoftLabels(BaseEstimator):
 class MaxConstraintLoss(BaseEstimator):
     """Log loss of the largest score at or below each node [1]_, ``loss="max_constraint"``.
 
-    A node that a sample does not belong to counts by the largest score among the node and its
-    descendants. A node that it belongs to counts by the largest among those of them that the sample
-    belongs to as well. ``level_weights`` of the estimator weigh the nodes of each level.
+    For a node that the sample does not belong to, the largest score among the node and its
+    descendants counts. For a node that it belongs to, only those of them count that the sample also
+    belongs to. ``level_weights`` of the estimator weight the nodes of each level.
 
     References
     ----------
@@ -147,10 +147,10 @@ class MaxConstraintLoss(BaseEstimator):
 
 
 class CrossEntropyLoss(BaseEstimator):
-    """Log loss of the own score of each node, ``loss="cross_entropy"``.
+    """Log loss of each node's own score, ``loss="cross_entropy"``.
 
     Without hidden layers this is a logistic regression for each node. ``level_weights`` of the
-    estimator weigh the nodes of each level.
+    estimator weight the nodes of each level.
 
     Examples
     --------
@@ -177,7 +177,7 @@ class LBFGS(BaseEstimator):
     max_iter : int, default=200
         Largest number of iterations, 0 or more.
     tol : float, default=1e-4
-        Largest derivative at which it stops, 0 or more.
+        Largest absolute derivative at which it stops, 0 or more.
 
     Examples
     --------
@@ -192,7 +192,7 @@ class LBFGS(BaseEstimator):
         self.tol = tol
 
     def check(self) -> None:
-        """Raise a ValueError for a parameter out of its range."""
+        """Raise a ValueError for a parameter outside its range."""
         check_integer("max_iter", self.max_iter, least=0)
         check_number("tol", self.tol, least=0)
 
@@ -200,21 +200,21 @@ class LBFGS(BaseEstimator):
 class Adam(BaseEstimator):
     """Adam on mini-batches in random order, ``solver="adam"``.
 
-    The weights of a sparse feature take a step only in the batches in which the feature occurs.
+    The weights of a sparse feature are updated only in batches where the feature occurs.
 
     Parameters
     ----------
     learning_rate : {"adaptive", "constant", "linear"}, default="adaptive"
-        What happens when the loss has not gone down by `tol` for `n_iter_no_change` passes:
-        ``"adaptive"`` divides the rate by 5 and stops after the third time; ``"constant"`` stops.
-        ``"linear"`` lets the rate fall to 0 in `max_iter` passes, and stops before that only with
-        `early_stopping`. ``partial_fit`` keeps the first rate.
+        Schedule of the rate, when the loss has not decreased by `tol` for `n_iter_no_change` passes:
+        ``"adaptive"`` divides the rate by 5 and stops at the third time; ``"constant"`` stops.
+        ``"linear"`` lowers the rate to 0 over `max_iter` passes, and stops earlier only with
+        `early_stopping`. ``partial_fit`` keeps the initial rate.
     learning_rate_init : float or "auto", default="auto"
-        First learning rate; ``"auto"`` is 0.03 for sparse features, 0.003 for dense ones. With
-        ``"linear"`` and a linear model of dense features it is 0.01 over the root of their mean
-        square.
+        Initial learning rate. ``"auto"`` is 0.03 for sparse features and 0.003 for dense ones; with
+        ``"linear"`` and a linear model of dense features, 0.01 divided by the root mean square of
+        the features.
     batch_size : int or "auto", default="auto"
-        Samples of a mini-batch, at least 1; ``"auto"`` is 128.
+        Samples in a mini-batch, at least 1; ``"auto"`` is 128.
     max_iter : int, default=200
         Largest number of passes through the samples, 0 or more.
     tol : float, default=1e-4
@@ -222,15 +222,14 @@ class Adam(BaseEstimator):
     n_iter_no_change : int, default=5
         Passes without such a decrease before the rate changes, at least 1.
     early_stopping : bool, default=False
-        Whether to watch the loss of held-out samples, and to end with the weights for which it was
-        the lowest.
+        Whether to watch the loss of held-out samples, and to keep the weights with the lowest.
     validation_fraction : float, default=0.1
-        About which part of the samples is held out for that, in (0, 0.5]. They are stratified; a
-        sample stays in training if no other one has its labels. Where ``fit`` gets groups, they
-        are held out as wholes.
+        Approximate share of the samples to hold out for that, in (0, 0.5], stratified. A sample whose
+        labels no other sample has stays in training. If ``fit`` gets groups, they are held out
+        whole.
     refit : bool, default=False
-        Whether the network learns once more after early stopping: from all samples, with the learning
-        rates of the passes up to the best one. It starts where the first one did.
+        Whether to fit again after early stopping: on all samples, from the same initial weights, with
+        the learning rates of the passes up to the best one.
 
     Examples
     --------
@@ -268,7 +267,7 @@ class Adam(BaseEstimator):
         super().__setstate__({"refit": False, **state})  # saved before there was one
 
     def check(self) -> None:
-        """Raise a ValueError for a parameter out of its range."""
+        """Raise a ValueError for a parameter outside its range."""
         check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
         if not _is_auto(self.learning_rate_init):
             check_number("learning_rate_init", self.learning_rate_init, above=0)
@@ -310,7 +309,7 @@ def resolve_loss(loss: Any) -> PathLoss:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------
@@ -328,7 +327,7 @@ def resolve_set_loss(loss: Any) -> SetLoss:
     Raises
     ------
     ValueError
-        For another name or object.
+        For an unknown name or object.
 
     Examples
     --------
@@ -346,7 +345,7 @@ def resolve_solver(solver: Any) -> Solver | None:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------

@@ -92,14 +92,14 @@ _FORMER_PARTS = (
 
 
 def trusted_types(model: object = None) -> list[str]:
-    """Return the names of the types that ``skops.io.load`` has to trust to load a model.
+    """Return the names of the types that ``skops.io.load`` must trust to load a model.
 
     Parameters
     ----------
     model : object, default=None
-        A fitted model, alone or within a Pipeline or a search. All types in it are returned that
-        skops does not trust by itself, those of base estimators included: do that for a model of
-        your own. None: the types of this package alone, by their names of today and before.
+        A fitted model, alone or within a Pipeline or a search. All its types that skops does not
+        trust by itself are returned, those of base estimators included: use this only for a model
+        of your own. None returns the types of this package only, by present and former names.
 
     Returns
     -------
@@ -117,8 +117,8 @@ def trusted_types(model: object = None) -> list[str]:
     >>> "sklhier.HierarchicalClassifier" in trusted_types()
     True
 
-    A file is loaded by ``skops.io.load(path, trusted=trusted_types())``, with the types of your base
-    estimators added if skops does not know them: ``skops.io.get_untrusted_types`` names them.
+    Load a file by ``skops.io.load(path, trusted=trusted_types())``. Add the types of your base
+    estimators if skops does not know them: ``skops.io.get_untrusted_types`` names them.
     """
     if model is not None:
         from skops import io
@@ -136,11 +136,11 @@ def _public_types() -> Iterator[str]:
 
 
 def model_card(model: object) -> Any:
-    """Return a card that describes a fitted model, made by skops.
+    """Return a skops model card that describes a fitted model.
 
-    It is the card that ``skops.card.Card(model)`` makes (parameters, a diagram, places for use,
-    limits, evaluation, authors), with a table for each section of the classifier's
-    :class:`~sklhier.ModelSummary` added below "Model description".
+    The card has the sections of ``skops.card.Card(model)`` (parameters, a diagram, places for use,
+    limits, evaluation, authors), and below "Model description" a table for each section of the
+    classifier's :class:`~sklhier.ModelSummary`.
 
     Parameters
     ----------

@@ -37,12 +37,12 @@ _LEAST = 1e-4  # probabilities below count as this one in logarithms
 
 
 class Chain(BaseEstimator):
-    """A chain of stages: every model gets the outputs of the models above it as features.
+    """Outputs of upper models as extra features of the models below.
 
-    In training, a model of a lower stage gets *out-of-fold* outputs: each sample's output comes from
-    a model that was not trained on that sample. The outputs of a model for its own training samples
-    are too good. A lower model would learn to trust them, and would be misled by the outputs for new
-    samples. In prediction it gets the outputs of models that were fitted to all samples.
+    In training, a lower model gets *out-of-fold* outputs: each sample's output comes from a model
+    that was not trained on that sample. Outputs for a model's own training samples are too good: a
+    lower model would learn to trust them, and be misled on new samples. In prediction it gets
+    outputs of models that were fitted to all samples.
 
     Parameters
     ----------
@@ -54,19 +54,19 @@ class Chain(BaseEstimator):
         estimators that depend on the scale of features. A binary model gives one number, any other
         model one for each of its outcomes.
     see : {"all", "parent"}, default="all"
-        Which models' outputs become features: those of all models above, up to the first level, or
-        only those of the model that decides about the node itself (with ``"per_level"``, the model of
-        the level before).
+        The models whose outputs become features: all models above, up to the first level, or only
+        the model that decides about the node itself (with ``"per_level"``, the model of the level
+        before).
     training : {"out_of_fold", "in_sample", "true"}, default="out_of_fold"
-        The outputs in training. ``"in_sample"``: those for the samples that the models were trained
-        on; ``"true"``: the true labels, as 0 and 1 (*teacher forcing*). Both are for comparison, and
-        warn.
+        The outputs in training. ``"in_sample"``: outputs for the samples that the models were trained
+        on; ``"true"``: the true labels, as 0 and 1 (*teacher forcing*). Both are for comparison only,
+        and warn.
     append_to : {"last_step", "input"}, default="last_step"
-        Where the outputs join the features: before the last step of a base estimator that is a
-        Pipeline, so that texts can be vectorised, or X itself. Without a Pipeline both are X.
+        The place where outputs join the features: before the last step of a base estimator that is a
+        Pipeline, so that texts can be vectorised first, or X itself. Without a Pipeline both are X.
     scale : float, default=1.0
-        Factor of the outputs, above 0. The larger it is, the more a model with a penalty on its
-        weights uses them.
+        Factor of the outputs, above 0. With a larger factor, a model with a penalty on its weights
+        relies on them more.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class Chain(BaseEstimator):
         self.scale = scale
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         check_choice("output", self.output, _OUTPUTS)
         check_choice("see", self.see, _SEEN)
         check_choice("training", self.training, _TRAINING)
@@ -146,7 +146,7 @@ def resolve_chain(chain: str | Chain | None) -> Chain | None:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------
@@ -168,17 +168,17 @@ def resolve_chain(chain: str | Chain | None) -> Chain | None:
 
 
 class Routing(BaseEstimator, ABC):
-    """The samples that models below a node learn from; keeps no state.
+    """Rule that selects the training samples of the models below a node; keeps no state.
 
-    A sample always goes to the nodes on its own path. A routing may send it to other nodes too, by
-    held-out predictions of the models above: there it is of the rest class, one more outcome.
+    A sample always goes to the nodes on its own path. A routing may also send it to other nodes, by
+    held-out predictions of the models above; there it belongs to the rest class, an extra outcome.
 
     Attributes
     ----------
     needs_held_out : bool
         Whether samples are sent on by held-out predictions.
     is_weighted : bool
-        Whether :meth:`weights` weighs samples: the base estimators must take weights then.
+        Whether :meth:`weights` weights samples; the base estimators must then take weights.
 
     Examples
     --------
@@ -196,12 +196,12 @@ class Routing(BaseEstimator, ABC):
 
     @abstractmethod
     def sends(self, proba: Floats) -> Bools:
-        """Return to which outcomes of a node its samples go.
+        """Return the outcomes that a node's samples are sent to.
 
         Parameters
         ----------
         proba : ndarray of float64, shape (n_samples, n_outcomes)
-            Held-out probabilities of the outcomes, that of the node included: rows sum to that of
+            Held-out probabilities of the outcomes, times that of the node: rows sum to that of
             the node.
 
         Returns
@@ -210,7 +210,7 @@ class Routing(BaseEstimator, ABC):
         """
 
     def weights(self, proba: Floats) -> Floats | None:  # noqa: ARG002
-        """Return what the weights of samples at a node are multiplied by; None for nothing.
+        """Return factors of the weights of samples at a node; None for no change.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class Routing(BaseEstimator, ABC):
         return None
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
 
 _ROUTINGS = Registry("routing", Routing)  # type: ignore[type-abstract]
@@ -251,7 +251,7 @@ def resolve_routing(routing: str | Routing) -> Routing:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------
@@ -264,7 +264,7 @@ def resolve_routing(routing: str | Routing) -> Routing:
 
 @register("filter")
 class Filter(Routing):
-    """Samples go down their own paths alone.
+    """Samples go down their own paths only.
 
     Examples
     --------
@@ -282,7 +282,7 @@ class Filter(Routing):
 
 @register("predicted")
 class Predicted(Routing):
-    """Samples also go down the path that held-out predictions take, greedily.
+    """Samples also go down the greedy path of held-out predictions.
 
     Examples
     --------
@@ -292,19 +292,19 @@ class Predicted(Routing):
     """
 
     def sends(self, proba: Floats) -> Bools:
-        """Return True for the most probable outcome of each sample, of equals the first."""
+        """Return True for the most probable outcome of each sample, the first of equals."""
         return proba.argmax(axis=1)[:, None] == np.arange(proba.shape[1])
 
 
 @register("weight")
 class Weighted(Routing):
-    """Samples go to every node that is not improbable, weighed by its held-out probability.
+    """Samples go to every node that is probable enough, weighted by its held-out probability.
 
     Parameters
     ----------
     least : float, default=0.01
-        Probability in (0, 1) below which a sample is not sent to a node. A node's own samples count
-        at least as much.
+        Probability in (0, 1) below which a sample is not sent to a node. It is also the smallest
+        weight of a node's own samples.
 
     Examples
     --------

@@ -838,7 +838,7 @@ def test_folds_without_a_known_row(make, calibration):
     half = np.arange(len(halves[0])), np.arange(len(halves[0]), len(rows))
     folds = [half, half[::-1]]
     model = make(calibration, GaussianNB(), cv=folds)
-    with pytest.raises(ValueError, match="must leave rows to calibrate on"):
+    with pytest.raises(ValueError, match="must hold out rows whose class"):
         model.fit(X[rows], [y[row] for row in rows])
 
 
@@ -890,7 +890,7 @@ def test_batches_cannot_be_calibrated(model):
     with pytest.raises(AttributeError):
         model.partial_fit(X, y)
     model = clone(model).fit(X, y).set_params(calibration=None)
-    with pytest.raises(ValueError, match="after a fit with calibration"):
+    with pytest.raises(ValueError, match="follow a fit with calibration"):
         model.partial_fit(X, y)
 
 

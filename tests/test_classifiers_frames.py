@@ -505,7 +505,7 @@ def test_models_that_cannot(function):
     not_refitted = GridSearchCV(
         make_pipeline(CountVectorizer(), of_texts()), {}, cv=2, refit=False
     ).fit(TEXTS, PATH_NAMES)
-    with pytest.raises(ValueError, match=r"GridSearchCV has fitted no classifier.*refit=True"):
+    with pytest.raises(ValueError, match=r"GridSearchCV has no refitted classifier.*refit=True"):
         call(not_refitted)
     wrapped = make_pipeline(CountVectorizer(), CalibratedClassifierCV(of_texts(), cv=2))
     wrapped.fit(TEXTS, PATH_NAMES)

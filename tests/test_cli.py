@@ -334,7 +334,7 @@ def test_a_model_of_ones_own(tmp_path, capsys):
     assert (status, "add --allow-pickle" in err) == (1, True)
     loaded = ("--model", pickled, "--allow-pickle")
     status, _, err = run(capsys, "predict", table, *loaded)
-    assert (status, "name that of its texts by --text" in err) == (2, True)
+    assert (status, "name its column of texts with --text" in err) == (2, True)
     status, out, _ = run(capsys, "predict", table, *loaded, "--text", "t")
     assert [r["predicted_path"] for r in records(out)] == ["bird/wren", "fish/eel"]
     for labels in (["--label", "l"], ["--label", "l", "--sep", "/"]):
@@ -377,7 +377,7 @@ def test_an_unsure_answer_shows_others(table, tmp_path, capsys):
 
 def test_questions_need_a_model_of_texts(shop_model, capsys):
     status, _, err = run(capsys, "--model", shop_model, "--ask", "x")
-    assert (status, "also sees the columns 'price', 'kind'" in err) == (1, True)
+    assert (status, "also needs the columns 'price', 'kind'" in err) == (1, True)
 
 
 # -- report and taxonomy ------------------------------------------------------------------
@@ -519,7 +519,7 @@ def test_errors_say_what_to_do(table, tmp_path, capsys):
         ((tmp_path / "nowhere.csv", *columns), 1, "cannot be read: No such file"),
         ((tmp_path, *columns), 1, "cannot be read: Is a directory"),
         (columns, 2, "required: FILE .put FILE first"),
-        (("trian", *columns), 2, "no command and no file 'trian'. Did you mean 'train'"),
+        (("trian", *columns), 2, "no command or file 'trian'. Did you mean 'train'"),
         (("--model", "nowhere", "--ask", "x"), 1, "model nowhere cannot be read"),
         (("--model", "nowhere"), 2, "a table, or questions"),
         ((table, *columns, "--test-size", "2"), 2, "between 0 and 1"),
@@ -621,8 +621,8 @@ def test_files_that_are_no_models(shop, shop_model, tmp_path, capsys, monkeypatc
     pickled = pickle.dumps([1, 2])
     cases = [
         (b"", "is empty"),
-        (whole[: len(whole) // 2], "is no model, or is damaged"),
-        (whole[:20], "is no model, or is damaged"),
+        (whole[: len(whole) // 2], "is damaged or not a model"),
+        (whole[:20], "is damaged or not a model"),
         (pickle.dumps(Evil()), "add --allow-pickle"),
         (shop.read_bytes(), "add --allow-pickle"),
     ]
@@ -702,7 +702,7 @@ def test_names_of_answers_that_the_table_has(shop_model, tmp_path, capsys):
     table = tmp_path / "t.csv"
     table.write_text("name,price,kind,proba_rayon\nx,1,É,2\n", "utf-8")
     status, out, err = run(capsys, "predict", table, "--model", shop_model, "--keep")
-    assert (status, "that the answers have, too: 'proba_rayon'" in err) == (2, True)
+    assert (status, "with the names of answers: 'proba_rayon'" in err) == (2, True)
     assert out == ""
     status, out, _ = run(capsys, "predict", table, "--model", shop_model)
     assert status == 0

@@ -440,7 +440,7 @@ def test_errors_that_need_the_taxonomy():
         (LevelWeighted({"A": 1}), "`weights` must have a number for each node, got none for 'B'"),
         (LevelWeighted([1, 1, -1]), "0 or more"),
         (Darts(reward="depth"), "`reward` must be 'leaves' or a number for each node"),
-        (CostMatrix({}), "must have an action, got none"),
+        (CostMatrix({}), "must have at least one action, got none"),
         (CostMatrix({"a": {"a": 1}}), "no cost for the true label 'C' .5 labels"),
         (CostMatrix(costs | {"b": {"a": 0}}), "the action 'b' for the true label"),
         (CostMatrix([[1, 2]], actions=["a"]), "1 actions and 0 labels"),
@@ -744,7 +744,7 @@ def test_tuned_thresholds_of_a_fitted_model():
 
 def test_there_must_be_something_to_tune_on():
     for rule in (Threshold("oof"), Climbing("oof")):
-        with pytest.raises(ValueError, match="no held-out sample"):
+        with pytest.raises(ValueError, match="no held-out samples"):
             rule.tuned(lambda: iter(()))
     own = Climbing(0.2)
     assert own.tuned(None) is own

@@ -776,7 +776,7 @@ def test_a_table_is_drawn_as_it_is(figure):
     table = explain(explained(), TEXTS[:1])
     widths = [bar.get_width() for bar in ContributionDisplay(table).plot().ax_.patches]
     assert_allclose(widths, table["contribution"])
-    with pytest.raises(ValueError, match="`table` must be about one sample, got 3"):
+    with pytest.raises(ValueError, match="`table` must have the lines of one sample, got 3"):
         ContributionDisplay(explain(explained(), TEXTS))
 
 

@@ -194,7 +194,7 @@ def test_flat(words):
     tops, leaves = (proba[:, np.flatnonzero(taxonomy.depths == k)].max(axis=1) for k in (1, 2))
     unsure = np.argmax(tops - leaves)
     model.set_params(decoder=Threshold((tops[unsure] + leaves[unsure]) / 2))
-    with pytest.raises(IncompatiblePartsError, match="is none of those that it decides among"):
+    with pytest.raises(IncompatiblePartsError, match="is not one of its classes"):
         explain(model, X, output="arrays")
 
 
@@ -542,13 +542,13 @@ def test_why_not_in_words():
     assert "'pet/cat' is ahead of 'pet/dog' below 'pet' by" in str(reason)
     assert why_not(model, ["cat"], ("pet", "dog")) == reason
     for label in ("pet/cat", "pet"):
-        with pytest.raises(ValueError, match="No decision tells"):
+        with pytest.raises(ValueError, match="No decision separates"):
             why_not(model, "cat", label)
     with pytest.raises(ValueError, match="one sample, got 2"):
         why_not(model, ["cat", "dog"], "car")
     sets = HierarchicalMultiLabelClassifier(LinearSVC(), taxonomy=PETS)
     sets = make_pipeline(CountVectorizer(), sets).fit(TEXTS, [[label] for label in LABELS])
-    with pytest.raises(IncompatiblePartsError, match="gives sets of labels"):
+    with pytest.raises(IncompatiblePartsError, match="predicts sets of labels"):
         why_not(sets, "cat", "car")
 
 
@@ -661,8 +661,8 @@ def test_what_has_no_exact_sums_is_refused(words):
         chained.fit(X, y)
     for model, why in (
         (neighbours, "is decided by a KNeighborsClassifier"),
-        (ensemble, "no single model"),
-        (chained, "sees outputs of others"),
+        (ensemble, "come from several models"),
+        (chained, "uses outputs of other models"),
         (joint, "one model of all labels"),
         (inside, "transformers of its own"),
         (sets, "answers with sets"),

@@ -759,7 +759,7 @@ def test_a_risk_that_returns_something_else(returned):
 def test_a_risk_that_nothing_holds():
     model = joint_sets_model(decoder="maximum_closure").fit(OF_SETS[FIT], SETS[FIT])
     model.set_params(decoder=RiskControl(lambda true, answered: np.full(true.shape[0], 0.5), 0.1))
-    with pytest.raises(ValueError, match="no threshold holds it"):
+    with pytest.raises(ValueError, match="no threshold reaches it"):
         model.conformalize(OF_SETS[CAL], SETS[CAL])
 
 
@@ -972,7 +972,7 @@ def test_folds_that_hold_nothing_out(make):
     with pytest.warns(RareClassWarning, match="needs 9 rows, got 0"):
         model = make(decoder=Conformal()).set_params(cv=nothing).fit(X[FIT], Y[FIT])
     assert set(model.predict(X[NEW])) == {None}
-    with pytest.raises(ValueError, match="no held-out sample"):
+    with pytest.raises(ValueError, match="no held-out samples"):
         make(reject=0.1).set_params(cv=nothing).fit(X[FIT], Y[FIT])
 
 

@@ -545,7 +545,7 @@ def test_a_warm_start_goes_on(make):
     fitted = make(warm_start=True, **EXACT).fit(X, y)
     first = fitted.n_iter_
     assert fitted.fit(X, y).n_iter_ < first / 2
-    with pytest.raises(ValueError, match="warm_start=True goes on"):
+    with pytest.raises(ValueError, match="warm_start=True continues"):
         fitted.fit(X, ["n1.1"] * len(Y) if make is joint else [["n1.1"]] * len(Y))
     fitted.fit(X, y).set_params(hidden_layer_sizes=3)
     with pytest.raises(ValueError, match=r"layers of the same sizes, \[6, .*; got \[6, 3"):
@@ -757,7 +757,7 @@ def test_several_networks_go_on():
     model.fit(X, Y)
     for network, weights in zip(model.networks_, before, strict=True):
         assert 0 < np.abs(network.weights[0] - weights).max() < 0.1
-    with pytest.raises(ValueError, match=r"as many networks, 2; got n_estimators=3"):
+    with pytest.raises(ValueError, match=r"same number of networks, 2; got n_estimators=3"):
         model.set_params(n_estimators=3).fit(X, Y)
 
 
@@ -869,8 +869,8 @@ def test_first_intercepts_are_those_of_frequencies():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"dropout": 0.5}, "`dropout` leaves out values of hidden layers"),
-        ({"dropout": 0.5, "hidden_layer_sizes": 3}, "`dropout` needs mini-batches, got 0.5"),
+        ({"dropout": 0.5}, "`dropout` must be 0 without hidden layers"),
+        ({"dropout": 0.5, "hidden_layer_sizes": 3}, "`dropout` must be 0 for L-BFGS, .*, got 0.5"),
         ({"dropout": 1.0, "hidden_layer_sizes": 3}, r"`dropout` must be in \[0, 0.99\]"),
         ({"n_estimators": 2}, "`n_estimators` must be 1 for L-BFGS without hidden layers, got 2"),
         ({"n_estimators": 0}, "`n_estimators` must be"),

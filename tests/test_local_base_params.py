@@ -185,7 +185,7 @@ def test_weights_that_a_search_tries():
     nested = GridSearchCV(
         OneVsRestClassifier(LogisticRegression()), {"estimator__class_weight": [OF_LABEL]}, cv=2
     )
-    with pytest.raises(IncompatiblePartsError, match="OneVsRestClassifier gives it other ones"):
+    with pytest.raises(IncompatiblePartsError, match="OneVsRestClassifier passes it other classes"):
         fitted(nested)
 
 
@@ -245,7 +245,7 @@ def test_batches_have_weights_of_their_own():
             IncompatiblePartsError,
             "`estimator__class_weight` of LogisticRegression names classes, but OneVsRest",
         ),
-        (Keeps(pos_label="x"), IncompatiblePartsError, "`pos_label` of Keeps speaks of classes"),
+        (Keeps(pos_label="x"), IncompatiblePartsError, "`pos_label` of Keeps refers to classes"),
         (Keeps(cost_matrix=np.eye(5)), IncompatiblePartsError, "`cost_matrix` of Keeps speaks"),
         (GaussianNB(priors=[0.5, 0.5]), IncompatiblePartsError, "`priors` .* by position"),
         (Keeps(priors={"x": 1.0}), IncompatiblePartsError, "no entry for the label 'y'"),
@@ -257,7 +257,7 @@ def test_batches_have_weights_of_their_own():
         (
             GridSearchCV(GaussianNB(), {}, cv=PredefinedSplit([0, 1] * 30)),
             IncompatiblePartsError,
-            "`cv` of GridSearchCV speaks of rows",
+            "`cv` of GridSearchCV refers to rows",
         ),
         (
             make_pipeline(GridSearchCV(GaussianNB(), {}, cv=[([0, 1], [2, 3])])),
@@ -267,7 +267,7 @@ def test_batches_have_weights_of_their_own():
         (
             DummyClassifier(strategy="constant", constant="x"),
             IncompatiblePartsError,
-            "`constant` of DummyClassifier names 'x', which is no outcome of node",
+            "`constant` of DummyClassifier names 'x', which is not an outcome at node",
         ),
     ],
 )

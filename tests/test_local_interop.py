@@ -188,7 +188,7 @@ def test_weights_of_classes_in_catboost():
 def test_the_weight_of_the_positive_class(make):
     base = make(n_estimators=2, scale_pos_weight=3.0)
     with pytest.raises(
-        IncompatiblePartsError, match="weighs the class 1, which is no certain node"
+        IncompatiblePartsError, match="weights the class 1, which is not a fixed node"
     ):
         HierarchicalClassifier(base, taxonomy=TREE).fit(X, Y)
     model = HierarchicalClassifier(base, taxonomy=TREE, strategy="per_node").fit(X, Y)
@@ -224,7 +224,7 @@ def test_resampling_in_names_of_outcomes():
     model = HierarchicalClassifier(GaussianNB(), taxonomy=TREE, node_estimators=at_node)
     assert model.fit(X_UNEVEN, UNEVEN).estimators_[20][0].sampling_strategy_ == {2: 60}
     with pytest.raises(
-        IncompatiblePartsError, match=r"names 0, which is no outcome .*`node_estim"
+        IncompatiblePartsError, match=r"names 0, which is not an outcome .*`node_estim"
     ):
         HierarchicalClassifier(flat, taxonomy=TREE).fit(X_UNEVEN, UNEVEN)
     under = pytest.importorskip("imblearn.under_sampling")

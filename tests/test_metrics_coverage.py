@@ -472,8 +472,8 @@ def test_answers_of_which_nothing_is_known_are_left_out():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "One of `confidence` and `node_proba`"),
-        ({"confidence": [1, 2], "node_proba": np.zeros((2, 6))}, "One of `confidence`"),
+        ({}, "Either `confidence` or `node_proba`"),
+        ({"confidence": [1, 2], "node_proba": np.zeros((2, 6))}, "Either `confidence`"),
         ({"confidence": [1, 2, 3]}, r"the shape \(2,\), or \(2, 2\).* got \(3,\)"),
         ({"confidence": np.zeros((2, 3))}, r"got \(2, 3\)"),
         ({"confidence": [1, np.nan]}, "must be finite where there is an answer, got nan in row 1"),

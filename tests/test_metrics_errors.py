@@ -421,8 +421,8 @@ def test_costs_of_a_mapping_are_those_of_a_frame():
         ("distance", "must be None, 'error', or costs"),
         ({"owl": 3}, "a mapping from labels to costs for each answer, got 3"),
         (np.zeros((2, 3)), r"7 nodes of taxonomy.nodes, got shape \(2, 3\)"),
-        ({"owl": {"owl": 0}}, "no finite cost for the answer 'wren' where 'owl' is true"),
-        ({"wren": {"owl": np.inf}}, "no finite cost for the answer 'wren'"),
+        ({"owl": {"owl": 0}}, "a finite cost for the answer 'wren' if 'owl' is true"),
+        ({"wren": {"owl": np.inf}}, "a finite cost for the answer 'wren'"),
         ({"wren": {"owl": "much"}}, "must hold numbers"),
     ],
 )

@@ -599,7 +599,7 @@ def test_single_rows_are_warned_of():
         ({"decoders": ["top_down", "top_down"]}, "got top_down twice"),
         ({"decoders": ["nearest"]}, "got 'nearest'"),
         ({"scoring": "fbeta"}, "got 'fbeta'"),
-        ({"scoring": make_hierarchical_scorer()}, "Instead of a scorer"),
+        ({"scoring": make_hierarchical_scorer()}, "instead of the scorer"),
         ({"scoring": {}}, "got none"),
         (
             {"scoring": {"a": "f1", "b": "f1"}},

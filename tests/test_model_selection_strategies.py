@@ -180,7 +180,7 @@ def test_label_sets_and_pipelines():
         ({"n_bootstrap": 0}, "n_bootstrap"),
         ({"max_rows": 1}, "max_rows"),
         ({"max_rows": 50, "cv": list(KFold(2).split(X))}, "got folds as positions"),
-        ({"max_rows": 50, "groups": np.zeros(150)}, "got 50; the first one has 150 rows"),
+        ({"max_rows": 50, "groups": np.zeros(150)}, "got 50; the first group has 150 rows"),
     ],
 )
 def test_what_is_refused(change, message):

@@ -164,13 +164,13 @@ def test_codes_are_decoded_by_classes():
             read_targets(np.array(outside), RAGGED, classes)
     nodes, _, form = read_targets(["C", "a"], RAGGED, classes)
     assert form.classes.tolist() == ["C", "a"]
-    with pytest.raises(TargetError, match="none of the encoded classes"):
+    with pytest.raises(TargetError, match="not an encoded class"):
         read_targets(np.array([0, 1]), RAGGED, classes)[2].restore(np.array([1], np.int32), RAGGED)
 
 
 def test_codes_that_could_be_labels_are_refused():
     numbers = Taxonomy.flat([0, 1, 2, 3])
-    with pytest.raises(TargetError, match="could be labels or codes"):
+    with pytest.raises(TargetError, match="could be labels, or codes"):
         read_targets(np.array([0, 1]), numbers, [0, 1, 3][::-1])
     nodes, _, _ = read_targets(np.array([0, 1]), numbers, [0, 1, 2, 3])
     assert [numbers.nodes[node] for node in nodes] == [0, 1]

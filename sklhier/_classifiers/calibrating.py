@@ -70,7 +70,9 @@ class Calibrated:
         check_is_fitted(self, "taxonomy_")
         reports = vars(self).get("_calibration_reports")
         if reports is None:
-            raise AttributeError("calibration_report_ is there after fit with a calibration.")
+            raise AttributeError(
+                "`calibration_report_` is only available after fit with `calibration`."
+            )
         # Records hold objects, which skops cannot save: they are made when they are read.
         has_members = len(reports) > 1
         return np.concatenate(
@@ -127,9 +129,9 @@ def calibration_of_paths(
     if chosen is not None and is_routed and not chosen.of_answers:
         raise IncompatiblePartsError.needs(
             chosen,
-            "models that learn from the samples of their own node",
-            "with this routing they know a rest class as well",
-            "Use calibration='temperature', which is about whole answers, or routing='filter'.",
+            "models that learn only from the samples of their own node",
+            "with this routing they also have a rest class",
+            "Use calibration='temperature', which calibrates whole answers, or routing='filter'.",
         )
     return chosen
 
@@ -143,7 +145,7 @@ def calibration_of_sets(calibration: Any, taxonomy: Taxonomy) -> Calibrator | No
         raise IncompatiblePartsError.needs(
             chosen,
             "one answer for each sample",
-            "label sets have a yes or no for each node",
+            "label sets have a binary answer for each node",
             "Use calibration='temperature', 'sigmoid', 'isotonic' or 'venn_abers'.",
         )
     return chosen
@@ -153,8 +155,8 @@ def refuse_calibrated(model: Calibrated) -> None:
     """Raise an error where a calibrated model is to learn from batches."""
     if vars(model).get("_calibration_reports") is not None:
         raise ValueError(
-            "partial_fit was called after a fit with calibration, which would not hold for what is "
-            "learnt since. Fit again with calibration=None."
+            "partial_fit must not follow a fit with calibration, which would not hold for the new "
+            "samples. Fit again with calibration=None."
         )
 
 

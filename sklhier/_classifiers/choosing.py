@@ -230,8 +230,9 @@ def _closure(taxonomy: Taxonomy, nodes: NodeIds) -> sparse.csr_array:
 def _refuse_nothing(n_used: int) -> None:
     if not n_used:
         raise ValueError(
-            "`cv` must leave rows to learn weights from whose class the rest of the fold has, got "
-            "none. Use fewer folds, a splitter such as HierarchicalStratifiedKFold, or weights=None."
+            "`cv` must hold out rows whose class also has training rows in their fold, to learn "
+            "weights from, got none. Use fewer folds, a splitter such as "
+            "HierarchicalStratifiedKFold, or weights=None."
         )
 
 

@@ -60,9 +60,9 @@ def _warn_of_training_rows(X: Any, known: Digests | None) -> None:
     found, n_rows = n_known(X, known), _num_samples(X)
     if found > _MOST_KNOWN * n_rows:
         warn_caller(
-            f"{found} of {n_rows} calibration rows are training rows, or equal to one. Models "
-            "know them, so that thresholds become too low, and nothing is guaranteed. Calibrate "
-            "with rows that were not used in fit.",
+            f"{found} of {n_rows} calibration rows are training rows, or equal to one. The models "
+            "know them, so thresholds are too low and nothing is guaranteed. Calibrate with rows "
+            "that were not used in fit.",
             LeakageWarning,
         )
 
@@ -84,11 +84,11 @@ class PathGuarantees(PathTables):
     """Calibration of a classifier that gives one path to each sample."""
 
     def conformalize(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Calibrate the decoder :class:`~sklhier.decoders.Conformal` on rows not used before.
+        """Calibrate the decoder :class:`~sklhier.decoders.Conformal` on unused rows.
 
-        Rows must be exchangeable with those of predictions, and must not have been used for
-        anything else: neither to fit, nor to choose parameters. Then the confidence level is
-        guaranteed. The models stay as they are. The decoder may be set after `fit`:
+        Rows must be exchangeable with those of predictions, and must not have been used before,
+        neither to fit nor to choose parameters. Then the confidence level is guaranteed. The models
+        do not change. The decoder may be set after `fit`:
         ``model.set_params(decoder=Conformal(0.95)).conformalize(X_cal, y_cal)``.
 
         Parameters
@@ -98,9 +98,9 @@ class PathGuarantees(PathTables):
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
             Their labels, in any format. Labels that no training sample has count as errors.
         groups : array-like of str or int, shape (n_samples,), default=None
-            Groups that get the confidence level each (*Mondrian*). Pass the groups of new
-            samples to :meth:`predict`, :meth:`predict_levels` and :meth:`predict_set`; without them
-            the largest threshold of all groups is used, which holds in every one.
+            Groups, so that the confidence level holds in each of them (*Mondrian*). Pass the groups
+            of new samples to :meth:`predict`, :meth:`predict_levels` and :meth:`predict_set`;
+            without them the largest threshold of all groups is used, which holds in every group.
 
         Returns
         -------
@@ -110,20 +110,20 @@ class PathGuarantees(PathTables):
         Raises
         ------
         IncompatiblePartsError
-            If the decoder is another, or base estimators have no probabilities.
+            If the decoder is not ``Conformal``, or base estimators have no probabilities.
         TargetError
             For labels that are missing or not in the taxonomy.
         ValueError
-            For groups beside those of predictions (``by``), and for groups of another length.
+            For groups together with ``by``, and for groups of the wrong length.
 
         Warns
         -----
         LeakageWarning
-            If more than one in twenty calibration rows is one of training, or equal to one. It is
-            noticed where the classifier was fitted with the decoder ``Conformal``, and for numbers,
+            If more than one in twenty calibration rows is a training row, or equal to one. This is
+            checked if the classifier was fitted with the decoder ``Conformal``, and for numbers,
             texts and data frames.
         RareClassWarning
-            If there are too few rows for a threshold; ``conformal_report_`` says how many it takes.
+            If there are too few rows for a threshold; ``conformal_report_`` has the number needed.
 
         Notes
         -----
@@ -154,8 +154,8 @@ class PathGuarantees(PathTables):
             if groups is not None:
                 if decoder.by is not None:
                     raise ValueError(
-                        f"`groups` must be left out where groups are those of predictions, got some "
-                        f"for {decoder!r}. Set by=None, or leave them out."
+                        "`groups` must be None if the decoder groups rows by predictions, got "
+                        f"groups for {decoder!r}. Set by=None, or leave them out."
                     )
                 of_rows = RowGroups.read(groups)
                 check_consistent_length(of_rows.codes, nodes)
@@ -173,7 +173,7 @@ class PathGuarantees(PathTables):
             raise TargetError(
                 f"y must hold labels of the taxonomy, got {shown_row(y, row)} in row {row}, and "
                 f"{int(unknown.sum())} such rows in all. Leave them out, or label them with the "
-                "deepest node that is right."
+                "deepest correct node."
             )
         return nodes
 
@@ -188,32 +188,32 @@ class PathGuarantees(PathTables):
     def predict_set(
         self, X: Any, confidence_level: float | None = None, groups: Any = None
     ) -> Objects:
-        """Predict sets of labels that hold the true one at a confidence level.
+        """Predict sets that contain the true label at a confidence level.
 
-        A set holds all answers that are likely enough (*least ambiguous set-valued classifier*,
-        LAC [1]_), and their ancestors. It is empty where no answer is. With the thresholds of
-        :meth:`conformalize` the level is guaranteed, with those of `fit` it is aimed at.
+        A set holds all answers that are probable enough (*least ambiguous set-valued classifier*,
+        LAC [1]_), and their ancestors. It is empty if no answer is. With the thresholds of
+        :meth:`conformalize` the level is guaranteed; those of `fit` only aim at it.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         confidence_level : float, default=None
-            In (0, 1); None is that of the decoder :class:`~sklhier.decoders.Conformal`.
+            In (0, 1); None uses that of the decoder :class:`~sklhier.decoders.Conformal`.
         groups : array-like, shape (n_samples,), default=None
             As in :meth:`predict`.
 
         Returns
         -------
         sets : ndarray of object, shape (n_samples,)
-            Frozensets of names of nodes. All nodes, where calibration had too few rows.
+            Frozensets of names of nodes; all nodes if calibration had too few rows.
 
         Raises
         ------
         IncompatiblePartsError
-            If the decoder is another than ``Conformal``, or has not been calibrated.
+            If the decoder is not ``Conformal``, or has not been calibrated.
         ValueError
-            For another level.
+            For an invalid level.
 
         References
         ----------
@@ -251,7 +251,7 @@ class PathGuarantees(PathTables):
 
     @property
     def conformal_report_(self) -> np.ndarray[Any, Any]:
-        """A record for each group of the decoder ``Conformal``: its rows, and its threshold."""
+        """Structured array with a record for each group of the decoder ``Conformal``."""
         check_is_fitted(self, "taxonomy_")
         try:
             return self._conformal("conformal_report_").report(self.taxonomy_)
@@ -260,10 +260,10 @@ class PathGuarantees(PathTables):
 
     @property
     def reject_threshold_(self) -> float:
-        """The probability below which the most probable answer is refused; see `reject`."""
+        """Probability below which the best answer is refused; see `reject`."""
         check_is_fitted(self, "taxonomy_")
         if self._reject_threshold is None:
-            raise AttributeError("reject_threshold_ is there after fit with `reject`.")
+            raise AttributeError("`reject_threshold_` is only available after fit with `reject`.")
         return self._reject_threshold
 
 
@@ -273,21 +273,21 @@ class SetGuarantees(SetPredictor):
     decoder: Any
 
     def conformalize(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Calibrate the decoder :class:`~sklhier.decoders.RiskControl` on rows not used before.
+        """Calibrate the decoder :class:`~sklhier.decoders.RiskControl` on unused rows.
 
-        Rows must be exchangeable with those of predictions, and must not have been used for
-        anything else: neither to fit, nor to choose parameters. Then the target is guaranteed, as
-        the decoder describes it. The models stay as they are. The decoder may be set after `fit`:
+        Rows must be exchangeable with those of predictions, and must not have been used before,
+        neither to fit nor to choose parameters. Then the target is guaranteed, as the decoder
+        describes. The models do not change. The decoder may be set after `fit`:
         ``model.set_params(decoder=RiskControl("fnr", 0.1)).conformalize(X_cal, y_cal)``.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Calibration samples; some 300 or more.
+            Calibration samples; about 300 or more.
         y : indicator, or list of collections of labels or paths
             Their labels, in any format.
         groups : None
-            Refused: one threshold holds for all.
+            Not supported: one threshold holds for all.
 
         Returns
         -------
@@ -297,20 +297,20 @@ class SetGuarantees(SetPredictor):
         Raises
         ------
         IncompatiblePartsError
-            If the decoder is another.
+            If the decoder is not ``RiskControl``.
         TargetError
             For labels that are not in the taxonomy.
         ValueError
-            For groups, and for a risk that is not what its method needs.
+            For groups, and for a risk that does not suit its method.
 
         Warns
         -----
         LeakageWarning
-            If more than one in twenty calibration rows is one of training, or equal to one. It is
-            noticed where the classifier was fitted with the decoder ``RiskControl``, and for
-            numbers, texts and data frames.
+            If more than one in twenty calibration rows is a training row, or equal to one. This is
+            checked if the classifier was fitted with the decoder ``RiskControl``, and for numbers,
+            texts and data frames.
         RareClassWarning
-            If there are too few rows for a threshold; ``conformal_report_`` says how many it takes.
+            If there are too few rows for a threshold; ``conformal_report_`` has the number needed.
 
         Notes
         -----
@@ -345,6 +345,7 @@ class SetGuarantees(SetPredictor):
         decoder = self.decoder_
         if not isinstance(decoder, RiskControl) or not hasattr(decoder, "calibration_"):
             raise AttributeError(
-                "conformal_report_ is there after fit or conformalize with the decoder RiskControl."
+                "`conformal_report_` is only available after fit or conformalize with the decoder "
+                "RiskControl."
             )
         return decoder.report(self.taxonomy_)

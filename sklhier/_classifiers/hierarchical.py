@@ -73,105 +73,109 @@ __all__ = ["HierarchicalClassifier"]
 
 
 class HierarchicalClassifier(PathGuarantees, LocalClassifier):
-    """Classify into a taxonomy, one path for each sample.
+    """Hierarchical classifier that predicts one path for each sample.
 
-    A base estimator is fitted for each parent node of the taxonomy and decides among its children
-    [1]_; other strategies fit one for each node or level. Their probabilities are combined into
-    one coherent distribution over all nodes, which a decoder turns into predictions that never
-    contradict the taxonomy.
+    By default a base estimator is fitted at each parent node and chooses among its children
+    [1]_; other strategies fit one for each node or level. The local probabilities are combined
+    into one coherent distribution over all nodes, and a decoder turns it into predictions that
+    never contradict the taxonomy.
 
     Parameters
     ----------
     estimator : classifier, default=None
-        Any scikit-learn classifier, Pipeline or search object, cloned for each node; it sees
-        integer classes ``0..k-1``. Parameters that name classes, such as ``class_weight={...}``,
-        have names of nodes, translated for every node. None stands for
+        Any scikit-learn classifier, Pipeline or search object. It is cloned for each local problem
+        and sees integer classes ``0..k-1``. Parameters that name classes, such as
+        ``class_weight={...}``, use names of nodes and are translated for each problem. None means
         ``ScaledLinearClassifier()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the classes, or, with ``strategy="flat"``, a DAG. None: inferred from `y` if
-        that holds paths (one column for each level, or lists of steps). With 1-D labels all are
-        then children of the root, and the classifier equals its base estimator.
+        The tree of the classes; ``strategy="flat"`` also takes a DAG. None infers it from `y` if
+        `y` holds paths (one column for each level, or lists of steps). 1-D labels are then all
+        children of the root, and the classifier equals its base estimator.
     strategy : str or Strategy, default="per_parent"
-        The local problems: ``"per_parent"``, ``"per_node"``, ``"per_level"``, ``"ensemble"``, or an
-        object of :mod:`sklhier.strategies` with parameters. ``"flat"``, a single classifier over
-        all classes, is the baseline to compare with. ``"auto"`` chooses among them by out-of-fold
-        predictions, for the time of about four fits of each.
+        The local problems to solve: ``"per_parent"``, ``"per_node"``, ``"per_level"``,
+        ``"ensemble"``, or an object of :mod:`sklhier.strategies` with parameters. ``"flat"``, one
+        classifier over all classes, is the baseline. ``"auto"`` chooses among them by their
+        out-of-fold predictions and takes about as long as four fits of each.
     decoder : str or Decoder, default="best_path"
-        How probabilities become predictions: ``"best_path"``, ``"top_down"``, ``"beam"``,
-        ``"level_weighted"``, ``"hierarchical_f"``, ``"threshold"``, ``"information_threshold"``,
-        ``"climbing"``, ``"darts"``, or an object of :mod:`sklhier.decoders` with parameters.
+        The rule that turns probabilities into predictions: ``"best_path"``, ``"top_down"``,
+        ``"beam"``, ``"level_weighted"``, ``"hierarchical_f"``, ``"threshold"``,
+        ``"information_threshold"``, ``"climbing"``, ``"darts"``, or an object of
+        :mod:`sklhier.decoders` with parameters.
     reject : float, default=None
-        The share of the training samples, in (0, 1), that would get no answer: those whose most
-        probable answer is the least probable, out-of-fold (`cv`). The probability where they end is
-        the threshold in prediction. For samples that belong to no class; see
+        For samples that belong to no class: the share of training samples, in (0, 1), to leave
+        without an answer. The threshold is the quantile, at this share, of the out-of-fold
+        probabilities of the best answers (folds: `cv`); predictions below it are refused. See
         :doc:`/user_guide/guarantees`.
     chain : str or Chain, default=None
-        The outputs of the models above that a model sees beside X: ``"proba"``, ``"log_proba"`` or
-        ``"decision"``, in training held-out ones; ``"true"``, the true labels in training, for
-        comparison; or a :class:`~sklhier.staging.Chain` with parameters. None: X alone.
+        Outputs of the models above that a model gets as extra features: ``"proba"``,
+        ``"log_proba"`` or ``"decision"``, held-out ones in training; ``"true"``, the true labels in
+        training, for comparison only; or a :class:`~sklhier.staging.Chain` with parameters. None
+        uses X alone.
     routing : str or Routing, default="filter"
-        The samples that the models below a node learn from, with strategies whose models are about
-        one node. ``"filter"``: those that belong to it. The others add samples that are wrong
-        there, and a rest class as one more outcome: ``"predicted"`` those that held-out predictions
-        of the models above send there, ``"weight"`` those that are probable enough, weighed by the
-        held-out probability of the node. Or a :class:`~sklhier.staging.Routing`.
+        Training samples of the models below a node, for strategies with models of single nodes.
+        ``"filter"`` takes the samples that belong to the node. The others also take samples that
+        are wrong there, and give models a rest class for them: ``"predicted"`` adds the samples
+        that held-out predictions of the models above send to the node, ``"weight"`` all that are
+        probable enough, weighted by the held-out probability of the node. Or a
+        :class:`~sklhier.staging.Routing`.
     link : str or Link, default=None
-        How the outputs of a local model become probabilities of its outcomes. None: those of
-        ``predict_proba`` as they are, decision scores by the logistic function of 5 times the
-        score. ``"identity"``, ``"logistic"``, ``"softmax"``, ``"hinge"``, or an object of
-        :mod:`sklhier.links`. For calibrated models the calibration takes its place.
+        Conversion of a local model's outputs to probabilities of its outcomes: ``"identity"``,
+        ``"logistic"``, ``"softmax"``, ``"hinge"``, or an object of :mod:`sklhier.links`. None keeps
+        the output of ``predict_proba``, and turns decision scores into weights by the logistic
+        function of 5 times the score. Calibration, where there is one, replaces the link.
     calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
-        Makes probabilities right as often as they say, by out-of-fold predictions: ``fit`` fits
-        every model once more for each fold of `cv`. ``"temperature"``, one number for whole
-        answers, keeps the best path; the others calibrate each local model. Base estimators with
-        decision scores alone, such as ``LinearSVC``, then have probabilities. Or an object of
-        :mod:`sklhier.calibration` with parameters. Not for ``partial_fit``.
+        Calibration by out-of-fold predictions, so that answers with probability 0.8 are right about
+        80 % of the time. ``fit`` fits every model once more for each fold of `cv`.
+        ``"temperature"`` fits one number for whole answers and keeps the best path; the others
+        calibrate each local model. Base estimators with decision scores only, such as
+        ``LinearSVC``, get probabilities this way. Objects of :mod:`sklhier.calibration` have
+        parameters. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds of all out-of-fold predictions (for `calibration`, `chain`, `routing`,
+        Folds of all out-of-fold predictions (for `calibration`, `chain`, `routing`, `reject`,
         ``PerLevel(beta="oof")``, ``Ensemble(weights="oof")``, ``strategy="auto"``); otherwise
-        unused. A number, None for 5, means that many folds of
-        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`. Splitters that need
-        ``groups`` get them by metadata routing.
+        unused. An integer is a number of folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`; None means 5. Splitters that
+        need ``groups`` get them by metadata routing.
     node_estimators : mapping or callable, default=None
-        Other estimators for some nodes. A mapping to estimators from the name of the node that
-        decides (a parent; with ``"per_node"`` any node), or from ``"level:k"`` (all estimators that
-        decide about nodes of level ``k``, the first being 1); names go before levels. Or a callable
-        ``(name, taxonomy) -> estimator or None``, asked for every node that decides, or with
-        ``"level:k"`` for every level. Its third parameter without a default gets an array, the
-        number of training rows of each outcome; a parameter `n_samples` gets their number in all.
-        Estimators in a mapping are tuned as ``node_estimators__<key>__<parameter>``.
+        Other estimators for some nodes. The keys of a mapping are names of deciding nodes (parents;
+        with ``"per_node"`` any node) or ``"level:k"`` for all estimators that decide about nodes
+        of level ``k``, counted from 1; names take precedence. A callable
+        ``(name, taxonomy) -> estimator or None`` is called for every deciding node, or with
+        ``"level:k"`` for every level. A third parameter without a default receives an array with
+        the number of training rows of each outcome, a parameter `n_samples` the total. Estimators
+        in a mapping are tuned as ``node_estimators__<key>__<parameter>``.
     small_nodes : classifier or (int, classifier), default=None
-        Takes the place of another base estimator at nodes with few rows. A classifier: where the
-        base is known to need more rows, such as a row of each outcome for each fold of its `cv`
-        (see the user guide). A pair: also at all nodes with fewer rows than the number.
-        ``fit_report_`` tells where. Not for ``partial_fit``.
+        Replacement estimator for nodes with few rows. A classifier is used where the base
+        estimator is known to need more rows, such as one of each outcome for each fold of its `cv`
+        (see the user guide); a pair, also at every node with fewer rows than the number.
+        ``fit_report_`` shows where. Not for ``partial_fit``.
     node_rows : mapping or (rows, names), default=None
         Names, titles or descriptions of classes as training rows: a mapping from names of nodes to
-        one or more rows, or a pair of a table of rows and the name of the node of each. Rows are
-        what X is here: vectors, sparse rows, a data frame, or texts where the base estimator takes
-        texts. Out-of-fold, every training part has them and no held-out part. A node that only they
-        name is a class, and predicted, unless something is known below it. A row of another inner
-        node is an example of it and of all above it, and says nothing about what is below. Not with
-        `chain` or `routing`, nor ``partial_fit``. See the page "Rare and empty classes" of the user
-        guide.
+        one or more rows, or a pair of rows and the name of the node of each. Rows have the format
+        of X: vectors, sparse rows, a data frame, or texts if the base estimator takes texts. They
+        belong to every training part of the folds and to no held-out part. A node named only here
+        is a class and can be predicted, unless a class below it is known. A row of another inner
+        node is an example of that node and its ancestors, and says nothing about what is below.
+        Not with `chain`, `routing` or ``partial_fit``. See the page "Rare and empty classes" of the
+        user guide.
     node_rows_weight : float or "oof", default=1.0
-        The weight of each of these rows; a sample has 1, or its `sample_weight`. ``"oof"`` takes
-        the one of 0.25, 1, 4 and 16 with the best hierarchical F1 out-of-fold, in four fits for
-        each fold of `cv`. Unless it is 1 the base estimators must take weights.
+        Weight of each of these rows; a sample has weight 1, or its `sample_weight`. ``"oof"`` tries
+        0.25, 1, 4 and 16, and keeps the weight with the best out-of-fold hierarchical F1, for four
+        fits in each fold of `cv`. For any weight but 1 the base estimators must take weights.
     classes : array-like, default=None
-        What integer codes in `y` stand for. Tools that encode labels before they call ``fit``
+        Labels behind integer codes in `y`. Tools that encode labels before they call ``fit``
         (StackingClassifier, VotingClassifier, BaggingClassifier, CalibratedClassifierCV with
         ``ensemble=False``, ``cross_val_predict`` with ``method="predict_proba"``) need
         ``classes=np.unique(y)``.
     n_jobs : int, default=None
-        Nodes fitted at the same time: in threads where the base estimator allows it, else in
+        Number of models fitted at the same time: in threads where the base estimator allows it, in
         processes if there are seconds of work for them, or as a :obj:`joblib.parallel_config`
-        context says. None is 1 unless in such a context. Results are the same, but for the last
-        digits where BLAS has another number of threads in a worker.
+        context says. None is 1 outside such a context. Results do not depend on it, except for the
+        last digits if BLAS uses another number of threads in a worker.
     verbose : int, default=0
-        1: a line on standard error counts the fitted nodes and those left, if it is a terminal; by
-        tqdm or rich where installed. 2: also where it is none, every few seconds. From 3 on joblib
-        reports, too.
+        1 shows the number of fitted and remaining nodes on standard error, if it is a terminal (by
+        tqdm or rich where installed). 2 also prints it elsewhere, every few seconds. 3 or more
+        adds joblib's reports.
     random_state : int, RandomState instance or None, default=None
         Seeds the ``random_state`` parameters (or else ``random_seed`` or ``seed``) of all base
         estimators, each by its node. None leaves them as they are.
@@ -181,17 +185,17 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
     taxonomy_ : Taxonomy
         The taxonomy in use.
     classes_ : ndarray, shape (n_classes,)
-        The distinct labels of `y`, sorted (names of nodes if `y` held paths), with the classes that
-        `node_rows` alone have.
+        The distinct labels of `y`, sorted (names of nodes if `y` held paths), and the classes named
+        only by `node_rows`.
     estimators_ : mapping
-        The fitted base estimators by the name of the node that decides, ``"level:k"`` for a level,
-        ``("stop", name)`` for a binary decision to stop at a node. Within an ensemble keys are pairs
-        of the member's position, among those whose weight is not 0, and this name. Linear models of
-        sparse X are stored without the weights that are 0; looking one up makes a copy of full width.
+        Fitted base estimators by the name of the deciding node, ``"level:k"`` for a level,
+        ``("stop", name)`` for a binary decision to stop at a node. In an ensemble keys are pairs of
+        the member's position, among members whose weight is not 0, and this name. Linear models of
+        sparse X are stored without zero weights; looking one up makes a copy of full width.
     node_rows_weight_ : float
-        With `node_rows`, their weight, given or learnt.
+        The given or learnt weight of `node_rows`.
     strategy_ : Strategy
-        The strategy in use, with what it has learnt; with ``"auto"`` what was chosen.
+        The strategy in use, its parameters tuned; with ``"auto"`` the chosen one.
     selection_report_ : structured ndarray
         With ``strategy="auto"``, a record for each candidate: ``strategy``, ``score`` (of its
         held-out predictions), ``gain`` (over the first), ``chosen``.
@@ -200,27 +204,27 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
     conformal_report_ : structured ndarray
         With the decoder :class:`~sklhier.decoders.Conformal`, a record for each group: ``group``,
         ``n_rows`` (calibration rows), ``k`` and ``threshold`` (the k-th smallest score; infinity if
-        there are too few rows), ``n_needed`` (rows that the level takes at least),
+        there are too few rows), ``n_needed`` (fewest rows for the level),
         ``confidence_level``, ``source`` (``"out_of_fold"`` or ``"calibration"``).
     reject_threshold_ : float
-        With `reject`, the probability below which the most probable answer is not given.
+        With `reject`, the probability below which the best answer is refused.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample, or one of `node_rows`, at or below them; never
         predicted.
     fit_report_ : structured ndarray
         A record for each local problem: ``node``, ``level`` (of its outcomes), ``n_rows``,
-        ``n_outcomes``, ``seconds``, ``fitted`` (the estimator, with ``": small_nodes"`` where it took
-        the place of another and ``": no validation rows"`` where a validation set has none; or why
-        there is a constant).
+        ``n_outcomes``, ``seconds``, ``fitted`` (the estimator, followed by ``": small_nodes"`` if
+        it is the replacement and by ``": no validation rows"`` if a validation set has none; or the
+        reason for a constant).
     calibration_report_ : structured ndarray
         With `calibration`, a record for each calibrated model, or one for all answers, under the name
         of the root: ``node``, ``n_rows`` (held out), ``n_dropped`` (rows whose class their fold did
-        not know), ``method`` (what calibrates, in models with few rows a shared temperature),
+        not know), ``method`` (the calibrator; models with few rows share a temperature),
         ``nll_before`` and ``nll_after`` (mean negative log-likelihood of the held-out rows).
     compression_report_ : structured ndarray
         After :meth:`compress`, a record for each local model: ``node``, ``fitted`` (the estimator,
-        and whether it was left as it is), ``n_columns_before`` and ``n_columns`` (with weights that
-        are stored), ``n_dropped`` (weights that became 0), ``n_bytes_before`` and ``n_bytes``.
+        and whether it is unchanged), ``n_columns_before`` and ``n_columns`` (with stored weights),
+        ``n_dropped`` (weights that became 0), ``n_bytes_before`` and ``n_bytes``.
     n_features_in_ : int
         Number of features, where X has columns.
     feature_names_in_ : ndarray of str
@@ -233,13 +237,13 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
 
     Notes
     -----
-    X is handed on as it is: sparse or dense, data frames, missing values, or lists of texts
-    with a Pipeline as base estimator.
+    X is passed on unchanged: dense or sparse, data frames, missing values, or lists of texts with
+    a Pipeline as base estimator.
 
     Base estimators without ``predict_proba``, such as ``LinearSVC``, can predict but have no
-    probabilities. `link` turns their decision scores into positive weights, the largest score into
-    the largest weight, and paths are ranked by the product of the weights. `calibration` makes
-    probabilities of them.
+    probabilities. `link` turns their decision scores into positive weights that grow with the
+    score, and paths are ranked by the product of the weights. `calibration` turns the scores into
+    probabilities.
 
     References
     ----------
@@ -323,14 +327,15 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples, in any form that the base estimators take.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-            Labels: names of nodes, leaves or inner ones; or paths, one column for each level
-            (None, NaN or ``""`` after the last known level), or as lists.
+            Labels: names of nodes, leaves or inner ones; or paths, as lists or with one column for
+            each level (None, NaN or ``""`` after the last known level).
         sample_weight : array-like, shape (n_samples,), default=None
-            Weights of the samples. The base estimators must take them. Rows of weight 0 are left
+            Weights of the samples; the base estimators must take them. Rows of weight 0 are left
             out.
         **fit_params : dict
-            Handed on to the base estimators by metadata routing. Arrays have an entry for each
-            sample; validation sets (``eval_set``, ``X_val`` and ``y_val``) have labels like y.
+            Passed on to the base estimators by metadata routing. Arrays have an entry for each
+            sample; labels of validation sets (``eval_set``, ``X_val`` and ``y_val``) have the format
+            of y.
 
         Returns
         -------
@@ -342,7 +347,7 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
         TargetError
             For labels that are missing or not in the taxonomy.
         LocalFitError
-            If a base estimator fails; names the node.
+            If a base estimator fails; the message names the node.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, fit_params)
@@ -455,8 +460,8 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
         """Fit incrementally on a batch of samples.
 
         Available if the base estimators have ``partial_fit``, without `chain` or `routing`. The
-        estimator of a parent node decides among all its children from the start; those without a
-        sample so far are not predicted.
+        estimator of a parent node knows all its children from the start; those without a sample so
+        far are not predicted.
 
         Parameters
         ----------
@@ -465,12 +470,12 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
         y : array-like, shape (n_samples,)
             Labels: names of nodes.
         classes : array-like, default=None
-            All labels that may occur, used in the first call. By default the parameter `classes`,
-            or else the leaves of the parameter `taxonomy`.
+            All labels that may occur, used in the first call. Default: the parameter `classes`, or
+            else the leaves of the parameter `taxonomy`.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
         **fit_params : dict
-            Handed on to the base estimators by metadata routing.
+            Passed on to the base estimators by metadata routing.
 
         Returns
         -------
@@ -480,9 +485,9 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
         Raises
         ------
         TargetError
-            For a label that is none of the classes.
+            For a label that is not among the classes.
         LocalFitError
-            If a base estimator fails; names the node.
+            If a base estimator fails; the message names the node.
         """
         with unchanged_on_error(self):
             return self._partial_fit(X, y, classes, sample_weight, fit_params)

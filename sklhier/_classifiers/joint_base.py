@@ -214,7 +214,7 @@ class JointEstimator(Summarised, ShowsTaxonomy, Calibrated, ClassifierMixin, Bas
             return drawn_all(training, sizes, dtype, random_state)
         if not columns.matches(previous.columns):
             raise ValueError(
-                "warm_start=True goes on from the last fit, which saw other labels. Fit with the "
+                "warm_start=True continues the last fit, which had other labels. Fit with the "
                 "same labels, or set warm_start=False."
             )
         return restarted_all(previous.joints, training, sizes, dtype, random_state)
@@ -236,7 +236,7 @@ class JointEstimator(Summarised, ShowsTaxonomy, Calibrated, ClassifierMixin, Bas
 
     @property
     def networks_(self) -> tuple[Network, ...]:
-        """The networks whose probabilities are averaged, with `weights` and `intercepts`."""
+        """Networks whose probabilities are averaged, each with `weights` and `intercepts`."""
         check_is_fitted(self, "taxonomy_")
         return tuple(joint.network for joint in self._model.joints)
 
@@ -279,7 +279,7 @@ class JointEstimator(Summarised, ShowsTaxonomy, Calibrated, ClassifierMixin, Bas
 def _only_layer(layers: list[Any]) -> Any:
     if len(layers) > 1:
         raise AttributeError(
-            f"A model with {len(layers) - 1} hidden layer(s) has no coef_ and intercept_; it has "
+            f"A model with {len(layers) - 1} hidden layer(s) has no coef_ and intercept_. Use "
             "coefs_ and intercepts_."
         )
     return layers[0]

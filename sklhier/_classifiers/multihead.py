@@ -57,11 +57,11 @@ __all__ = ["MultiHeadClassifier"]
 
 
 class MultiHeadClassifier(PathGuarantees, JointEstimator):
-    r"""One model for a whole taxonomy, a head for each node, fitted by one objective.
+    r"""Joint model of a whole taxonomy, with one output head for each node.
 
-    Where :class:`HierarchicalClassifier` fits many models, this one fits all nodes together: the
-    score of a label is the sum of the scores of the nodes on its path, a softmax over all labels
-    makes it a probability, and the loss counts every level of the taxonomy,
+    :class:`HierarchicalClassifier` fits many models; this one fits all nodes together. The score of
+    a label is the sum of the scores of the nodes on its path, a softmax over all labels turns scores
+    into probabilities, and the loss counts every level of the taxonomy,
 
     .. math::
 
@@ -69,73 +69,73 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         {-\log M_{i, y_i(l)}} + \frac{\alpha}{2} \lVert U \rVert^2, \qquad
         P_i = \operatorname{softmax}((x_i U + b) A^\top), \quad M_i = P_i A,
 
-    where `A` marks the nodes on the path to each label, `M` are the probabilities of nodes,
+    where `A` marks the nodes on the path to each label, `M` holds the probabilities of nodes,
     :math:`y_i(l)` is the node of the true path at level `l`, :math:`w_l` are the `level_weights`, and
     :math:`s_i` is the weight of a sample. A sample counts at the levels that its path reaches. The
-    penalty draws a node's total weights towards those of its parent, as recursive regularisation
-    [1]_ does.
+    penalty pulls a node's total weights towards its parent's, as in recursive regularisation [1]_.
 
     Parameters
     ----------
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. If None, it is inferred from `y` where that holds paths; 1-D labels
-        are then all children of the root, and the model is multinomial logistic regression.
+        The tree of the labels. None infers it from `y` if `y` holds paths; 1-D labels are then all
+        children of the root, and the model is multinomial logistic regression.
     loss : {"level", "hxe", "soft_labels"} or loss, default="level"
-        ``"level"`` is the loss above. ``"hxe"`` is
-        :class:`~sklhier.objectives.HierarchicalCrossEntropy`, which weighs each step down the path;
-        ``"soft_labels"`` is :class:`~sklhier.objectives.SoftLabels`, which gives a part of each
-        label to others near it.
+        ``"level"`` is the loss above. ``"hxe"``
+        (:class:`~sklhier.objectives.HierarchicalCrossEntropy`) weights each step down the path;
+        ``"soft_labels"`` (:class:`~sklhier.objectives.SoftLabels`) gives part of each label to
+        labels near it.
     solver : {"auto", "lbfgs", "adam"} or solver, default="auto"
-        :class:`~sklhier.objectives.LBFGS` works on all samples at once,
-        :class:`~sklhier.objectives.Adam` on mini-batches, with early stopping if asked for.
-        ``"auto"`` is L-BFGS for a linear model of at most 2,000,000 weights, and Adam for any other.
-        For a linear model of dense X it is ``Adam(learning_rate="linear", max_iter=12)`` with batches
-        of up to 512 rows, as soon as rows times weights are 200,000,000.
+        :class:`~sklhier.objectives.LBFGS` uses all samples at once,
+        :class:`~sklhier.objectives.Adam` mini-batches, with optional early stopping. ``"auto"`` is
+        L-BFGS for a linear model of at most 2,000,000 weights, and Adam otherwise. Exception: for a
+        linear model of dense X with rows times weights of 200,000,000 or more it is
+        ``Adam(learning_rate="linear", max_iter=12)`` with batches of up to 512 rows.
     level_weights : array-like of float, shape (n_levels,), default=None
-        The weight of each level from the first, 0 or more; None is 1 each. ``"soft_labels"`` does not
-        use them, ``"hxe"`` multiplies by them.
+        Weight of each level from the first, 0 or more; None means 1 each. ``"soft_labels"`` ignores
+        them, ``"hxe"`` multiplies by them.
     alpha : float or "auto", default="auto"
-        Strength of the penalty; 0 or more. ``"auto"`` is 1e-5; where ``solver="auto"`` takes a dozen
-        passes through dense X, it is 1e-5 times the mean square of the features. With weights of 1 it
+        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5; where ``solver="auto"`` makes a dozen
+        passes through dense X, 1e-5 times the mean square of the features. With weights of 1, alpha
         is ``1 / (n_samples * C)`` of ``LogisticRegression``. Intercepts are not penalised.
     hidden_layer_sizes : int or sequence of int, default=()
-        Widths of hidden layers that all nodes share. Empty: the model is linear.
+        Widths of hidden layers that all nodes share. Empty for a linear model.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-        Function of the hidden layers.
+        Activation function of the hidden layers.
     dropout : float, default=0.0
-        Share of the values of hidden layers that each step of Adam goes without, in [0, 0.99];
-        0.3 to 0.7 helps wide layers. Predictions use all values.
+        Share of hidden values that each step of Adam drops, in [0, 0.99]; 0.3 to 0.7 helps wide
+        layers. Predictions use all values.
     n_estimators : int, default=1
-        Number of networks, at least 1. Each has its own first weights, order of mini-batches and
+        Number of networks, at least 1. Each has its own initial weights, order of mini-batches and
         held-out part; their probabilities are averaged.
     intercept_init : {"zeros", "frequencies"}, default="zeros"
-        First intercepts of the scores. ``"frequencies"``: those of a model without features, by the
-        frequencies of nodes in training (of the first batch with ``partial_fit``).
+        Initial intercepts of the scores. ``"frequencies"`` starts from a model without features,
+        fitted to the frequencies of nodes in training (in the first batch with ``partial_fit``).
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by label; ``"balanced"`` gives all classes the same total.
     warm_start : bool, default=False
         Whether to start from the weights of the last fit; labels and features must be the same.
     decoder : str or Decoder, default="best_path"
-        How node probabilities become answers, as in :class:`HierarchicalClassifier`.
+        The rule that turns node probabilities into predictions, as in
+        :class:`HierarchicalClassifier`.
     reject : float, default=None
-        The share of the training samples, in (0, 1), that would get no answer, as in
+        Share of training samples, in (0, 1), to leave without an answer, as in
         :class:`HierarchicalClassifier`.
     calibration : {"temperature"} or AnswerCalibrator, default=None
-        What makes probabilities right as often as they say, learnt from out-of-fold predictions in
-        ``fit``, as in :class:`HierarchicalClassifier`: of whole answers. Not for ``partial_fit``.
+        Calibration of whole answers by out-of-fold predictions, as in
+        :class:`HierarchicalClassifier`. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for `calibration`, and for a decoder with a parameter that is tuned out-of-fold; the
-        model is fitted once more for each. A number, None for 5, means that many folds of
-        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
+        Folds for `calibration`, `reject` and decoders that are tuned out-of-fold; the model is
+        fitted once more for each. An integer is a number of folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`; None means 5.
     classes : array-like, default=None
-        What integer codes in `y` stand for, as in :class:`HierarchicalClassifier`.
+        Labels behind integer codes in `y`, as in :class:`HierarchicalClassifier`.
     n_jobs : int, default=None
-        How many networks are fitted at the same time, in threads; the results are the same.
+        Number of networks fitted at the same time, in threads; results do not depend on it.
     verbose : int, default=0
-        If positive, the loss of every iteration is printed.
+        If positive, print the loss of every iteration.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first weights of hidden layers, the order of mini-batches and the held-out part.
-        L-BFGS without hidden layers does not use it.
+        Seed of the initial weights of hidden layers, the order of mini-batches and the held-out
+        part. L-BFGS without hidden layers does not use it.
 
     Attributes
     ----------
@@ -149,19 +149,19 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
     intercept_ : ndarray, shape (n_columns,)
         Its intercepts.
     coefs_, intercepts_ : list of ndarray
-        Those of all layers, from the features on; of several networks those of the first one.
+        Those of all layers, starting at the features; with several networks, of the first.
     networks_ : tuple
-        All networks, each with its `weights` and `intercepts` as ``coefs_`` and ``intercepts_``.
+        All networks, each with `weights` and `intercepts` like ``coefs_`` and ``intercepts_``.
     columns_ : tuple
         Names of the nodes that the columns of the last layer score; ``("stop", name)`` for a label
         that ends at a node with labels below it.
     n_iter_ : int
-        Iterations, or passes through the samples, of the last fit; those of partial_fit are added.
-        With several networks, this and the curves below are those of the first one.
+        Iterations, or passes through the samples, of the last fit and of later calls of
+        partial_fit. With several networks, this and the curves below are those of the first.
     loss_curve_ : list of float
-        The objective after each of them; with Adam its mean during the pass.
+        The objective after each iteration; with Adam its mean during the pass.
     validation_loss_curve_ : list of float or None
-        With early stopping the loss of the held-out samples after each pass of the network that
+        With early stopping, the loss of the held-out samples after each pass, for the network that
         they stopped.
     decoder_ : Decoder
         The decoder in use, its parameters tuned.
@@ -170,10 +170,10 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
     conformal_report_ : structured ndarray
         With the decoder :class:`~sklhier.decoders.Conformal`, a record for each group: ``group``,
         ``n_rows`` (calibration rows), ``k`` and ``threshold`` (the k-th smallest score; infinity if
-        there are too few rows), ``n_needed`` (rows that the level takes at least),
+        there are too few rows), ``n_needed`` (fewest rows for the level),
         ``confidence_level``, ``source`` (``"out_of_fold"`` or ``"calibration"``).
     reject_threshold_ : float
-        With `reject`, the probability below which the most probable answer is not given.
+        With `reject`, the probability below which the best answer is refused.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
     n_features_in_ : int
@@ -188,15 +188,15 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
 
     Notes
     -----
-    A label that is an inner node with other labels below it is an answer of its own, with a column
-    beside the node's children; it counts at the level of these.
+    An inner node that occurs as a label, with other labels below it, is an answer of its own. Its
+    column stands beside those of the node's children, and it counts at their level.
 
-    L-BFGS works on the distinct samples, each with the sum of its weights, in an order that follows
-    from their content: weights are the same to the last bit in whatever order samples come, and
-    whether they are repeated or weighted.
+    L-BFGS works on the distinct samples, each with the sum of its weights, in an order that depends
+    only on their content. So weights are identical to the last bit whatever the order of samples,
+    and whether samples are repeated or weighted.
 
-    Adam takes steps for the weights of a sparse feature only in the batches in which the feature
-    occurs, and then counts the penalty as often as it was left out, on average.
+    Adam updates the weights of a sparse feature only in batches where the feature occurs, and then
+    applies the penalty for the steps left out, on average.
 
     References
     ----------
@@ -276,12 +276,12 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
             Samples: finite numbers. float32 stays float32, float16 becomes float32, anything else
             float64.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
-            Labels: names of nodes, leaves or inner ones; or paths, one column for each level
-            (None, NaN or ``""`` after the last known level), or as lists.
+            Labels: names of nodes, leaves or inner ones; or paths, as lists or with one column for
+            each level (None, NaN or ``""`` after the last known level).
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples. Rows of weight 0 are left out.
         groups : array-like, shape (n_samples,), default=None
-            Groups of samples that early stopping and the folds of `cv` keep whole.
+            Groups of samples, kept whole by early stopping and the folds of `cv`.
 
         Returns
         -------
@@ -295,8 +295,8 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         TaxonomyError
             If the taxonomy is a DAG.
         ValueError
-            For a parameter out of its range, weights of levels that are not as many as levels, and
-            with ``warm_start`` if labels or features are others than before.
+            For a parameter outside its range, a wrong number of level weights, and
+            with ``warm_start`` if labels or features differ from the last fit.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, groups)
@@ -359,7 +359,7 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Pass once through a batch of samples, in mini-batches.
 
-        Labels that had no sample so far are not predicted.
+        Labels without a sample so far are not predicted.
 
         Parameters
         ----------
@@ -368,8 +368,8 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         y : array-like, shape (n_samples,)
             Labels: names of nodes.
         classes : array-like, default=None
-            All labels that may occur, used in the first call. By default the parameter `classes`,
-            or else the leaves of the parameter `taxonomy`.
+            All labels that may occur, used in the first call. Default: the parameter `classes`, or
+            else the leaves of the parameter `taxonomy`.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
 
@@ -381,7 +381,7 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         Raises
         ------
         TargetError
-            For a label that is none of the classes.
+            For a label that is not among the classes.
         ValueError
             If features are sparse in one call and dense in another.
         """

@@ -49,73 +49,74 @@ __all__ = ["MultiHeadMultiLabelClassifier"]
 
 
 class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
-    r"""One multi-label model: a logistic head for each node, made consistent by a maximum.
+    r"""Joint multi-label model with a logistic head for each node, consistent by a maximum.
 
-    Each node has a score, and its probability is the largest one at or below it, so that no node is
-    less probable than a descendant. With ``loss="max_constraint"`` the model is trained for just
-    that, by the max-constraint loss MCLoss [1]_; with ``"cross_entropy"`` each head learns alone.
+    Each node has a score; its probability is the largest one at or below it, so that no node is
+    less probable than a descendant. ``loss="max_constraint"`` trains the model for exactly this, by
+    the max-constraint loss MCLoss [1]_; with ``"cross_entropy"`` each head learns alone.
 
     Parameters
     ----------
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. If None, it is inferred from `y` where that holds paths; the
-        columns of an indicator are then all children of the root.
+        Tree or DAG of the labels. None infers it from `y` if `y` holds paths; the columns of an
+        indicator are then all children of the root.
     loss : {"max_constraint", "cross_entropy"} or loss, default="max_constraint"
-        :class:`~sklhier.objectives.MaxConstraintLoss` takes the loss of a node that a sample does not
-        belong to at the largest score at or below it, that of another at the largest among the nodes
-        below it that the sample belongs to. :class:`~sklhier.objectives.CrossEntropyLoss` takes its
-        own score; without hidden layers that is a logistic regression for each node.
+        :class:`~sklhier.objectives.MaxConstraintLoss` evaluates the loss of a node at the largest
+        score at or below it; where the sample belongs to the node, only nodes that it belongs to
+        count. :class:`~sklhier.objectives.CrossEntropyLoss` uses the node's own score; without
+        hidden layers that is a logistic regression for each node.
     solver : {"auto", "lbfgs", "adam"} or solver, default="auto"
-        :class:`~sklhier.objectives.LBFGS` works on all samples at once,
-        :class:`~sklhier.objectives.Adam` on mini-batches, with early stopping if asked for.
-        ``"auto"`` is L-BFGS for a linear model of at most 2,000,000 weights, and Adam for any other.
+        :class:`~sklhier.objectives.LBFGS` uses all samples at once,
+        :class:`~sklhier.objectives.Adam` mini-batches, with optional early stopping. ``"auto"`` is
+        L-BFGS for a linear model of at most 2,000,000 weights, and Adam otherwise.
     level_weights : array-like of float, shape (n_levels,), default=None
-        The weight of the nodes of each level in the sum of losses, from the first; None is 1 each.
+        Weight of the nodes of each level in the sum of losses, from the first; None means 1 each.
     alpha : float, default=1e-5
-        Strength of the penalty; 0 or more. With weights of 1 it is ``1 / (n_samples * C)`` of
+        Strength of the penalty, 0 or more. With weights of 1 it is ``1 / (n_samples * C)`` of
         ``LogisticRegression``. Intercepts are not penalised.
     hidden_layer_sizes : int or sequence of int, default=()
-        Widths of hidden layers that all nodes share. Empty: the model is linear.
+        Widths of hidden layers that all nodes share. Empty for a linear model.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
-        Function of the hidden layers.
+        Activation function of the hidden layers.
     dropout : float, default=0.0
-        Share of the values of hidden layers that each step of Adam goes without, in [0, 0.99];
-        0.3 to 0.7 helps wide layers. Predictions use all values.
+        Share of hidden values that each step of Adam drops, in [0, 0.99]; 0.3 to 0.7 helps wide
+        layers. Predictions use all values.
     n_estimators : int, default=1
-        Number of networks, at least 1. Each has its own first weights, order of mini-batches and
+        Number of networks, at least 1. Each has its own initial weights, order of mini-batches and
         held-out part; their probabilities are averaged.
     intercept_init : {"zeros", "frequencies"}, default="zeros"
-        First intercepts of the scores. ``"frequencies"``: those of a model without features, by the
-        frequencies of nodes in training (of the first batch with ``partial_fit``).
+        Initial intercepts of the scores. ``"frequencies"`` starts from a model without features,
+        fitted to the frequencies of nodes in training (in the first batch with ``partial_fit``).
     warm_start : bool, default=False
-        Whether to start from the weights of the last fit; nodes with samples and features must be
-        the same.
+        Whether to start from the weights of the last fit; features and the nodes with samples must
+        be the same.
     decoder : str or SetDecoder, default="threshold"
-        How probabilities become sets, as in :class:`HierarchicalMultiLabelClassifier`.
+        The rule that turns probabilities into sets, as in
+        :class:`HierarchicalMultiLabelClassifier`.
     calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
-        What makes the probability of each node right as often as it says, learnt from out-of-fold
-        predictions in ``fit``, before probabilities are made consistent. Not for ``partial_fit``.
+        Calibration of the probability of each node by out-of-fold predictions, before probabilities
+        are made consistent. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
-        Folds for `calibration`, and for thresholds that are tuned on out-of-fold predictions; the
-        model is fitted once more for each. A number, None for 3, means that many folds of
-        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
+        Folds for `calibration` and for thresholds that are tuned out-of-fold; the model is fitted
+        once more for each. An integer is a number of folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`; None means 3.
     classes : array-like, default=None
-        Names of nodes for the columns of an indicator; by default those of all nodes
-        (``taxonomy.nodes[1:]``) or of all leaves, by the number of columns.
+        Names of nodes for the columns of an indicator. Default: all nodes (``taxonomy.nodes[1:]``)
+        or all leaves, depending on the number of columns.
     n_jobs : int, default=None
-        How many networks are fitted at the same time, in threads; the results are the same.
+        Number of networks fitted at the same time, in threads; results do not depend on it.
     verbose : int, default=0
-        If positive, the loss of every iteration is printed.
+        If positive, print the loss of every iteration.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first weights of hidden layers, the order of mini-batches and the held-out part.
-        L-BFGS without hidden layers does not use it.
+        Seed of the initial weights of hidden layers, the order of mini-batches and the held-out
+        part. L-BFGS without hidden layers does not use it.
 
     Attributes
     ----------
     taxonomy_ : Taxonomy
         The taxonomy in use.
     classes_ : ndarray, shape (n_classes,)
-        Names of the nodes that are the columns of `y`, or that occur in it, in the order of nodes.
+        Names of the nodes that are columns of `y` or occur in it, in the order of nodes.
     decoder_ : SetDecoder
         The decoder in use, with given or tuned thresholds.
     calibration_report_ : structured ndarray
@@ -124,26 +125,26 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
     conformal_report_ : structured ndarray
         With the decoder :class:`~sklhier.decoders.RiskControl`, a record of its calibration:
         ``risk``, ``target``, ``method``, ``n_rows`` (calibration rows), ``threshold``, ``mean_loss``
-        (on these rows), ``bound`` (what is held at the target, or with ``"ltt"`` the p-value),
-        ``n_needed`` (rows that it takes at least), ``source``, ``note``.
+        (on these rows), ``bound`` (the value kept within the target; the p-value for ``"ltt"``),
+        ``n_needed`` (fewest rows), ``source``, ``note``.
     coef_ : ndarray, shape (n_features, n_columns)
         Weights of a model without hidden layers, of the dtype of X (float32 or float64); columns
         as in ``columns_``.
     intercept_ : ndarray, shape (n_columns,)
         Its intercepts.
     coefs_, intercepts_ : list of ndarray
-        Those of all layers, from the features on; of several networks those of the first one.
+        Those of all layers, starting at the features; with several networks, of the first.
     networks_ : tuple
-        All networks, each with its `weights` and `intercepts` as ``coefs_`` and ``intercepts_``.
+        All networks, each with `weights` and `intercepts` like ``coefs_`` and ``intercepts_``.
     columns_ : tuple
         Names of the nodes that the columns of the last layer score: those with a sample.
     n_iter_ : int
-        Iterations, or passes through the samples, of the last fit; those of partial_fit are added.
-        With several networks, this and the curves below are those of the first one.
+        Iterations, or passes through the samples, of the last fit and of later calls of
+        partial_fit. With several networks, this and the curves below are those of the first.
     loss_curve_ : list of float
-        The objective after each of them; with Adam its mean during the pass.
+        The objective after each iteration; with Adam its mean during the pass.
     validation_loss_curve_ : list of float or None
-        With early stopping the loss of the held-out samples after each pass of the network that
+        With early stopping, the loss of the held-out samples after each pass, for the network that
         they stopped.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample at or below them; never predicted.
@@ -159,11 +160,11 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
 
     Notes
     -----
-    The max-constraint loss has kinks and more than one minimum, so that the last digit may decide
-    where L-BFGS ends. It therefore works on the distinct samples, each with the sum of its weights,
-    in an order that follows from their content: weights are the same to the last bit in whatever
-    order samples come, and whether they are repeated or weighted. Thresholds that are tuned out of
-    fold also depend on the folds.
+    The max-constraint loss has kinks and several minima, so that rounding may decide where L-BFGS
+    ends. It therefore works on the distinct samples, each with the sum of its weights, in an order
+    that depends only on their content: weights are identical to the last bit whatever the order of
+    samples, and whether samples are repeated or weighted. Thresholds that are tuned out-of-fold
+    also depend on the folds.
 
     References
     ----------
@@ -236,7 +237,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
     # -- fitting --------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Fit the model, and tune the thresholds that are not given.
+        """Fit the model, and learn thresholds that are not given.
 
         Parameters
         ----------
@@ -244,12 +245,12 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
             Samples: finite numbers. float32 stays float32, float16 becomes float32, anything else
             float64.
         y : indicator of shape (n_samples, n_columns), or list of collections of labels or paths
-            Labels of each sample, leaves or inner nodes, perhaps none; ancestors are added. A 0/1
+            Labels of each sample, leaves or inner nodes, possibly none; ancestors are added. A 0/1
             array, sparse matrix or data frame has a column for each node or leaf, or for `classes`.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples. Rows of weight 0 are left out.
         groups : array-like, shape (n_samples,), default=None
-            Groups of samples that early stopping and the folds of `cv` keep whole.
+            Groups of samples, kept whole by early stopping and the folds of `cv`.
 
         Returns
         -------
@@ -259,10 +260,10 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
         Raises
         ------
         TargetError
-            For labels that are not in the taxonomy, and for other columns than known.
+            For labels that are not in the taxonomy, and for unexpected columns.
         ValueError
-            For a parameter out of its range, weights of levels that are not as many as levels, and
-            with ``warm_start`` if nodes or features are others than before.
+            For a parameter outside its range, a wrong number of level weights, and
+            with ``warm_start`` if nodes or features differ from the last fit.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, groups)
@@ -314,8 +315,8 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Pass once through a batch of samples, in mini-batches.
 
-        Thresholds cannot be tuned on batches: give them as numbers. Nodes without a sample so far
-        have columns, and are not predicted.
+        Thresholds cannot be tuned on batches: pass them as numbers. Nodes without a sample so far
+        have columns but are not predicted.
 
         Parameters
         ----------
@@ -338,7 +339,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
         IncompatiblePartsError
             If the decoder has a threshold to tune.
         TargetError
-            For labels that are not in the taxonomy, and for other columns than known.
+            For labels that are not in the taxonomy, and for unexpected columns.
         ValueError
             If features are sparse in one call and dense in another.
         """
@@ -442,7 +443,7 @@ def _refuse_unknown(closed: sparse.csr_array, columns: SetColumns) -> None:
     if unknown.size:
         raise ValueError(
             f"The node {columns.taxonomy.nodes[unknown[0]]!r} had no sample when `fit` was "
-            "called, and has no column. Start with partial_fit, which gives every node one."
+            "called, so it has no column. Start with partial_fit, which gives every node a column."
         )
 
 

@@ -75,76 +75,77 @@ __all__ = ["HierarchicalMultiLabelClassifier"]
 
 
 class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
-    """Classify into a taxonomy, any number of labels for each sample.
+    """Hierarchical classifier that predicts any number of labels for each sample.
 
-    Local models say for each node whether a sample belongs to it [1]_; their answers are combined
-    into probabilities of which none is larger than that of a parent, and a decoder turns these into
-    sets of nodes that hold all their ancestors. The taxonomy may be a tree or a DAG.
+    Local models decide for each node whether a sample belongs to it [1]_. Their answers are
+    combined into probabilities that never exceed a parent's, and a decoder turns these into sets of
+    nodes that include all ancestors. The taxonomy may be a tree or a DAG.
 
     Parameters
     ----------
     estimator : classifier, default=None
-        Any scikit-learn classifier, Pipeline or search object. ``class_weight={...}`` has names of
-        nodes and weighs the samples that belong to them. If it learns several outputs in one call
-        (forests, trees, nearest neighbours, multi-layer perceptrons), one is fitted to all nodes of
-        a local problem; otherwise a clone is fitted to each node, with the classes 0 and 1. None
-        stands for ``ScaledLinearClassifier()``.
+        Any scikit-learn classifier, Pipeline or search object. ``class_weight={...}`` uses names of
+        nodes and weights the samples that belong to them. An estimator that learns several outputs
+        in one call (forests, trees, nearest neighbours, multi-layer perceptrons) is fitted to all
+        nodes of a local problem at once; any other is cloned for each node, with the classes 0 and
+        1. None means ``ScaledLinearClassifier()``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. If None, it is inferred from `y` where that holds paths; the
-        columns of an indicator are then all children of the root.
+        Tree or DAG of the labels. None infers it from `y` if `y` holds paths; the columns of an
+        indicator are then all children of the root.
     strategy : str or SetStrategy, default="per_parent"
-        Which local problems are solved: ``"per_parent"`` (each node among the samples of all its
-        parents), ``"per_node"`` (examples by a policy), ``"per_level"`` and ``"flat"`` (all nodes of
-        a level, or all nodes, among all samples), ``"ensemble"`` (a pool of others), ``"auto"`` (the
-        best of them on held-out samples).
+        The local problems to solve: ``"per_parent"`` (each node among the samples of all its
+        parents), ``"per_node"`` (examples by a policy), ``"per_level"`` and ``"flat"`` (all nodes
+        of a level, or all nodes, among all samples), ``"ensemble"`` (a pool of others) or
+        ``"auto"`` (the best of them on held-out samples).
     decoder : str or SetDecoder, default="threshold"
-        How probabilities become sets: ``"threshold"`` (:class:`~sklhier.decoders.SetThreshold`,
-        tuned on out-of-fold predictions), ``"expected_f1"``, ``"maximum_closure"``,
-        ``"top_labels"``, or an object with parameters.
+        The rule that turns probabilities into sets: ``"threshold"``
+        (:class:`~sklhier.decoders.SetThreshold`, tuned on out-of-fold predictions),
+        ``"expected_f1"``, ``"maximum_closure"``, ``"top_labels"``, or an object with parameters.
     chain : str or Chain, default=None
-        The outputs of the models that decide about its ancestors that a model sees beside X, as in
-        :class:`~sklhier.HierarchicalClassifier`; in training held-out ones.
+        Outputs of the models of a node's ancestors that its model gets as extra features, as in
+        :class:`~sklhier.HierarchicalClassifier`; held-out ones in training.
     consistency : {"max", "min", "product", "isotonic", "true_path"}, default="max"
-        Makes the answers of separate models consistent, where they learn from all samples: a node
-        gets the largest answer at or below it (``"max"``), the smallest at or above it (``"min"``),
-        the product down the path, the nearest consistent answers (``"isotonic"``), or the mean with
-        more confident children (``"true_path"``). Strategies whose models learn from the samples of
-        a node's parents multiply down the paths; in a DAG the least probable parent counts.
+        The way to make answers of separate models consistent, if the models learn from all
+        samples. The probability of a node becomes the largest at or below it (``"max"``), the
+        smallest at or above it (``"min"``), the product down the path (``"product"``), the nearest
+        consistent value (``"isotonic"``), or the mean with more confident children
+        (``"true_path"``). Strategies whose models learn from the samples of a node's parents always
+        multiply down the paths; in a DAG the least probable parent counts.
     link : str or Link, default=None
-        How the outputs of a local model become probabilities, as in
+        Conversion of a local model's outputs to probabilities, as in
         :class:`~sklhier.HierarchicalClassifier`.
     calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
-        Makes the probability of each node right as often as it says, by out-of-fold predictions in
-        ``fit``, before probabilities are made consistent. Base estimators with decision scores
-        alone then have probabilities. Or an object of :mod:`sklhier.calibration`. Not for
-        ``partial_fit``.
+        Calibration of the probability of each node by out-of-fold predictions, before probabilities
+        are made consistent. Base estimators with decision scores only get probabilities this way.
+        Objects of :mod:`sklhier.calibration` have parameters. Not for ``partial_fit``.
     cv : int, splitter or iterable, default=None
         Folds of all out-of-fold predictions (for `calibration`, thresholds, weights of ensembles,
-        the choice of ``"auto"``, and `chain`). A number, None for 3, means that many folds of
-        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`.
+        the choice of ``"auto"``, and `chain`). An integer is a number of folds of
+        :class:`~sklhier.model_selection.HierarchicalStratifiedKFold`; None means 3.
     node_estimators : mapping or callable, default=None
         Other estimators for some nodes or levels, as in :class:`~sklhier.HierarchicalClassifier`.
-        With a callable that sees counts every node has a model of its own.
+        With a callable that takes counts of rows, every node has a model of its own.
     small_nodes : classifier or (int, classifier), default=None
-        Takes the place of another base estimator at nodes with few rows, as there.
+        Replacement estimator for nodes with few rows, as in
+        :class:`~sklhier.HierarchicalClassifier`.
     node_rows : mapping or (rows, names), default=None
         Names, titles or descriptions of classes as training rows, as in
-        :class:`~sklhier.HierarchicalClassifier`. A row has the label of its node alone. Not with
-        `chain`, nor ``partial_fit``.
+        :class:`~sklhier.HierarchicalClassifier`. The only label of a row is its node. Not with
+        `chain` or ``partial_fit``.
     node_rows_weight : float or "oof", default=1.0
-        The weight of each of these rows, as there.
+        Weight of each of these rows, as in :class:`~sklhier.HierarchicalClassifier`.
     classes : array-like, default=None
-        Names of nodes for the columns of an indicator; by default those of all nodes
-        (``taxonomy.nodes[1:]``) or of all leaves, by the number of columns.
+        Names of nodes for the columns of an indicator. Default: all nodes (``taxonomy.nodes[1:]``)
+        or all leaves, depending on the number of columns.
     n_jobs : int, default=None
-        Models fitted at the same time: in threads where the base estimator allows it, else in
+        Number of models fitted at the same time: in threads where the base estimator allows it, in
         processes if there are seconds of work for them, or as a :obj:`joblib.parallel_config`
-        context says. None is 1 unless in such a context. Results are the same, but for the last
-        digits where BLAS has another number of threads in a worker.
+        context says. None is 1 outside such a context. Results do not depend on it, except for the
+        last digits if BLAS uses another number of threads in a worker.
     verbose : int, default=0
-        1: a line on standard error counts the fitted nodes and those left, if it is a terminal; by
-        tqdm or rich where installed. 2: also where it is none, every few seconds. From 3 on joblib
-        reports, too.
+        1 shows the number of fitted and remaining nodes on standard error, if it is a terminal (by
+        tqdm or rich where installed). 2 also prints it elsewhere, every few seconds. 3 or more
+        adds joblib's reports.
     random_state : int, RandomState instance or None, default=None
         Seeds the ``random_state`` parameters (or else ``random_seed`` or ``seed``) of all base
         estimators, each by its node. None leaves them as they are.
@@ -154,35 +155,37 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
     taxonomy_ : Taxonomy
         The taxonomy in use.
     classes_ : ndarray, shape (n_classes,)
-        Names of the nodes that are the columns of `y`, or that occur in it or are classes of
-        `node_rows` alone, in the order of nodes.
+        Names of the nodes that are columns of `y`, that occur in it, or that only `node_rows`
+        names, in the order of ``taxonomy_.nodes``.
     estimators_ : mapping
-        The fitted base estimators by the name of the node that they decide about. One that decides
-        about several: by ``("children", name)`` of their parent, by ``"level:k"``, or, where they
-        share several parents, by the name of the first of them. In an ensemble, by the member's
-        position and name.
+        Fitted base estimators by the name of the node that they decide about. Keys of estimators
+        for several nodes: ``("children", name)`` of their parent, ``"level:k"``, or, where the
+        nodes share several parents, the name of the first node. In an ensemble, pairs of the
+        member's position and this key.
     node_rows_weight_ : float
-        With `node_rows`, their weight, given or learnt.
+        The given or learnt weight of `node_rows`.
     decoder_ : SetDecoder
-        The decoder in use, with thresholds that are given or learnt.
+        The decoder in use, with given or learnt thresholds.
     conformal_report_ : structured ndarray
         With the decoder :class:`~sklhier.decoders.RiskControl`, a record of its calibration:
         ``risk``, ``target``, ``method``, ``n_rows`` (calibration rows), ``threshold``, ``mean_loss``
-        (on these rows), ``bound`` (what is held at the target, or with ``"ltt"`` the p-value),
-        ``n_needed`` (rows that it takes at least), ``source``, ``note``.
+        (on these rows), ``bound`` (the value kept within the target; the p-value for ``"ltt"``),
+        ``n_needed`` (fewest rows), ``source``, ``note``.
     strategy_ : SetStrategy
-        The strategy in use; with ``"auto"`` what was chosen.
+        The strategy in use; with ``"auto"`` the chosen one.
     selection_report_ : structured ndarray
-        With ``strategy="auto"``, a record for each candidate, as there.
+        With ``strategy="auto"``, a record for each candidate, as in
+        :class:`~sklhier.HierarchicalClassifier`.
     unseen_nodes_ : tuple
         Names of the nodes without a training sample, or one of `node_rows`, at or below them; never
         predicted.
     fit_report_ : structured ndarray
         A record for each local problem, as in :class:`~sklhier.HierarchicalClassifier`.
     calibration_report_ : structured ndarray
-        With `calibration`, a record for each node, as there.
+        With `calibration`, a record for each node, as in :class:`~sklhier.HierarchicalClassifier`.
     compression_report_ : structured ndarray
-        After :meth:`compress`, a record for each local model, as there.
+        After :meth:`compress`, a record for each local model, as in
+        :class:`~sklhier.HierarchicalClassifier`.
     n_features_in_ : int
         Number of features, where X has columns.
     feature_names_in_ : ndarray of str
@@ -275,21 +278,22 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
     # -- fitting --------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
-        """Fit the local models, and thresholds that are to be learnt.
+        """Fit the local models, and learn thresholds that are not given.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples, in any form that the base estimators take.
         y : indicator of shape (n_samples, n_columns), or list of collections of labels or paths
-            Labels of each sample, leaves or inner nodes, perhaps none; ancestors are added. A 0/1
+            Labels of each sample, leaves or inner nodes, possibly none; ancestors are added. A 0/1
             array, sparse matrix or data frame has a column for each node or leaf, or for `classes`.
         sample_weight : array-like, shape (n_samples,), default=None
-            Weights of the samples. The base estimators must take them. Rows of weight 0 are left
+            Weights of the samples; the base estimators must take them. Rows of weight 0 are left
             out.
         **fit_params : dict
-            Handed on to the base estimators by metadata routing. Arrays have an entry for each
-            sample; validation sets (``eval_set``, ``X_val`` and ``y_val``) have labels like y.
+            Passed on to the base estimators by metadata routing. Arrays have an entry for each
+            sample; labels of validation sets (``eval_set``, ``X_val`` and ``y_val``) have the format
+            of y.
 
         Returns
         -------
@@ -299,13 +303,13 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
         Raises
         ------
         TargetError
-            For labels that are not in the taxonomy, and for other columns than known.
+            For labels that are not in the taxonomy, and for unexpected columns.
         IncompatiblePartsError
-            If the decoder needs probabilities and a base has none.
+            If the decoder needs probabilities and a base estimator has none.
         ValueError
-            For a strategy that is for single paths only.
+            For a strategy that only predicts single paths.
         LocalFitError
-            If a base estimator fails; names the node.
+            If a base estimator fails; the message names the node.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, sample_weight, fit_params)
@@ -412,21 +416,21 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
     ) -> Self:
         """Fit incrementally on a batch of samples.
 
-        Available if the base estimators have ``partial_fit``, without `chain`; every node has a
-        model of its own then. Thresholds cannot be learnt from batches: give them as numbers.
+        Available if the base estimators have ``partial_fit``, without `chain`; every node then has a
+        model of its own. Thresholds cannot be learnt from batches: pass them as numbers.
 
         Parameters
         ----------
         X : array-like or sparse matrix, length n_samples
             Samples.
         y : indicator, or list of collections of labels or paths
-            Labels of each sample; what the first call shows of their format holds for all.
+            Labels of each sample, in the format of the first call.
         classes : array-like, default=None
             As the parameter `classes`, used in the first call.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
         **fit_params : dict
-            Handed on to the base estimators by metadata routing.
+            Passed on to the base estimators by metadata routing.
 
         Returns
         -------
@@ -438,9 +442,9 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
         IncompatiblePartsError
             If there is a threshold to learn.
         TargetError
-            For labels that are not in the taxonomy, and for other columns than known.
+            For labels that are not in the taxonomy, and for unexpected columns.
         LocalFitError
-            If a base estimator fails; names the node.
+            If a base estimator fails; the message names the node.
         """
         with unchanged_on_error(self):
             return self._partial_fit(X, y, classes, sample_weight, fit_params)

@@ -70,7 +70,7 @@ class NodeRows:
         ValueError
             For another number of names than of rows, and for rows of another width than X.
         TaxonomyError
-            For a name that is no node.
+            For a name that is not a node.
         """
         given = estimator.node_rows
         if given is None:
@@ -189,7 +189,7 @@ def rows_and_names(given: Any) -> tuple[Any, list[Hashable]]:
         rows, names = given
         if isinstance(names, str | bytes | Mapping) or not hasattr(names, "__len__"):
             raise TypeError(
-                f"`node_rows` must have a list of names of nodes second, got {shown(names)}."
+                f"`node_rows` must be a pair (rows, names) with a list of names, got {shown(names)}."
             )
         return rows, names.tolist() if hasattr(names, "tolist") else list(names)
     raise TypeError(
@@ -248,8 +248,8 @@ def _ids_of(names: Sequence[Hashable], taxonomy: Taxonomy) -> NodeIds:
         )
     if (ids == 0).any():
         raise TaxonomyError(
-            f"`node_rows` must name classes, got {shown(taxonomy.root)}, which is the root and "
-            "belongs to every sample. Leave it out."
+            f"`node_rows` must name classes, got {shown(taxonomy.root)}, the root, which every "
+            "sample belongs to. Leave it out."
         )
     return ids
 
@@ -259,7 +259,7 @@ def refuse_staging(estimator: Any, staging: Any) -> None:
     if staging is not None and estimator.node_rows is not None:
         raise IncompatiblePartsError.needs(
             "chain or routing",
-            "outputs for rows that were held out",
+            "held-out outputs for all rows",
             "node_rows are never held out",
             "Use chain=None and routing='filter', or leave node_rows out.",
         )

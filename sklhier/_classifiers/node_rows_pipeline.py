@@ -18,12 +18,12 @@ __all__ = ["NodeRowsPipeline"]
 
 
 class NodeRowsPipeline(Pipeline):
-    """A Pipeline that learns from rows that describe nodes, such as the names of classes.
+    """A Pipeline that also learns from rows that describe nodes, such as names of classes.
 
     ``fit`` fits the transformers to X and these rows together, so that a vectorizer knows the words
-    of both, and hands the transformed rows to the last step as its parameter `node_rows`. All else
-    is as in a :class:`~sklearn.pipeline.Pipeline`; in searches and cross-validation every training
-    part has all the rows.
+    of both, and passes the transformed rows to the last step as its parameter `node_rows`. Otherwise
+    it works like :class:`~sklearn.pipeline.Pipeline`; in searches and cross-validation every
+    training part has all the rows.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class NodeRowsPipeline(Pipeline):
         :class:`~sklhier.HierarchicalMultiLabelClassifier`.
     node_rows : mapping or (rows, names), default=None
         A mapping from names of nodes to one or more rows, or a pair of rows and the name of the node
-        of each. Rows are what X is for the first step: texts, or rows of a table.
+        of each. Rows have the format of X for the first step: texts, or rows of a table.
     transform_input : list of str, default=None
         As in a Pipeline.
     memory : str or joblib.Memory, default=None
@@ -43,7 +43,8 @@ class NodeRowsPipeline(Pipeline):
     Raises
     ------
     IncompatiblePartsError
-        In ``fit``, if the last step has no parameter `node_rows`, and for fit parameters of others.
+        In ``fit``, if the last step has no parameter `node_rows`, or for fit parameters of other
+        steps.
 
     Examples
     --------
@@ -75,7 +76,7 @@ class NodeRowsPipeline(Pipeline):
         self.node_rows = node_rows
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Fit all steps, the transformers to X and the rows that describe nodes.
+        """Fit all steps, the transformers to both X and the rows that describe nodes.
 
         Parameters
         ----------
@@ -138,7 +139,7 @@ class NodeRowsPipeline(Pipeline):
             raise IncompatiblePartsError.needs(
                 f"The fit parameter {others[0]!r}",
                 "entries for the rows that describe nodes",
-                "they have none",
+                "it has none",
                 f"Pass parameters to the last step alone, as {name}__<parameter>.",
             )
         return own

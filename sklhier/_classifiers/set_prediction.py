@@ -164,27 +164,27 @@ class SetPredictor:
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible. Labels or paths (as tuples) for all samples: a label with all that lies
-            below it. A list or set of them for each sample. An array, sparse matrix or data frame of
-            0 and 1 or bool, shape (n_samples, n_classes): columns as in ``classes_``, each for that
-            class alone. Other nodes get the probability 0 before the decoder sees it. An ancestor of
-            allowed labels that is no class keeps its own if all its children that were seen in
-            training are allowed; any other gets the largest one below it. Nothing is divided by a
-            sum, for labels do not exclude each other.
+            Allowed answers. A list of labels or paths (as tuples) holds for all samples; a label
+            includes all that is below it. Or a list or set of them for each sample. Or an array,
+            sparse matrix or data frame of 0 and 1 or bool, shape (n_samples, n_classes), with
+            columns as in ``classes_``, each for that class alone. Other nodes get probability 0
+            before decoding. An ancestor of allowed labels that is not a class keeps its probability
+            if all its children with training samples are allowed; otherwise it gets the largest one
+            below it. Probabilities are not rescaled, since labels do not exclude each other.
 
         Returns
         -------
         y : indicator or list of collections
             In the format of the training labels. An indicator has 1 for every node of the answer;
-            collections hold its most specific labels, or all of them if those of training did.
+            collections hold its most specific labels, or all labels if those of training did.
 
         Raises
         ------
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For a table `allowed` of another shape, another number of lists than samples, and a sample
-            for which nothing is allowed that occurred in training.
+            For a table `allowed` of the wrong shape, a wrong number of lists, and a sample without
+            an allowed answer that occurred in training.
         """
         check_is_fitted(self, "taxonomy_")
         return self._target.restore(self._decoded(X, allowed), X)
@@ -192,43 +192,43 @@ class SetPredictor:
     def predict_frame(
         self, X: Any, top_k: int = 1, *, allowed: Any = None, output: str = "pandas"
     ) -> Any:
-        """Return answers with their probabilities as a table, to hand on or to look through.
+        """Return answers and their probabilities as a table.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         top_k : int, default=1
-            Rows for each sample at least, 1 or more: where fewer labels are predicted, the most
-            probable other leaves follow, but for those of probability 0.
+            Least number of rows for each sample, 1 or more: if fewer labels are predicted, the most
+            probable other leaves follow, except those of probability 0.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`.
+            Allowed answers, as in :meth:`predict`.
         output : {"pandas", "polars", "arrays"}, default="pandas"
-            A data frame of pandas or polars, or a dictionary of arrays by name of the column.
+            A data frame of pandas or polars, or a dictionary of arrays by column.
 
         Returns
         -------
         table : pandas.DataFrame, polars.DataFrame or dict of str to ndarray
-            A row for each predicted label of a sample, by descending probability; ancestors of
-            other labels have none. A sample without a label has one row. Samples are in the order
-            of X. The columns:
+            A row for each predicted label of a sample, by descending probability, without ancestors
+            of other labels. A sample without a label has one row. Samples are in the order of X.
+            The columns:
 
             ``row``
-                The index of the sample in a data frame or series of pandas, else its position.
+                Index of the sample in a pandas data frame or series, else its position.
             ``rank``
                 From 1.
             ``predicted``
-                Whether it is part of the answer of :meth:`predict`.
+                Whether the label is part of the answer of :meth:`predict`.
             ``label``
                 The name of the node; None for no label.
             ``proba``
-                The probability that the sample belongs to it, or to a node below.
+                Probability that the sample belongs to the node or to one below it.
             ``level_1``, ``proba_level_1``, ...
                 Each step of the path and the probability of its node, as in
                 :meth:`predict_node_proba`. A DAG has none of them.
             ``stop``
-                Where the path ends: ``"leaf"``; ``"inner"``, a node with others below it; or
-                ``"none"`` for no label.
+                End of the path: ``"leaf"``; ``"inner"``, a node with others below it; or ``"none"``
+                for no label.
 
             Below the end of a path steps are None and probabilities NaN (null in polars). Without
             :meth:`predict_proba` there are no probabilities.
@@ -240,7 +240,7 @@ class SetPredictor:
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For another `top_k` or `output`, and a sample for which nothing is allowed.
+            For an invalid `top_k` or `output`, and a sample without an allowed answer.
         """
         return self._frame(self._answered(X, top_k, None, allowed, output), X, output)
 
@@ -273,7 +273,7 @@ class SetPredictor:
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`.
+            Allowed answers, as in :meth:`predict`.
 
         Returns
         -------
@@ -297,12 +297,12 @@ class SetPredictor:
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         dtype : {np.float32, np.float64}, default=None
-            Of the result; None is float64. Probabilities are computed in float64, block by block.
+            Dtype of the result; None means float64. Probabilities are computed in float64, block by
+            block.
         out : ndarray of float32 or float64, shape (n_samples, n_nodes), default=None
-            Where to write them, such as a :class:`numpy.memmap` for a table that is larger than
-            memory.
+            Array to write to, such as a :class:`numpy.memmap` for a table larger than memory.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`.
+            Allowed answers, as in :meth:`predict`.
 
         Returns
         -------
@@ -313,7 +313,7 @@ class SetPredictor:
         Raises
         ------
         TypeError, ValueError
-            For another dtype, and an `out` of another shape or kind.
+            For an unsupported dtype, and an `out` of the wrong shape or kind.
         """
         check_is_fitted(self, "taxonomy_")
         parts = (marginals.node_proba for marginals in self._blocks(X, allowed))
@@ -327,12 +327,12 @@ class SetPredictor:
         Parameters
         ----------
         node_proba : array-like, sparse matrix or data frame of float, shape (n_samples, n_nodes)
-            As returned by :meth:`predict_node_proba`: probabilities, those of the root 1, no node
-            above one of its parents.
+            As returned by :meth:`predict_node_proba`: probabilities, 1 for the root, no node above
+            one of its parents.
         decoder : str or SetDecoder, default=None
-            The decoder, its thresholds given as numbers; by default the estimator's own.
+            The decoder, with thresholds as numbers; by default the estimator's own.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`. Pass the table without any restriction.
+            Allowed answers, as in :meth:`predict`. Pass the table without any restriction.
 
         Returns
         -------
@@ -346,12 +346,13 @@ class SetPredictor:
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For another table: names the row and the nodes. For a sample for which nothing is allowed.
+            For an invalid table (the message names the row and the nodes), and for a sample without
+            an allowed answer.
 
         Notes
         -----
-        The models' own answers, before they are made consistent, are not known here.
-        ``"maximum_closure"`` is then a threshold at its ``tau``.
+        The models' own answers, before they are made consistent, are not available here, so
+        ``"maximum_closure"`` is a threshold at its ``tau``.
         """
         check_is_fitted(self, "taxonomy_")
         chosen = self.decoder_ if decoder is None else resolve_set_decoder(decoder)
@@ -375,7 +376,7 @@ class SetPredictor:
         Parameters
         ----------
         y : indicator or list of collections of labels or paths
-            Labels; an indicator with as many columns as in training has the same columns.
+            Labels; an indicator with as many columns as in training is read as the same columns.
 
         Returns
         -------

@@ -127,7 +127,7 @@ class Summarised:
         raise NotImplementedError
 
     def summary(self, *, min_count: int = 5) -> ModelSummary:
-        """Return what the fitted classifier consists of.
+        """Return a summary of the fitted classifier.
 
         Parameters
         ----------
@@ -137,8 +137,8 @@ class Summarised:
         Returns
         -------
         summary : ModelSummary
-            The taxonomy, training rows, nodes without or with few rows, the models, the settings, the
-            calibration, guarantees, and versions in use. Prints as text.
+            Taxonomy, training rows, nodes with few rows or none, models, settings, calibration,
+            guarantees and versions. Prints as text.
 
         Raises
         ------
@@ -149,8 +149,8 @@ class Summarised:
 
         Notes
         -----
-        Rows of weight 0 do not count. After ``partial_fit``, rows are those of all calls; constants
-        and seconds are those of the last one.
+        Rows of weight 0 do not count. After ``partial_fit``, rows are those of all calls, constants
+        and seconds those of the last call.
         """
         check_is_fitted(self, "taxonomy_")
         check_scalar(min_count, "min_count", Integral, min_val=1)

@@ -26,7 +26,7 @@ def predict_frame(
     allowed: Any = None,
     output: str = "pandas",
 ) -> Any:
-    """Answers with their probabilities, as a table.
+    """Answers and their probabilities as a table.
 
     Parameters
     ----------
@@ -40,24 +40,24 @@ def predict_frame(
     groups : array-like, shape (n_samples,), default=None
         Groups of the samples, of a classifier for one path with the decoder ``Conformal``.
     allowed : list of labels, list of lists of labels, or table, default=None
-        What is possible.
+        Allowed answers.
     output : {"pandas", "polars", "arrays"}, default="pandas"
         The kind of table.
 
     Returns
     -------
     table : pandas.DataFrame, polars.DataFrame or dict of str to ndarray
-        As from :meth:`HierarchicalClassifier.predict_frame` or
-        :meth:`HierarchicalMultiLabelClassifier.predict_frame`. Its column ``row`` has the index of
-        the X that is passed, whatever the steps make of it.
+        As returned by :meth:`HierarchicalClassifier.predict_frame` or
+        :meth:`HierarchicalMultiLabelClassifier.predict_frame`. The column ``row`` has the index of
+        X as passed to this function.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     ValueError
-        For an estimator that is none of these, such as a ``CalibratedClassifierCV``; and what the
-        method itself raises.
+        For an unsupported estimator, such as ``CalibratedClassifierCV``; and errors of the method
+        itself.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def predict_node_proba(
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples, as the Pipeline takes them.
     dtype, out, allowed
-        As of :meth:`HierarchicalClassifier.predict_node_proba`.
+        As in :meth:`HierarchicalClassifier.predict_node_proba`.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def predict_top_k(model: Any, X: Any, k: int = 5, *, allowed: Any = None) -> tup
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples, as the Pipeline takes them.
     k, allowed
-        As of :meth:`HierarchicalClassifier.predict_top_k`.
+        As in :meth:`HierarchicalClassifier.predict_top_k`.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def predict_levels(model: Any, X: Any, groups: Any = None, *, allowed: Any = Non
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples, as the Pipeline takes them.
     groups, allowed
-        As of :meth:`HierarchicalClassifier.predict_levels`.
+        As in :meth:`HierarchicalClassifier.predict_levels`.
 
     Returns
     -------
@@ -175,7 +175,7 @@ def predict_levels(model: Any, X: Any, groups: Any = None, *, allowed: Any = Non
 
 
 def predict_set(model: Any, X: Any, **params: Any) -> Any:
-    """Prediction sets, which hold the true label with the confidence asked for.
+    """Prediction sets that contain the true label at a confidence level.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def predict_set(model: Any, X: Any, **params: Any) -> Any:
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples, as the Pipeline takes them.
     **params
-        As of the method.
+        Parameters of the method.
 
     Returns
     -------
@@ -210,9 +210,9 @@ def decode(model: Any, node_proba: Any, decoder: Any = None, *, allowed: Any = N
     model : estimator
         A fitted classifier of this package, or a Pipeline or search that ends in one.
     node_proba : array-like of float, shape (n_samples, n_nodes)
-        As from :func:`predict_node_proba`: nothing is transformed.
+        As returned by :func:`predict_node_proba`; no step transforms it.
     decoder, allowed
-        As of :meth:`HierarchicalClassifier.decode`.
+        As in :meth:`HierarchicalClassifier.decode`.
 
     Returns
     -------

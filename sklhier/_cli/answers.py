@@ -97,7 +97,7 @@ def set_answers_of(model: Any, X: Any, top_k: int) -> SetAnswers:
     inner = _inner(model, X)
     labels = classifier.predict(inner)
     if not isinstance(labels, list):
-        raise CommandError("The model answers with tables; train it on lists of labels.")
+        raise CommandError("The model predicts tables: train it on lists of labels.")
     knows = hasattr(classifier, "predict_node_proba")
     table = classifier.predict_node_proba(inner) if knows else None
 
@@ -124,7 +124,7 @@ def answer(model: Any, questions: Sequence[str]) -> None:
     lacking = missing_columns(columns_of(model))
     if lacking:
         raise CommandError(
-            f"The model also sees the columns {listed(lacking)}: ask it by a file, with `predict`."
+            f"The model also needs the columns {listed(lacking)}: pass a file to `predict`."
         )
     taxonomy = classifier_of(model).taxonomy_
     say_lines = partial(_say_answer, questions)

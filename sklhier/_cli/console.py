@@ -49,7 +49,7 @@ class Output:
     def write(self, text: str) -> None:
         """Write a text."""
         if sys.stdout is None:
-            raise CommandError("Standard output is closed: name a file by --out.")
+            raise CommandError("Standard output is closed: name a file with --out.")
         with _told():
             sys.stdout.write(text)
 

@@ -51,7 +51,7 @@ def open_bytes(path: str) -> Iterator[BinaryIO]:
         raise
     except _DAMAGED as error:
         raise CommandError(
-            f"{shown_path(path)} is damaged: it cannot be unpacked ({error}). Get it again."
+            f"{shown_path(path)} is damaged: it cannot be unpacked ({error}). Fetch it again."
         ) from error
     except OSError as error:
         raise CommandError(
@@ -135,7 +135,7 @@ def replacing(path: str) -> Iterator[Path]:
             raise
         raise CommandError(
             f"{path} cannot be written: {error.strerror or error}. An older file of this name is "
-            "as it was."
+            "unchanged."
         ) from error
     finally:
         part.unlink(missing_ok=True)

@@ -167,7 +167,7 @@ def load(options: Namespace) -> Any:
     except _NO_MODEL as error:
         text = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise CommandError(
-            f"{path} is no model, or is damaged: {text}. Train it again by `train --out`."
+            f"{path} is damaged or not a model: {text}. Train it again with `train --out`."
         ) from error
     if hasattr(model, "taxonomy_"):
         model = make_pipeline("passthrough", model)
@@ -185,10 +185,11 @@ def _first_bytes(path: str) -> bytes:
             start = opened.read(4)
     except OSError as error:
         raise CommandError(
-            f"The model {path} cannot be read: {error.strerror or error}. Save one by `train --out`."
+            f"The model {path} cannot be read: {error.strerror or error}. Save one with "
+            "`train --out`."
         ) from error
     if not start:
-        raise CommandError(f"The model {path} is empty. Train it again by `train --out`.")
+        raise CommandError(f"The model {path} is empty. Train it again with `train --out`.")
     return start
 
 
@@ -211,8 +212,8 @@ def _load_skops(path: str, options: Namespace) -> Any:
 def _load_pickle(path: str, options: Namespace) -> Any:
     if not options.allow_pickle:
         raise CommandError(
-            f"{path} is no skops file. If it is a pickle, by joblib: loading one can run any code. "
-            "If you trust its source, add --allow-pickle."
+            f"{path} is not a skops file. It may be a pickle, as written by joblib, and loading a "
+            "pickle can run any code. If you trust its source, add --allow-pickle."
         )
     return joblib.load(path)
 

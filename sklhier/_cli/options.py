@@ -51,7 +51,7 @@ def parsed(arguments: Sequence[str]) -> Namespace:
     first = arguments[0]
     hint = did_you_mean(first, list(_PARTS))
     if hint and not first.startswith("-") and not os.path.exists(first):
-        raise UsageError(f"There is no command and no file {first!r}.{hint}")
+        raise UsageError(f"There is no command or file {first!r}.{hint}")
     is_question = any(word.split("=")[0] == "--model" for word in rest)
     return _PARTS["predict" if is_question else "train"]().parse_args(arguments)
 

@@ -62,8 +62,8 @@ def columns_in(options: Namespace, model: Any) -> Columns:
     if known is None:
         if not options.text or options.numeric or options.categorical:
             raise UsageError(
-                f"{options.model} does not say on which columns it was trained: name that of its "
-                "texts by --text COLUMN."
+                f"{options.model} does not say which columns it was trained on: name its column of "
+                "texts with --text COLUMN."
             )
         known = Columns(text=tuple(options.text))
     return known.renamed(**given)
@@ -80,8 +80,8 @@ def _predict_table(options: Namespace, model: Any, columns: Columns, source: Sou
         twice = sorted({name for name in kept_names if name in answers})
         if twice:
             raise UsageError(
-                f"{source.name} has columns that the answers have, too: {listed(twice)}. Rename "
-                "them, or name those to keep by --id."
+                f"{source.name} has columns with the names of answers: {listed(twice)}. Rename "
+                "them, or choose the columns to keep with --id."
             )
         n_rows = 0
         with _writer(options.out, [*kept_names, *answers]) as write:

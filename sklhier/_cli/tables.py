@@ -125,7 +125,7 @@ class BadRows:
         hint = f"\n{self.hint}" if self.hint else ""
         raise CommandError(
             f"{self.name} has {counted(len(self), 'bad row')}:\n{lines}{hint}\n"
-            "Mend them, or leave them out by --skip-bad-rows."
+            "Fix them, or skip them with --skip-bad-rows."
         )
 
 

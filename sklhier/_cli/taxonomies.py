@@ -134,12 +134,12 @@ def _from_json(path: str) -> Taxonomy:
     except RecursionError as error:
         raise CommandError(f"{path} is nested too deeply: give a table of parents.") from error
     if not isinstance(content, dict):
-        raise CommandError(f"{path} must hold an object: nested ones, or one with 'nodes'.")
+        raise CommandError(f"{path} must hold an object: nested names, or an object with 'nodes'.")
     nodes = content.get("nodes")
     if not isinstance(nodes, list):
         return Taxonomy.from_dict(content)
     if not all(isinstance(node, dict) and "name" in node for node in nodes):
-        raise CommandError(f"{path}: every one of 'nodes' must be an object with a 'name'.")
+        raise CommandError(f"{path}: each of 'nodes' must be an object with a 'name'.")
     return _from_rows([(n["name"], n.get("parents", []), n.get("step", n["name"])) for n in nodes])
 
 

@@ -162,7 +162,7 @@ def _corpus(
     if len(known.distinct) < 2:
         (label,) = known.distinct
         raise CommandError(
-            f"All rows of {options.file} have the label {str(label)!r}: there is nothing to tell "
-            "apart. Name other --levels."
+            f"All rows of {options.file} have the label {str(label)!r}, so there is nothing to "
+            "learn. Name other --levels."
         )
     return corpus

@@ -26,7 +26,7 @@ def require_groups(cv: Any, groups: Any, way: str) -> None:
     if cv.get_metadata_routing().split.requests.get("groups") is True:
         raise ValueError(
             f"`cv` must get the groups that it needs, got none for {type(cv).__name__}. Pass them to "
-            f"{way}, or take another `cv`."
+            f"{way}, or use another `cv`."
         )
 
 

@@ -41,7 +41,7 @@ def iterative_folds(closed: sparse.csr_array, taxonomy: Taxonomy, n_splits: int)
     References
     ----------
     Sechidis, Tsoumakas and Vlahavas (2011). On the stratification of multi-label data. ECML PKDD.
-    Here the sizes of folds are bounded, and ties are broken by ancestors.
+    Here fold sizes are bounded, and ties are broken by ancestors.
     """
     n_samples = closed.shape[0]
     members = _with_root(closed)

@@ -59,19 +59,19 @@ def coarsen(
     *,
     classes: npt.ArrayLike | None = None,
 ) -> Labels:
-    """Replace rare labels by ancestors, upwards until every group of rows is large enough.
+    """Replace rare labels by ancestors until every group of rows is large enough.
 
-    From the deepest level up, every node with fewer than `min_count` rows hands them to its parent.
-    If too few are then left at the root, the smallest group of the highest level that has one
-    joins them (of equals, the first in the order of nodes). A node with enough rows keeps
-    its own, so a group may be an ancestor of another.
+    From the deepest level up, every node with fewer than `min_count` rows passes them to its
+    parent. If the root then has too few, the smallest group of the highest level with any group
+    joins them (the first of equals in the order of nodes). A node with enough rows keeps them, so a
+    group may be an ancestor of another.
 
     Parameters
     ----------
     y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
         Labels: names of nodes, leaves or inner ones; or paths.
     taxonomy : Taxonomy, networkx.DiGraph or None
-        The tree of the labels. None: inferred from paths; 1-D labels are then children of the root.
+        The tree of the labels. None infers it from paths; 1-D labels are then children of the root.
     min_count : int
         Least number of rows of a group, at least 1.
     classes : array-like, default=None
@@ -80,15 +80,15 @@ def coarsen(
     Returns
     -------
     labels : ndarray, shape (n_samples,)
-        Names of nodes, also for codes, each that of the row's own label or of an ancestor, in the
-        dtype of `y` where that holds names. The root is None, in an array of objects.
+        The node of each row, its label or an ancestor, by name even if `y` holds codes; in the
+        dtype of `y` if `y` holds names. The root is None, in an array of objects.
 
     Raises
     ------
     TargetError
         For labels that are missing or not in the taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
     ValueError
         If there are fewer than `min_count` rows.
 
@@ -106,7 +106,7 @@ def coarsen(
     >>> coarsen(y, taxonomy, 2)
     array(['owl', 'owl', 'owl', 'bird', 'bird', 'fish', 'fish'], dtype='<U4')
 
-    A single row of ``"fish"`` would have gone on to the root, and taken the group ``"bird"`` along:
+    With a single row of ``"fish"``, it moves on to the root, and the group ``"bird"`` joins it:
 
     >>> coarsen(y[:-1], taxonomy, 2)
     array(['owl', 'owl', 'owl', None, None, None], dtype=object)
@@ -213,12 +213,12 @@ class _TaxonomyFolds(BaseCrossValidator):
 class HierarchicalStratifiedKFold(_TaxonomyFolds):
     """Stratified folds in which rare classes are merged upwards in the taxonomy.
 
-    Rows are stratified by their labels; those of a class with fewer than `n_splits` rows by the
-    deepest ancestor at which there are enough, as :func:`coarsen` with
-    ``min_count=n_splits`` finds it. Rare classes give neither a warning nor an error.
+    Rows are stratified by their labels; a class with fewer than `n_splits` rows is replaced by its
+    deepest ancestor with enough rows, as in :func:`coarsen` with ``min_count=n_splits``. Rare
+    classes cause neither a warning nor an error.
 
-    Multi-label rows are dealt out by iterative stratification [1]_ over the taxonomy: rare nodes
-    first, of equally rare ones the deepest. So the rows of every node, those of its descendants
+    Multi-label rows are assigned by iterative stratification [1]_ over the taxonomy, rare nodes
+    first, and the deepest of equally rare ones. So the rows of every node, those of its descendants
     included, are spread evenly over the folds.
 
     Parameters
@@ -226,15 +226,15 @@ class HierarchicalStratifiedKFold(_TaxonomyFolds):
     n_splits : int, default=5
         Number of folds, at least 2.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels; for multi-label targets, a tree or a DAG. If None, it is inferred
-        from `y` where that holds paths; rare 1-D labels are then merged with each other, and the
-        columns of an indicator have no ancestors.
+        The tree of the labels; for multi-label targets, a tree or a DAG. None infers it from `y` if
+        `y` holds paths; otherwise rare 1-D labels are merged with each other, and the columns of an
+        indicator have no ancestors.
     shuffle : bool, default=False
-        Whether to shuffle the rows of each group before they are dealt out. Otherwise, rows with
-        the same claim to a fold are taken in their order.
+        Whether to shuffle the rows of each group before they are assigned. Otherwise equivalent
+        rows are assigned in their order.
     random_state : int, RandomState instance or None, default=None
-        Order of the rows if `shuffle`, otherwise without effect; pass an int for the same folds in
-        every call.
+        Seed of the order of rows with `shuffle`, otherwise unused; pass an int for the same folds
+        in every call.
     classes : array-like, default=None
         The labels behind integer codes in `y`, as in :class:`~sklhier.HierarchicalClassifier`:
         ``np.unique(y)`` for tools that encode labels before they split, such as StackingClassifier.
@@ -248,16 +248,15 @@ class HierarchicalStratifiedKFold(_TaxonomyFolds):
 
     Notes
     -----
-    In each fold, the numbers of rows of a group differ by at most one from those in another. A class
-    that was merged may still be missing from a fold, or, if it has fewer than two rows, from
-    the training rows.
+    The numbers of rows of a group differ by at most one between folds. A merged class may still be
+    missing from a fold, or, with fewer than two rows, from the training rows.
 
     With multi-label targets, the sizes of the folds differ by at most one row.
 
     References
     ----------
     .. [1] Sechidis, Tsoumakas and Vlahavas (2011). On the stratification of multi-label data. ECML
-       PKDD. Here the sizes of folds are bounded, and ties are broken by ancestors.
+       PKDD. Here fold sizes are bounded, and ties are broken by ancestors.
 
     Examples
     --------
@@ -292,8 +291,8 @@ class HierarchicalStratifiedKFold(_TaxonomyFolds):
             Samples; only their number counts.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
             Labels. For multi-label targets, an indicator (dense, sparse or a data frame), or
-            collections of labels or of paths. Lists of labels that all can be read as one path
-            each are read so; sets never are.
+            collections of labels or of paths. Lists of labels are read as paths if all of them can
+            be; sets never are.
         groups : array-like, default=None
             Ignored, with a warning: see :class:`HierarchicalStratifiedGroupKFold`.
 
@@ -307,7 +306,7 @@ class HierarchicalStratifiedKFold(_TaxonomyFolds):
         TargetError
             For labels that are missing or not in the taxonomy.
         ValueError
-            If there are fewer rows than folds, or a parameter is out of its range.
+            If there are fewer rows than folds, or a parameter is outside its range.
         """
         y = _required(y, self)
         # StackingClassifier sets `random_state` of every splitter, shuffling or not.
@@ -392,44 +391,44 @@ def _parts(folds: Rows, n_splits: int) -> Iterator[tuple[Rows, Rows]]:
 class HierarchicalStratifiedGroupKFold(_TaxonomyFolds):
     """Folds that keep groups of rows whole and are stratified over the taxonomy.
 
-    Rows of a patient, an author or a document often look alike: if some of them are for training and
-    others for testing, scores are too good. Here a group is in one fold only. Groups are dealt out so
-    that the rows of every node of the taxonomy, those of its descendants included, are spread as
-    evenly over the folds as the groups allow [1]_, for one label each and for label sets.
+    Rows of one patient, author or document often look alike: if some are used for training and
+    others for testing, scores are too good. Here every group is in one fold only. Groups are
+    assigned so that the rows of every node of the taxonomy, those of its descendants included, are
+    spread as evenly over the folds as the groups allow [1]_, for single labels and for label sets.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels; for multi-label targets, a tree or a DAG. If None, it is inferred
-        from `y` where that holds paths; other labels have no ancestors then.
+        The tree of the labels; for multi-label targets, a tree or a DAG. None infers it from `y` if
+        `y` holds paths; otherwise labels have no ancestors.
     shuffle : bool, default=False
-        Whether groups with the same claim to a fold are taken in random order. Otherwise they are
-        taken in the order of their names.
+        Whether equivalent groups are assigned in random order. Otherwise they are in the order of
+        their names.
     random_state : int, RandomState instance or None, default=None
-        That order if `shuffle`, otherwise without effect.
+        Seed of that order with `shuffle`, otherwise unused.
     classes : array-like, default=None
-        The labels behind integer codes in `y`, or those that the columns of an indicator stand for,
-        as in :class:`HierarchicalStratifiedKFold`.
+        Labels behind integer codes in `y`, or of the columns of an indicator, as in
+        :class:`HierarchicalStratifiedKFold`.
 
     See Also
     --------
     HierarchicalStratifiedKFold : Without groups.
-    sklearn.model_selection.StratifiedGroupKFold : Without a taxonomy, for one label each.
+    sklearn.model_selection.StratifiedGroupKFold : Without a taxonomy, for single labels.
 
     Notes
     -----
-    Tools of scikit-learn and :func:`compare` hand ``groups=`` on to their ``cv=``. As ``cv=``
-    of a classifier, groups come by metadata routing: with
-    ``sklearn.set_config(enable_metadata_routing=True)``, ``fit(X, y, groups=groups)``.
+    Tools of scikit-learn and :func:`compare` pass ``groups=`` on to their ``cv=``. The ``cv=`` of a
+    classifier gets groups by metadata routing: ``fit(X, y, groups=groups)`` after
+    ``sklearn.set_config(enable_metadata_routing=True)``.
 
-    The choice of a group is never taken back, so that better folds may exist.
+    The assignment of a group is never revised, so better folds may exist.
 
     References
     ----------
     .. [1] Sechidis, Tsoumakas and Vlahavas (2011). On the stratification of multi-label data. ECML
-       PKDD. Here whole groups are dealt out, by the squares of the shares of the folds in the nodes.
+       PKDD. Here whole groups are assigned, by the squared shares of the folds in the nodes.
 
     Examples
     --------
@@ -473,8 +472,7 @@ class HierarchicalStratifiedGroupKFold(_TaxonomyFolds):
         TargetError
             For labels that are missing or not in the taxonomy.
         ValueError
-            Without groups, if there are fewer of them than folds, or if a parameter is out of its
-            range.
+            Without groups, with fewer groups than folds, or if a parameter is outside its range.
         """
         check_scalar(self.n_splits, "n_splits", Integral, min_val=2)
         closed = self._read(_required(y, self))

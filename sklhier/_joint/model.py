@@ -159,8 +159,8 @@ class Training:
         hidden = tuple(check_integer("hidden_layer_sizes", size, least=1) for size in sizes)
         if dropout and not hidden:
             raise ValueError(
-                f"`dropout` leaves out values of hidden layers, and there are none; got {dropout}. "
-                "Set `hidden_layer_sizes`, or dropout=0."
+                f"`dropout` must be 0 without hidden layers, got {dropout}. Set "
+                "`hidden_layer_sizes`, or dropout=0."
             )
         return cls(
             _ALPHA if is_auto else float(alpha),
@@ -185,8 +185,8 @@ class Training:
             return
         if self.dropout:
             raise ValueError(
-                f"`dropout` needs mini-batches, got {self.dropout} for L-BFGS. Set solver='adam', or "
-                "dropout=0."
+                f"`dropout` must be 0 for L-BFGS, which has no mini-batches, got {self.dropout}. Set "
+                "solver='adam', or dropout=0."
             )
         if self.n_estimators > 1 and not self.hidden:
             raise ValueError(
@@ -280,7 +280,7 @@ class JointModel:
         """
         if self.network.sizes != sizes:
             raise ValueError(
-                "warm_start=True goes on from the last fit, and needs layers of the same sizes, "
+                "warm_start=True continues the last fit, and needs layers of the same sizes, "
                 f"{self.network.sizes}; got {sizes}. Use the same features, labels and "
                 "`hidden_layer_sizes`, or warm_start=False."
             )
@@ -430,7 +430,7 @@ def restarted_all(
     """
     if len(joints) != training.n_estimators:
         raise ValueError(
-            "warm_start=True goes on from the last fit, and needs as many networks, "
+            "warm_start=True continues the last fit, and needs the same number of networks, "
             f"{len(joints)}; got n_estimators={training.n_estimators}. Set n_estimators="
             f"{len(joints)}, or warm_start=False."
         )

@@ -64,7 +64,7 @@ def check_classifier(estimator: Any, name: str) -> None:
             f"{name}={type(estimator).__name__}(...)",
             "to be a classifier, or a Pipeline or search around one",
             f"it is a {kind}",
-            "Pass a classifier; one of your own should inherit from ClassifierMixin.",
+            "Pass a classifier; your own classes should inherit from ClassifierMixin.",
         )
 
 
@@ -92,9 +92,9 @@ def warn_of_thresholds(estimator: Any) -> None:
     for other in within:
         if isinstance(other, FixedThresholdClassifier | TunedThresholdClassifierCV):
             warn_caller(
-                f"The threshold of {type(other).__name__} has no effect: local models are asked "
-                "for probabilities, which it does not change. Use the classifier within it, and "
-                "class_weight or a decoder for other decisions."
+                f"The threshold of {type(other).__name__} has no effect: local models give "
+                "probabilities, which it does not change. Use the classifier within it, and "
+                "change decisions by class_weight or a decoder."
             )
 
 
@@ -226,8 +226,8 @@ class BaseEstimators:
             raise TaxonomyError.unknown(key, [*levels, *inner])
         if not (self._leaves_decide or taxonomy.children_of(taxonomy.id(key)).size):
             raise TaxonomyError(
-                f"`node_estimators` names {key!r}, which is a leaf: nothing is decided there. Name "
-                f"its parent, or the level by 'level:{taxonomy.depth(key)}'."
+                f"`node_estimators` must name nodes that decide, got {key!r}, which is a leaf. Name "
+                f"its parent, or the level as 'level:{taxonomy.depth(key)}'."
             )
 
     def for_all(self, name: str, base: Any) -> Self:
@@ -284,9 +284,9 @@ class BaseEstimators:
             if problem.codes.ndim == 2 and not several:
                 raise IncompatiblePartsError.needs(
                     f"small_nodes at {described(problem.key, self._taxonomy)[1]}",
-                    "an estimator that learns several outputs in one call, as the base does",
+                    "an estimator that learns several outputs in one call, like the base estimator",
                     f"{type(small.estimator).__name__} does not",
-                    "Take a tree, a forest, or another base estimator.",
+                    "Use a tree, a forest, or another base estimator.",
                 )
             return Choice(SMALL, small.estimator, self._traits_of(small.estimator))
         return Choice(name, estimator, traits)

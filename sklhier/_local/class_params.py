@@ -120,7 +120,7 @@ class _Local(NamedTuple):
         if name in taxonomy and taxonomy.id(name) in outcomes:
             return outcomes.index(taxonomy.id(name))
         raise self.refused(
-            f"names {name!r}, which is no outcome of {self.where}: it decides among "
+            f"names {name!r}, which is not an outcome at {self.where}: the outcomes there are "
             f"{self.outcome_names[:5]}.",
             "Give such an estimator to the node that decides about it, by `node_estimators`.",
         )
@@ -133,7 +133,7 @@ def _weights(given: Any, local: _Local) -> Any:
     """Return weights of classes by code."""
     if not isinstance(given, Mapping):
         raise local.refused(
-            "has weights by position, but each node has classes of its own.",
+            "has weights by position, but each node has its own classes.",
             "Give a dict from names of nodes to weights.",
         )
     labels, problem, name = local.labels, local.problem, local.parameter.name
@@ -165,7 +165,7 @@ def _priors(given: Any, local: _Local) -> Any:
     if not isinstance(given, Mapping):
         raise local.refused("has an entry for each class by position.", remedy)
     if labels.nodes is None:
-        raise local.refused("is about one label for each sample.", "Leave it out.")
+        raise local.refused("is only for one label for each sample.", "Leave it out.")
     numbers = labels.number_of(given, local.parameter.name)
     pairs = np.unique(np.column_stack([problem.codes, labels.nodes[problem.rows]]), axis=0)
     priors = np.zeros(len(problem.outcomes))
@@ -192,7 +192,7 @@ def _positive_weight(given: Any, local: _Local) -> Any:
     if is_binary or local.problem.codes.ndim == 2:
         return given
     raise local.refused(
-        f"weighs the class 1, which is no certain node at {local.where}.",
+        f"weights the class 1, which is not a fixed node at {local.where}.",
         "Use class_weight={name: weight} where there is one, sample_weight, or "
         "strategy='per_node', whose models are binary.",
     )
@@ -204,15 +204,15 @@ def _constant(given: Any, local: _Local) -> Any:
 
 def _refused(given: Any, local: _Local) -> Any:  # noqa: ARG001
     raise local.refused(
-        "speaks of classes of the whole problem, but each node has classes of its own.",
+        "refers to classes of the whole problem, but each node has its own classes.",
         "Leave it out, or use sample_weight or class_weight={name: weight}.",
     )
 
 
 def _refused_rows(given: Any, local: _Local) -> Any:  # noqa: ARG001
     raise local.refused(
-        "speaks of rows of the whole data, but each node has rows of its own.",
-        "Use a number of folds, or a splitter that makes folds of the rows it is given.",
+        "refers to rows of the whole data, but each node has its own rows.",
+        "Use a number of folds, or a splitter that splits whatever rows it gets.",
     )
 
 
@@ -322,7 +322,7 @@ def _one(parameter: Parameter, problem: LocalProblem, labels: Labels) -> Any:
     for outer in parameter.owners[:-1]:
         if isinstance(outer, _RECODE) and parameter.short != "cv":
             raise local.refused(
-                f"names classes, but {type(outer).__name__} gives it other ones.",
+                f"names classes, but {type(outer).__name__} passes it other classes.",
                 "Leave it out, or use sample_weight.",
             )
     return _TABLE[parameter.short][1](parameter.value, local)

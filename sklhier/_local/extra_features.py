@@ -90,7 +90,7 @@ def hstack(X: Any, extra: ExtraFeatures) -> Any:
         return np.hstack([X, values.astype(object) if kind == "O" else values])
     raise IncompatiblePartsError.needs(
         "chain",
-        "a table, to which outputs of other models are appended",
+        "X to be a table, to append outputs of other models to",
         f"X is of type {type(X).__name__}",
         "Use a Pipeline as base estimator: outputs then join the features before its last step.",
     )

@@ -147,8 +147,8 @@ class FitParams:
         for name, value in params.items():
             if name in _OF_CLASSES and value is not None:
                 raise IncompatiblePartsError(
-                    f"The fit parameter `{name}` speaks of classes of the whole problem, but each "
-                    "node has classes of its own. Leave it out."
+                    f"The fit parameter `{name}` refers to classes of the whole problem, but each "
+                    "node has its own classes. Leave it out."
                 )
             if name in _OF_SETS:
                 of_sets[name] = value
@@ -228,8 +228,8 @@ def _check_entries(name: str, value: Any, n_samples: int) -> None:
     if _num_samples(value) != n_samples:
         raise ValueError(
             f"The fit parameter `{name}` must have an entry for each of the {n_samples} samples, "
-            f"got {_num_samples(value)}. What is not about samples belongs to the constructor of "
-            "the base estimator."
+            f"got {_num_samples(value)}. Pass other parameters to the constructor of the base "
+            "estimator."
         )
 
 
@@ -297,7 +297,7 @@ def _read_tables(way: str, given: dict[str, Any]) -> tuple[_Parts, Written]:
     if beside is not None and not (several or way == "eval_X"):
         weights = [given[beside]]
     if not len(tables) == len(targets) == len(weights):
-        raise ValueError(f"`{way}`, `{of_targets}` and their weights must be equally many.")
+        raise ValueError(f"`{way}`, `{of_targets}` and their weights must have the same length.")
 
     def write(parts: Sequence[tuple[Any, Any, Any]]) -> dict[str, Any]:
         columns = [tuple(part[i] for part in parts) for i in range(3)]
@@ -317,7 +317,7 @@ def known_targets(nodes: Any) -> Any:
     if not sparse.issparse(nodes) and (nodes < 0).any():
         row = int(np.argmax(nodes < 0))
         raise TargetError(
-            f"The label of row {row} is missing or not in the taxonomy. Validation sets have labels "
-            "in the same form as y."
+            f"The label of row {row} is missing or not in the taxonomy. Labels of validation sets "
+            "must have the format of y."
         )
     return nodes

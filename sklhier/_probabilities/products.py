@@ -78,7 +78,7 @@ class Descents(Protocol):
     def best(self, k: int) -> tuple[NodeIds, Floats] | None:
         """Return the `k` most probable answers and their probabilities, best first.
 
-        Of equally probable ones the earlier class goes first. Both have the shape (n_rows, k).
+        Equally probable answers are in the order of classes. Both have the shape (n_rows, k).
         """
         ...
 

@@ -85,8 +85,8 @@ def _refuse_nothing(mask: Bools, first_row: int) -> None:
     if nothing.any():
         where = f"row {first_row + int(np.argmax(nothing))}" if len(mask) > 1 else "any row"
         raise ValueError(
-            f"`allowed` leaves no answer for {where}: it must hold at least one label that occurred "
-            "in training, itself or below it, for every row. Add labels, or leave out such rows."
+            f"`allowed` leaves no answer for {where}: every row must have at least one label that "
+            "occurred in training, itself or below it. Add labels, or leave out such rows."
         )
 
 
@@ -131,13 +131,13 @@ class RestrictedMarginals(AnswerMarginals):
             row = self.first_row + int(np.argmax(nothing))
             raise ValueError(
                 f"`allowed` leaves no action of the cost matrix for row {row}: none is an allowed "
-                "label or lies above one. Add actions, or labels."
+                "label or an ancestor of one. Add actions, or labels."
             )
 
     def ranked(self, k: int) -> tuple[NodeIds, Floats]:
         """Return the `k` most probable answers; probability -1 marks one that is not permitted.
 
-        Of equally probable ones the earlier class goes first.
+        Equally probable answers are in the order of classes.
         """
         answers = self.outcomes.answers
         order = np.argsort(self.outcomes.rank[answers])

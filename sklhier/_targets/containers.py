@@ -176,7 +176,7 @@ def by_name(frame: Any, names: Sequence[Any], *, strict: bool) -> Any:
         return frame.select([own[place] for place in order])
     if strict or {*own} & {*names}:
         raise TargetError(
-            f"The columns of level frames must have the same names, got {quoted(own)} in place of "
-            f"{quoted(names)}. Rename or add columns; pass y.to_numpy() to go by position."
+            f"The columns of level frames must have the same names, got {quoted(own)} instead of "
+            f"{quoted(names)}. Rename or add columns; pass y.to_numpy() to match them by position."
         )
     return frame

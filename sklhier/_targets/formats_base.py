@@ -55,8 +55,8 @@ class Format(ABC):
         """Return the taxonomy that the labels spell out, or a flat one of `classes`."""
         if classes is None:
             raise TargetError(
-                "Collections of labels do not tell how nodes are related: pass `taxonomy=`, or paths "
-                "in place of labels, such as [[('science', 'space'), ('sport',)], []]."
+                "Collections of labels do not show how nodes are related: pass `taxonomy=`, or paths "
+                "instead of labels, such as [[('science', 'space'), ('sport',)], []]."
             )
         return Taxonomy.flat(as_labels(classes))
 

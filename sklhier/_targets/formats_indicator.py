@@ -98,9 +98,9 @@ class Indicator(Format):
     def _refuse_order(self, names: str) -> None:
         with self.explained():
             raise TargetError(
-                f"An indicator without names must tell the order of its columns, got "
-                f"{self.bits.shape[1]} columns: as many as taxonomy.{names}, which are not sorted as "
-                "those of MultiLabelBinarizer are. Pass `classes=mlb.classes_`, or "
+                f"The order of an indicator's columns must be known, got {self.bits.shape[1]} "
+                f"columns without names: as many as taxonomy.{names}, which are not sorted like "
+                "those of MultiLabelBinarizer. Pass `classes=mlb.classes_`, or "
                 f"`classes=taxonomy.{names}`, or name the columns in a data frame."
             )
 
@@ -199,7 +199,7 @@ def _named(names: Sequence[Any], taxonomy: Taxonomy, hint: str) -> NodeIds:
         raise TargetError.unknown(unknown, taxonomy.nodes[1:], hint)
     if (nodes == 0).any():
         raise TargetError(
-            f"{taxonomy.root!r} names a column, but it is the root, which every sample has. "
+            f"{taxonomy.root!r} names a column, but it is the root, which every sample belongs to. "
             "Leave it out, or build the taxonomy with `root=None` to make it a class."
         )
     if len(np.unique(nodes)) < len(nodes):

@@ -122,7 +122,7 @@ class LabelFormat:
         if self.encoded:
             name = taxonomy.nodes[nodes[np.argmin(found)]]
             raise TargetError(
-                f"The decoder answers {name!r}, which is none of the encoded classes, so it has no "
+                f"The decoder answers {name!r}, which is not an encoded class, so it has no "
                 "code. Use a decoder that answers leaves, or fit on the labels themselves."
             )
         names = taxonomy.node_names[nodes]
@@ -321,8 +321,8 @@ def with_classes(
         unknown = [taxonomy.nodes[node] for node in more.tolist() if node not in codes]
         if unknown:
             raise TargetError(
-                f"`classes` must name all nodes that can be answered, as y holds codes; "
-                f"{quoted(unknown)} are not among them. Add them, or leave out their node rows."
+                f"`classes` must name all nodes that can be answered if y holds codes; "
+                f"{quoted(unknown)} are missing. Add them, or leave out their node rows."
             )
         names = np.array([codes[node] for node in more.tolist()], dtype=form.classes.dtype)
     if names.dtype.kind == form.classes.dtype.kind:
@@ -345,8 +345,8 @@ def codes_of(labels: Labels, classes: Labels) -> Any:
     same = are_labels and are_codes and bool((classes[values] == values).all())
     if are_labels and are_codes and not same:
         raise TargetError(
-            f"The integers in y (such as {values[:3].tolist()}) could be labels or codes into "
-            "`classes`, which would name other nodes. Name the nodes by strings."
+            f"The integers in y (such as {values[:3].tolist()}) could be labels, or codes into "
+            "`classes` that mean other nodes. Use strings as names of nodes."
         )
     return labels if are_codes and not are_labels else None
 

@@ -113,8 +113,8 @@ def _warn_of_dropped(n_dropped: int, n_rows: int, what: str) -> None:
     """Refuse to learn from no row at all; warn if many rows are lost."""
     if n_rows and n_dropped == n_rows:
         raise ValueError(
-            f"`cv` must leave rows to calibrate on whose class the rest of the fold has, got {what} "
-            f"without any among {n_rows}. Use fewer folds, a splitter such as "
+            "`cv` must hold out rows whose class also has training rows in their fold, to calibrate "
+            f"on, got {what} without any among {n_rows}. Use fewer folds, a splitter such as "
             "HierarchicalStratifiedKFold, or calibration=None."
         )
     if n_dropped > _MOST_DROPPED * n_rows:

@@ -304,7 +304,7 @@ def _warn_of_lacking_validation(notes: dict[ModelKey, str], taxonomy: Taxonomy) 
     if lacking:
         warn_caller(
             f"{len(lacking)} model(s) have no row in a validation set: {quoted(lacking)}. They were "
-            "validated on their own training rows, so that nothing stops them early; see "
+            "validated on their own training rows, so early stopping has no effect; see "
             "`fit_report_`.",
             RareClassWarning,
         )

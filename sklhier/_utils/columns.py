@@ -217,7 +217,7 @@ def table_by_name(frame: Any, nodes: Sequence[Hashable], what: str) -> Floats:
         got = "; ".join(f"{kind}: {quoted(them)}" for kind, them in wrong.items() if them)
         raise ValueError(
             f"The columns of `{what}` must be named by the nodes of the taxonomy, each once, got "
-            f"{got}. Pass an array if they stand in the order of taxonomy.nodes."
+            f"{got}. Pass an array if they are in the order of taxonomy.nodes."
         )
     table = np.ones((len(columns[0]), len(nodes)))
     table[:, found] = np.column_stack(columns)
@@ -298,7 +298,7 @@ def _polars_column(values: list[Any], kind: ColumnType, name: str) -> Any:
         pairs = zip(values, column.to_list(), strict=True)
         misfit = next(own for own, kept in pairs if kept is None and own is not None)
         raise TargetError(
-            f"The answer {misfit!r} has no place in a column of type {dtype}, as y had in fit. Give "
+            f"The answer {misfit!r} does not fit into a column of type {dtype}, as in y in fit. Give "
             "the column a wider type."
         )
     return column

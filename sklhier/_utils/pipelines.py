@@ -74,7 +74,7 @@ def classifier_within(estimator: object) -> Any:
     if hasattr(route_to_classifier(estimator).classifier, "taxonomy"):
         if hasattr(inner, "cv_results_"):
             raise ValueError(
-                f"{type(inner).__name__} has fitted no classifier to predict with. Set refit=True, "
+                f"{type(inner).__name__} has no refitted classifier to predict with. Set refit=True, "
                 "or pass a fitted estimator with the parameters that it found."
             )
         raise NotFittedError(f"This {type(estimator).__name__} is not fitted yet. Call fit first.")

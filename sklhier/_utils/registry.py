@@ -12,7 +12,7 @@ class Part(Protocol):
     """An object with parameters that can be checked."""
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
 
 P = TypeVar("P", bound=Part)
@@ -52,7 +52,7 @@ class Registry(Generic[P]):
             if getattr(known, "__qualname__", None) != part.__qualname__:
                 raise ValueError(
                     f"`name` must be a new name for a {self.interface.__name__}, got {name!r}, "
-                    f"which stands for {known!r}."
+                    f"which is already used for {known!r}."
                 )
             self._by_name[name] = part
             return part
@@ -65,7 +65,7 @@ class Registry(Generic[P]):
         Raises
         ------
         ValueError
-            For another name or object, or a parameter out of its range.
+            For an unknown name or object, or a parameter outside its range.
         """
         if isinstance(part, str) and part in self._by_name:
             part = self._by_name[part]()

@@ -26,11 +26,11 @@ def versions_in_use() -> dict[str, str]:
 
 
 def show_versions() -> None:
-    """Print the versions of this package and of what it works with, for reports of errors.
+    """Print the versions of this package and its dependencies, for bug reports.
 
     The line ``solvers`` says whether :class:`~sklhier.linear_model.BlockLinearSVC` and
     :class:`~sklhier.linear_model.BlockLogisticRegression` use the compiled solvers or pure Python.
-    Below stands what ``sklearn.show_versions`` prints.
+    The output of ``sklearn.show_versions`` follows.
 
     Examples
     --------

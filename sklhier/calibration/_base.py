@@ -32,11 +32,11 @@ class HeldOutAnswers:
     proba : ndarray of float64, shape (n_rows, n_answers)
         Probabilities before calibration; rows sum to 1.
     true : ndarray of bool, shape (n_rows, n_answers)
-        The true answer of each row. A label that is no answer, an inner node below which answers
-        go on, has all answers below it.
+        The true answer of each row. A label that is an inner node and no answer itself has all
+        answers below it.
     ancestors : ndarray of int32, shape (n_levels, n_answers)
-        The node above each answer at each level, the answer itself where it is above the level.
-        Without a row in a DAG.
+        The ancestor of each answer at each level; below its own level, the answer itself. No rows
+        for a DAG.
     weights : ndarray of float64, shape (n_rows,)
         Weights of the samples.
 
@@ -64,7 +64,7 @@ class Calibrator(BaseEstimator, ABC):
 
     @property
     def of_answers(self) -> bool:
-        """Whether it works on the probabilities of answers, and not on the scores of each model."""
+        """Whether it works on the probabilities of answers, instead of the scores of each model."""
         return False
 
     @property
@@ -73,11 +73,11 @@ class Calibrator(BaseEstimator, ABC):
         return False
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
 
 class AnswerCalibrator(Calibrator):
-    """A calibration of the probabilities of all answers together.
+    """Calibration of the probabilities of all answers together.
 
     A subclass stores its parameters in ``__init__``, and what it learns in attributes that end in
     an underscore.
@@ -85,7 +85,7 @@ class AnswerCalibrator(Calibrator):
     Attributes
     ----------
     keeps_order : bool
-        Whether a row's answers have the same order before and after. If so, the most probable
+        Whether calibration keeps the order of a row's answers. If so, the most probable
         answer is found without calibrating all of them.
 
     Examples
@@ -121,8 +121,8 @@ class AnswerCalibrator(Calibrator):
         Parameters
         ----------
         held_out : callable
-            Returns an iterator over blocks of samples, each sample once. Blocks may have other
-            answers: what was not among the training samples of a fold is none there.
+            Returns an iterator over blocks of samples, each sample once. Blocks may have different
+            answers: a class without training samples in a fold is no answer there.
 
         Returns
         -------
@@ -148,10 +148,10 @@ class AnswerCalibrator(Calibrator):
 
 
 class ScoreCalibrator(Calibrator):
-    """A calibration of the scores of one class of one local model: a class against all others.
+    """Calibration of the scores of one class of one local model: a class against all others.
 
-    Each class of each model gets a copy; the results for the classes of a model are divided by
-    their sum where they exclude each other.
+    Each class of each model gets a copy; the results for mutually exclusive classes of a model are
+    divided by their sum.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ class ScoreCalibrator(Calibrator):
         Parameters
         ----------
         scores : ndarray of float64, shape (n_rows,)
-            Decision scores; or, of a base estimator with probabilities, their log-odds.
+            Decision scores; for a base estimator with probabilities, their log-odds.
         y : ndarray, shape (n_rows,)
             1 for rows of the class, 0 for others. One of the two may be missing.
         sample_weight : ndarray of float64, shape (n_rows,), default=None
@@ -214,7 +214,7 @@ class ScoreCalibrator(Calibrator):
         Returns
         -------
         proba : ndarray of float64, shape (n_rows,)
-            Each in [0, 1], never falling with the score.
+            In [0, 1]; never decreasing in the score.
         """
 
 
@@ -252,7 +252,7 @@ def resolve_calibration(calibration: str | Calibrator) -> Calibrator:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------

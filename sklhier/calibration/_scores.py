@@ -19,7 +19,7 @@ __all__ = ["Isotonic", "Sigmoid", "VennAbers"]
 class Sigmoid(ScoreCalibrator):
     """Platt scaling: a logistic function of the score, for each class against all others.
 
-    Labels are smoothed as in [1]_, by one row of each kind more.
+    Labels are smoothed as in [1]_, as if there were one more row of each kind.
 
     Parameters
     ----------
@@ -91,11 +91,11 @@ class Sigmoid(ScoreCalibrator):
 
 @register("isotonic")
 class Isotonic(ScoreCalibrator):
-    """Isotonic regression: the best function that never falls, for each class against all others.
+    """Isotonic regression, a function that never decreases, for each class against all others.
 
-    Probabilities stay within ``1 / (n + 2)`` of 0 and 1, `n` being the number of held-out rows [1]_.
-    It needs many rows, and gives equal probabilities to many scores; where they are equal, the raw
-    score decides.
+    Probabilities stay at least ``1 / (n + 2)`` from 0 and 1, where `n` is the number of held-out
+    rows [1]_. It needs many rows, and gives many scores the same probability; such ties are broken by
+    the raw score.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class Isotonic(ScoreCalibrator):
     Attributes
     ----------
     scores_, proba_ : ndarray of float64
-        Corners of the function, between which it is linear.
+        Corners of the function, which is linear between them.
 
     References
     ----------
@@ -151,10 +151,10 @@ class Isotonic(ScoreCalibrator):
 class VennAbers(ScoreCalibrator):
     """Inductive Venn-Abers predictor, for each class against all others.
 
-    Two isotonic regressions, with the new score added as a row of the class and as none, give
-    probabilities ``p1`` and ``p0`` between which a valid one lies [1]_; the answer is
-    ``p1 / (1 - p0 + p1)``, which is never 0 or 1. Both are step functions of the score, found once
-    in ``fit``.
+    Two isotonic regressions, with the new score added once as a row of the class and once as a row
+    outside it, give probabilities ``p1`` and ``p0``, and a valid one lies between them [1]_. The
+    result is ``p1 / (1 - p0 + p1)``, which is never 0 or 1. Both are step functions of the score,
+    found once in ``fit``.
 
     Parameters
     ----------

@@ -22,28 +22,28 @@ _BY = ("auto", "answer", "level", "node")
 
 @register("temperature")
 class Temperature(AnswerCalibrator):
-    r"""Temperature scaling: probabilities to a power that is learnt, divided by their sum.
+    r"""Temperature scaling: a learnt power of the probabilities, divided by their sum.
 
-    The power is the inverse temperature :math:`1 / T` of [1]_: below 1 for models that are too
-    sure, above 1 for those that are not sure enough. What a model rules out, as forests do, has no
-    power: it counts as half of what the row has least, or as little that all answers at that value
-    have 1 % together.
+    The power is the inverse temperature :math:`1 / T` of [1]_: below 1 for overconfident models,
+    above 1 for underconfident ones. A probability of 0, as forests give it, would stay 0 at any
+    power. It counts as half of the smallest other probability of the row, or less, so that all
+    answers at this value have at most 1 % together.
 
     Parameters
     ----------
     by : {"auto", "answer", "level", "node"}, default="auto"
         ``"answer"``: one power for the probabilities of all answers,
-        :math:`p'(a) \propto p(a)^{1 / T}`. The order of the answers, and so the best path, stays.
+        :math:`p'(a) \propto p(a)^{1 / T}`. The order of the answers, and so the best path, is kept.
         ``"level"``: one for each level, for the probabilities of nodes given their parent.
-        ``"node"``: one for the outputs of each local model. ``"auto"``: ``"answer"`` where each
+        ``"node"``: one for the outputs of each local model. ``"auto"``: ``"answer"`` if each
         sample has one path, ``"node"`` for label sets.
     min_rows : int, default=20
-        With ``"node"``: models with fewer held-out rows share a power.
+        For ``"node"``: models with fewer held-out rows share a power.
 
     Attributes
     ----------
     inverse_temperature_ : float, or ndarray of float64, shape (n_levels,)
-        The power, after ``fit``; of each level with ``"level"``. From 1/64 to 64.
+        The fitted power, from 1/64 to 64; one for each level with ``"level"``.
 
     References
     ----------
@@ -68,7 +68,7 @@ class Temperature(AnswerCalibrator):
         self.min_rows = min_rows
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         check_choice("by", self.by, _BY)
         check_integer("min_rows", self.min_rows, least=1)
 
@@ -88,7 +88,7 @@ class Temperature(AnswerCalibrator):
         return self.by != "level"
 
     def fit(self, held_out: Callable[[], Iterator[HeldOutAnswers]]) -> Self:
-        """Learn the power, or those of the levels, by maximum likelihood.
+        """Learn the power, or one for each level, by maximum likelihood.
 
         Parameters
         ----------
@@ -229,9 +229,9 @@ def _true_groups(true: Bools, group_of: Rows) -> tuple[Rows, Rows]:
 
 
 class BinaryTemperature(ScoreCalibrator):
-    """A logistic function of the score times a power: temperature scaling of one yes or no.
+    """Temperature scaling of one binary decision: a logistic function of the score times a power.
 
-    What :class:`Temperature` is to label sets, node by node.
+    :class:`Temperature` uses it for label sets, node by node.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ class BinaryTemperature(ScoreCalibrator):
     Attributes
     ----------
     inverse_temperature_ : float
-        The power after ``fit``.
+        The fitted power.
 
     Examples
     --------
@@ -259,7 +259,7 @@ class BinaryTemperature(ScoreCalibrator):
         self.power = power
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         super().check()
         check_number("power", self.power, above=0)
 

@@ -385,8 +385,8 @@ def _corpus() -> tuple[_Text, ...]:
     """Gather the corpus, sorted by path and name."""
     if sys.flags.optimize > 1:
         raise RuntimeError(
-            "Python was started with -OO, which removes docstrings, so there is nothing to load. "
-            "Start it without, or with -O."
+            "Docstrings are not available: Python was started with -OO, which removes them. "
+            "Start it without -OO, or with -O."
         )
     entries, module_names = _gather()
     branching_modules = _branching_modules(entries)
@@ -449,12 +449,11 @@ def _frame(data: list[str], target: Labels, levels: Objects, names: list[str]) -
 
 
 def load_docstrings(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
-    """Load the docstrings of networkx, numpy, scipy and scikit-learn, labelled by their place.
+    """Load docstrings of networkx, numpy, scipy and scikit-learn, labelled by module.
 
-    Real texts with a real taxonomy (package, module, submodule) that need no download: they are
+    Real texts with a real taxonomy (package, module, submodule) and without a download: they are
     gathered from the installed libraries, in a few seconds at the first call and from memory
-    afterwards. How many there are, and in which classes, varies with the installed versions:
-    about 4,000 texts in 150 classes.
+    afterwards. There are about 4,000 texts in 150 classes, depending on the installed versions.
 
     Parameters
     ----------
@@ -471,8 +470,7 @@ def load_docstrings(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
         data : list of str, length n_samples, or Series
             The texts, sorted by label and by name. Shuffle before splitting them.
         target : ndarray of str, shape (n_samples,), or Series
-            Labels such as ``"scipy/sparse/linalg"``, of one step more for each level, two or
-            three in all.
+            Labels such as ``"scipy/sparse/linalg"``, with two or three steps.
         levels : ndarray of object, shape (n_samples, 3)
             The same labels, a column for each level; None after the last step.
         names : list of str, length n_samples
@@ -509,11 +507,11 @@ def load_docstrings(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     for numpy's top level the defining module is the label: ``networkx/algorithms/flow``,
     ``numpy/lib/function_base``.
 
-    **Small classes.** A submodule with fewer than 8 texts is merged into its module. A module
-    left with more than a third of its texts outside any submodule is not divided. A module with
-    fewer than 5 texts has nothing to be merged into but its package, which says too little, and
-    is dropped. Some labels therefore are inner nodes of the taxonomy (about one text in twelve);
-    ``numpy.isin(target, taxonomy.leaves)`` tells the others.
+    **Small classes.** A submodule with fewer than 8 texts is merged into its module. A module left
+    with more than a third of its texts outside any submodule is not divided. A module with fewer
+    than 5 texts could only be merged into its package, which says too little, and is dropped. So
+    some labels are inner nodes of the taxonomy (about one text in twelve); ``numpy.isin(target,
+    taxonomy.leaves)`` marks the others.
 
     **Texts.** Summary, description, parameters, returns and notes, without the object's own
     name, names of the four packages, module paths, signatures, links, citations, code examples

@@ -40,7 +40,7 @@ def make_hierarchical_classification(
     return_taxonomy: bool = True,
     random_state: int | RandomState | None = None,
 ) -> Any:
-    """Generate rows of features for classes that form a tree.
+    """Generate numeric features for classes that form a tree.
 
     The centre of a class is the centre of its parent plus a Gaussian step, and steps shrink from
     level to level: upper levels are easier to tell apart than lower ones. A sample is the centre
@@ -64,16 +64,16 @@ def make_hierarchical_classification(
     level_decay : float, default=0.7
         Factor by which steps shrink with each further level; positive.
     noise : float, default=1.0
-        Standard deviation of a sample around the centre of its class; not negative.
+        Standard deviation of samples around the centre of their class, 0 or more.
     inner_node_labels : float, default=0.0
         Share of the samples, in [0, 1], that belong to an inner node instead of a leaf: to one of
         the leaf's ancestors, each with the same probability. Leaves of the first level have none
         and stay.
     imbalance : float, default=0.0
-        How unequal the leaves are, not negative: the k-th most frequent leaf gets a share
-        proportional to ``k ** -imbalance``. With 0 the numbers of samples differ by one at most.
+        Inequality of the leaves, 0 or more: the k-th most frequent leaf gets a share proportional
+        to ``k ** -imbalance``. With 0 the numbers of samples differ by at most one.
     return_taxonomy : bool, default=True
-        Whether the taxonomy is returned as well.
+        Whether to return the taxonomy as well.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same data at every call.
 
@@ -82,8 +82,8 @@ def make_hierarchical_classification(
     X : ndarray of float64, shape (n_samples, n_features)
         The samples, in random order.
     y : ndarray, shape (n_samples,)
-        The name of each sample's node: an array of str or int where the names are, else of
-        objects. A leaf may be missing if there are few samples for many leaves.
+        The name of each sample's node: an array of str or int if the names are, else of objects.
+        With few samples for many leaves, a leaf may be missing.
     taxonomy : Taxonomy
         The tree. Only if `return_taxonomy` is True.
 
@@ -165,8 +165,8 @@ def make_hierarchical_text(
         Mean number of words in a document, at least 1; lengths follow a Poisson distribution,
         and no document is empty.
     words_per_node : int, default=50
-        How many words a node draws from the vocabulary to be its own, at least 1. Nodes may
-        draw the same word.
+        Number of words that each node draws from the vocabulary, at least 1. Nodes may draw the
+        same word.
     topic_share : float, default=0.3
         Probability, in [0, 1], that a word comes from a node on the path: with 0 nothing can be
         learnt.
@@ -176,7 +176,7 @@ def make_hierarchical_text(
         Word counts, or the documents as strings of words ``"w0"``, ``"w1"``, ... The same
         `random_state` gives the same documents.
     return_taxonomy : bool, default=True
-        Whether the taxonomy is returned as well.
+        Whether to return the taxonomy as well.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same data at every call.
 

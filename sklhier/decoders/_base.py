@@ -90,7 +90,7 @@ class Decoder(BaseEstimator, ABC):
         return self
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
     def check_taxonomy(self, taxonomy: Taxonomy) -> None:
         """Raise a ValueError if a parameter does not fit the taxonomy."""

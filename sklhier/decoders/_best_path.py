@@ -26,7 +26,7 @@ _PROBABILITY = Objective(
 def top_answers(marginals: Marginals, k: int) -> tuple[NodeIds, Floats]:
     """Return the `k` most probable answers and their probabilities, best first.
 
-    Of equally probable ones the earlier class goes first.
+    Equally probable answers are in the order of classes.
 
     Parameters
     ----------
@@ -60,10 +60,10 @@ def top_answers(marginals: Marginals, k: int) -> tuple[NodeIds, Floats]:
 class BestPath(Decoder):
     """The answer with the largest probability, by branch and bound from the top.
 
-    The same answer as the argmax over all classes of ``predict_proba``. A node is never less
-    probable than the nodes below it. So nodes that are less probable than the best complete path so
-    far are not expanded. A greedy descent gives the first bound; then one level pass from the top
-    finds the best path [1]_.
+    The same answer as the argmax of ``predict_proba`` over all classes. A node is never less
+    probable than the nodes below it, so nodes less probable than the best complete path so far are
+    not expanded. A greedy descent gives the first bound; one pass through the levels from the top
+    then finds the best path [1]_.
 
     References
     ----------
@@ -81,7 +81,7 @@ class BestPath(Decoder):
     gives = "classes"
 
     def decode(self, marginals: Marginals) -> NodeIds:
-        """Return the most probable answer; of equals, that of the first class."""
+        """Return the most probable answer; ties go to the first class."""
         if isinstance(marginals, CalibratedMarginals):
             marginals = marginals.in_same_order
         return top_answers(marginals, 1)[0][:, 0]
@@ -89,11 +89,11 @@ class BestPath(Decoder):
 
 @register("beam")
 class Beam(Decoder):
-    """The best of the answers that a beam search finds.
+    """The best answer found by a beam search.
 
     At every level the `width` most probable nodes of each sample are kept; answers that end early
-    stay among them with their probability. One path is the descent of :class:`TopDown`; with more,
-    the answer comes nearer to that of :class:`BestPath`, at a fixed cost [1]_.
+    compete with their probability. A width of 1 is the descent of :class:`TopDown`; with larger
+    widths answers approach those of :class:`BestPath`, at a fixed cost [1]_.
 
     Parameters
     ----------

@@ -104,21 +104,21 @@ class ConformalThresholds:
 
 @register("conformal")
 class Conformal(Decoder):
-    r"""The deepest node of the predicted path that is sure enough, at a confidence level.
+    r"""The deepest node of the predicted path that holds a confidence level.
 
-    The answer is wrong, that is, neither the true node nor one above it, for a share of at most
-    ``1 - confidence_level`` of the samples: the rule of nested paths by split conformal prediction
-    [1]_. For each of `n` calibration rows, take the largest probability among the wrong nodes on
-    its predicted path, 0 if there are none. The threshold is the `k`-th smallest of these numbers,
-    for :math:`k = \lceil (n + 1) \, c \rceil` and the confidence level `c`. The answer is the
-    deepest node on the predicted path with a larger probability, or the root, which stands for no
-    answer. With fewer than :math:`c / (1 - c)` rows every answer is the root.
+    At most a share of ``1 - confidence_level`` of the answers is wrong, that is, neither the true
+    node nor one of its ancestors. The method is split conformal prediction with nested paths [1]_.
+    For each of `n` calibration rows, take the largest probability among the wrong nodes on its
+    predicted path, 0 if there are none. The threshold is the `k`-th smallest of these numbers, for
+    :math:`k = \lceil (n + 1) \, c \rceil` and the confidence level `c`. The answer is the deepest
+    node on the predicted path with a larger probability, or the root, which means no answer. With
+    fewer than :math:`c / (1 - c)` rows every answer is the root.
 
-    The share is **guaranteed** on average over calibration sets, if the rows of calibration and of
-    prediction are exchangeable and no model has learnt from them. That takes
+    The share is **guaranteed**, on average over calibration sets, if the rows of calibration and of
+    prediction are exchangeable and no model has learnt from them: use
     :meth:`~sklhier.HierarchicalClassifier.conformalize`. The thresholds that ``fit`` learns
-    **out-of-fold** aim at the same level and guarantee nothing: they belong to the models of the
-    folds.
+    **out-of-fold** aim at the same level but guarantee nothing, since they belong to the models of
+    the folds.
 
     Parameters
     ----------
@@ -128,26 +128,26 @@ class Conformal(Decoder):
     path : {"best", "top_down"}, default="best"
         The path on which answers stop: that of :class:`BestPath` or of :class:`TopDown`.
     by : None, "top" or int, default=None
-        Groups of rows that get a threshold, and so the confidence level, of their own (*Mondrian*):
-        by the predicted node at the first level (``"top"``), or at another level from 1 on; a path
-        that ends above it counts by its end. None: one threshold for all. A group without enough
-        calibration rows gets no answers. Groups that do not depend on predictions are given to
-        ``conformalize``.
+        Groups of rows with their own thresholds, so that the confidence level holds in each
+        (*Mondrian*): by the predicted node at the first level (``"top"``), or at a level counted
+        from 1; a path that ends above it is grouped by its last node. None: one threshold for all.
+        A group without enough calibration rows gets no answers. Pass groups that do not depend on
+        predictions to ``conformalize``.
     source : {"out_of_fold", "calibration"}, default="out_of_fold"
-        Whether ``fit`` learns thresholds out-of-fold, which fits the models again in each fold, or
-        leaves this to ``conformalize``, without which nothing can be predicted then.
+        ``"out_of_fold"``: ``fit`` learns thresholds, which fits the models again in each fold.
+        ``"calibration"``: only ``conformalize`` does, and must be called before predictions.
 
     Attributes
     ----------
     thresholds_ : ConformalThresholds
-        What was learnt, in the decoder that a classifier has as ``decoder_``;
-        ``conformal_report_`` of the classifier shows it.
+        The learnt values, in the ``decoder_`` of a classifier; its ``conformal_report_`` shows
+        them.
 
     Notes
     -----
     Weights of samples count out-of-fold: the threshold is then a weighted quantile. In
-    ``conformalize`` each row counts once. A label whose class a fold has not seen counts as it is,
-    mostly as an error.
+    ``conformalize`` each row counts once. A label whose class has no training row in its fold
+    counts like any other, mostly as an error.
 
     References
     ----------
@@ -191,7 +191,7 @@ class Conformal(Decoder):
         return self.source == "out_of_fold"
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         check_number("confidence_level", self.confidence_level, above=0, below=1)
         check_choice("path", self.path, _PATHS)
         check_choice("source", self.source, SOURCES)
@@ -263,9 +263,9 @@ class Conformal(Decoder):
     def _learnt(self) -> ConformalThresholds:
         if not hasattr(self, "thresholds_"):
             raise NotFittedError(
-                f"{self!r} must have thresholds before it answers, got none. Call conformalize(X, y) "
-                "of the fitted classifier, with rows that were not used in fit; or fit with "
-                "source='out_of_fold', without a guarantee."
+                f"{self!r} must have thresholds before predictions, got none. Call "
+                "conformalize(X, y) of the fitted classifier, with rows that were not used in fit; or "
+                "fit with source='out_of_fold', without a guarantee."
             )
         return self.thresholds_
 
@@ -312,12 +312,12 @@ class Conformal(Decoder):
         names = self._learnt().names
         if names is None:
             raise ValueError(
-                "`groups` must be left out where conformalize was called without groups, got some."
+                "`groups` must be None if conformalize was called without groups, got groups."
             )
         given = _group_labels(groups)
         if (given.dtype.kind == "U") != (names.dtype.kind == "U"):
             raise ValueError(
-                f"`groups` must be of the kind that conformalize saw, such as {names[0]!r}, got "
+                f"`groups` must have the type of those in conformalize, such as {names[0]!r}, got "
                 f"{shown(groups)}."
             )
         places = np.minimum(np.searchsorted(names, given), len(names) - 1)

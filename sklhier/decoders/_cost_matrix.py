@@ -25,16 +25,16 @@ Costs: TypeAlias = Mapping[Hashable | None, Mapping[Hashable, float]] | Frame | 
 class CostMatrix(Decoder):
     """The action with the smallest expected cost, from a cost for each action and true label.
 
-    Actions are nodes: leaves, inner nodes, or the root to abstain. Any cost will do [1]_. Of equal
-    ones, the action that comes first is taken.
+    Actions are nodes: leaves, inner nodes, or the root to abstain. Costs may be any numbers [1]_.
+    Ties go to the first action.
 
     Parameters
     ----------
     costs : mapping of mappings, pandas.DataFrame or array-like
-        ``costs[action][label]`` is the cost of answering `action` where `label` is true; a data frame
-        has a row for each action and a column for each label. Every label that may be true, leaf
-        or stop, needs a cost; labels without training rows may be left out.
-        The action None is the root.
+        ``costs[action][label]`` is the cost of answering `action` if `label` is true; a data frame
+        has a row for each action and a column for each label. Every label that may be true, leaf or
+        stop, needs a cost; labels without training rows may be left out. The action None is the
+        root.
     actions, labels : sequence of hashable, default=None
         Names of the rows and columns of an array.
 
@@ -84,8 +84,8 @@ class CostMatrix(Decoder):
         actions, labels, _ = _table(self.costs, self.actions, self.labels)
         if not actions:
             raise ValueError(
-                "`costs` must have an action, got none: give a row for each node that may be "
-                "answered."
+                "`costs` must have at least one action, got none. Give a row for each node that may "
+                "be answered."
             )
         for name, names in (("actions", actions), ("labels", labels)):
             twice = next((n for n, count in Counter(names).items() if count > 1), None)

@@ -21,11 +21,11 @@ _MOST = 256  # nodes of a row that are treated exactly
 class ExpectedF1(SetDecoder):
     """The set with the largest expected F1 of a sample, if its nodes were independent.
 
-    The best set of some size holds the most probable nodes, and with them their ancestors, which
-    are no less probable. Finding the expected F1 of all sizes takes a quadratic number of steps [1]_.
-    The answer is empty where an empty truth is likely enough, since F1 is 1 there. Nothing is tuned,
-    so that the probabilities must be good. The nodes of a taxonomy are not independent, so that the
-    expectation is an approximation.
+    The best set of a given size holds the most probable nodes, and so their ancestors, which are no
+    less probable. The expected F1 of all sizes takes a quadratic number of steps [1]_. The answer
+    is empty if an empty truth is likely enough, since F1 is then 1. Nothing is tuned, so the
+    probabilities must be good. The nodes of a taxonomy are not independent, so the expectation is
+    an approximation.
 
     Beyond the 256 most probable nodes of a row, the number of true ones is taken as Poisson
     distributed; the error is at most the sum of their squared probabilities [2]_.
@@ -54,7 +54,7 @@ class ExpectedF1(SetDecoder):
     needs_probabilities = True
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
-        """Return the best sets, the smallest of equals."""
+        """Return the best sets; ties go to the smallest."""
         proba = marginals.node_proba[:, 1:]
         n_nodes = proba.shape[1]
         width = min(_MOST, n_nodes)

@@ -27,13 +27,13 @@ ANSWERS = ("node", "leaf", "set")
 class HierarchicalF(Decoder):
     r"""The answer with the largest expected hierarchical F of a sample.
 
-    With :math:`\hat T` the true node and its ancestors and :math:`S` the answered nodes, the root
-    left out, it maximises the expectation of
+    It maximises the expectation of
 
     .. math:: F_\beta = \frac{(1 + \beta^2) |S \cap \hat T|}{|S| + \beta^2 |\hat T|},
 
-    which :func:`~sklhier.metrics.hierarchical_fbeta_score` with ``average="samples"`` measures. For a
-    set of a given size `k` the best one consists of the `k` nodes with the largest
+    where :math:`\hat T` holds the true node and its ancestors and :math:`S` the answered nodes,
+    without the root. :func:`~sklhier.metrics.hierarchical_fbeta_score` with ``average="samples"``
+    measures it. The best set of `k` nodes consists of those with the largest
 
     .. math:: \Delta_k(n) = \sum_{a \text{ below } n} P(a) \frac{1 + \beta^2}{k + \beta^2 |\hat a|},
 
@@ -42,11 +42,12 @@ class HierarchicalF(Decoder):
     Parameters
     ----------
     beta : float, default=1.0
-        Weight of recall, positive: below 1 for answers that stop earlier.
+        Weight of recall, positive; values below 1 make answers stop earlier.
     answer : {"node", "leaf", "set"}, default="node"
-        The best single path, which may stop at an inner node (``"node"``) or may only end where a
-        label may (``"leaf"``); or the best set of nodes (``"set"``), which may hold several paths.
-        Predictions are then frozensets of the names of all its nodes, in an array of objects.
+        The best single path, which may stop at any node (``"node"``) or only where a label may end
+        (``"leaf"``); or the best set of nodes (``"set"``), which may hold several paths.
+        Predictions are then frozensets of the names of all nodes of the set, in an array of
+        objects.
 
     References
     ----------
@@ -92,7 +93,7 @@ class HierarchicalF(Decoder):
         check_choice("answer", self.answer, ANSWERS)
 
     def decode(self, marginals: Marginals) -> NodeIds:
-        """Return the best path, of equals the one that comes first."""
+        """Return the best path, the first of equals."""
         outcomes = marginals.outcomes
         allowed = np.flatnonzero(outcomes.observed)[1:].astype(np.int32)
         if self.answer == "leaf":

@@ -19,24 +19,25 @@ __all__ = ["LevelWeighted"]
 
 @register("level_weighted")
 class LevelWeighted(Decoder):
-    r"""The answer with the largest expected weight of right nodes less wrong ones.
+    r"""The answer with the largest expected weight of correct nodes minus wrong ones.
 
-    Maximises the expected weight of right nodes less that of wrong nodes,
+    It maximises the expected weight of correct nodes minus that of wrong ones,
 
     .. math:: \sum_{u} w_u (2 p_u - 1)
 
-    over the path of the answer, :math:`p_u` being the probability of node `u`: this minimises the
-    expected weight of the nodes in which predicted and true path differ [1]_. With equal weights
-    that is the distance in the tree, and the best accuracy summed over levels. All weight on the
-    deepest level is :class:`BestPath` (if all labels are that deep); as weights at the top outgrow
-    the ones below, it becomes :class:`TopDown`. Of equals, the more probable answer wins.
+    over the path of the answer, where :math:`p_u` is the probability of node `u`. This minimises
+    the expected weight of the nodes that are in only one of predicted and true path [1]_. With
+    equal weights it minimises the expected distance in the tree, and maximises the sum of the
+    accuracies of all levels. With all weight on the deepest level it equals :class:`BestPath` (if
+    all labels are that deep); with weights that grow towards the top it approaches
+    :class:`TopDown`. Ties go to the more probable answer.
 
     Parameters
     ----------
     weights : {"uniform", "information", "sibling"}, array-like or mapping, default="uniform"
-        Weights of 0 or more: one for each level, the first one first; one for each node, in the
-        order of ``taxonomy.nodes[1:]`` or by name; all 1 (``"uniform"``); information of a node
-        beyond its parent's in bits if all leaves are equally probable (``"information"``); the
+        Weights of 0 or more: one for each level, from the first; one for each node, in the order of
+        ``taxonomy.nodes[1:]`` or by name; all 1 (``"uniform"``); the information that a node adds
+        to its parent's, in bits, if all leaves are equally probable (``"information"``); or the
         parent's weight divided by the number of its children (``"sibling"``).
 
     References

@@ -189,7 +189,7 @@ def _read_mapping(tau: Mapping[Any, float], taxonomy: Taxonomy) -> Floats:
     if (ids == 0).any():
         raise ValueError(
             f"`tau` must hold thresholds of nodes below the root, got one for the root, "
-            f"{shown(names[int(np.argmax(ids == 0))])}: it is the answer where no other node is."
+            f"{shown(names[int(np.argmax(ids == 0))])}, which needs none. Leave it out."
         )
     of_level = np.full(taxonomy.n_levels + 1, np.nan)
     for name, level in levels.items():

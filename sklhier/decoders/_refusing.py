@@ -94,7 +94,7 @@ class Refusing(Decoder):
 def _threshold(seen: list[tuple[Floats, Floats]], share: float) -> float:
     """Return the number below which lies at most that share of the weight of held-out rows."""
     if not seen:
-        raise ValueError("There is no held-out sample to learn the threshold of `reject` from.")
+        raise ValueError("There are no held-out samples to learn the threshold of `reject` from.")
     proba, weights = map(np.concatenate, zip(*seen, strict=True))
     order = np.argsort(proba)
     before = np.concatenate([[0.0], np.cumsum(weights[order])])

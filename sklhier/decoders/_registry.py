@@ -46,7 +46,7 @@ def resolve_decoder(decoder: str | Decoder) -> Decoder:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def resolve_set_decoder(decoder: str | SetDecoder) -> SetDecoder:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------

@@ -86,60 +86,60 @@ class RiskCalibration:
 
 @register("risk_control")
 class RiskControl(SetDecoder):
-    r"""All nodes above the threshold that holds an expected loss at a target.
+    r"""All nodes above a threshold that keeps an expected loss within a target.
 
-    One threshold for all nodes is learnt from calibration rows: the one that answers the most (for
-    ``"fdr"``) or the fewest nodes (for ``"fnr"`` and ``"distance"``) and still holds the loss.
-    Answers are closed under ancestors.
+    One threshold for all nodes is learnt from calibration rows. It answers as many nodes (for
+    ``"fdr"``) or as few nodes (for ``"fnr"`` and ``"distance"``) as the target allows. Answers
+    include all ancestors.
 
     The target is **guaranteed** if the rows of calibration and of prediction are exchangeable and
-    no model has learnt from them; that takes
+    no model has learnt from them: use
     :meth:`~sklhier.HierarchicalMultiLabelClassifier.conformalize`. The threshold that ``fit``
-    learns **out-of-fold** aims at the target and guarantees nothing.
+    learns **out-of-fold** aims at the target but guarantees nothing.
 
     Parameters
     ----------
     risk : {"fnr", "fdr", "distance"} or callable, default="fnr"
-        The loss of a sample, in [0, 1]: ``"fnr"``, the share of its true nodes that are not
-        answered; ``"fdr"``, the share of answered nodes that are not true; ``"distance"``, how much
-        of the way from the root to a true label is not answered, in the mean over its most specific
-        labels. A callable ``risk(y_true, y_pred)`` gets two 0/1 matrices (csr_array, a column for
-        each of ``taxonomy.nodes[1:]``, closed under ancestors) and returns the loss of each row.
+        The loss of a sample, in [0, 1]: ``"fnr"``, the share of its true nodes that are missing;
+        ``"fdr"``, the share of answered nodes that are wrong; ``"distance"``, the missing share of
+        the path from the root to a true label, averaged over its most specific labels. A callable
+        ``risk(y_true, y_pred)`` gets two 0/1 matrices (csr_array, a column for each of
+        ``taxonomy.nodes[1:]``, ancestors included) and returns the loss of each row.
     target : float, default=0.1
         The largest expected loss, in (0, 1).
     method : {"crc", "ltt"}, default="crc"
         ``"crc"`` is conformal risk control [1]_: the expected loss is at most `target` on average
-        over calibration sets; about half of single calibrations lie above. ``"ltt"`` is learn then
-        test [2]_: the expected loss of this very threshold is at most `target` with probability ``1
-        - delta``.
+        over calibration sets; about half of single calibrations exceed it. ``"ltt"`` is learn then
+        test [2]_: with probability ``1 - delta``, the expected loss of the learnt threshold is at
+        most `target`.
     delta : float, default=0.1
         With ``"ltt"``, the probability of failure, in (0, 1).
     source : {"out_of_fold", "calibration"}, default="out_of_fold"
-        Whether ``fit`` learns a threshold out-of-fold, which fits the models again in each fold, or
-        leaves this to ``conformalize``, without which nothing can be predicted then.
+        ``"out_of_fold"``: ``fit`` learns the threshold, which fits the models again in each fold.
+        ``"calibration"``: only ``conformalize`` does, and must be called before predictions.
 
     Attributes
     ----------
     calibration_ : RiskCalibration
-        What was learnt, in the decoder that a classifier has as ``decoder_``;
-        ``conformal_report_`` of the classifier shows it.
+        The learnt values, in the ``decoder_`` of a classifier; its ``conformal_report_`` shows
+        them.
 
     Notes
     -----
-    ``"crc"`` needs losses that only rise, or only fall, with the threshold, for each row. ``"fnr"``
-    and ``"distance"`` do. For ``"fdr"`` the largest loss at this or any higher threshold is held,
-    which is more than asked; ``"ltt"`` holds the loss itself. A callable is checked on the
-    calibration rows. ``"ltt"`` needs no such thing. It tests thresholds one after the other, from
-    answering everything on (``"fnr"``, ``"distance"``), from answering nothing on (``"fdr"``), or
-    from both with half of `delta` each (callable), by exact binomial p-values where all losses are
-    0 or 1 and by those of Hoeffding and Bentkus otherwise.
+    ``"crc"`` needs a loss of each row that only rises, or only falls, with the threshold, as
+    ``"fnr"`` and ``"distance"`` do. For ``"fdr"`` it uses the largest loss at this or any higher
+    threshold, which is stricter than necessary; ``"ltt"`` uses the loss itself. A callable is
+    checked on the calibration rows. ``"ltt"`` has no such condition. It tests thresholds in order,
+    starting where everything is answered (``"fnr"``, ``"distance"``), where nothing is answered
+    (``"fdr"``), or from both ends with half of `delta` each (callable). P-values are exact binomial
+    if all losses are 0 or 1, otherwise those of Hoeffding and Bentkus.
 
-    With too few rows the answer is the one without risk: all nodes, or for ``"fdr"`` none. A
-    warning says so. The number of rows that is needed at least is small, but thresholds of fewer
-    than some 300 rows differ much from one calibration to the next.
+    With too few rows, the answer is the one without risk: all nodes, or none for ``"fdr"``. A
+    warning says so. The minimum is small, but with fewer than about 300 rows thresholds vary widely
+    from one calibration to the next.
 
-    Out-of-fold, weights of samples count in the mean, and ``"ltt"`` counts as many rows as have the
-    same variance. In ``conformalize`` each row counts once.
+    Out-of-fold, the mean uses sample weights, and ``"ltt"`` the effective number of rows (with the
+    same variance). In ``conformalize`` each row counts once.
 
     References
     ----------
@@ -188,7 +188,7 @@ class RiskControl(SetDecoder):
         return self.source == "out_of_fold"
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         if isinstance(self.risk, type) or not callable(self.risk):
             check_choice("risk", self.risk, _RISKS)
         check_number("target", self.target, above=0, below=1)
@@ -250,9 +250,9 @@ class RiskControl(SetDecoder):
         loss = float(curve.risk[place])
         if not n_held and loss > self.target:
             raise ValueError(
-                f"`risk` must be at most target={self.target:g} at one end, where all nodes are "
-                f"answered or none, got mean losses of {curve.risk[0]:g} and {curve.risk[-1]:g}: "
-                "no threshold holds it. Use a larger `target` or another `risk`."
+                f"`risk` must be at most target={self.target:g} if all nodes are answered, or if "
+                f"none is, got mean losses of {curve.risk[0]:g} and {curve.risk[-1]:g}: "
+                "no threshold reaches it. Use a larger `target` or another `risk`."
             )
         threshold = float(_GRID[place])
         return RiskCalibration(threshold, loss, bound, curve.n_rows, n_held > 0, source)
@@ -296,7 +296,7 @@ class RiskControl(SetDecoder):
     def _learnt(self) -> RiskCalibration:
         if not hasattr(self, "calibration_"):
             raise NotFittedError(
-                f"{self!r} must have a threshold before it answers, got none. Call "
+                f"{self!r} must have a threshold before predictions, got none. Call "
                 "conformalize(X, y) of the fitted classifier, with rows that were not used in fit; "
                 "or fit with source='out_of_fold', without a guarantee."
             )
@@ -399,7 +399,7 @@ class _Curve:
             raise ValueError(
                 f"`risk` must only rise, or only fall, with the threshold for method='crc', got "
                 f"{shown(risk)}, which does both on the calibration rows. Use method='ltt', which "
-                "needs no such thing."
+                "does not need this."
             )
 
 

@@ -80,7 +80,7 @@ class SetDecoder(BaseEstimator, ABC):
         return self
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
     def check_taxonomy(self, taxonomy: Taxonomy) -> None:
         """Raise a ValueError if a parameter does not fit the taxonomy."""

@@ -31,30 +31,30 @@ class SetThreshold(SetDecoder):
     Parameters
     ----------
     tau : float, "oof", mapping or array-like, default="oof"
-        Threshold in [0, 1]; a node is answered if its probability is larger, so that none is at 1.
-        One number for all nodes; one for each level, from the first; one for each node, in the order
-        of ``taxonomy.nodes[1:]``; or a mapping by names of nodes, in which ``"level:k"`` stands for
-        all nodes of level `k` that are not named. ``"oof"`` finds what gives the best
-        micro-averaged hierarchical F1 on out-of-fold predictions, which fits every model again in
-        each fold; folds, and so thresholds, depend on the order of the rows. 0.5 is best for
-        accuracy, and far too high for rare labels.
+        Threshold in [0, 1]; a node is answered if its probability is larger, so that no node is at
+        1. One number for all nodes; one for each level, from the first; one for each node, in the
+        order of ``taxonomy.nodes[1:]``; or a mapping by names of nodes, where ``"level:k"`` means
+        all other nodes of level `k`. ``"oof"`` tunes thresholds for the best micro-averaged
+        hierarchical F1 on out-of-fold predictions, for one more fit of every model in each fold;
+        folds, and so thresholds, depend on the order of rows. 0.5 is best for accuracy, and far too
+        high for rare labels.
     scope : {"global", "level", "node"}, default="global"
-        The nodes that share a tuned threshold: all, those of a level, or one.
+        The nodes that share a tuned threshold: all, those of a level, or a single node.
     shrinkage : float, default=20.0
-        With ``scope="node"``: how many samples of a node it takes until its own threshold counts as
-        much as the global one; 0 or more.
+        With ``scope="node"``: number of samples of a node at which its own threshold counts as much
+        as the global one; 0 or more.
     at_least_one : bool, default=False
-        Whether to answer with the most probable node where none exceeds its threshold.
+        Whether to answer with the most probable node if none exceeds its threshold.
     min_rows : int, default=0
-        With ``scope="node"``: how many held-out samples must have a node for a threshold of its own;
-        the others get that of their level.
+        With ``scope="node"``: fewest held-out samples that must have a node for a threshold of its
+        own; other nodes get that of their level.
 
     Attributes
     ----------
     threshold_report_ : dict of str to ndarray, shape (n_nodes - 1,)
-        Where thresholds were tuned, on the decoder that is in use (``decoder_`` of a classifier): for
-        each ``node`` its ``level``, ``tau``, ``n_rows`` (held-out samples that have it) and
-        ``source``: ``"global"``, ``"level"`` or ``"node"``, of which its threshold is.
+        If thresholds were tuned, on the decoder in use (``decoder_`` of a classifier): for each
+        ``node`` its ``level``, ``tau``, ``n_rows`` (held-out samples that have it) and the
+        ``source`` of its threshold: ``"global"``, ``"level"`` or ``"node"``.
 
     References
     ----------
@@ -88,7 +88,7 @@ class SetThreshold(SetDecoder):
         return is_tuned(self.tau)
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         check_tau(self, self.tau)
         check_choice("scope", self.scope, SCOPES)
         check_number("shrinkage", self.shrinkage, least=0)
@@ -208,7 +208,7 @@ class Histograms(NamedTuple):
                 )
                 total = cls(positive, negative, part.taxonomy)
         if total is None:
-            raise ValueError("There is no held-out sample to learn a threshold from.")
+            raise ValueError("There are no held-out samples to learn a threshold from.")
         return total
 
 

@@ -22,21 +22,21 @@ __all__ = ["MaximumClosure", "TopLabels"]
 class MaximumClosure(SetDecoder):
     r"""The closed set of nodes with the largest sum of log-odds.
 
-    Maximises :math:`\sum_{n \in S} \log \frac{h_n}{1 - h_n} - \log \frac{\tau}{1 - \tau}` over all
-    sets `S` that hold the ancestors of their nodes, :math:`h_n` being the models' own scores, before
-    they are made consistent: for ``tau=0.5`` the most probable set if models are about all samples
-    and err independently. In a tree by dynamic programming, in a DAG by a minimum cut [1]_.
+    It maximises :math:`\sum_{n \in S} \log \frac{h_n}{1 - h_n} - \log \frac{\tau}{1 - \tau}` over
+    all sets `S` that hold the ancestors of their nodes, where :math:`h_n` are the models' own
+    scores, before they are made consistent. For ``tau=0.5`` this is the most probable set if models
+    are about all samples and err independently. Solved in a tree by dynamic programming, in a DAG
+    by a minimum cut [1]_.
 
     Parameters
     ----------
     tau : float, default=0.5
-        Probability in (0, 1) from which on a node is worth adding.
+        Probability in (0, 1) above which a node is worth adding.
 
     Notes
     -----
-    Scores that are consistent already, such as those that
-    :meth:`~sklhier.HierarchicalMultiLabelClassifier.decode` works on, leave nothing to weigh: the
-    answer is that of a threshold.
+    For scores that are already consistent, such as those in
+    :meth:`~sklhier.HierarchicalMultiLabelClassifier.decode`, the answer is that of a threshold.
 
     References
     ----------
@@ -68,7 +68,7 @@ class MaximumClosure(SetDecoder):
 
 @register("top_labels")
 class TopLabels(SetDecoder):
-    """The most probable leaves, a fixed number for each row, with their ancestors.
+    """A fixed number of most probable leaves, with their ancestors.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class TopLabels(SetDecoder):
         return Wanted(n_leaves=self.k)
 
     def decode(self, marginals: SetMarginals) -> sparse.csr_array:
-        """Return the paths to the `k` most probable leaves, of equals the first."""
+        """Return the paths to the `k` most probable leaves, the first of equals."""
         best = marginals.best_leaves
         if best is None or best.shape[1] != self.k:
             best = self._best_leaves(marginals)

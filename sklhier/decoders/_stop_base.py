@@ -42,7 +42,7 @@ class StopRule(Decoder):
         return is_tuned(self.tau)
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         check_tau(self, self.tau)
         if self.scope is not _SCOPE:
             check_choice("scope", self.scope, SCOPES)

@@ -34,18 +34,19 @@ class InformationThreshold(Decoder):
     """The most informative node whose probability exceeds a threshold.
 
     Unlike :class:`Threshold`, which takes the deepest node, it compares nodes by their information:
-    a node at the first level may be as narrow as one at the fifth. Of equals it takes the more
-    probable. The root has no information; it is the answer where no other node qualifies.
+    a node at the first level may be as specific as one at the fifth. Ties go to the more probable
+    node. The root has no information; it is the answer if no other node qualifies.
 
     Parameters
     ----------
     tau : float, array-like or mapping, default=0.5
         Threshold in [0, 1], for all nodes, for each level, for each node or by name, as in
-        :class:`Threshold`; a node qualifies if its probability is larger, so that none does at 1.
+        :class:`Threshold`; a node qualifies if its probability is larger, so that no node does at
+        1.
     information : "leaves", array-like or mapping, default="leaves"
-        Information of a node: the binary logarithm of the number of leaves over the number below it
-        (``"leaves"``), or numbers of 0 or more: one for each node, in the order of
-        ``taxonomy.nodes[1:]`` or by name, or one for each level.
+        Information of a node: the binary logarithm of the number of all leaves divided by the
+        number of leaves below the node (``"leaves"``), or numbers of 0 or more: one for each node,
+        in the order of ``taxonomy.nodes[1:]`` or by name, or one for each level.
 
     References
     ----------
@@ -99,18 +100,18 @@ class InformationThreshold(Decoder):
 class Darts(Decoder):
     r"""The node with the best trade-off between information and probability.
 
-    Maximises :math:`(r_v + \lambda)\, p_v` over all nodes `v`, the root included, with a reward
-    :math:`r_v` for being specific and :math:`\lambda` for being right: the larger
-    :math:`\lambda`, the earlier the answers stop. The rule of *dual accuracy reward trade-off
-    search* [1]_, which looks for the smallest :math:`\lambda` that gives a wanted accuracy:
-    let :func:`~sklhier.model_selection.tune_decoder` or a search do that.
+    It maximises :math:`(r_v + \lambda)\, p_v` over all nodes `v`, the root included, with a reward
+    :math:`r_v` for being specific and :math:`\lambda` for being right: with a larger
+    :math:`\lambda` answers stop earlier. This is the rule of *dual accuracy reward trade-off
+    search* [1]_, which looks for the smallest :math:`\lambda` that reaches a given accuracy; use
+    :func:`~sklhier.model_selection.tune_decoder` or a search for that.
 
     Parameters
     ----------
     accuracy_reward : float, default=0.0
         The reward :math:`\lambda` for an answer that is right, 0 or more.
     reward : "leaves", array-like or mapping, default="leaves"
-        The reward of each node for being specific, as `information` of
+        The reward of each node for being specific, like `information` of
         :class:`InformationThreshold`.
 
     References
@@ -146,7 +147,7 @@ class Darts(Decoder):
         check_node_weight("reward", self.reward, ["leaves"])
 
     def decode(self, marginals: Marginals) -> NodeIds:
-        """Return the node with the largest expected reward, of equals the one further up."""
+        """Return the node with the largest expected reward; ties go to the node further up."""
         reward = _information(self.reward, marginals.taxonomy, "reward")
         expected = marginals.dense().node_proba * (reward + self.accuracy_reward)
         return np.argmax(expected, axis=1).astype(np.int32)
@@ -156,32 +157,32 @@ class Darts(Decoder):
 class Climbing(StopRule):
     """The lowest node above the most probable answer whose probability exceeds its threshold.
 
-    Starts from the answer of :class:`BestPath` and climbs until it is sure enough, to the root if
-    need be. Unlike :class:`Threshold` it never leaves the path of that answer.
+    It starts from the answer of :class:`BestPath` and climbs until a node is probable enough, if
+    need be to the root. Unlike :class:`Threshold` it never leaves the path of that answer.
 
     Parameters
     ----------
     tau : float, "oof", array-like or mapping, default=0.5
-        Threshold in [0, 1]; a node qualifies if its probability is larger, so that none does at 1.
-        One number for all nodes; one for each level, from the first; one for each node, in the order
-        of ``taxonomy.nodes[1:]``; or a mapping by names of nodes, in which ``"level:k"`` stands for
-        all nodes of level `k` that are not named. ``"oof"`` finds what gives the best
-        micro-averaged hierarchical F on out-of-fold predictions, which fits every model again in
-        each fold; folds, and so thresholds, depend on the order of the rows.
+        Threshold in [0, 1]; a node qualifies if its probability is larger, so that no node does at
+        1. One number for all nodes; one for each level, from the first; one for each node, in the
+        order of ``taxonomy.nodes[1:]``; or a mapping by names of nodes, where ``"level:k"`` means
+        all other nodes of level `k`. ``"oof"`` tunes thresholds for the best micro-averaged
+        hierarchical F on out-of-fold predictions, for one more fit of every model in each fold;
+        folds, and so thresholds, depend on the order of rows.
     scope : {"global", "level", "node"}, default="global"
-        The nodes that share a tuned threshold: all, those of a level, or one.
+        The nodes that share a tuned threshold: all, those of a level, or a single node.
     beta : float, default=1.0
-        Weight of recall in the F that tunes, positive: below 1 for answers that stop earlier.
+        Weight of recall in the tuned F, positive; values below 1 make answers stop earlier.
     min_rows : int, default=30
-        With ``scope="node"``: how many held-out rows have to come to a node for a threshold of its
-        own, at least 1; the others get that of their level.
+        With ``scope="node"``: fewest held-out rows that must reach a node for a threshold of its
+        own, at least 1; other nodes get that of their level.
 
     Attributes
     ----------
     threshold_report_ : dict of str to ndarray, shape (n_nodes - 1,)
-        Where thresholds were tuned, on the decoder that is in use (``decoder_`` of a classifier): for
-        each ``node`` its ``level``, ``tau``, ``n_rows`` (held-out rows that came to it) and
-        ``source``: ``"global"``, ``"level"`` or ``"node"``, of which its threshold is.
+        If thresholds were tuned, on the decoder in use (``decoder_`` of a classifier): for each
+        ``node`` its ``level``, ``tau``, ``n_rows`` (held-out rows that reached it) and the
+        ``source`` of its threshold: ``"global"``, ``"level"`` or ``"node"``.
 
     References
     ----------

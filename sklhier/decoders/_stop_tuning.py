@@ -50,7 +50,7 @@ class Candidates(NamedTuple):
         """Return those of several blocks together, rows of weight 0 left out."""
         parts = [part.weighted() for part in parts if part.weights.any()]
         if not parts:
-            raise ValueError("There is no held-out sample to learn a threshold from.")
+            raise ValueError("There are no held-out samples to learn a threshold from.")
         starts = np.cumsum([0, *(len(part.true) for part in parts[:-1])])
         moved = [part._replace(rows=part.rows + n) for part, n in zip(parts, starts, strict=True)]
         return cls(

@@ -19,36 +19,36 @@ __all__ = ["Threshold"]
 class Threshold(StopRule):
     """The deepest node whose probability exceeds its threshold.
 
-    The answer may be an inner node, and is the root where not even a node of the first level
-    exceeds the threshold (None among 1-D labels if the root is an artificial one, an empty path
-    among levels). From ``tau=0.5`` on at most one node of each level qualifies; below, the most
-    probable of the deepest is taken. Needs base estimators with ``predict_proba``.
+    The answer may be an inner node. It is the root if no node of the first level exceeds the
+    threshold (None among 1-D labels if the root is artificial, an empty path among levels). For
+    ``tau`` of 0.5 or more at most one node of each level qualifies; for lower values, the most
+    probable of the deepest nodes is taken. Needs base estimators with ``predict_proba``.
 
     Parameters
     ----------
     tau : float, "oof", array-like or mapping, default=0.5
-        Threshold in [0, 1]; a node qualifies if its probability is larger, so that none does at 1.
-        One number for all nodes; one for each level, from the first; one for each node, in the order
-        of ``taxonomy.nodes[1:]``; or a mapping by names of nodes, in which ``"level:k"`` stands for
-        all nodes of level `k` that are not named. A node qualifies
-        by itself, whatever is above it. ``"oof"`` finds what gives the best
-        micro-averaged hierarchical F on out-of-fold predictions, which fits every model again in
-        each fold; folds, and so thresholds, depend on the order of the rows.
+        Threshold in [0, 1]; a node qualifies if its probability is larger, so that no node does at
+        1. One number for all nodes; one for each level, from the first; one for each node, in the
+        order of ``taxonomy.nodes[1:]``; or a mapping by names of nodes, where ``"level:k"`` means
+        all other nodes of level `k`. A node qualifies by itself, whatever is above it. ``"oof"``
+        tunes thresholds for the best micro-averaged hierarchical F on out-of-fold predictions, for
+        one more fit of every model in each fold; folds, and so thresholds, depend on the order of
+        rows.
     scope : {"global", "level", "node"}, default="global"
-        The nodes that share a tuned threshold: all, those of a level, or one.
+        The nodes that share a tuned threshold: all, those of a level, or a single node.
     beta : float, default=1.0
-        Weight of recall in the F that tunes, positive: below 1 for answers that stop earlier.
+        Weight of recall in the tuned F, positive; values below 1 make answers stop earlier.
     min_rows : int, default=30
-        With ``scope="node"``: how many held-out rows have to come to a node for a threshold of its
-        own, at least 1; the others get that of their level. Both are 0.05 or more, so that no node
-        takes all that others do not want.
+        With ``scope="node"``: fewest held-out rows that must reach a node for a threshold of its
+        own, at least 1; other nodes get that of their level. Both are 0.05 or more, so that no node
+        attracts all samples that no other node takes.
 
     Attributes
     ----------
     threshold_report_ : dict of str to ndarray, shape (n_nodes - 1,)
-        Where thresholds were tuned, on the decoder that is in use (``decoder_`` of a classifier): for
-        each ``node`` its ``level``, ``tau``, ``n_rows`` (held-out rows that came to it) and
-        ``source``: ``"global"``, ``"level"`` or ``"node"``, of which its threshold is.
+        If thresholds were tuned, on the decoder in use (``decoder_`` of a classifier): for each
+        ``node`` its ``level``, ``tau``, ``n_rows`` (held-out rows that reached it) and the
+        ``source`` of its threshold: ``"global"``, ``"level"`` or ``"node"``.
 
     References
     ----------
@@ -66,7 +66,7 @@ class Threshold(StopRule):
     >>> classifier.predict([[0.1], [1.65], [9.1]])
     array(['a/x', 'a', 'b'], dtype=object)
 
-    Surer answers at the first level, and at one node below:
+    Stricter thresholds at the first level, and for one node below:
 
     >>> Threshold([0.9, 0.6]), Threshold({"level:1": 0.9, "level:2": 0.6, "a/x": 0.8})
     (Threshold(tau=[0.9, 0.6]), Threshold(tau={'a/x': 0.8, 'level:1': 0.9, 'level:2': 0.6}))
@@ -75,7 +75,7 @@ class Threshold(StopRule):
     _floor = 0.05  # at most 20 nodes of a level are above
 
     def decode(self, marginals: Marginals) -> NodeIds:
-        """Return the deepest node above its threshold, the root where there is none."""
+        """Return the deepest node above its threshold, or the root if there is none."""
         outcomes = marginals.outcomes
         bars = self._bars(marginals.taxonomy)
         answers = np.zeros(marginals.n_rows, dtype=np.int32)

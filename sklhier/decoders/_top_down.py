@@ -18,9 +18,9 @@ __all__ = ["TopDown"]
 class TopDown(Decoder):
     """The node at the end of a greedy descent along the most probable outcomes.
 
-    The textbook top-down prediction [1]_: only the nodes on the way are evaluated, and the upper
-    levels are decided without regard to the levels below. The answer may differ from the most
-    probable class of ``predict_proba``; that of :class:`BestPath` never does.
+    The textbook top-down prediction [1]_: only the nodes on the way are evaluated, and upper levels
+    are decided without regard to the levels below. Unlike that of :class:`BestPath`, the answer may
+    differ from the most probable class of ``predict_proba``.
 
     References
     ----------

@@ -23,19 +23,19 @@ _BINNINGS = ("uniform", "quantile")
 
 
 class LevelCalibrationDisplay(Display):
-    """Reliability of the most probable node at each level: how often it is right, by its probability.
+    """Reliability diagram of the most probable node at each level: accuracy by probability.
 
-    A line below the diagonal is too sure of itself, one above it not sure enough.
+    A line below the diagonal is overconfident, a line above it underconfident.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
 
     Parameters
     ----------
     levels : array-like of int, shape (m,)
         The levels, from 1.
     confidence, accuracy, weights : sequence of m ndarrays
-        For each level the mean probability in its bins, the share of right answers, and the weight
-        of the samples there; bins without samples are left out.
+        For each level, the mean probability in its bins, the share of correct answers, and the
+        weight of the samples; bins without samples are left out.
 
     Attributes
     ----------
@@ -54,10 +54,10 @@ class LevelCalibrationDisplay(Display):
 
     Notes
     -----
-    Where true labels end at different levels, the lower ones are judged over all samples: a node
-    that is not true has to be improbable, whatever the reason. Over the samples whose labels reach
-    the level alone (``rows="reached"``), probabilities that hold look too small, since they leave
-    room for labels that end above.
+    If true labels end at different levels, the lower levels are still judged over all samples: a
+    wrong node should be improbable, whatever the reason. Over only the samples whose labels reach
+    the level (``rows="reached"``), correct probabilities look too small, since they leave room for
+    labels that end above.
 
     Examples
     --------
@@ -114,17 +114,17 @@ class LevelCalibrationDisplay(Display):
         Parameters
         ----------
         estimator : classifier
-            Fitted; one of this package, also within a Pipeline or search.
+            A fitted classifier of this package, also within a Pipeline or search.
         X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Samples that it has not been fitted to.
+            Samples that it was not fitted to.
         y : array-like
             True labels, in any format.
         taxonomy : Taxonomy or networkx.DiGraph, default=None
-            That of the estimator if None.
+            None uses that of the estimator.
         rows, n_bins, binning, sample_weight
             As in :meth:`from_predictions`.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
@@ -165,9 +165,9 @@ class LevelCalibrationDisplay(Display):
         Parameters
         ----------
         y_true : array-like
-            Labels in any format, also several for each sample.
+            Labels in any format, one or more for each sample.
         node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
-            Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+            Probability of each node of ``taxonomy.nodes``, or of all but the root, as returned by
             ``predict_node_proba``.
         taxonomy : Taxonomy or networkx.DiGraph
             Tree or DAG of the labels.
@@ -184,19 +184,20 @@ class LevelCalibrationDisplay(Display):
         classes, missing
             As in :func:`~sklhier.metrics.hierarchical_calibration_error`.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
         display : LevelCalibrationDisplay
-            Of the levels with samples of which the truth is known.
+            For the levels with samples whose truth is known.
 
         Raises
         ------
         TargetError
-            For labels that are not in the taxonomy, and without one.
+            For labels that are not in the taxonomy, and without a taxonomy.
         ValueError
-            For another number of columns, numbers that are no probabilities, and bad parameters.
+            For a wrong number of columns, values that are not probabilities, and invalid
+            parameters.
         """
         check_choice("rows", rows, ("all", "reached"))
         check_integer("n_bins", n_bins, least=1)
@@ -231,7 +232,7 @@ class LevelCalibrationDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a figure.
         levels : sequence of int, default=None
-            The levels to draw; None: all, or eight of them where there are more.
+            The levels to draw; None draws all, or eight of them if there are more.
 
         Returns
         -------

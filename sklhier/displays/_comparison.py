@@ -37,21 +37,21 @@ class _Comparison(Protocol):
 
 
 class ComparisonDisplay(Display):
-    """Differences of scores to those of a baseline, as dots with their intervals.
+    """Score differences to a baseline, as dots with intervals.
 
-    An interval to the right of the line at 0 is better than the baseline, one to the left worse;
-    where it crosses the line, no difference is shown.
+    An interval to the right of the line at 0 is better than the baseline, one to the left worse; an
+    interval that crosses the line shows no difference.
 
-    It is recommended to use :meth:`from_comparison`.
+    Use :meth:`from_comparison` to make one.
 
     Parameters
     ----------
     names : sequence of str
         The estimators, the baseline first.
     measures : sequence of str
-        What is compared.
+        The measures to compare.
     differences : array-like, shape (n_estimators - 1, n_measures)
-        Scores less those of the baseline.
+        Scores minus those of the baseline.
     intervals : array-like, shape (n_estimators - 1, n_measures, 2)
         Lower and upper ends of the intervals.
     confidence : float, default=0.95
@@ -67,7 +67,7 @@ class ComparisonDisplay(Display):
     See Also
     --------
     sklhier.model_selection.compare : Compares estimators.
-    sklhier.model_selection.compare_with_flat : Compares an estimator with itself made flat.
+    sklhier.model_selection.compare_with_flat : Compares an estimator with its flat version.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class ComparisonDisplay(Display):
         if self.differences.shape != shape or self.intervals.shape != (*shape, 2):
             raise ValueError(
                 "`differences` must have a row for each estimator but the baseline and a column "
-                f"for each measure, {shape}, and `intervals` two numbers for each of them, got "
+                f"for each measure, {shape}, and `intervals` two numbers for each difference, got "
                 f"shapes {self.differences.shape} and {self.intervals.shape}."
             )
 
@@ -111,7 +111,7 @@ class ComparisonDisplay(Display):
         Parameters
         ----------
         comparison : Comparison
-            Of :func:`~sklhier.model_selection.compare` or
+            Result of :func:`~sklhier.model_selection.compare` or
             :func:`~sklhier.model_selection.compare_with_flat`.
 
         Returns

@@ -39,14 +39,14 @@ _TEXT = 8.0  # points
 
 
 class HierarchicalConfusionMatrixDisplay(Display):
-    """Confusion matrix of the classes of a tree, with the classes of a branch side by side.
+    """Confusion matrix of the classes of a tree, sorted by branch.
 
-    Rows are true classes, columns predicted ones: leaves, and inner nodes that are a label or an
-    answer, each before those below it. Lines divide them into blocks, the branches at the first
-    level (the first one that has several). Mistakes within a branch lie in its square on the
-    diagonal. The diagonal itself has no colour, so that mistakes stand out.
+    Rows are true classes, columns predicted ones: leaves, and inner nodes that are labels or
+    answers, each before the nodes below it. Lines divide them into blocks, the branches at the
+    first level with several nodes. Mistakes within a branch lie in its square on the diagonal. The
+    diagonal itself has no colour, so that mistakes stand out.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
 
     Parameters
     ----------
@@ -130,18 +130,18 @@ class HierarchicalConfusionMatrixDisplay(Display):
         Parameters
         ----------
         estimator : classifier
-            Fitted; one of this package, also within a Pipeline or search, or, with `taxonomy`, any
-            other.
+            A fitted classifier of this package, also within a Pipeline or search; with `taxonomy`,
+            any classifier.
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         y : array-like
             One true label or path for each sample, in any format.
         taxonomy : Taxonomy or networkx.DiGraph, default=None
-            That of the estimator if None.
+            None uses that of the estimator.
         level, sample_weight, normalize
             As in :meth:`from_predictions`.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
@@ -179,18 +179,18 @@ class HierarchicalConfusionMatrixDisplay(Display):
         y_true, y_pred : array-like
             One label or path for each sample, in any format; None stands for the root.
         taxonomy : Taxonomy or networkx.DiGraph, default=None
-            The tree of the labels. May be left out where both `y` hold paths.
+            The tree of the labels. Optional if both `y` hold paths.
         level : int, default=None
-            Cut paths at this level, from 1, or from -1 upwards from the deepest. None: the labels
-            as they are.
+            Level to cut paths at, counted from 1, or from -1, the deepest. None keeps the labels as
+            they are.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
         normalize : {"true", "pred", "all"}, default=None
-            Divide by the sums of rows, of columns, or by that of everything.
+            Divide by the sums of rows, of columns, or by the total.
         classes : array-like, default=None
-            The labels that the columns of an indicator stand for, as in the classifiers.
+            Labels of the columns of an indicator, as in the classifiers.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
@@ -200,11 +200,11 @@ class HierarchicalConfusionMatrixDisplay(Display):
         Raises
         ------
         TargetError
-            For labels that are not in the taxonomy, 1-D labels without one, and label sets.
+            For labels that are not in the taxonomy, 1-D labels without a taxonomy, and label sets.
         TaxonomyError
-            If the taxonomy is no tree.
+            If the taxonomy is not a tree.
         ValueError
-            For another `level` or `normalize`.
+            For an invalid `level` or `normalize`.
         """
         check_choice("normalize", normalize, ("true", "pred", "all", None))
         true, predicted, weights, resolved = read_nodes(
@@ -239,9 +239,9 @@ class HierarchicalConfusionMatrixDisplay(Display):
         include_values: bool | None = None,
         colorbar: bool = True,
     ) -> Self:
-        """Draw the matrix; the root of a number is its colour.
+        """Draw the matrix; colours follow the square root of the numbers.
 
-        Above 40 classes the blocks are labelled alone, above 250 a dot stands for a cell.
+        Above 40 classes only blocks are labelled, above 250 cells are dots.
 
         Parameters
         ----------
@@ -250,7 +250,7 @@ class HierarchicalConfusionMatrixDisplay(Display):
         cmap : str or matplotlib Colormap, default="cividis_r"
             Colours, from few to many mistakes.
         include_values : bool, default=None
-            Whether to write the numbers into the cells; None: up to 20 classes.
+            Whether to write the numbers into the cells; None does up to 20 classes.
         colorbar : bool, default=True
             Whether to draw a legend of the colours.
 

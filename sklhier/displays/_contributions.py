@@ -23,18 +23,18 @@ _BAR, _GAP = 1.0, 1.6  # from one bar to the next, and from one decision to the 
 
 
 class ContributionDisplay(Display):
-    """The features that speak for one answer, and against it, at each decision on its way.
+    """The features for and against one answer, at each decision on its path.
 
-    Bars to the right speak for what was chosen, bars to the left for what it is compared with. All
-    bars of a decision sum to the difference of the two scores, which stands in its heading.
+    Bars to the right support the chosen node, bars to the left the node that it is compared with.
+    All bars of a decision sum to the difference of the two scores, which its heading shows.
 
-    It is recommended to use :meth:`from_estimator`.
+    Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
     table : mapping of str to array-like
-        What :func:`~sklhier.explanation.explain` returns for one sample: a DataFrame, or arrays by
-        the name of their column.
+        Result of :func:`~sklhier.explanation.explain` for one sample: a DataFrame, or arrays by
+        column.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class ContributionDisplay(Display):
     Raises
     ------
     ValueError
-        If the table is about several samples.
+        If the table has several samples.
 
     See Also
     --------
@@ -74,7 +74,8 @@ class ContributionDisplay(Display):
         rows = set(self.table["row"].tolist())
         if len(rows) > 1:
             raise ValueError(
-                f"`table` must be about one sample, got {len(rows)}. Pass the lines of one of them."
+                f"`table` must have the lines of one sample, got {len(rows)}. Pass those of one "
+                "sample."
             )
 
     @classmethod
@@ -93,17 +94,17 @@ class ContributionDisplay(Display):
         Parameters
         ----------
         estimator : classifier
-            As of :func:`~sklhier.explanation.explain`.
+            As in :func:`~sklhier.explanation.explain`.
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         sample : int, default=0
-            Position of the one to explain.
+            Position of the sample to explain.
         foil : label, default="runner_up"
-            As of :func:`~sklhier.explanation.explain`.
+            As in :func:`~sklhier.explanation.explain`.
         top : int, default=8
-            So many features of each decision; None: all that are not 0.
+            Number of features of each decision; None for all that are not 0.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
@@ -112,7 +113,7 @@ class ContributionDisplay(Display):
         Raises
         ------
         ValueError
-            For a `sample` outside of X; and as :func:`~sklhier.explanation.explain`.
+            For a `sample` outside X; also as :func:`~sklhier.explanation.explain`.
         """
         check_integer("sample", sample, least=0)
         X = sliceable(X)

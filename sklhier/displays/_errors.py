@@ -38,18 +38,17 @@ _MOST = 0.9  # the share of the errors that the title speaks of
 
 
 class ErrorAttributionDisplay(Display):
-    """The nodes where predictions go wrong, those with the most errors first.
+    """The nodes where predictions go wrong, most errors first.
 
-    A bar is the number of samples that arrived rightly at a node and went wrong there. The text
-    beside it says which share of those that arrived went wrong, and which child was taken for which
-    most often.
+    A bar is the number of samples that correctly arrived at a node and went wrong there. The text
+    beside it shows the share of these among all that arrived, and the most confused children.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
 
     Parameters
     ----------
     attribution : ErrorAttribution
-        What :func:`~sklhier.metrics.error_attribution` returns.
+        Result of :func:`~sklhier.metrics.error_attribution`.
 
     Attributes
     ----------
@@ -93,18 +92,18 @@ class ErrorAttributionDisplay(Display):
         Parameters
         ----------
         estimator : classifier
-            Fitted; one of this package, also within a Pipeline or search, or, with `taxonomy`, any
-            other.
+            A fitted classifier of this package, also within a Pipeline or search; with `taxonomy`,
+            any classifier.
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         y : array-like
             True labels, in any format.
         taxonomy : Taxonomy or networkx.DiGraph, default=None
-            That of the estimator if None.
+            None uses that of the estimator.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
@@ -134,7 +133,7 @@ class ErrorAttributionDisplay(Display):
         y_true, y_pred, taxonomy, sample_weight, classes, missing
             As in :func:`~sklhier.metrics.error_attribution`.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
@@ -159,7 +158,7 @@ class ErrorAttributionDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a figure.
         max_nodes : int, default=20
-            Bars at the most; nodes without errors have none.
+            Largest number of bars; nodes without errors have none.
 
         Returns
         -------

@@ -21,18 +21,18 @@ _MOST_POINTS = 1000
 
 
 class RiskCoverageDisplay(Display):
-    """Risk by coverage: the share of wrong answers among the most confident ones, for each level.
+    """Risk by coverage, the share of wrong answers among the most confident ones, for each level.
 
-    From left to right more and more answers are kept, the most confident ones first. Each level is
-    drawn over the samples whose true labels reach it; a line that ends before 1 is that of a
-    classifier that stops above.
+    From left to right more and more answers are kept, the most confident first. Each level is drawn
+    over the samples whose true labels reach it; a line ends before 1 if answers stop above the
+    level.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
 
     Parameters
     ----------
     curve : RiskCoverageCurve
-        What :func:`~sklhier.metrics.risk_coverage_curve` returns.
+        Result of :func:`~sklhier.metrics.risk_coverage_curve`.
 
     Attributes
     ----------
@@ -75,23 +75,23 @@ class RiskCoverageDisplay(Display):
     ) -> Self:
         """Compute the curves of an estimator with ``predict_node_proba``.
 
-        In a tree with one label for each sample the answers are those of ``predict``, elsewhere the
+        In a tree with one label for each sample the answers are those of ``predict``, otherwise the
         most probable node of each level.
 
         Parameters
         ----------
         estimator : classifier
-            Fitted; one of this package, also within a Pipeline or search.
+            A fitted classifier of this package, also within a Pipeline or search.
         X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Samples that it has not been fitted to.
+            Samples that it was not fitted to.
         y : array-like
             True labels, in any format.
         taxonomy : Taxonomy or networkx.DiGraph, default=None
-            That of the estimator if None.
+            None uses that of the estimator.
         sample_weight, max_points
             As in :meth:`from_predictions`.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
@@ -135,9 +135,9 @@ class RiskCoverageDisplay(Display):
         y_true, y_pred, confidence, node_proba, taxonomy, sample_weight, classes, missing
             As in :func:`~sklhier.metrics.risk_coverage_curve`.
         max_points : int, default=1000
-            Points of each line at the most; None: all.
+            Largest number of points of each line; None for all.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
@@ -165,7 +165,7 @@ class RiskCoverageDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a figure.
         levels : sequence of int, default=None
-            The levels to draw; None: all, or eight of them where there are more.
+            The levels to draw; None draws all, or eight of them if there are more.
 
         Returns
         -------

@@ -33,13 +33,13 @@ _BAR, _BAR_END, _SCORE, _SUPPORT, _END = 0.62, 0.76, 0.85, 0.95, 0.97
 
 
 class TaxonomyDisplay(Display):
-    """A taxonomy as indented rows: name, bar, score and number of samples of every node.
+    """A taxonomy as indented rows, with name, bar, score and number of samples of each node.
 
-    Chains of only children are one row. Where there are too many nodes, the branches with the fewest
-    errors are left out, and ``[+12]`` says how many nodes are not shown there. A node of a DAG stands
-    below its deepest parent alone.
+    A chain of only children is one row. If there are too many nodes, the branches with the fewest
+    errors are left out; ``[+12]`` marks twelve hidden nodes. A node of a DAG is shown only below
+    its deepest parent.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class TaxonomyDisplay(Display):
         Tree or DAG.
     scores, support, errors : array-like, shape (n_nodes - 1,), default=None
         Score in [0, 1], number of true samples, and number of errors of each node of
-        ``taxonomy.nodes[1:]``; NaN is a score that is not defined. None: names alone are drawn.
+        ``taxonomy.nodes[1:]``; NaN for an undefined score. None draws only names.
     score_name : str, default="score"
-        Head of the column of scores.
+        Heading of the column of scores.
 
     Attributes
     ----------
@@ -108,20 +108,20 @@ class TaxonomyDisplay(Display):
         Parameters
         ----------
         estimator : classifier
-            Fitted; one of this package, also within a Pipeline or search, or, with `taxonomy`, any
-            other.
+            A fitted classifier of this package, also within a Pipeline or search; with `taxonomy`,
+            any classifier.
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         y : array-like
             True labels, in any format.
         taxonomy : Taxonomy or networkx.DiGraph, default=None
-            That of the estimator if None.
+            None uses that of the estimator.
         score : {"f1", "precision", "recall"}, default="f1"
             The score of a node.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
         **kwargs : dict
             `classes`, `missing` and `deeper`, as in :meth:`from_predictions`.
 
@@ -153,19 +153,19 @@ class TaxonomyDisplay(Display):
         Parameters
         ----------
         y_true, y_pred : array-like
-            Labels in any format, also several for each sample.
+            Labels in any format, one or more for each sample.
         taxonomy : Taxonomy or networkx.DiGraph, default=None
-            Tree or DAG of the labels. May be left out where both `y` hold paths.
+            Tree or DAG of the labels. Optional if both `y` hold paths.
         score : {"f1", "precision", "recall"}, default="f1"
             The score of a node, as in
             :func:`~sklhier.metrics.hierarchical_precision_recall_fscore_support` with
-            ``average=None``; NaN where it is not defined.
+            ``average=None``; NaN if it is undefined.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples.
         classes, missing, deeper
             As in :func:`~sklhier.metrics.hierarchical_classification_report`.
         ax : matplotlib Axes, default=None
-            Axes to draw into at once; None: nothing is drawn yet.
+            Axes to draw into at once; None draws nothing yet.
 
         Returns
         -------
@@ -174,7 +174,7 @@ class TaxonomyDisplay(Display):
         Raises
         ------
         TargetError
-            For labels that are not in the taxonomy, and for 1-D labels without one.
+            For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
         """
         check_choice("score", score, tuple(_SCORES))
         read = read_closures(
@@ -204,11 +204,11 @@ class TaxonomyDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw into; None makes a figure of the size that the rows need.
         max_nodes : int, default=160
-            Rows at the most.
+            Largest number of rows.
         bar : {"score", "support", "errors"}, default="score"
-            The length of the bars: the score, or a number of samples as a share of the largest at
-            the same level. Their colour is the score, from the 5 % quantile of those shown (dark) to
-            1 (bright).
+            Length of the bars: the score, or a number of samples divided by the largest at the same
+            level. Their colour is the score, from the 5 % quantile of the scores shown (dark) to 1
+            (bright).
 
         Returns
         -------
@@ -219,7 +219,7 @@ class TaxonomyDisplay(Display):
         ImportError
             Without matplotlib.
         ValueError
-            For another `bar`, or a `max_nodes` below 1.
+            For an invalid `bar`, or a `max_nodes` below 1.
         """
         check_choice("bar", bar, _BARS)
         outline = self._outline(max_nodes)
@@ -341,12 +341,12 @@ class TaxonomyDisplay(Display):
     # -- HTML -----------------------------------------------------------------------------
 
     def to_html(self, *, max_nodes: int = 1000) -> str:
-        """Return the taxonomy as a foldable piece of HTML, without a script.
+        """Return the taxonomy as foldable HTML without scripts.
 
         Parameters
         ----------
         max_nodes : int, default=1000
-            Nodes at the most; a line says how many are left out.
+            Largest number of nodes; a line counts those left out.
 
         Returns
         -------

@@ -62,7 +62,7 @@ class Decision:
             raise IncompatiblePartsError.needs(
                 what,
                 "linear local models, which have weights",
-                f"this one decides by a {kind}",
+                f"this model uses a {kind}",
                 "Use explain(model, X), or a linear base estimator.",
             )
         return self.scores
@@ -177,8 +177,8 @@ class Explained:
         observed[self.observed] = True
         if not observed[node]:
             raise ValueError(
-                f"{shown(label)} had no training sample, so that no decision is about it. Choose "
-                "another label; `unseen_nodes_` lists all of these."
+                f"{shown(label)} had no training sample, so no decision is about it. Choose "
+                "another label; `unseen_nodes_` lists all such nodes."
             )
         return node
 
@@ -240,7 +240,7 @@ class Explained:
             raise IncompatiblePartsError.needs(
                 self.model.strategy,
                 "classes to compare",
-                f"{self.taxonomy.nodes[either]!r} is none of those that it decides among",
+                f"{self.taxonomy.nodes[either]!r} is not one of its classes",
                 "Use decoder='best_path' and a foil that is a class, or strategy='per_parent'.",
             )
         yield from _against(decision, given, places, foil)
@@ -376,7 +376,7 @@ def _refuse_inexact(classifier: Any) -> None:
     if isinstance(classifier, LocalClassifier):
         known = isinstance(model.strategy, PerParent | PerNode | PerLevel | Flat)
         if model.has_members or not known:
-            raise _refused(repr(model.strategy), "its probabilities are those of no single model")
+            raise _refused(repr(model.strategy), "its probabilities come from several models")
     elif not isinstance(classifier, MultiHeadClassifier):
         raise _refused(type(classifier).__name__, "its answers come from one model of all labels")
     elif len(model.joints) > 1 or len(model.joint.network.weights) > 1:

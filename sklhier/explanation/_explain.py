@@ -43,11 +43,11 @@ def explain(
 ) -> Any:
     """Contributions of features to the decisions behind each answer.
 
-    At every decision on the way to an answer the outcome that was chosen is compared with another
-    one, the foil. In linear models a feature contributes its value times the difference of the two
-    weights, in trees the difference of its two Shapley values. The contributions of a decision sum to
-    the difference of the two decision scores: the log-odds of the two for logistic regression and
-    boosted trees, a difference of margins for ``LinearSVC``, one of probabilities for forests.
+    At every decision on the path to an answer, the chosen outcome is compared with another one, the
+    foil. In linear models a feature contributes its value times the difference of the two weights,
+    in trees the difference of its two Shapley values. The contributions of a decision sum to the
+    difference of the two decision scores: log-odds for logistic regression and boosted trees,
+    margins for ``LinearSVC``, probabilities for forests.
 
     Parameters
     ----------
@@ -60,15 +60,15 @@ def explain(
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples, as the Pipeline takes them.
     foil : label, default="runner_up"
-        What the answer is compared with. ``"runner_up"``: at each decision, the other outcome
-        with the highest score. A label or path (as a tuple): the decision at which its path leaves
-        that of the answer; for ``"per_level"`` and joint models all levels at which they differ.
-        There are no lines for a sample whose answer is the foil, nor, where the strategy learns no
-        stops, if it lies above or below the foil. With label sets, each label is compared with its
-        absence, and a label as foil is refused.
+        The alternative to the answer. ``"runner_up"``: at each decision, the other outcome with the
+        highest score. A label or path (as a tuple): the decision where its path leaves that of the
+        answer; for ``"per_level"`` and joint models all levels where they differ. A sample has no
+        lines if its answer is the foil, or, unless the strategy learns stops, lies above or below
+        it. With label sets, each label is compared with its absence, and a label as foil is
+        refused.
     top : int, default=10
-        So many features of each decision: the largest contributions of either sign. None: all
-        that are not 0.
+        Number of features of each decision, those with the largest contributions of either sign.
+        None for all that are not 0.
     output : {"pandas", "polars", "arrays"}, default="pandas"
         The kind of table.
 
@@ -94,25 +94,26 @@ def explain(
     NotFittedError
         If the model is not fitted.
     IncompatiblePartsError
-        For another classifier, strategy or kind of local model. The message names what works.
+        For an unsupported classifier, strategy or kind of local model. The message names what
+        works.
     ImportError
         For trees, without shap.
     TaxonomyError, TargetError
         For an unknown foil.
     ValueError
-        For a foil without a training sample, and another `top` or `output`.
+        For a foil without a training sample, and an invalid `top` or `output`.
 
     Warns
     -----
     UserWarning
-        If a step has no names of features to give, as ``HashingVectorizer``.
+        If a step, such as ``HashingVectorizer``, has no names of features.
 
     Notes
     -----
     Scores are those of the local models, before links and calibration. One-vs-rest models, and
-    those of ``"per_node"``, have a score for each class against all others: contributions sum to the
-    difference of two of these. A node without siblings has no decision. An answer that ends early
-    has those above its end, one that ends at the root has none.
+    those of ``"per_node"``, have a score for each class against all others: contributions sum to
+    the difference of two of these. A node without siblings involves no decision. An answer that
+    ends early has the decisions above its end; one that ends at the root has none.
 
     References
     ----------
@@ -159,20 +160,20 @@ def node_features(
     nodes: Iterable[Hashable] | None = None,
     output: str = "pandas",
 ) -> Any:
-    """Features that speak most for each node, in comparison with its siblings.
+    """Features that speak most for each node, compared with its siblings.
 
-    The weight of a feature is the node's own less the mean of those of its siblings: all others
-    that the same decision is about. With label sets it is the node's own, against its absence.
+    The weight of a feature is the node's own minus the mean of its siblings': all other outcomes of
+    the same decision. With label sets it is the node's own, compared with its absence.
 
     Parameters
     ----------
     model : estimator
-        As of :func:`explain`.
+        As in :func:`explain`.
     top : int, default=10
-        So many features of each node, those with the largest weights above 0. Weights depend
-        on the units of features: compare them where these have one scale, as words have.
+        Number of features of each node, those with the largest weights above 0. Weights depend on
+        the units of features: compare them only on a common scale, such as words.
     nodes : iterable of node names, default=None
-        Nodes; None: all that a model decides about.
+        Nodes; None for all that a model decides about.
     output : {"pandas", "polars", "arrays"}, default="pandas"
         The kind of table.
 
@@ -181,7 +182,7 @@ def node_features(
     table : pandas.DataFrame, polars.DataFrame or dict of str to ndarray
         With columns ``row`` (the number of the line), ``node``, ``parent``, ``step`` (the level),
         ``feature`` and ``weight``, in the order of the taxonomy, the largest weight first. With
-        ``PerParent(stop="learn")``, a node that is its own parent stands for stopping there.
+        ``PerParent(stop="learn")``, a node that is its own parent means stopping there.
 
     Raises
     ------
@@ -251,7 +252,7 @@ def feature_names(explained: Explained, decision: Decision) -> FeatureNames:
 def warn_of_numbers() -> None:
     """Warn that features have no names."""
     warn_caller(
-        "A step of the Pipeline, such as a HashingVectorizer, has no names of features to give, so "
+        "A step of the Pipeline, such as a HashingVectorizer, has no names of features, so "
         "they are numbered. Use a CountVectorizer or TfidfVectorizer to see words."
     )
 

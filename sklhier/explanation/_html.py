@@ -36,21 +36,21 @@ _FOR, _AGAINST = "0,114,178", "230,134,0"
 
 
 def explain_html(model: Any, X: Any, foil: Any = RUNNER_UP) -> str:
-    """Texts as HTML, each word coloured by what it contributes to the decisions behind the answer.
+    """Texts as HTML, with words coloured by their contributions to the answer.
 
-    A word in blue speaks for what was chosen, a word in orange for the foil; the stronger the colour
-    the more. To point at a word shows its contribution. A pair of words shares what it contributes
-    among its words, and a word that occurs twice among both places.
+    Blue words speak for the chosen node, orange words for the foil; stronger colours contribute
+    more. Point at a word to see its contribution. The contribution of a pair of words is divided
+    between its words, that of a repeated word between its occurrences.
 
     Parameters
     ----------
     model : estimator
-        As of :func:`explain`. The first step of the Pipeline, around the classifier or within it,
+        As in :func:`explain`. The first step of the Pipeline, around the classifier or within it,
         is a ``CountVectorizer`` or ``TfidfVectorizer`` of words.
     X : sequence of str
         Texts.
     foil : label, default="runner_up"
-        As of :func:`explain`.
+        As in :func:`explain`.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def explain_html(model: Any, X: Any, foil: Any = RUNNER_UP) -> str:
     Raises
     ------
     NotFittedError, IncompatiblePartsError, TaxonomyError, TargetError, ValueError
-        As :func:`explain`. Also for a vectorizer that is not one of words, or is not the first step.
+        As :func:`explain`. Also for a vectorizer that does not use words, or is not the first step.
 
     Examples
     --------
@@ -170,7 +170,7 @@ class _Reader:
                 "a CountVectorizer or TfidfVectorizer of words, without a tokenizer of your own, as "
                 "the first step of the Pipeline",
                 got,
-                "Use explain, which gives a table of features whatever they are.",
+                "Use explain, which returns a table of features of any kind.",
             )
         return cls(
             re.compile(first.token_pattern),

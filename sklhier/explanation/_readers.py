@@ -55,8 +55,8 @@ def _read(model: LocalModel, where: str) -> tuple[list[Any], Any]:
     if model.upstream is not None:
         raise IncompatiblePartsError.needs(
             "explain",
-            "models that see the features of samples alone",
-            f"the model of {where} sees outputs of others",
+            "models that only use the features of samples",
+            f"the model of {where} also uses outputs of other models",
             "Fit with chain=None.",
         )
     if getattr(last, "n_outputs_", 1) > 1:

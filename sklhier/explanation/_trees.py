@@ -62,7 +62,7 @@ class Tree:
         except ModuleNotFoundError as error:
             raise ImportError(
                 "Explaining trees needs shap, which is not installed: pip install shap. Linear "
-                "models are explained without."
+                "models do not need it."
             ) from error
         return cls(last, TreeExplainer(last))
 

@@ -23,26 +23,26 @@ _MOST_NAMES = 10
 
 @dataclass(frozen=True)
 class WhyNot:
-    """Reason why a label is not the answer to a sample.
+    """The reason why a label is not the answer for a sample.
 
     Attributes
     ----------
     parent, chosen, foil : node names
-        The first decision at which the answer and the label differ: what was chosen below which
-        node, and what leads to the label. `parent` is None for a whole level.
+        The first decision where the answer and the label differ: the node above, its chosen child,
+        and the child that leads to the label. `parent` is None for a whole level.
     difference : float
-        How far the decision score of `chosen` is above that of `foil`.
+        Decision score of `chosen` minus that of `foil`.
     features : tuple of str
-        The fewest features without which it is not, the largest contribution first; all that speak
-        for `chosen` if that is not enough.
+        The smallest set of features without which it would not be above, the largest contribution
+        first; all that speak for `chosen` if that is not enough.
     contributions : tuple of float
-        What each of them contributes to `difference`.
+        Contribution of each of them to `difference`.
     difference_without : float
-        The difference if these features were 0 and all others as they are.
+        The difference if these features were 0 and all others unchanged.
     flips : bool
         Whether `foil` is then ahead of `chosen`.
     winner : node name
-        The outcome of the decision that has the highest score then.
+        The outcome with the highest score in that case.
     """
 
     parent: Hashable
@@ -74,25 +74,25 @@ class WhyNot:
 
 
 def why_not(model: Any, x: Any, label: Any) -> WhyNot:
-    """Fewest features without which the first decision against a label falls the other way.
+    """Smallest set of features whose removal reverses the first decision against a label.
 
-    It looks at the first decision at which the paths to the answer and to the label part, and sets
-    features to 0, in the order of what they contribute, until the score of the label's side is the
-    higher one. No smaller number of features would do.
+    At the first decision where the paths to the answer and to the label part, features are set to
+    0, the largest contribution first, until the label's side has the higher score. No smaller
+    number of features suffices.
 
     Parameters
     ----------
     model : estimator
-        As of :func:`explain`, for one path.
+        As in :func:`explain`, for one path.
     x : array-like, shape (n_features,) or (1, n_features), or str
         One sample: a text, a row of numbers, or a table or list of one sample.
     label : label
-        A label or path (as a tuple) that is not the answer, nor above or below it.
+        A label or path (as a tuple) that is neither the answer nor above or below it.
 
     Returns
     -------
     reason : WhyNot
-        The decision and the features; ``print(reason)`` tells it in a sentence.
+        The decision and the features; ``print(reason)`` shows a sentence.
 
     Raises
     ------
@@ -103,9 +103,9 @@ def why_not(model: Any, x: Any, label: Any) -> WhyNot:
 
     Notes
     -----
-    Features are those that the local model sees, after all steps: without a word, a vectorizer that
-    scales its rows to length 1 would also change the other words a little. Where features are
-    standardised, 0 is the mean.
+    Features are those that the local model sees, after all steps. Actually deleting a word would
+    also change the other features a little if a vectorizer scales rows to length 1. For
+    standardised features, 0 is the mean.
 
     References
     ----------
@@ -130,16 +130,16 @@ def why_not(model: Any, x: Any, label: Any) -> WhyNot:
         raise IncompatiblePartsError.needs(
             "why_not",
             "one answer for each sample",
-            "this classifier gives sets of labels",
-            "Use explain(model, X): it compares each label with its absence.",
+            "this classifier predicts sets of labels",
+            "Use explain(model, X), which compares each label with its absence.",
         )
     inside, X_local = explained.samples(model, _one_sample(x))
     foil = foil_of(explained, label)
     compared = next(explained.compared(inside, foil), None)
     if compared is None:
         raise ValueError(
-            f"No decision tells {shown(label)} from the answer: the label is the answer, or lies "
-            "above or below it. Choose another one."
+            f"No decision separates {shown(label)} from the answer: the label is the answer, or is "
+            "above or below it. Choose another label."
         )
     return _reason(explained, compared, X_local)
 

@@ -122,7 +122,7 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
         if not has_converged:
             warn_caller(
                 f"{type(self).__name__} did not reach tol={self.tol:g} in max_iter={self.max_iter} "
-                "passes: raise either, lower `C`, or scale the columns of X.",
+                "passes. Raise either, lower `C`, or scale the columns of X.",
                 ConvergenceWarning,
             )
 
@@ -193,16 +193,16 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
 
 
 class BlockLinearSVC(_BlockClassifier):
-    r"""Linear support vector classifier whose classes are learnt side by side.
+    r"""Linear support vector classifier that learns several classes side by side.
 
     The model of ``LinearSVC(dual=True)``: for each class against the rest the minimum of
 
     .. math:: \tfrac{1}{2} \lVert w \rVert^2 + C \sum_i s_i \max(0, 1 - y_i w^T x_i)^2,
 
-    with its stopping rule and shrinking [1]_. A visit of a row updates all classes of a block, of 16
-    in single precision and of 8 in double precision, so that it is several times as fast. It needs
-    the compiled solvers for that (see :func:`sklhier.show_versions`); without them liblinear finds
-    the same minimum. Blocks have random numbers of their own, so that the result is the same for any
+    with its stopping rule and shrinking [1]_. Each visit of a row updates a block of classes, 16
+    in single precision and 8 in double precision, which makes it several times as fast. This needs
+    the compiled solvers (see :func:`sklhier.show_versions`); without them liblinear finds
+    the same minimum. Blocks have their own random numbers, so that the result does not depend on
     `n_jobs`.
 
     Parameters
@@ -213,20 +213,22 @@ class BlockLinearSVC(_BlockClassifier):
         Stopping tolerance, above 0: the range of the projected gradient. Single precision reaches
         about 1e-5.
     max_iter : int, default=1000
-        Most passes over the samples.
+        Largest number of passes over the samples.
     fit_intercept : bool, default=True
-        Whether there is an intercept.
+        Whether to fit an intercept.
     intercept_scaling : float, default=1.0
-        The intercept is this times the weight of a column of this value, and penalised as such.
+        Value of the constant column behind the intercept. The intercept is this value times the
+        weight of the column, and the weight is penalised.
     class_weight : dict or "balanced", default=None
         Factors of `C` for the samples of a class: as in ``LinearSVC``, in the problem of that class
-        against the rest, and for two classes in the one problem that there is.
+        against the rest; with two classes, in their only problem.
     dtype : {"float32", "float64"}, default=None
-        Precision of the fit and of the weights. None: that of X.
+        Precision of the fit and of the weights. None uses that of X.
     random_state : int, RandomState or None, default=None
-        For the order in which samples are visited.
+        Seed of the order in which samples are visited.
     n_jobs : int, default=None
-        Number of threads, for blocks of classes. None: 1, unless joblib is configured otherwise.
+        Number of threads, for blocks of classes. None means 1, unless joblib is configured
+        otherwise.
 
     Attributes
     ----------
@@ -237,7 +239,7 @@ class BlockLinearSVC(_BlockClassifier):
     intercept_ : ndarray, shape (1 or n_classes,)
         Intercepts; 0 without them.
     n_iter_ : int
-        Passes over the samples, the most of a class.
+        Passes over the samples, the maximum over the classes.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
@@ -269,15 +271,15 @@ class BlockLinearSVC(_BlockClassifier):
 
 
 class BlockLogisticRegression(_BlockClassifier):
-    r"""Logistic regression, one class against the rest, whose classes are learnt side by side.
+    r"""One-vs-rest logistic regression that learns several classes side by side.
 
     The model of ``LogisticRegression(solver="liblinear", dual=True)``: for each class against the
     rest the minimum of
 
     .. math:: \tfrac{1}{2} \lVert w \rVert^2 + C \sum_i s_i \log(1 + \exp(-y_i w^T x_i)),
 
-    by dual coordinate descent [1]_. A visit of a row updates all classes of a block, as in
-    :class:`BlockLinearSVC`, which also tells what happens without the compiled solvers.
+    by dual coordinate descent [1]_. Each visit of a row updates a block of classes, as in
+    :class:`BlockLinearSVC`, which also says what happens without the compiled solvers.
     Probabilities of several classes are the logistic functions of their scores, divided by their sum.
 
     Parameters
@@ -288,20 +290,22 @@ class BlockLogisticRegression(_BlockClassifier):
         Stopping tolerance, above 0: the largest derivative of the dual problem. Single precision
         reaches about 1e-4.
     max_iter : int, default=1000
-        Most passes over the samples.
+        Largest number of passes over the samples.
     fit_intercept : bool, default=True
-        Whether there is an intercept.
+        Whether to fit an intercept.
     intercept_scaling : float, default=1.0
-        The intercept is this times the weight of a column of this value, and penalised as such.
+        Value of the constant column behind the intercept. The intercept is this value times the
+        weight of the column, and the weight is penalised.
     class_weight : dict or "balanced", default=None
-        Factors of `C` for the samples of a class: in the problem of that class against the rest, and
-        for two classes in the one problem that there is.
+        Factors of `C` for the samples of a class: in the problem of that class against the rest;
+        with two classes, in their only problem.
     dtype : {"float32", "float64"}, default=None
-        Precision of the fit and of the weights. None: that of X.
+        Precision of the fit and of the weights. None uses that of X.
     random_state : int, RandomState or None, default=None
-        For the order in which samples are visited.
+        Seed of the order in which samples are visited.
     n_jobs : int, default=None
-        Number of threads, for blocks of classes. None: 1, unless joblib is configured otherwise.
+        Number of threads, for blocks of classes. None means 1, unless joblib is configured
+        otherwise.
 
     Attributes
     ----------
@@ -312,7 +316,7 @@ class BlockLogisticRegression(_BlockClassifier):
     intercept_ : ndarray, shape (1 or n_classes,)
         Intercepts; 0 without them.
     n_iter_ : int
-        Passes over the samples, the most of a class.
+        Passes over the samples, the maximum over the classes.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str

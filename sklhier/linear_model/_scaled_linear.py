@@ -26,17 +26,17 @@ _FOR_SPARSE = 1.0
 
 
 class ScaledLinearClassifier(ScaledLogisticRegression):
-    r"""Linear classifier with probabilities, for texts and for tables: the default base.
+    r"""Linear classifier with probabilities for texts and tables, the default base estimator.
 
-    * **Dense X**, such as tables and sentence vectors: the columns are standardised, and
-      a logistic regression learns all classes together. It is :class:`ScaledLogisticRegression`.
+    * **Dense X**, such as tables and sentence vectors: columns are standardised, and a logistic
+      regression learns all classes together, as in :class:`ScaledLogisticRegression`.
     * **Sparse X**, such as TF-IDF: each class is learnt against the rest with the squared hinge loss
-      of ``LinearSVC``, which is quick and needs little tuning. Columns are divided by their largest
-      absolute value where that is above 1, so that TF-IDF stays as it is. The probability of a class
-      is the logistic function of its margin, multiplied by `sharpness`; those of several classes are
-      divided by their sum.
+      of ``LinearSVC``, which is fast and needs little tuning. Columns with absolute values above 1
+      are divided by the largest, so that TF-IDF stays as it is. The probability of a class is the
+      logistic function of its margin times `sharpness`; with several classes, these are divided by
+      their sum.
 
-    The fitted weights are those of X as it is given. With the compiled solvers (see
+    The fitted weights apply to the original X. With the compiled solvers (see
     :func:`sklhier.show_versions`) classes are learnt side by side, as in :class:`BlockLinearSVC`.
 
     Parameters
@@ -50,25 +50,25 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
         Tolerance of the solver, above 0. "auto" is 0.1 for sparse X (the range of the projected
         gradient), and for dense X (the largest partial derivative) 1e-6, or 1e-4 in single precision.
     max_iter : int, default=10000
-        Most iterations of the solver: dual coordinate descent for sparse X, Newton's method with
-        conjugate gradients for dense X.
+        Largest number of iterations of the solver: dual coordinate descent for sparse X, Newton's
+        method with conjugate gradients for dense X.
     sharpness : float, default=5.0
-        What margins of sparse X are multiplied by for probabilities, above 0.
+        Factor of the margins of sparse X in probabilities, above 0.
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
         The classes.
     coef_ : ndarray, shape (1 or n_classes, n_features)
-        Weights of the features as they are given.
+        Weights of the original features.
     intercept_ : ndarray, shape (1 or n_classes,)
         Intercepts. Those of sparse X are penalised like a weight.
     n_iter_ : ndarray of int32, shape (1,)
-        Most iterations of a class.
+        Iterations, the maximum over the classes.
     one_vs_rest_ : bool
-        Whether each of several classes was learnt against the rest: X was sparse.
+        Whether each of several classes was learnt against the rest, as for sparse X.
     has_margins_ : bool
-        Whether decision scores are margins, and not log odds: X was sparse.
+        Whether decision scores are margins, as for sparse X, instead of log-odds.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
@@ -77,7 +77,7 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
     See Also
     --------
     ScaledLogisticRegression : The logistic loss for sparse X as well.
-    BlockLinearSVC : The loss for sparse X, with its own penalties of classes and no probabilities.
+    BlockLinearSVC : The loss for sparse X, with weights of classes and without probabilities.
 
     Examples
     --------

@@ -41,12 +41,12 @@ FEW_WEIGHTS = 50
 
 
 class ScaledLogisticRegression(LogisticRegression):
-    """Logistic regression on columns of a common scale, for texts and for tables.
+    """Logistic regression on scaled columns, for texts and tables.
 
-    The columns of dense X are standardised, and all classes are learnt together. Those of sparse X
-    are divided by their largest absolute value where that is above 1, so that TF-IDF stays as it is,
-    and each class is learnt against the rest; their probabilities are divided by their sum. The
-    fitted weights are those of X as it is given. So one strength of the penalty serves for texts,
+    The columns of dense X are standardised, and all classes are learnt together. In sparse X,
+    columns with absolute values above 1 are divided by the largest, so that TF-IDF stays as it is;
+    each class is learnt against the rest, and probabilities are divided by their sum. The
+    fitted weights apply to the original X. So one strength of the penalty suits texts,
     sentence vectors and unscaled tables, and the solvers converge.
 
     Parameters
@@ -62,21 +62,21 @@ class ScaledLogisticRegression(LogisticRegression):
         optimality condition), and for dense X (the largest partial derivative) 1e-6, or 1e-4 in
         single precision.
     max_iter : int, default=10000
-        Most iterations of the solver: dual coordinate descent [1]_ for sparse X, Newton's method with
-        conjugate gradients for dense X.
+        Largest number of iterations of the solver: dual coordinate descent [1]_ for sparse X,
+        Newton's method with conjugate gradients for dense X.
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
         The classes.
     coef_ : ndarray, shape (1 or n_classes, n_features)
-        Weights of the features as they are given.
+        Weights of the original features.
     intercept_ : ndarray, shape (1 or n_classes,)
         Intercepts. Those of sparse X are penalised like a weight.
     n_iter_ : ndarray of int32, shape (1,)
-        Most iterations of a class.
+        Iterations, the maximum over the classes.
     one_vs_rest_ : bool
-        Whether each of several classes was learnt against the rest: X was sparse.
+        Whether each of several classes was learnt against the rest, as for sparse X.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
@@ -291,13 +291,13 @@ class ScaledLogisticRegression(LogisticRegression):
         if not has_converged:
             warn_caller(
                 f"{type(self).__name__} did not reach tol={self._tolerance:g} in "
-                f"max_iter={self.max_iter} passes: raise either, or lower `C`.",
+                f"max_iter={self.max_iter} passes. Raise either, or lower `C`.",
                 ConvergenceWarning,
             )
 
 
 def shares(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the logistic function of the scores of classes over its sum."""
+    """Return the logistic functions of the scores of classes, divided by their sum."""
     # By logarithms: scores of a sample far away may all be so low that the function is 0.
     proba: npt.NDArray[np.float64] = softmax(log_expit(scores), axis=1)
     return proba

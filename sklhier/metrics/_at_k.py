@@ -40,41 +40,43 @@ def precision_at_k_score(
 ) -> Any:
     r"""Compute the precision of the first `k` labels (P@k).
 
-    The mean over the samples of
+    It is the mean over the samples of
 
     .. math::
 
         \frac{1}{k} \sum_{l \in \mathrm{top}_k} [l \in \hat T_i],
 
-    with :math:`\hat T_i` the true labels and all their ancestors, and the `k` labels that have the
-    highest scores [1]_. No threshold need be chosen. With fewer than `k` true labels 1 is out of
-    reach: compare models, and see it together with :func:`recall_at_k_score`.
+    where :math:`\hat T_i` holds the true labels and all their ancestors, and :math:`\mathrm{top}_k`
+    the `k` labels with the highest scores [1]_. No threshold need be chosen. With fewer than `k`
+    true labels 1 is out of reach: compare with other models, and read it together with
+    :func:`recall_at_k_score`.
 
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     y_score : array-like
-        Probabilities or other scores, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1), as of
-        ``predict_node_proba``: the first of equal scores in the order of ``taxonomy.nodes`` comes
-        first. Or labels (names of nodes), the most probable first, shape (n_samples, n_top), as of
+        Probabilities or other scores, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1), as
+        returned by ``predict_node_proba``; ties are broken by the order of ``taxonomy.nodes``. Or
+        labels (names of nodes), the most probable first, shape (n_samples, n_top), as returned by
         ``predict_top_k``.
     k : int
         Number of labels, from 1 to the number that compete.
     level : int, "each" or None, default=None
-        Which nodes compete: the leaves (None), or those of one level, from 1, or from -1 upwards from
-        the deepest. ``"each"``: one value for each level; all nodes of a level with fewer than
-        `k` are taken. Lists of labels have no levels.
+        The nodes that compete: the leaves (None), or those of one level, counted from 1, or from
+        -1, the deepest. ``"each"``: one value for each level; a level with fewer than `k` nodes
+        counts with all of them. Lists of labels have no levels.
     taxonomy : Taxonomy or networkx.DiGraph
         Tree or DAG of the labels.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated. Such a node does not compete for this sample; a sample with none left is left out.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated. A
+        node that is not annotated does not compete for its sample; a sample without any competing
+        node is left out.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def precision_at_k_score(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and without one.
+        For labels that are not in the taxonomy, and without a taxonomy.
     ValueError
         For another `k` or `level`, another number of columns, or scores that are not finite.
 
@@ -135,14 +137,14 @@ def recall_at_k_score(
 ) -> Any:
     """Compute the recall of the first `k` labels (R@k).
 
-    The mean of the share of the true labels that are among the `k` with the highest scores, over the
-    samples that have a true label among those that compete. If every sample has one label, it is
-    the top-k accuracy.
+    It is the share of the true labels that are among the `k` labels with the highest scores,
+    averaged over the samples with a true label among those that compete. If every sample has one
+    label, it is the top-k accuracy.
 
     Parameters
     ----------
     y_true, y_score, k, level, taxonomy, sample_weight, classes, missing
-        See :func:`precision_at_k_score`. Of lists of labels the true ones are the most specific.
+        See :func:`precision_at_k_score`. For lists of labels, the most specific true labels count.
 
     Returns
     -------
@@ -312,7 +314,7 @@ def _of_lists(
     if level is not None:
         raise ValueError(
             f"`level` must be None for lists of labels, which may be of any level, got {level!r}. "
-            "Pass the result of predict_node_proba in their place."
+            "Pass the result of predict_node_proba instead."
         )
     top = ranked_nodes(y_top, taxonomy, "y_score")
     require_same_length("y_true", true.shape[0], "y_score", len(top))

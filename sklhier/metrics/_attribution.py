@@ -30,10 +30,10 @@ _HELD = 0.9  # of all errors, for the sentence that says how few nodes hold them
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ErrorAttribution:
-    """Result of :func:`error_attribution`: the nodes at which predictions went wrong.
+    """Result of :func:`error_attribution`, the nodes where predictions go wrong.
 
-    One entry for each inner node, the root included, that samples arrived at: most errors first,
-    then in the order of ``taxonomy.nodes``.
+    One entry for each inner node that samples arrived at, the root included. Nodes with the most
+    errors come first, equals in the order of ``taxonomy.nodes``.
 
     Attributes
     ----------
@@ -42,22 +42,22 @@ class ErrorAttribution:
     node_ids : ndarray of int32, shape (n,)
         Ids of the nodes; 0 is the root.
     arrived : ndarray of float64, shape (n,)
-        Weight of the samples that have the node in truth and prediction; all have the root.
+        Weight of the samples with the node in both truth and prediction; all have the root.
     wrong_turn, stopped_early, too_deep : ndarray of float64, shape (n,)
         Weight of the samples that went wrong here: another child was predicted; a child is missing
         and no wrong one was predicted; a wrong child was predicted and none is missing.
     worst_true, worst_predicted : ndarray of int32, shape (n,)
-        Ids of the child that was meant and of the one that was taken most often, -1 without a
-        wrong turn.
+        Ids of the true and the predicted child of the most frequent wrong turn; -1 if there is
+        none.
     worst_count : ndarray of float64, shape (n,)
         Weight of the samples of that pair.
     level_support : ndarray of float64, shape (n_levels,)
         Weight of the true nodes of each level.
     level_accuracy : ndarray of float64, shape (n_levels,)
-        Share of the true nodes of each level that were predicted, NaN where there is none.
+        Share of the true nodes of each level that were predicted, NaN if there are none.
     level_accuracy_given_parent : ndarray of float64, shape (n_levels,)
         The same among true nodes whose parents were all predicted: the accuracy of this level's own
-        decisions, had everything above been right.
+        decisions, if everything above is right.
     sample_nodes : ndarray of int32, shape (n_samples,), or None
         The node at which each sample went wrong, -1 if it did not; None for label sets and in DAGs,
         where there may be several.
@@ -107,17 +107,17 @@ class ErrorAttribution:
 
     @property
     def errors(self) -> Floats:
-        """All three kinds of errors together."""
+        """Errors of all three kinds together."""
         return self.wrong_turn + self.stopped_early + self.too_deep
 
     @property
     def error_rate(self) -> Floats:
-        """Errors over samples that arrived."""
+        """Errors divided by the samples that arrived."""
         return self.errors / self.arrived
 
     @property
     def share(self) -> Floats:
-        """Share of each node in the errors of all nodes; 0 if there are none."""
+        """Share of each node in all errors; 0 if there are none."""
         return shares_of(self.errors)
 
     def _names(self, nodes: NodeIds) -> list[Hashable | None]:
@@ -233,49 +233,49 @@ def error_attribution(
     classes: npt.ArrayLike | None = None,
     missing: str = "error",
 ) -> ErrorAttribution:
-    """Attribute each error to the node at which the prediction leaves the right way.
+    """Attribute each error to the node where the prediction leaves the true path.
 
-    A sample arrives at the nodes that are in its true path and in its predicted one, and at the root.
-    At the deepest of them it goes wrong, if it does: another child is predicted (a wrong turn), or
-    the prediction ends above the truth (it stopped early), or goes on below it (too deep). What is
-    further down is a consequence and is not counted again.
+    A sample arrives at the root and at all nodes that are in both its true and its predicted path.
+    At the deepest of them it may go wrong: another child is predicted (a wrong turn), the
+    prediction ends above the truth (stopped early), or goes on below it (too deep). Errors further
+    down are consequences and not counted again.
 
-    With several labels for each sample, each node that is in both sets is a decision of its own: its
-    true children are compared with its predicted ones. In a DAG a sample goes wrong at the parents
-    of a wrong node, if all of them are right, as in :func:`h_loss`.
+    With several labels for each sample, each node that is in both sets is a decision of its own:
+    its true children are compared with its predicted ones. In a DAG a sample goes wrong at the
+    parents of a wrong node if all of these parents are right, as in :func:`h_loss`.
 
     Parameters
     ----------
     y_true, y_pred : array-like
         Labels in any format. None, or an empty path or collection, ends at the root.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node are wrong, or left out.
+        Predicted nodes below a most specific true node: wrong (``"count"``) or left out (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are: errors, or not annotated and left out of
-        all counts, with what is below them.
+        Missing cells of an indicator in `y_true`: an error, or not annotated and left out of all
+        counts, with what is below them.
 
     Returns
     -------
     found : ErrorAttribution
-        The nodes with their errors; the accuracy at each level, and had the parent been right; the
-        node of each sample.
+        The nodes with their errors; the accuracy at each level, over all samples and if the parent
+        is right; the node where each sample goes wrong.
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
 
     See Also
     --------
-    most_confused_pairs : The pairs of nodes that are taken for each other.
-    class_damage : What the errors cost, by true class.
+    most_confused_pairs : The pairs of nodes that are confused most often.
+    class_damage : The cost of errors by true class.
 
     Examples
     --------

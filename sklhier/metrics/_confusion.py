@@ -38,7 +38,7 @@ def hierarchical_confusion_matrix(
 ) -> Any:
     """Compute the confusion matrix of the nodes of one level.
 
-    It counts the samples whose true path reaches the level. Predicted paths are cut there. The last
+    It counts the samples whose true path reaches the level; predicted paths are cut there. The last
     column counts predictions that end above the level.
 
     Parameters
@@ -46,18 +46,18 @@ def hierarchical_confusion_matrix(
     y_true, y_pred : array-like
         One label or path for each sample, in any format.
     level : int, default=1
-        From 1, or from -1 upwards from the deepest.
+        Counted from 1, or from -1, the deepest.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. May be left out where both `y` hold paths.
+        The tree of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     normalize : {"true", "pred", "all"}, default=None
-        Divide by the sums of rows, of columns, or by that of everything; what has a sum of 0 stays 0.
+        Divide by the sums of rows, of columns, or by the total; entries with a sum of 0 stay 0.
     sparse_output : bool, default=False
-        Return a sparse matrix: for levels of thousands of nodes.
+        Return a sparse matrix, for levels with thousands of nodes.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
     as_frame : bool, default=False
         Return a :class:`pandas.DataFrame` whose rows and columns are labelled by the names of nodes
         and their titles, the last column by ``"(stopped above)"``.
@@ -65,21 +65,21 @@ def hierarchical_confusion_matrix(
     Returns
     -------
     matrix : ndarray, csr_array or DataFrame, shape (n_level_nodes, n_level_nodes + 1)
-        Rows are true nodes, columns predicted ones, both in the order of
-        ``taxonomy.levels[level - 1]``. Of int64, or float64 with weights or normalised.
+        Rows are true nodes, columns predicted ones, both in the order of ``taxonomy.levels[level -
+        1]``. int64; float64 with weights or if normalised.
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
     ValueError
-        For another `level` or `normalize`, and for both `sparse_output` and `as_frame`.
+        For an invalid `level` or `normalize`, and for `sparse_output` together with `as_frame`.
 
     See Also
     --------
-    level_accuracy_scores : The sums of the diagonals over those of the matrices.
+    level_accuracy_scores : The sums of the diagonals divided by those of the matrices.
     most_confused_pairs : The largest entries off the diagonal.
 
     Examples
@@ -166,44 +166,45 @@ def most_confused_pairs(
     classes: npt.ArrayLike | None = None,
     output: str = "records",
 ) -> Any:
-    """List the pairs of nodes that are taken for each other most often.
+    """List the pairs of nodes that are confused most often.
 
-    By default the nodes where the predicted path leaves the true one: two children of the last node
-    that is right. With `level`, nodes of one level, whatever happened above.
+    By default these are the nodes where the predicted path leaves the true one: two children of the
+    last correct node. With `level`, they are nodes of one level, whatever happened above.
 
     Parameters
     ----------
     y_true, y_pred : array-like
         Labels in any format; one label or path for each sample if there is a `level`.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels, with `level` a tree. May be left out where both `y` hold paths.
+        Tree or DAG of the labels, with `level` a tree. Optional if both `y` hold paths.
     level : int, default=None
-        From 1, or from -1 upwards from the deepest; None for the nodes where paths part.
+        Counted from 1, or from -1, the deepest; None for the nodes where paths part.
     n : int, default=10
-        How many pairs, the most frequent first; None for all.
+        Number of pairs, the most frequent first; None for all.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     output : {"records", "frame"}, default="records"
         A list of dictionaries, or a :class:`pandas.DataFrame`.
 
     Returns
     -------
     pairs : list of dict or DataFrame
-        ``true`` and ``predicted`` (names), ``parent`` (where they part, None with `level`),
-        ``level``, ``count`` (weight of the samples), ``share_of_true`` (among all samples of the true
-        node), ``share`` (among all errors: first ones, or those at the level; stops included).
+        Keys or columns: ``true`` and ``predicted`` (names), ``parent`` (where they part, None with
+        `level`), ``level``, ``count`` (weight of the samples), ``share_of_true`` (among all samples
+        of the true node), ``share`` (among all errors: the first of each sample, or those at the
+        level; stops included).
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If there is a `level`, and the taxonomy is no tree.
+        If there is a `level`, and the taxonomy is not a tree.
     ValueError
-        For another `level`, `n` or `output`.
+        For an invalid `level`, `n` or `output`.
 
     See Also
     --------

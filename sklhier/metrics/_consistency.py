@@ -29,25 +29,25 @@ def violation_rate(
 ) -> float:
     """Compute the share of samples that contradict the taxonomy.
 
-    A set of labels does if it holds a node but not one of its parents; probabilities do if a node
-    is more probable than one of its parents. The root is left out. **Smaller is better.**
+    A set of labels contradicts it by holding a node without one of its parents; probabilities, by a
+    node that is more probable than one of its parents. The root is left out. **Smaller is better.**
 
     Parameters
     ----------
     y : array-like
-        Predictions: sets of labels, or a 0/1 indicator over ``taxonomy.nodes[1:]``, both taken as
-        given, without adding ancestors; or probabilities, an array of floats with a column for each
-        node of ``taxonomy.nodes`` or for all but the root. Labels and paths stand for whole paths
-        and never contradict.
+        Predictions: sets of labels, or a 0/1 indicator over ``taxonomy.nodes[1:]``, both without
+        added ancestors; or probabilities, an array of floats with a column for each node of
+        ``taxonomy.nodes`` or for all but the root. Single labels and paths mean whole paths and
+        never contradict it.
     taxonomy : Taxonomy or networkx.DiGraph
         Tree or DAG.
     tolerance : float, default=1e-9
-        By how much a node may be more probable than its parent; 0 or more.
+        Amount by which a node may be more probable than its parent; 0 or more.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
 
     Returns
     -------
@@ -57,10 +57,10 @@ def violation_rate(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, without a taxonomy, and for a sparse matrix that
-        is no indicator.
+        For labels that are not in the taxonomy, without a taxonomy, and for a sparse matrix that is
+        not an indicator.
     ValueError
-        For probabilities with another number of columns.
+        For probabilities with a wrong number of columns.
 
     Examples
     --------

@@ -45,34 +45,34 @@ LevelSums: TypeAlias = tuple[
 
 @dataclass(frozen=True, repr=False, eq=False)
 class CoverageReport:
-    """Result of :func:`coverage_report`. Shares are in [0, 1], NaN where nothing is counted.
+    """Result of :func:`coverage_report`; shares are in [0, 1], NaN without samples.
 
     Attributes
     ----------
     support : float
         Weight of the samples.
     coverage : float
-        Share of the samples that have an answer: at least one node below the root.
+        Share of the samples with an answer: at least one node below the root.
     depth_kept : float
-        Levels that are answered over levels that the truth reaches, summed over the samples.
+        Number of answered levels divided by the number of levels that the truth reaches, both
+        summed over the samples.
     complete : float
         Share of the samples answered at all levels that the truth reaches.
     at_root : float
         Share of the samples without an answer, ``1 - coverage``.
     precision : float
-        Among the samples with an answer, the share of those without a wrong node: the answer is the
-        truth or stops above it.
+        Share of the samples with an answer whose answer has no wrong node: it is the truth or stops
+        above it.
     error : float
-        Share of all samples with a wrong node in their answer; it is
-        ``coverage * (1 - precision)``.
+        Share of all samples with a wrong node in their answer, ``coverage * (1 - precision)``.
     accuracy : float
         Share of all samples whose answer is exactly the truth.
     level_support : ndarray of float64, shape (n_levels,)
         Weight of the samples whose truth reaches each level.
     level_coverage : ndarray of float64, shape (n_levels,)
-        Share of these that are answered there.
+        Share of these samples that are answered there.
     level_precision : ndarray of float64, shape (n_levels,)
-        Share of the answered nodes of each level that are right.
+        Share of the answered nodes of each level that are correct.
     level_accuracy : ndarray of float64, shape (n_levels,)
         Share of the true nodes of each level that are answered, as in :func:`level_accuracy_scores`
         for one label each.
@@ -195,10 +195,10 @@ def coverage_report(
     classes: npt.ArrayLike | None = None,
     missing: str = "error",
 ) -> CoverageReport:
-    """Report how far answers go, and how right they are as far as they go.
+    """Report the depth of answers, and their precision as far as they go.
 
     For classifiers that may stop early or not answer at all: an answer that ends above the truth is
-    an abstention, no error. See it by level and by group: a model that does well on the whole may
+    an abstention, not an error. Look at levels and groups: a model that does well overall may
     answer hardly anything in one group.
 
     Parameters
@@ -206,37 +206,37 @@ def coverage_report(
     y_true, y_pred : array-like
         Labels in any format. None, or an empty path or collection, is no answer.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     groups : array-like, shape (n_samples,), default=None
-        Any value that can be hashed, for each sample: a site, a language, the true first level.
-        Missing values are a group of their own, None.
+        A hashable value for each sample, such as a site, a language or the true first level.
+        Missing values form the group None.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node are wrong, or left out.
+        Predicted nodes below a most specific true node: wrong (``"count"``) or left out (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are: errors, or not annotated and left out of
-        all counts.
+        Missing cells of an indicator in `y_true`: an error, or not annotated and left out of all
+        counts.
 
     Returns
     -------
     report : CoverageReport
-        Coverage, depth kept, share at the root, precision of what was answered, by level and group.
+        Coverage, depth kept, share at the root and precision of the answers, by level and group.
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, for 1-D labels without one, and for another number
-        of groups than of samples.
+        For labels that are not in the taxonomy, for 1-D labels without a taxonomy, and for a wrong
+        number of groups.
     TypeError
         For groups that cannot be hashed.
 
     See Also
     --------
-    risk_coverage_curve : What a larger or smaller share of answers would risk.
+    risk_coverage_curve : The risk of larger or smaller shares of answers.
 
     Examples
     --------

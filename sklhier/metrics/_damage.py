@@ -32,10 +32,10 @@ _MOST_SHOWN = 20  # classes in the text of a result
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ClassDamage:
-    """Result of :func:`class_damage`: what the errors of each true class cost.
+    """Result of :func:`class_damage`, the cost of errors by true class.
 
-    One entry for each class that is a most specific true label, the largest cost first, then in the
-    order of ``taxonomy.nodes``.
+    One entry for each class that is a most specific true label, the largest cost first, equals in
+    the order of ``taxonomy.nodes``.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class ClassDamage:
     support : ndarray of float64, shape (n,)
         Weight of the samples of each class.
     wrong : ndarray of float64, shape (n,)
-        Weight of those that lack the class and have a wrong node in their answer.
+        Weight of its samples whose answer lacks the class and has a wrong node.
     stopped : ndarray of float64, shape (n,)
-        Weight of those that lack the class in an answer without a wrong node, which ends above it.
+        Weight of its samples whose answer ends above the class, without a wrong node.
     false_answers : ndarray of float64, shape (n,)
-        Weight of the samples of other classes that were answered with this one.
+        Weight of the samples of other classes whose answer is this one.
     cost : ndarray of float64, shape (n,)
         Cost of all samples of the class.
 
@@ -79,17 +79,17 @@ class ClassDamage:
 
     @property
     def lost(self) -> Floats:
-        """Weight of the samples that lack the class, wrong or stopped."""
+        """Weight of the samples whose answer lacks the class, wrong or stopped."""
         return self.wrong + self.stopped
 
     @property
     def mean_cost(self) -> Floats:
-        """Cost over samples of the class."""
+        """Cost divided by the samples of the class."""
         return self.cost / self.support
 
     @property
     def share(self) -> Floats:
-        """Share of each class in the cost of all classes; 0 if there is none."""
+        """Share of each class in the total cost; 0 if there is none."""
         return shares_of(self.cost)
 
     def _columns(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class ClassDamage:
         return {"class": list(self.classes), **{name: getattr(self, name) for name in names}}
 
     def records(self) -> list[dict[str, Any]]:
-        """Return a dictionary for each class, the one that costs most first."""
+        """Return a dictionary for each class, the most costly first."""
         return records_of(self._columns())
 
     def to_frame(self) -> Any:
@@ -155,44 +155,44 @@ def class_damage(
     deeper: str = "count",
     classes: npt.ArrayLike | None = None,
 ) -> ClassDamage:
-    """Find the classes whose errors cost most.
+    """Find the classes with the most costly errors.
 
-    The cost of a sample is that of its answer for its true class. With several labels, each most
-    specific true one is a class of its own, and the answer that is cheapest for it counts: a true
-    label that was predicted costs nothing. An empty answer is the root.
+    The cost of a sample depends on its answer and its true class. With several labels, each most
+    specific true label is a class of its own, and the answer with the lowest cost for it counts: a
+    true label that was predicted costs nothing. An empty answer is the root.
 
     Parameters
     ----------
     y_true, y_pred : array-like
         Labels in any format. None, or an empty path or collection, is no answer.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     cost : "error", mapping of mappings, pandas.DataFrame or array-like, default=None
-        None: the number of edges between answer and class. ``"error"``: 1 for any other answer than
-        the class. Otherwise ``cost[answer][label]``, as :class:`~sklhier.decoders.CostMatrix` has
-        it: a data frame has a row for each answer and a column for each label, an array a row and a
+        None: the number of edges between answer and class. ``"error"``: 1 for any answer but the
+        class. Otherwise ``cost[answer][label]``, as in :class:`~sklhier.decoders.CostMatrix`: a
+        data frame has a row for each answer and a column for each label, an array a row and a
         column for each of ``taxonomy.nodes``. The answer None is the root.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node are wrong, or left out.
+        Predicted nodes below a most specific true node: wrong (``"count"``) or left out (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
 
     Returns
     -------
     found : ClassDamage
-        The classes with their samples, the lost ones, and the cost.
+        The classes with their samples, lost samples and costs.
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        For costs of what is no node.
+        For costs of unknown names.
     ValueError
-        For another `cost`, and where an answer has no finite cost.
+        For an invalid `cost`, and for an answer without a finite cost.
 
     See Also
     --------
@@ -210,7 +210,7 @@ def class_damage(
     owl          2      1        1              0     3  1.500  42.9%
     eel          1      0        0              1     0  0.000   0.0%
 
-    A wrong fish is cheap here, and no answer even cheaper:
+    Here a wrong fish is cheap, and no answer even cheaper:
 
     >>> costs = {
     ...     "wren": {"owl": 5, "wren": 0, "eel": 1},
@@ -303,8 +303,8 @@ def _costs_of(answers: Rows, labels: Rows, taxonomy: Taxonomy, cost: Any) -> Flo
         pair = int(np.argmin(np.isfinite(found)))
         answer = taxonomy.nodes[answers[pair]] if answers[pair] else None
         raise ValueError(
-            f"`cost` has no finite cost for the answer {answer!r} where "
-            f"{taxonomy.nodes[labels[pair]]!r} is true, and there is such a sample."
+            f"`cost` must have a finite cost for the answer {answer!r} if "
+            f"{taxonomy.nodes[labels[pair]]!r} is true, got none, and there is such a sample."
         )
     return found
 

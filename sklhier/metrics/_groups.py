@@ -52,8 +52,8 @@ def _distinct(values: Any) -> tuple[list[Hashable], Rows]:
     bad = next((value for value in rows if not is_hashable(value)), None)
     if bad is not None:
         raise TypeError(
-            "`groups` must hold values that can be hashed, such as strings or numbers, got "
-            f"{bad!r}. Make tuples of lists."
+            "`groups` must hold hashable values, such as strings or numbers, got "
+            f"{bad!r}. Turn lists into tuples."
         )
     places = {name: place for place, name in enumerate(dict.fromkeys(rows))}
     return list(places), np.fromiter(map(places.__getitem__, rows), np.intp, len(rows))

@@ -30,62 +30,62 @@ def icm_score(
 ) -> float:
     r"""Compute the information contrast model (ICM).
 
-    The mean over the samples of
+    It is the mean over the samples of
 
     .. math::
 
         \alpha_1 I(T_i) + \alpha_2 I(P_i) - \beta I(T_i \cup P_i),
 
-    where :math:`I` is the information of a set of labels in bits: of one label
-    :math:`-\log_2` of the share of samples at or below it, of two the sum less the information of
-    their lowest common ancestor, and so on [1]_. Rare nodes count for more than frequent ones, and
-    nodes that are not in the truth cost. In a tree a set has the sum, over its labels and all their
-    ancestors, of the information that each adds to its parent's.
+    where :math:`I` is the information of a set of labels in bits. For one label it is
+    :math:`-\log_2` of the share of samples at or below it; for two, their sum minus the information
+    of their lowest common ancestor; and so on [1]_. In a tree it is the sum, over the labels and
+    all their ancestors, of the information that each adds to its parent's. Rare nodes count more
+    than frequent ones, and wrong nodes have a cost.
 
     Parameters
     ----------
     y_true, y_pred : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. May be left out where both `y` hold paths.
+        The tree of the labels. Optional if both `y` hold paths.
     alpha1, alpha2, beta : float, default=2.0, 2.0, 3.0
-        Weights of the information of the truth, of the prediction, and of both together. A node that
-        is found counts ``alpha1 + alpha2 - beta``, one that is missed ``alpha1 - beta``, a wrong one
-        ``alpha2 - beta``.
+        Weights of the information of the truth, of the prediction, and of both together. A correct
+        node counts ``alpha1 + alpha2 - beta``, a missed one ``alpha1 - beta``, a wrong one ``alpha2
+        - beta``.
     information : None, "leaves", mapping or array-like, shape (n_nodes - 1,), default=None
         Information of the nodes. None: from the weighted share of the samples of `y_true` at or
-        below each; what does not occur there gets the largest information of all that does.
-        ``"leaves"``: ``taxonomy.information``, which takes all leaves for equally probable.
-        Otherwise by name or in the order of ``taxonomy.nodes[1:]``; a child has at least as much as
-        its parent.
+        below each; nodes that do not occur there get the largest value of those that do.
+        ``"leaves"``: ``taxonomy.information``, for equally probable leaves. Otherwise numbers by
+        name or in the order of ``taxonomy.nodes[1:]``; a child has at least as much as its parent.
     normalize : bool, default=False
         Return ``(score / best + 1) / 2``, clipped to [0, 1], where `best` is the score of the truth
         itself.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
     score : float
-        In bits; larger is better, and it may be negative. Normalised in [0, 1], 1 for the truth
-        itself; NaN if the truth has no information, as when all samples have the same labels.
+        In bits; larger is better, and it may be negative. If normalised, in [0, 1], 1 for the truth
+        itself; NaN if the truth has no information, for example if all samples have the same
+        labels.
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
     ValueError
-        If a node has less information than its parent; if ``alpha1 + alpha2 <= beta`` and
-        `normalize`, for then the truth is not best.
+        If a node has less information than its parent; and with `normalize` if ``alpha1 + alpha2 <=
+        beta``, since the truth would not be best.
 
     References
     ----------

@@ -56,7 +56,7 @@ def require_taxonomy(taxonomy: TaxonomyLike | None) -> Taxonomy:
     resolved = resolve_taxonomy(taxonomy)
     if resolved is None:
         raise TargetError(
-            "Columns of numbers and single labels do not tell how nodes are related: pass "
+            "Columns of numbers and single labels do not show how nodes are related: pass "
             "`taxonomy=`."
         )
     return resolved
@@ -301,7 +301,7 @@ def _by_name(frame: Any, taxonomy: Taxonomy, name: str) -> Floats:
         )
         raise ValueError(
             f"The columns of the data frame `{name}` must be named by the nodes of "
-            f"taxonomy.nodes[1:], but {what}. Pass {name}.to_numpy() if they stand in that order."
+            f"taxonomy.nodes[1:], but {what}. Pass {name}.to_numpy() if they are in that order."
         )
     values: Floats = np.column_stack(
         [np.asarray(frame[frame.columns[position[node]]]) for node in taxonomy.nodes[1:]]

@@ -24,33 +24,33 @@ def level_accuracy_scores(
 ) -> Floats:
     """Compute the accuracy at each level.
 
-    At level `k`, among the samples whose true label is at level `k` or deeper, the share whose
-    predicted path has the same node there as the true one. A prediction that stops above
-    is wrong at this level. A prediction that goes on below a shorter true path does not count there.
+    The accuracy at level `k` is the share of correct nodes there, among the samples whose true
+    label is at level `k` or deeper. A prediction that stops above is wrong at this level. Predicted
+    nodes below the end of a shorter true path do not count.
 
     Parameters
     ----------
     y_true, y_pred : array-like
         One label or path for each sample, in any format.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. May be left out where both `y` hold paths.
+        The tree of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
 
     Returns
     -------
     scores : ndarray of float64, shape (n_levels,)
-        In [0, 1], that of the first level first; NaN for a level that no true label reaches.
+        In [0, 1], from the first level on; NaN for a level that no true label reaches.
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
 
     Examples
     --------
@@ -103,19 +103,19 @@ def tree_distance_loss(
 ) -> float:
     """Compute the mean number of edges between the true and the predicted node.
 
-    In a tree it is the size of the symmetric difference of the two paths [1]_.
+    In a tree this is the number of nodes that are in only one of the two paths [1]_.
 
     Parameters
     ----------
     y_true, y_pred : array-like
         One label or path for each sample, in any format.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. May be left out where both `y` hold paths.
+        The tree of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -125,9 +125,9 @@ def tree_distance_loss(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
 
     References
     ----------

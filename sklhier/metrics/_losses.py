@@ -26,32 +26,32 @@ def h_loss(
     classes: npt.ArrayLike | None = None,
     missing: str = "error",
 ) -> float:
-    r"""Compute the H-loss: only the first mistake on the way down counts.
+    r"""Compute the H-loss, which counts only the first mistake on the way down.
 
-    With :math:`\hat T_i` the true labels of sample `i` and all their ancestors, and
-    :math:`\hat P_i` the predicted ones, the loss of the sample is the sum of the weights of the nodes
-    that are in one of the sets only, and all of whose ancestors are in both [1]_: once a node is
-    wrong, nothing below it matters.
+    Let :math:`\hat T_i` be the true labels of sample `i` and all their ancestors, and :math:`\hat
+    P_i` the predicted ones. The loss of the sample is the sum of the weights of the nodes that are
+    in only one of the sets and whose ancestors are all in both [1]_: once a node is wrong, nothing
+    below it matters.
 
     Parameters
     ----------
     y_true, y_pred : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     node_weight : {"sibling", "information"}, mapping or array-like, default=None
         Weights of the nodes, all 1 by default; see
-        :func:`hierarchical_precision_recall_fscore_support`. The authors use ``"sibling"``, by which
-        a loss is at most 1 where every sample has one label.
+        :func:`hierarchical_precision_recall_fscore_support`. The authors use ``"sibling"``; the
+        loss is then at most 1 if every sample has one label.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def h_loss(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
 
     References
     ----------
@@ -105,39 +105,39 @@ def hmc_loss(
     classes: npt.ArrayLike | None = None,
     missing: str = "error",
 ) -> float:
-    r"""Compute the HMC-loss: a price for each missed and each wrongly predicted node.
+    r"""Compute the HMC-loss, the weighted cost of missed and of wrongly predicted nodes.
 
-    With :math:`\hat T_i` and :math:`\hat P_i` the closures of the true and of the predicted labels
-    and weights :math:`c_n` of nodes, the mean over the samples of
+    It is the mean over the samples of
 
     .. math::
 
         \alpha \sum_{n \in \hat T_i \setminus \hat P_i} c_n
         + \beta \sum_{n \in \hat P_i \setminus \hat T_i} c_n
 
-    [1]_. With all weights 1 it is the size of the symmetric difference, in a tree with one label for
-    each sample the tree distance.
+    [1]_, where :math:`\hat T_i` and :math:`\hat P_i` are the true and the predicted labels with
+    their ancestors, and :math:`c_n` the weights of nodes. With all weights 1 it is the number of
+    nodes in only one of the sets; in a tree with one label for each sample, the tree distance.
 
     Parameters
     ----------
     y_true, y_pred : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     alpha, beta : float, default=1.0
-        Price of missed and of wrongly predicted nodes, 0 or more.
+        Cost of missed and of wrongly predicted nodes, 0 or more.
     node_weight : {"sibling", "information"}, mapping or array-like, default=None
         Weights of the nodes, all 1 by default; see
         :func:`hierarchical_precision_recall_fscore_support`.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def hmc_loss(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     ValueError
         For a negative `alpha` or `beta`.
 

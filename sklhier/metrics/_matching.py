@@ -37,40 +37,40 @@ def mgia_score(
     classes: npt.ArrayLike | None = None,
     missing: str = "error",
 ) -> float:
-    r"""Compute the multi-label graph induced accuracy.
+    r"""Compute the multi-label graph induced accuracy (MGIA).
 
-    With the true labels :math:`Y_i` and the predicted ones :math:`P_i` of sample `i`, as given and
-    without their ancestors, the mean over the samples of
+    It is the mean over the samples of
 
     .. math::
 
         1 - \frac{E_i}{|Y_i \triangle P_i| \, D},
 
-    and 1 where the sets are equal [1]_. The error :math:`E_i` is the least cost at which every
-    label that is in one of the sets only is either paired, at the number of edges between the
-    two, with a label of the other set that is nearer than :math:`D`, or left alone at the cost
-    :math:`D`. A label may be in several pairs; one that is in both sets is a partner that
-    costs nothing itself.
+    and 1 if the sets are equal [1]_, where :math:`Y_i` are the true labels of sample `i` and
+    :math:`P_i` the predicted ones, without their ancestors. Every label that is in only one of the
+    sets is either paired with a label of the other set at a distance below :math:`D`, at the cost
+    of this distance in edges, or left alone at the cost :math:`D`; :math:`E_i` is the smallest
+    total cost. A label may be in several pairs. A label in both sets may be a partner and costs
+    nothing itself.
 
     Parameters
     ----------
     y_true, y_pred : array-like
-        Labels in any format, also several for each sample. A path stands for its last node; None is
-        the empty set.
+        Labels in any format, one or more for each sample. A path means its last node; None is the
+        empty set.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels; in a DAG, distances lead through common ancestors. May be left
-        out where both `y` hold paths.
+        Tree or DAG of the labels; in a DAG, distances lead through common ancestors. Optional if
+        both `y` hold paths.
     max_distance : float, default=5
-        :math:`D`, positive: the distance from which on labels count as unrelated.
+        :math:`D`, positive: the distance at which labels count as unrelated.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def mgia_score(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     ValueError
         If `max_distance` is not positive.
 
@@ -97,7 +97,7 @@ def mgia_score(
     >>> mgia_score(["owl", "owl"], ["wren", "eel"], taxonomy=taxonomy)
     0.7
 
-    The pairs cost 2 and 4 edges of 2 times 5. Of two labels one was found here:
+    The pairs cost 2 and 4 edges, of at most 2 times 5. Here one of two labels is correct:
 
     >>> mgia_score([{"owl", "eel"}], [{"wren", "eel"}], taxonomy=taxonomy)
     0.8

@@ -59,9 +59,9 @@ def lca_f1_score(
 ) -> float:
     r"""Compute F1 of the paths below the lowest common ancestor of truth and prediction.
 
-    Hierarchical F1 counts all ancestors, so that in a deep tree even poor predictions share many
-    of them with the truth. Here only the nodes from the lowest common ancestor :math:`a` down are
-    counted: with :math:`d` edges between two nodes,
+    Hierarchical F1 counts all ancestors, so that in a deep tree even poor predictions share many of
+    them with the truth. Here only the nodes from the lowest common ancestor :math:`a` down count.
+    If :math:`d` is the number of edges between two nodes,
 
     .. math::
 
@@ -69,20 +69,20 @@ def lca_f1_score(
         R_i = \frac{1}{1 + d(a_i, y_i)}, \quad
         F_i = \frac{2 P_i R_i}{P_i + R_i},
 
-    and the score is the mean of :math:`F_i` [1]_. The root may be the common ancestor; so a score is
-    never 0.
+    and the score is the mean of :math:`F_i` [1]_. The root may be the common ancestor, so a score
+    is never 0.
 
     Parameters
     ----------
     y_true, y_pred : array-like
         One label or path for each sample, in any format. None stands for the root.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. May be left out where both `y` hold paths.
+        The tree of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -92,9 +92,9 @@ def lca_f1_score(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
 
     References
     ----------
@@ -191,24 +191,24 @@ def mistake_severity(
     sample_weight: SampleWeight = None,
     classes: npt.ArrayLike | None = None,
 ) -> float:
-    """Compute the mean height at which the paths of wrong predictions and truth meet.
+    """Compute the mean severity of mistakes, the height of the lowest common ancestor.
 
-    The mean height of the lowest common ancestor of truth and prediction, over the samples whose
-    prediction is not the true node [1]_. The height of a node is its largest distance to a leaf
-    below it. **Smaller is better**, and only mistakes count: a model that makes fewer may well make
-    worse ones. See it together with a score over all samples.
+    The mean is over the samples whose prediction is not the true node [1]_; the ancestor is that of
+    truth and prediction. The height of a node is its largest distance to a leaf below it. **Smaller
+    is better**, and only mistakes count: a model that makes fewer may well make worse ones. Read it
+    together with a score over all samples.
 
     Parameters
     ----------
     y_true, y_pred : array-like
         One label or path for each sample, in any format. None stands for the root.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree of the labels. May be left out where both `y` hold paths.
+        The tree of the labels. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -218,9 +218,9 @@ def mistake_severity(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
 
     References
     ----------
@@ -256,10 +256,11 @@ def hierarchical_distance_at_k(
 ) -> float:
     """Compute the mean distance of the `k` most probable labels from the truth.
 
-    The mean, over samples and over the first `k` labels of each, of the height of the lowest common
-    ancestor of truth and label, 0 where the label is the truth [1]_. The height of a node is its
-    largest distance to a leaf below it. **Smaller is better**; for ``k > 1`` 0 is out of reach,
-    since only one label is the truth: compare models, or with the best list there is.
+    The distance is the height of the lowest common ancestor of truth and label, 0 if the label is
+    the truth [1]_; the mean is over samples and the first `k` labels of each. The height of a node
+    is its largest distance to a leaf below it. **Smaller is better**. For ``k > 1`` 0 is out of
+    reach, since only one label is the truth: compare with other models, or with the best possible
+    list.
 
     Parameters
     ----------
@@ -268,14 +269,14 @@ def hierarchical_distance_at_k(
     y_top : array-like, shape (n_samples, n_top)
         Labels (names of nodes), the most probable first. None stands for the root.
     k : int, default=None
-        How many of them count, from 1 to ``n_top``; None for all.
+        Number of labels that count, from 1 to ``n_top``; None for all.
     taxonomy : Taxonomy or networkx.DiGraph
         The tree of the labels.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers; it may have
-        one label for each sample. Other formats name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers; it may have one label for each
+        sample. Other formats name their labels themselves.
 
     Returns
     -------
@@ -285,9 +286,10 @@ def hierarchical_distance_at_k(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, without a taxonomy, and for lists of unequal length.
+        For labels that are not in the taxonomy, without a taxonomy, and for lists of different
+        lengths.
     TaxonomyError
-        If the taxonomy is no tree.
+        If the taxonomy is not a tree.
     ValueError
         For another `k`.
 

@@ -39,14 +39,14 @@ def hierarchical_average_precision_score(
 ) -> Any:
     r"""Compute the area under the precision-recall curve of the nodes.
 
-    A threshold on the scores divides all pairs of sample and node; those of nodes at or above a true
-    label are right. Over all thresholds that is a curve, whose area is summed in steps, as
+    A pair of a sample and a node is right if the node is at or above a true label. All thresholds
+    on the scores of these pairs together give a curve, whose area is summed in steps, as in
     :func:`sklearn.metrics.average_precision_score`; no threshold need be chosen [1]_.
 
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     y_score : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
         Probabilities or other scores, a column for each node of ``taxonomy.nodes``, or for all but
         the root, which does not count.
@@ -54,29 +54,29 @@ def hierarchical_average_precision_score(
         Tree or DAG of the labels.
     average : {"micro", "macro", "weighted"} or None, default="micro"
         ``"micro"``: one curve of all pairs; ``"macro"``: the mean over the nodes that occur in
-        `y_true`; ``"weighted"``: that mean, each node weighted by how often it occurs; None: one
-        value for each node.
+        `y_true`; ``"weighted"``: this mean, weighted by the frequency of each node; None: one value
+        for each node.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
     score : float, or ndarray of float64, shape (n_nodes - 1,)
-        In [0, 1]; NaN for a node that does not occur in `y_true`, and if none does.
+        In [0, 1]; NaN for a node that does not occur in `y_true`, and if no node does.
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and without one.
+        For labels that are not in the taxonomy, and without a taxonomy.
     ValueError
-        For another number of columns, or scores that are not finite.
+        For a wrong number of columns, or scores that are not finite.
 
     References
     ----------
@@ -169,22 +169,23 @@ def hierarchical_brier_loss(
 ) -> float:
     r"""Compute the Brier loss of the probabilities of all nodes.
 
-    With :math:`\hat T_i` the true labels of sample `i` and all their ancestors, :math:`p_{in}` the
-    probability of node `n` and weights :math:`w_n`, the mean over the samples of
+    It is the mean over the samples of
 
     .. math::
 
         \sum_n w_n (p_{in} - [n \in \hat T_i])^2,
 
-    the root left out. In expectation it is least for the true probabilities. In a taxonomy of one
-    level it is the Brier score of several classes [1]_, from 0 to 2.
+    without the root, where :math:`\hat T_i` holds the true labels of sample `i` and all their
+    ancestors, :math:`p_{in}` is the probability of node `n` and :math:`w_n` its weight. The
+    expected loss is smallest for the true probabilities. In a taxonomy of one level it is the
+    multi-class Brier score [1]_, from 0 to 2.
 
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
-        Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+        Probability of each node of ``taxonomy.nodes``, or of all but the root, as returned by
         ``predict_node_proba``.
     taxonomy : Taxonomy or networkx.DiGraph
         Tree or DAG of the labels.
@@ -194,12 +195,12 @@ def hierarchical_brier_loss(
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
@@ -209,9 +210,9 @@ def hierarchical_brier_loss(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and without one.
+        For labels that are not in the taxonomy, and without a taxonomy.
     ValueError
-        For another number of columns, or numbers that are no probabilities.
+        For a wrong number of columns, or values that are not probabilities.
 
     References
     ----------
@@ -255,24 +256,24 @@ def hierarchical_calibration_error(
 ) -> Floats:
     r"""Compute the expected calibration error at each level.
 
-    At each level the most probable node (the first of equals) is taken for an answer: its probability
-    is the confidence, and it is right if it is at or above a true label. The samples are put into
-    bins :math:`B_b` by their confidence, and the error is
+    At each level the most probable node (the first of equals) is the answer. Its probability is the
+    confidence, and it is right if it is at or above a true label. The samples are put into bins
+    :math:`B_b` by their confidence, and the error is
 
     .. math::
 
         \sum_b \frac{|B_b|}{n} \, |\mathrm{accuracy}(B_b) - \mathrm{confidence}(B_b)|
 
-    with the means of each bin [1]_. All samples count at every level: where no true path goes on, no
-    answer is right. **Smaller is better**, but 0 is no proof: a model that always answers with the
-    frequencies of the classes has it.
+    with the means of each bin [1]_. All samples count at every level: below the end of a true path,
+    no answer is right. **Smaller is better**, but 0 is no proof of a good model: one that always
+    predicts the frequencies of the classes has it too.
 
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample. None is the empty set.
+        Labels in any format, one or more for each sample. None is the empty set.
     node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1)
-        Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+        Probability of each node of ``taxonomy.nodes``, or of all but the root, as returned by
         ``predict_node_proba``.
     taxonomy : Taxonomy or networkx.DiGraph
         Tree or DAG of the labels.
@@ -283,25 +284,24 @@ def hierarchical_calibration_error(
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
     errors : ndarray of float64, shape (n_levels,)
-        In [0, 1], that of the first level first; NaN for a level without an answer of which the truth
-        is known.
+        In [0, 1], from the first level on; NaN for a level without an answer whose truth is known.
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and without one.
+        For labels that are not in the taxonomy, and without a taxonomy.
     ValueError
-        For another number of columns, numbers that are no probabilities, and bad parameters.
+        For a wrong number of columns, values that are not probabilities, and invalid parameters.
 
     References
     ----------

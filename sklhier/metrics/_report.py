@@ -49,57 +49,57 @@ def hierarchical_classification_report(
     confidence_level: float = 0.95,
     random_state: RandomState = 0,
 ) -> Any:
-    """Report accuracy by level, averages, and precision, recall and F1 of every node.
+    """Report accuracy by level, averages, and precision, recall and F1 of each node.
 
     An answer that ends above the truth is an abstention. It lowers accuracy and recall, but the
-    report counts it apart from errors, as ``coverage`` and ``stopped``; the text shows these columns
-    if there are such answers.
+    report counts it separately from errors, as ``coverage`` and ``stopped``; the text shows these
+    columns if there are such answers.
 
     Parameters
     ----------
     y_true, y_pred : array-like
         Labels in any format.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     max_depth : int, default=None
-        Deepest level of which nodes are listed; 0 for none, None for all.
+        Deepest level whose nodes are listed; 0 lists none, None lists all.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     digits : int, default=3
-        Digits after the point in the text.
+        Decimal places in the text.
     output : {"text", "html", "dict", "frame"}, default="text"
-        A string; one of HTML, with tables and without scripts; nested dictionaries; or a
+        A string; HTML with tables and without scripts; nested dictionaries; or a
         :class:`pandas.DataFrame` of the nodes and averages.
     zero_division : float, default=0.0
         Value of undefined scores; NaN leaves them out of averages.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node that is an inner one are wrong as any others,
-        or left out: the label is right as far as it goes, and what is below it is not known.
+        Predicted nodes below a true label that is an inner node: wrong like any others
+        (``"count"``), or left out, since the label does not say what is below it (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
     titles : mapping, sequence or False, default=None
-        Titles to show in place of those of the taxonomy, as for :meth:`Taxonomy.with_titles`; False
+        Titles to show instead of those of the taxonomy, as for :meth:`Taxonomy.with_titles`; False
         for none.
     sort : {"precision", "recall", "f1", "support", "stopped", "name"}, default=None
-        Order of the nodes: the worst precision, recall or F1 first, the largest support or number of
-        stops first, or by name. None for the order of the taxonomy.
+        Order of the nodes: lowest precision, recall or F1 first; largest support or number of stops
+        first; or by name. None keeps the order of the taxonomy.
     min_support : float, default=0.0
-        Nodes with less support are not listed. They count in the averages.
+        Nodes with less support are not listed, but count in the averages.
     worst : int, default=0
-        Also show so many nodes where most errors arise, and pairs that are confused most, as
-        :func:`error_attribution` and :func:`most_confused_pairs` have them.
+        Number of nodes with the most errors, and of most confused pairs, to show as well; see
+        :func:`error_attribution` and :func:`most_confused_pairs`.
     n_bootstraps : int, default=0
-        Number of resamples for percentile intervals of all scores [1]_; 0 for none. Samples are drawn
-        one by one: intervals are too narrow if samples depend on each other.
+        Number of resamples for percentile intervals of all scores [1]_; 0 for none. Single samples
+        are drawn: intervals are too narrow if samples depend on each other.
     confidence_level : float, default=0.95
         Nominal coverage of each interval, in (0, 1).
     random_state : int, RandomState instance or None, default=0
-        Draws the resamples.
+        Seed of the resamples.
 
     Returns
     -------
@@ -127,11 +127,11 @@ def hierarchical_classification_report(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
-        For titles of what is no node.
+        For titles of unknown names.
     ValueError
-        For parameters out of their range.
+        For parameters outside their range.
 
     References
     ----------

@@ -37,24 +37,25 @@ _RISKS_SHOWN = (0.01, 0.05, 0.1)
 
 @dataclass(frozen=True, repr=False, eq=False)
 class RiskCoverageCurve:
-    """Result of :func:`risk_coverage_curve`: a curve for each level that a true label reaches.
+    """Result of :func:`risk_coverage_curve`, a curve for each level that a true label reaches.
 
     Attributes
     ----------
     levels : ndarray of int, shape (m,)
         The levels, from 1.
     thresholds : tuple of m ndarrays of float64
-        Distinct confidences, descending: answers of at least that confidence are kept.
+        Distinct confidences, descending; answers with at least this confidence are kept.
     coverage : tuple of m ndarrays of float64
-        Kept answers over samples whose truth reaches the level, ascending, in (0, 1].
+        Kept answers divided by the samples whose truth reaches the level, ascending, in (0, 1].
     risk : tuple of m ndarrays of float64
         Share of the kept answers that are wrong.
     aurc : ndarray of float64, shape (m,)
-        Area under each curve over the coverage that it reaches: the mean risk. NaN without answers.
+        Area under each curve divided by the coverage that it reaches: the mean risk. NaN without
+        answers.
     support : ndarray of float64, shape (m,)
         Weight of the samples whose truth reaches the level.
     accuracy : ndarray of float64, shape (m,)
-        Right answers over these, with all answers kept.
+        Share of these samples that are answered correctly, with all answers kept.
 
     Examples
     --------
@@ -81,10 +82,10 @@ class RiskCoverageCurve:
     accuracy: Floats
 
     def coverage_at(self, risk: float) -> Floats:
-        """Return the largest coverage of each level with at most that risk, 0 if there is none.
+        """Return the largest coverage of each level with at most this risk, 0 if there is none.
 
-        A threshold that was chosen on these samples holds for these samples: on new ones the risk
-        will be larger.
+        A threshold chosen on these samples suits these samples: on new ones the risk will be
+        larger.
         """
         check_number("risk", risk, least=0, most=1)
         return np.array(
@@ -185,39 +186,39 @@ def risk_coverage_curve(
     missing: str = "error",
     max_points: int | None = None,
 ) -> RiskCoverageCurve:
-    r"""Compute the risk of the answers that are kept, for each share of them, at each level.
+    r"""Compute the risk of the most confident answers by their share, at each level.
 
-    Only answers of at least some confidence are kept. The coverage is their share, the risk the share
-    of wrong ones among them [1]_; a curve has a point for each distinct confidence. A level is
-    measured over the samples whose truth reaches it. An answer that ends above the level is never
-    kept there. The area under the curve (AURC) is the mean risk; less is better [2]_.
+    Only answers with at least some confidence are kept. The coverage is their share, the risk the
+    share of wrong ones among them [1]_; a curve has a point for each distinct confidence. A level
+    is measured over the samples whose truth reaches it. An answer that ends above the level is
+    never kept there. The area under the curve (AURC) is the mean risk; smaller is better [2]_.
 
     Parameters
     ----------
     y_true : array-like
-        Labels in any format, also several for each sample: an answer that is among them, or above
-        one, is right.
+        Labels in any format, one or more for each sample; an answer that is at or above one of them
+        is right.
     y_pred : array-like, default=None
         One label or path for each sample, which may end early. If None, the answer at each level
         is the most probable node of `node_proba` there.
     confidence : array-like, shape (n_samples,) or (n_samples, n_levels), default=None
-        Any numbers that are larger for surer answers, for each sample, or at each level. NaN is
+        Numbers that grow with confidence, for each sample, or for each sample and level. NaN is
         allowed where there is no answer.
     node_proba : array-like, shape (n_samples, n_nodes) or (n_samples, n_nodes - 1), default=None
-        Probability of each node of ``taxonomy.nodes``, or of all but the root, as of
+        Probability of each node of ``taxonomy.nodes``, or of all but the root, as returned by
         ``predict_node_proba``: the confidence at a level is that of the answered node.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree of the labels, or DAG without `y_pred`. May be left out where both `y` hold paths.
+        Tree of the labels, or DAG without `y_pred`. Optional if both `y` hold paths.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are: errors, or not annotated; answers of which
-        the truth is not known are left out.
+        Missing cells of an indicator in `y_true`: an error, or not annotated; answers whose truth
+        is unknown are left out.
     max_points : int, default=None
-        Keep about that many points of each curve, for drawing; areas are of all points.
+        Approximate number of points of each curve to keep, for drawing; areas use all points.
 
     Returns
     -------
@@ -227,13 +228,13 @@ def risk_coverage_curve(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, for 1-D labels without one, and for several
+        For labels that are not in the taxonomy, for 1-D labels without a taxonomy, and for several
         predicted labels.
     TaxonomyError
-        If there is `y_pred` and the taxonomy is no tree.
+        If `y_pred` is given and the taxonomy is not a tree.
     ValueError
-        Unless there is one of `confidence`, which needs `y_pred`, and `node_proba`; for numbers of
-        another shape, and for answers without a finite one.
+        Unless either `confidence`, together with `y_pred`, or `node_proba` is given; for a wrong
+        shape, and for answers without a finite confidence.
 
     References
     ----------
@@ -260,8 +261,8 @@ def risk_coverage_curve(
     """
     if (confidence is None) == (node_proba is None):
         raise ValueError(
-            "One of `confidence` and `node_proba` must be given: numbers that say how sure the "
-            "answers are."
+            "Either `confidence` or `node_proba` must be given, the confidence of each answer. Pass "
+            "one of them."
         )
     if max_points is not None:
         check_integer("max_points", max_points, least=2)
@@ -279,7 +280,7 @@ def _most_probable(
 ) -> _Answers:
     """Return the most probable node of each level, with its probability."""
     if node_proba is None:
-        raise ValueError("`confidence` needs the answers that it belongs to: pass `y_pred`.")
+        raise ValueError("`confidence` needs the answers that it is about: pass `y_pred`.")
     read = read_node_proba(
         y_true, node_proba, taxonomy, sample_weight, classes=classes, missing=missing
     )

@@ -100,36 +100,36 @@ def make_hierarchical_scorer(
     classes: npt.ArrayLike | None = None,
     **kwargs: Any,
 ) -> Callable[..., float]:
-    """Make a scorer that knows the taxonomy, for ``scoring=`` anywhere in scikit-learn.
+    """Make a scorer that knows the taxonomy, for any ``scoring=`` of scikit-learn.
 
     Parameters
     ----------
     metric : str or callable, default="f1"
-        Of predictions: ``"f1"``, ``"fbeta"``, ``"precision"``, ``"recall"``, ``"lca_f1"``,
+        For predictions: ``"f1"``, ``"fbeta"``, ``"precision"``, ``"recall"``, ``"lca_f1"``,
         ``"lca_precision"``, ``"lca_recall"``, ``"mgia"``, ``"icm"``, ``"level_accuracy"`` (with
-        ``level=1`` or another), and, negated so that more is better, ``"tree_distance"``,
+        ``level=1`` or another), and, negated so that larger is better, ``"tree_distance"``,
         ``"mistake_severity"``, ``"h_loss"``, ``"hmc_loss"``.
 
-        Of node probabilities, from an estimator with ``predict_node_proba``:
-        ``"average_precision"``, ``"precision_at_k"`` and ``"recall_at_k"`` (with ``k=``), and negated
-        ``"brier"`` and ``"calibration_error"`` (the mean over the levels, or that of one ``level=``).
+        For node probabilities, from an estimator with ``predict_node_proba``:
+        ``"average_precision"``, ``"precision_at_k"`` and ``"recall_at_k"`` (with ``k=``), and,
+        negated, ``"brier"`` and ``"calibration_error"`` (the mean over the levels, or that of one
+        ``level=``).
 
-        Of the most probable labels, from an estimator with ``predict_top_k``: ``"distance_at_k"``
+        For the most probable labels, from an estimator with ``predict_top_k``: ``"distance_at_k"``
         (with ``k=``), negated.
 
         Or a function ``metric(y_true, y_pred, *, taxonomy, sample_weight=None, ...)``.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. If None, that of the fitted estimator is taken, also from
-        within a Pipeline or a search; where labels are paths, with those added that it does not
-        have (other estimators of paths need no taxonomy). Give it if the labels of a test fold may
-        be new to the estimator.
+        Tree or DAG of the labels. None uses that of the fitted estimator, also within a Pipeline or
+        a search; unknown labels that are paths are added to it (other estimators of paths need no
+        taxonomy). Pass it if the labels of a test fold may be new to the estimator.
     greater_is_better : bool, default=True
         Whether larger values of a callable `metric` are better; ignored for metrics by name.
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. A fitted
-        multi-label classifier knows those of its training table.
+        Labels of the columns of an indicator, as in the classifiers. A fitted multi-label
+        classifier knows the columns of its training table.
     **kwargs : dict
-        Handed on to the metric, such as ``average="samples"``, ``deeper="ok"`` or
+        Passed on to the metric, such as ``average="samples"``, ``deeper="ok"`` or
         ``missing="ignore"``.
 
     Returns
@@ -140,7 +140,7 @@ def make_hierarchical_scorer(
     Raises
     ------
     ValueError
-        For another name, and for ``"distance_at_k"``, ``"precision_at_k"`` and ``"recall_at_k"``
+        For an unknown name, and for ``"distance_at_k"``, ``"precision_at_k"`` and ``"recall_at_k"``
         without `k`.
 
     Examples
@@ -154,7 +154,7 @@ def make_hierarchical_scorer(
     """
     measure = _measure(metric, greater_is_better)
     if measure.metric in _OF_FIRST_LABELS and kwargs.get("k") is None:
-        raise ValueError(f"`k` must be given for {metric!r}: the number of labels to look at.")
+        raise ValueError(f"`k`, the number of labels that count, must be given for {metric!r}.")
     if classes is not None:
         kwargs["classes"] = classes
     resolved = resolve_taxonomy(taxonomy)

@@ -43,10 +43,9 @@ def hierarchical_precision_recall_fscore_support(
     classes: npt.ArrayLike | None = None,
     missing: str = "error",
 ) -> tuple[Any, Any, Any, Any]:
-    r"""Compute precision, recall and F of the labels with all their ancestors.
+    r"""Compute hierarchical precision, recall and F-score.
 
-    With :math:`\hat T_i` the true labels of sample `i` and all their ancestors, and
-    :math:`\hat P_i` the predicted ones, the root left out [1]_ [2]_,
+    They are the scores of the labels with all their ancestors [1]_ [2]_,
 
     .. math::
 
@@ -54,9 +53,11 @@ def hierarchical_precision_recall_fscore_support(
         hR = \frac{\sum_i |\hat T_i \cap \hat P_i|}{\sum_i |\hat T_i|}, \quad
         hF_\beta = \frac{(1 + \beta^2) hP \cdot hR}{\beta^2 hP + hR}.
 
-    Equal to :func:`sklearn.metrics.precision_recall_fscore_support` on the 0/1 matrix of samples
-    and nodes. If all labels are leaves of one depth, hP, hR and hF (micro and samples) are the mean
-    of the accuracies at each level.
+    where :math:`\hat T_i` holds the true labels of sample `i` and all their ancestors, :math:`\hat
+    P_i` the predicted ones, without the root. They equal
+    :func:`sklearn.metrics.precision_recall_fscore_support` on the 0/1 matrix of samples and nodes.
+    If all labels are leaves of one depth, hP, hR and hF (micro and samples) equal the mean of the
+    accuracies at all levels.
 
     Parameters
     ----------
@@ -64,47 +65,47 @@ def hierarchical_precision_recall_fscore_support(
         Labels in any format: names of nodes, paths, collections of labels, or an indicator over
         ``taxonomy.nodes[1:]``. None, or an empty path or collection, is the empty set.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        Tree or DAG of the labels. May be left out where both `y` hold paths.
+        Tree or DAG of the labels. Optional if both `y` hold paths.
     beta : float, default=1.0
         Weight of recall in F, positive.
     average : {"micro", "samples", "macro"} or None, default="micro"
-        ``"micro"`` as above; ``"samples"``: the mean over samples; ``"macro"``: the mean
-        over all nodes but the root, also those that never occur (their score is `zero_division`;
+        ``"micro"``: as above; ``"samples"``: the mean over samples; ``"macro"``: the mean over all
+        nodes but the root, even those that never occur (their score is `zero_division`;
         ``numpy.nan`` leaves them out); None: one value for each node.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples.
     node_weight : {"information", "sibling"}, mapping or array-like, default=None
-        Weights of the nodes, all 1 by default; without effect on ``average=None``. By name; or a
-        sequence with one for each node of ``taxonomy.nodes[1:]``, or one for each level from the
-        first (where there are as many nodes as levels, every level is one node, and both are the
-        same). ``"information"``: the information of a node beyond its parent in bits (the most
-        informative parent in a DAG), the binary logarithm of the number of leaves below the parent
-        over that below the node; an only child weighs nothing. ``"sibling"``: the
-        weight of the parent divided by the number of its children, where the root has 1; trees only.
+        Weights of the nodes, all 1 by default; without effect if ``average=None``. A mapping by
+        name; or a sequence with one for each node of ``taxonomy.nodes[1:]``, or one for each level
+        from the first (with as many nodes as levels both are the same). ``"information"``: the
+        information that a node adds to its parent's (in a DAG, the most informative parent's), the
+        binary logarithm of the number of leaves below the parent divided by the number below the
+        node; an only child has weight 0. ``"sibling"``: the weight of the parent divided by the
+        number of its children, starting with 1 at the root; trees only.
     zero_division : {"warn", 0.0, 1.0, numpy.nan}, default="warn"
-        Value where a denominator is 0; ``"warn"`` is 0 with a warning; NaN is left out of means.
+        Value if a denominator is 0. ``"warn"`` is 0 with a warning; NaN is left out of means.
     deeper : {"count", "ok"}, default="count"
-        Predicted nodes below a most specific true node that is an inner one are wrong as any others,
-        or left out: the label is right as far as it goes, and what is below it is not known.
+        Predicted nodes below a true label that is an inner node: wrong like any others
+        (``"count"``), or left out, since the label does not say what is below it (``"ok"``).
     classes : array-like, default=None
-        The labels that the columns of an indicator stand for, as in the classifiers. Other formats
-        name their labels themselves.
+        Labels of the columns of an indicator, as in the classifiers. Other formats name their
+        labels themselves.
     missing : {"error", "ignore"}, default="error"
-        What missing cells of an indicator in `y_true` are (NaN, None, masked): errors, or not
-        annotated and left out of all counts. An ancestor of a 1 is 1; one of a missing cell, but
-        of no 1, is not known either.
+        Missing cells (NaN, None, masked) of an indicator in `y_true`: an error, or not annotated
+        and left out of all counts. An ancestor of a 1 counts as 1; other ancestors of a missing
+        cell are not annotated either.
 
     Returns
     -------
     precision, recall, fbeta : float, or ndarray of float64, shape (n_nodes - 1,)
         In [0, 1].
     support : float or ndarray of float64
-        Sum of the weights of the true nodes: in all, or of each.
+        Sum of the weights of the true nodes, in total or for each node.
 
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
         For ``node_weight="sibling"`` in a DAG.
 
@@ -125,7 +126,7 @@ def hierarchical_precision_recall_fscore_support(
     ... )
     (0.8, 0.666..., 0.727..., 6.0)
 
-    With another weight for each level, a mistake at the top can cost more than one further down:
+    With weights for levels, a mistake at the top can cost more than one further down:
 
     >>> precision, _, _, _ = hierarchical_precision_recall_fscore_support(
     ...     ["owl"], ["wren"], taxonomy=taxonomy, node_weight=[3, 1]

@@ -40,32 +40,33 @@ def compare(
     random_state: RandomState = 0,
     classes: npt.ArrayLike | None = None,
 ) -> Comparison:
-    """Compare estimators with a baseline by cross-validation, with intervals of the differences.
+    """Compare estimators with a baseline by cross-validation, with intervals.
 
     All are fitted on the same folds and scored on the held-out predictions of all folds together:
-    accuracy at each level, share of exact labels, hierarchical F1; of label sets, F1 at each level,
-    share of exact sets, hierarchical precision, recall and F1. The rows are then resampled with
+    accuracy at each level, share of exact labels, hierarchical F1; for label sets, F1 at each
+    level, share of exact sets, hierarchical precision, recall and F1. Rows are then resampled with
     replacement, the same ones for all estimators (paired bootstrap [1]_), and the differences to
-    the first estimator recomputed; the intervals are percentiles of these.
+    the first estimator are recomputed; intervals are percentiles of these.
 
     Parameters
     ----------
     estimators : mapping of str to estimator, or list of estimators
-        The first one is the baseline. Hierarchical ones, or any other classifier whose labels are
-        nodes: if `y` holds paths, these get the names of the deepest nodes; if it holds collections
-        of labels, a 0/1 table with a column for each node that occurs, ancestors included.
+        The first one is the baseline. They are hierarchical classifiers, or any other classifiers
+        whose labels are nodes. If `y` holds paths, other classifiers get the names of the deepest
+        nodes; if it holds collections of labels, a 0/1 table with a column for each node that
+        occurs, ancestors included.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples.
     y : array-like, or list of lists
         Labels, or sets of labels, in any format that the estimators take.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
-        The tree to measure by, of label sets also a DAG. If None, that of the estimators, or else the
-        one that paths in `y` spell out.
+        The tree to measure by; for label sets also a DAG. None uses that of the estimators, or else
+        the one spelled out by paths in `y`.
     cv : int, splitter or iterable of (train, test), default=None
-        A number of folds, 5 by default, stands for a :class:`HierarchicalStratifiedKFold`, or, with
-        `groups`, for folds that split no group.
+        A number of folds, 5 by default, means :class:`HierarchicalStratifiedKFold`, or, with
+        `groups`, folds that split no group.
     groups : array-like, shape (n_samples,), default=None
-        Groups of rows that belong together, given to the splitter. Whole groups are resampled.
+        Groups of related rows, passed to the splitter. Whole groups are resampled.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples, in fitting and in scoring.
     n_bootstrap : int, default=1000
@@ -73,12 +74,13 @@ def compare(
     confidence : float, default=0.95
         Nominal coverage of each interval, in (0, 1).
     n_jobs : int, default=None
-        Fits at the same time, on the active joblib backend. Seconds are then measured under load.
+        Number of fits at the same time, on the active joblib backend. Seconds are then measured
+        under load.
     random_state : int, RandomState instance or None, default=0
-        For the resamples.
+        Seed of the resamples.
     classes : array-like, default=None
-        The labels that the columns of an indicator, or integer codes, in `y` stand for. By default
-        those that an estimator has as a parameter; estimators that have none get these.
+        Labels of the columns of an indicator, or of integer codes, in `y`. By default those that an
+        estimator has as a parameter; estimators without that parameter set get these.
 
     Returns
     -------
@@ -88,23 +90,24 @@ def compare(
     Raises
     ------
     TargetError
-        For labels that are not in the taxonomy, and for 1-D labels without one.
+        For labels that are not in the taxonomy, and for 1-D labels without a taxonomy.
     TaxonomyError
         If the taxonomy is no tree, for single paths.
     ValueError
-        For fewer than two estimators, for estimators of different taxonomies without `taxonomy`.
+        For fewer than two estimators, and for estimators with different taxonomies without
+        `taxonomy`.
 
     See Also
     --------
-    compare_with_flat : An estimator and the same one without its hierarchy.
-    compare_strategies : An estimator with several strategies, and which one to take.
+    compare_with_flat : An estimator and its flat version.
+    compare_strategies : An estimator with several strategies, and a recommendation.
 
     Notes
     -----
     The intervals show how much the scores depend on the choice of the scored rows, for the fitted
-    models. They leave out that other training rows would have given other models. They are not
-    widened for several measures or estimators: at 95 %, one of twenty differences that do not exist
-    is expected to be shown.
+    models. They ignore that other training rows would give other models. They are not corrected for
+    several measures or estimators: at 95 %, one in twenty differences that do not exist is expected
+    to be shown.
 
     References
     ----------
@@ -165,10 +168,10 @@ def compare_with_flat(
     random_state: RandomState = 0,
     classes: npt.ArrayLike | None = None,
 ) -> Comparison:
-    """Compare a hierarchical estimator with itself made flat.
+    """Compare a hierarchical estimator with its flat version.
 
-    Is the hierarchy worth it? The baseline, ``"flat"``, is the estimator with
-    ``strategy="flat"``: one classifier over all classes, same base estimator, same decoder.
+    This shows whether the hierarchy is worth it. The baseline, ``"flat"``, is the estimator with
+    ``strategy="flat"``: one classifier over all classes, with the same base estimator and decoder.
 
     Parameters
     ----------
@@ -182,12 +185,12 @@ def compare_with_flat(
     Returns
     -------
     comparison : Comparison
-        Of ``"flat"`` and ``"hierarchical"``; printed, it says where flat wins.
+        The comparison of ``"flat"`` and ``"hierarchical"``; its text says where flat wins.
 
     Raises
     ------
     ValueError
-        If the estimator has no strategy, and as :func:`compare`.
+        If the estimator has no strategy; also as :func:`compare`.
 
     Examples
     --------

@@ -19,7 +19,7 @@ _NONE_SHOWN = "no difference shown"
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Comparison:
-    """Result of :func:`compare`: scores, and differences to the first estimator, the baseline.
+    """Result of :func:`compare`: scores, and differences to the first estimator (the baseline).
 
     Attributes
     ----------
@@ -40,9 +40,10 @@ class Comparison:
     confidence : float
         Nominal coverage of each interval, in (0, 1).
     n_samples, n_bootstrap : int
-        Number of rows that were held out, and of resamples.
+        Number of held-out rows, and of resamples.
     fit_seconds, fit_cpu_seconds, predict_seconds : ndarray of float64, shape (n_estimators, n_folds)
-        Time of fitting on the clock and of the processor, and of predicting the held-out rows.
+        Wall-clock and processor time of fitting, and wall-clock time of predicting the held-out
+        rows.
 
     Examples
     --------
@@ -70,15 +71,15 @@ class Comparison:
 
     @property
     def differences(self) -> Floats:
-        """Scores less those of the baseline."""
+        """Scores minus those of the baseline."""
         return self.scores[1:] - self.scores[0]
 
     @cached_property
     def verdicts(self) -> Labels:
         """``"better"`` or ``"worse"`` than the baseline, or ``"no difference shown"``.
 
-        An ndarray of str, shape (n_estimators - 1, n_measures). No difference is shown where the
-        interval contains 0: that is no proof of equality.
+        An ndarray of str, shape (n_estimators - 1, n_measures). No difference is shown if the
+        interval contains 0, which is no proof of equality.
         """
         low, high = np.moveaxis(self.intervals, -1, 0)
         return np.select([low > 0, high < 0], ["better", "worse"], _NONE_SHOWN)

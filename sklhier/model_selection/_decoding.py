@@ -127,8 +127,8 @@ class Tuning:
         for label, decoder in self.decoders.items():
             if n_folds < 2:
                 raise ValueError(
-                    f"`cv` must have two or more folds to tune {label}, which is scored with what it "
-                    f"learns from other folds, got {n_folds}."
+                    f"`cv` must have two or more folds to tune {label}, which learns from the other "
+                    f"folds, got {n_folds}."
                 )
             # Raw and consistent probabilities, or those of nodes and of stops.
             if not hasattr(decoder, "_evidence") and 2 * n_rows * n_nodes > most_numbers():
@@ -136,7 +136,7 @@ class Tuning:
                     decoder,
                     "the probabilities of all held-out rows at once",
                     f"{n_rows} rows of {n_nodes} nodes exceed scikit-learn's working_memory",
-                    "Pass fewer rows, or raise it: sklearn.set_config(working_memory=...).",
+                    "Pass fewer rows, or raise it with sklearn.set_config(working_memory=...).",
                 )
 
     def collected(self, before: dict[str, list[Any]], part: _Part) -> dict[str, list[Any]]:

@@ -55,25 +55,25 @@ _MOST_SHOWN = 20  # labels in the text of a result
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LabelIssues:
-    """Result of :func:`find_label_issues`: every given label, the most doubtful first.
+    """Result of :func:`find_label_issues`: all given labels, the most doubtful first.
 
-    Of equal scores the earlier row comes first; labels that no fold can judge come last.
+    Equal scores are in the order of rows; labels that no fold can judge come last.
 
     Attributes
     ----------
     taxonomy : Taxonomy
         Tree or DAG.
     rows : ndarray of intp, shape (n_labels,)
-        Positions in X and y. Each row is there once, or, of label sets, once for each given label.
+        Positions in X and y. Each row occurs once; with label sets, once for each given label.
     given_ids : ndarray of int32, shape (n_labels,)
-        Ids of the given labels; of a set its most specific nodes.
+        Ids of the given labels; for a set, its most specific nodes.
     scores : ndarray of float64, shape (n_labels,)
-        1 less the smallest conditional probability on the path, in [0, 1]; the larger the more
-        doubtful. NaN if nothing of the path can be judged.
+        1 minus the smallest conditional probability on the path, in [0, 1]; larger is more
+        doubtful. NaN if no node of the path can be judged.
     node_ids : ndarray of int32, shape (n_labels,)
-        Ids of the nodes where it is smallest; 0, the root, if nothing can be judged.
+        Ids of the nodes with this probability; 0, the root, if no node can be judged.
     suggested_ids : ndarray of int32, shape (n_labels,)
-        Ids of the labels that the models take to be more probable; the given one if there is none.
+        Ids of more probable labels according to the models; the given label if there is none.
     complete : ndarray of bool, shape (n_labels,)
         Whether the whole path was judged. If not, the training rows of the fold lack the last nodes.
     n_folds : int
@@ -114,14 +114,14 @@ class LabelIssues:
 
     @property
     def nodes(self) -> Objects:
-        """Names of the nodes that are doubted (ndarray of object); None if nothing can be judged."""
+        """Names of the doubtful nodes (ndarray of object); None if no node can be judged."""
         names = self.taxonomy.node_names[self.node_ids]
         names[self.levels == 0] = None
         return names
 
     @property
     def levels(self) -> NodeIds:
-        """Levels of these nodes, from 1 for the children of the root; 0 if nothing can be judged.
+        """Levels of these nodes, from 1 for the children of the root; 0 if no node can be judged.
 
         An ndarray of int32, shape (n_labels,). In a DAG the level is the length of the longest way
         down from the root.
@@ -206,16 +206,16 @@ def find_label_issues(
     n_jobs: int | None = None,
     classes: npt.ArrayLike | None = None,
 ) -> LabelIssues:
-    r"""Find given labels that may be wrong, and the level at which.
+    r"""Find labels that may be wrong, and the level of the possible mistake.
 
-    Each fold holds rows out, fits the model to the others and asks it about the path of each
-    given label. A label is as doubtful as its least probable step:
+    Each fold holds rows out, fits the model to the others, and computes the probabilities of the
+    path of each given label. A label is as doubtful as its least probable step:
 
     .. math:: 1 - \min_{v \in \mathrm{path}} P(v \mid \mathrm{parent}(v))
 
-    A label that is far from the truth is doubted at a high level, one that is near at a low
-    level. Where a label is an inner node and the models have learnt that labels may end there, to end
-    there is a step, too.
+    A label far from the truth is doubtful at a high level, a label near it at a low level. If a
+    label is an inner node and the models have learnt that labels may end there, the end is a step,
+    too.
 
     Parameters
     ----------
@@ -227,18 +227,18 @@ def find_label_issues(
     y : array-like, or list of lists
         Labels, or sets of labels, in any format that the model takes.
     cv : int, splitter or iterable of (train, test), default=None
-        Folds that hold every row out once. A number, 5 by default, stands for a
-        :class:`HierarchicalStratifiedKFold`, or, with `groups`, for folds that split no group.
+        Folds that hold every row out once. A number, 5 by default, means
+        :class:`HierarchicalStratifiedKFold`, or, with `groups`, folds that split no group.
     groups : array-like, shape (n_samples,), default=None
-        Groups of rows, given to the splitter. Copies of a sample with the same wrong label vouch for
-        each other, unless they are in one group.
+        Groups of rows, passed to the splitter. Copies of a sample with the same wrong label vouch
+        for each other, unless they are in one group.
     sample_weight : array-like, shape (n_samples,), default=None
-        Weights of the samples, in fitting. A row of weight 0 is judged and teaches nothing.
+        Weights of the samples, in fitting. A row of weight 0 is judged but not learnt from.
     n_jobs : int, default=None
-        Folds at the same time, on the active joblib backend.
+        Number of folds at the same time, on the active joblib backend.
     classes : array-like, default=None
-        The labels that the columns of an indicator, or integer codes, in `y` stand for. By default
-        those that the classifier has as a parameter; it gets these if it has none.
+        Labels of the columns of an indicator, or of integer codes, in `y`. By default those that
+        the classifier has as a parameter; it gets these if it has none.
 
     Returns
     -------
@@ -248,7 +248,7 @@ def find_label_issues(
     Raises
     ------
     ValueError
-        If the model is none of this package, or a row is held out by no fold or by several.
+        If the model is not a classifier of this package, or a row is not held out exactly once.
     IncompatiblePartsError
         If the model has no probabilities, or cannot take weights.
     TargetError
@@ -257,23 +257,23 @@ def find_label_issues(
     See Also
     --------
     tune_decoder : The decoder that scores best on held-out rows.
-    sklhier.metrics.class_damage : Which classes cost most.
+    sklhier.metrics.class_damage : The classes with the most costly errors.
 
     Notes
     -----
-    Of label sets, each given label is judged, by the nodes at and above it; another
-    label is suggested if it was not given and is more probable. Labels that are missing are not
-    looked for. In a DAG, the probability of a node is divided by the smallest of its parents'.
+    In label sets, each given label is judged by the nodes at and above it; a label that was not
+    given is suggested if it is more probable. Missing labels are not looked for. In a DAG, the
+    probability of a node is divided by the smallest of its parents'.
 
-    Only nodes that occur in the training rows of a fold are judged: a class of a single row is judged
-    at the levels above it. In the result, ``complete`` is False then.
+    Only nodes that occur in the training rows of a fold are judged: a class with a single row is
+    judged at the levels above it, and ``complete`` is False.
 
-    A high score is a reason to look, not a proof: rare and truly hard samples have one, too.
+    A high score is a reason to look, not a proof: rare and hard samples have high scores, too.
 
     References
     ----------
     C. Northcutt, L. Jiang, I. Chuang. Confident learning: estimating uncertainty in dataset labels.
-    JAIR 70 (2021), whose self-confidence is the probability of the given class; here it is that of
+    JAIR 70 (2021). Their self-confidence is the probability of the given class; here it is that of
     the weakest step.
 
     Examples
@@ -324,7 +324,7 @@ def _checked_route(model: Classifier) -> Route:
         _ = route.classifier.predict_node_proba
     except AttributeError as error:
         raise IncompatiblePartsError(
-            f"find_label_issues needs probabilities, and there are none: {error} Give the classifier "
+            f"find_label_issues needs probabilities, but there are none: {error} Give the classifier "
             "a base estimator with predict_proba, or calibration='sigmoid'."
         ) from error
     return route

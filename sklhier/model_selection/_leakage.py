@@ -33,16 +33,16 @@ __all__ = ["LeakageReport", "leakage_report"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LeakageReport:
-    """Result of :func:`leakage_report`: accuracy on training and on held-out samples.
+    """Result of :func:`leakage_report`, the accuracy on training and on held-out samples.
 
     Attributes
     ----------
     levels : ndarray of int, shape (n_levels,)
         The levels that labels reach; the first is 1.
     in_sample : ndarray of float64, shape (n_levels,)
-        Accuracy at each level on the samples the models were fitted to, in [0, 1].
+        Accuracy at each level on the samples that the models were fitted to, in [0, 1].
     out_of_fold : ndarray of float64, shape (n_levels,)
-        Accuracy of models on samples that they were not fitted to, in [0, 1].
+        Accuracy at each level on samples that the models were not fitted to, in [0, 1].
     n_samples, n_folds : int
         Number of samples, and of folds that left them out.
     """
@@ -55,7 +55,7 @@ class LeakageReport:
 
     @property
     def optimism(self) -> Floats:
-        """In-sample accuracy less the out-of-fold one, at each level."""
+        """In-sample minus out-of-fold accuracy, at each level."""
         return self.in_sample - self.out_of_fold
 
     def to_frame(self) -> Any:
@@ -115,8 +115,8 @@ def leakage_report(
     """Measure how much better models predict their own training samples than new ones.
 
     The estimator is fitted to all samples and predicts them (in-sample). It is also fitted to the
-    training part of each fold and predicts the other samples (out-of-fold). The difference at a level
-    shows how far a model below would be misled by a chain without held-out outputs.
+    training part of each fold and predicts the other samples (out-of-fold). The difference at a
+    level shows how much a chain without held-out outputs would mislead the models below.
 
     Parameters
     ----------
@@ -128,15 +128,15 @@ def leakage_report(
     y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
         Labels: names of nodes, or paths.
     taxonomy : Taxonomy, default=None
-        The tree to measure by; by default that of the estimator, or as spelled out by `y`.
+        The tree to measure by; by default that of the estimator, or the one spelled out by `y`.
     cv : int, splitter or iterable, default=None
-        Folds; a number, None for 5, means that many of :class:`HierarchicalStratifiedKFold`.
+        Folds; a number (None means 5) uses :class:`HierarchicalStratifiedKFold`.
     groups : array-like, shape (n_samples,), default=None
-        Groups of samples that belong together; none of them is split.
+        Groups of related samples; no group is split.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples, in fitting and in the accuracies.
     n_jobs : int, default=None
-        Fits at the same time.
+        Number of fits at the same time.
 
     Returns
     -------

@@ -188,7 +188,7 @@ def _read_taxonomy(
         )
     if not found and not of_sets and not spells_paths(y):
         raise TargetError(
-            "1-D labels do not tell how nodes are related, and no estimator has a taxonomy: pass "
+            "1-D labels do not show how nodes are related, and no estimator has a taxonomy: pass "
             "`taxonomy=`."
         )
     return found[0] if found else None

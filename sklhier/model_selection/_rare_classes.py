@@ -33,21 +33,21 @@ def check_rare_classes(
     Parameters
     ----------
     y : array-like
-        Labels in any format, also several for each row; then the rows of a label are those at or
-        below it.
+        Labels in any format, one or more for each row; with several, the rows of a label are those
+        at or below it.
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         The tree or DAG of the labels. If given, the warning also names its leaves without any row.
     min_count : int, default=5
         A label with fewer rows is rare.
     classes : array-like, default=None
-        The labels behind integer codes in `y`, or those that the columns of an indicator stand for,
-        as in the classifiers.
+        Labels behind integer codes in `y`, or of the columns of an indicator, as in the
+        classifiers.
 
     Returns
     -------
     rare : dict
         Number of rows (int) of each rare label that occurs, by the name of its node; the rarest
-        first, of equals in the order of sorted labels. Empty, without a warning, if there is none.
+        first, equals sorted by label. Empty, without a warning, if there is none.
 
     Warns
     -----

@@ -53,21 +53,21 @@ class StrategyComparison:
     Attributes
     ----------
     names : tuple of str
-        The strategies, in the order in which they were passed.
+        The strategies, in the order given.
     scoring : str
-        The measure that decides.
+        The deciding measure.
     scores : ndarray of float64, shape (n_strategies,)
-        By this measure, of the held-out predictions of all folds together, in [0, 1].
+        Scores of the held-out predictions of all folds together, in [0, 1].
     seconds : ndarray of float64, shape (n_strategies,)
-        Of fitting and predicting in all folds, by the clock.
+        Wall-clock time of fitting and predicting in all folds.
     comparison : Comparison
-        By all measures, with the first strategy as the baseline.
+        Comparison by all measures, with the first strategy as the baseline.
     against_best : Comparison
         The same with the best-scoring strategy as the baseline; the first of equals.
     n_rows : int
-        Number of rows that were passed, of which ``comparison.n_samples`` were held out.
+        Number of rows given, of which ``comparison.n_samples`` were held out.
     tolerance : float
-        Loss of score that less time is worth.
+        Loss of score to accept for less time.
 
     Examples
     --------
@@ -98,7 +98,7 @@ class StrategyComparison:
 
     @property
     def not_worse(self) -> tuple[str, ...]:
-        """The best strategy, and those that are not shown to be worse by the measure that decides."""
+        """The best strategy, and those not shown to be worse by the deciding measure."""
         found = self._differences()
         return tuple(
             name for name in self.names if name not in found or found[name].verdict != "worse"
@@ -106,7 +106,7 @@ class StrategyComparison:
 
     @property
     def good_enough(self) -> tuple[str, ...]:
-        """The best strategy, and those whose interval shows that they lose at most the tolerance."""
+        """The best strategy, and those whose interval lies above minus the tolerance."""
         found = self._differences()
         return tuple(
             name for name in self.names if name not in found or found[name].low >= -self.tolerance
@@ -114,9 +114,9 @@ class StrategyComparison:
 
     @property
     def recommended(self) -> str:
-        """The fastest of those that are good enough, if it is clearly faster, else the best.
+        """The fastest of those that are good enough if it is clearly faster, else the best.
 
-        Clearly means less than three quarters of the time.
+        Clearly faster means in less than three quarters of the time.
         """
         fastest = min(self.good_enough, key=self._seconds.__getitem__)
         return fastest if self._relative_time(fastest) < _CLEARLY_FASTER else self.best
@@ -131,7 +131,7 @@ class StrategyComparison:
 
     @property
     def sentence(self) -> str:
-        """What to take, and why."""
+        """The recommendation and its reason."""
         taken = self.recommended
         if taken != self.best:
             return (
@@ -234,12 +234,12 @@ def compare_strategies(
     random_state: RandomState = 0,
     classes: npt.ArrayLike | None = None,
 ) -> StrategyComparison:
-    """Compare the strategies of a model by cross-validation, and say which one to take.
+    """Compare strategies of a model by cross-validation, and recommend one.
 
-    The model is fitted with each strategy on the same folds; everything else stays. Scores are those
-    of :func:`compare`, with its intervals. The strategy that scores best is recommended, unless
-    another is clearly faster and the whole interval of its difference lies above ``-tolerance``: with
-    few rows that is not shown of any.
+    The model is fitted with each strategy on the same folds; everything else stays the same. Scores
+    and intervals are those of :func:`compare`. The strategy with the best score is recommended,
+    unless another is clearly faster and the whole interval of its difference lies above
+    ``-tolerance``. With few rows no interval does.
 
     Parameters
     ----------
@@ -255,40 +255,38 @@ def compare_strategies(
     taxonomy : Taxonomy or networkx.DiGraph, default=None
         As in :func:`compare`.
     scoring : str, default="hF"
-        The measure that decides, one of :class:`Comparison`: ``"hF"``, ``"path"`` (``"set"`` of label
+        The deciding measure, one of :class:`Comparison`: ``"hF"``, ``"path"`` (``"set"`` for label
         sets), ``"level 1"``, ...
     tolerance : float, default=0.01
-        Loss of score that less time is worth, in [0, 1].
+        Loss of score to accept for less time, in [0, 1].
     cv, groups, sample_weight, n_bootstrap, confidence, n_jobs, classes
         As in :func:`compare`.
     max_rows : int, default=None
-        Most rows to fit and score, drawn at random; of `groups`, whole ones. All by default. Which
-        strategy is best may depend on the number of rows.
+        Largest number of rows to fit and score, drawn at random; whole groups with `groups`. All by
+        default. The best strategy may depend on the number of rows.
     random_state : int, RandomState instance or None, default=0
-        For the rows that are drawn, and for the resamples.
+        Seed of the drawn rows and of the resamples.
 
     Returns
     -------
     found : StrategyComparison
-        Prints as a table, with a sentence that says what to take.
+        Prints as a table, with a sentence that recommends a strategy.
 
     Raises
     ------
     ValueError
-        If the model has no strategy, for fewer than two or equal strategies, for another measure, for
-        a group of more than `max_rows` rows or folds as positions with `max_rows`; and as
-        :func:`compare`.
+        If the model has no strategy; for fewer than two or equal strategies; for an unknown
+        measure; with `max_rows`, for a larger group or folds as positions; also as :func:`compare`.
 
     See Also
     --------
     compare : Any estimators, by all measures.
-    compare_with_flat : One estimator and the same made flat.
+    compare_with_flat : One estimator and its flat version.
 
     Notes
     -----
-    The score of the chosen strategy is a little too good, since it was chosen by it. Seconds are
-    those of this machine at this time; they change from run to run, and with them what is recommended
-    among equals.
+    The score of the recommended strategy is slightly too good, since the strategy was chosen by it.
+    Times vary from run to run, and with them the recommendation among equals.
 
     Examples
     --------
@@ -415,7 +413,7 @@ def _drawn_rows(n_rows: int, groups: Groups, max_rows: int, random: np.random.Ra
     taken[order] = np.cumsum(sizes[order]) <= max_rows
     if not taken.any():
         raise ValueError(
-            f"`max_rows` must hold the groups that are drawn, got {max_rows}; the first one has "
-            f"{sizes[order[0]]} rows. Raise it."
+            f"`max_rows` must be at least the size of a drawn group, got {max_rows}; the first group "
+            f"has {sizes[order[0]]} rows. Raise it."
         )
     return np.flatnonzero(taken[units])

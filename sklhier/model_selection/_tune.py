@@ -63,15 +63,15 @@ class DecoderSearch:
     Attributes
     ----------
     results_ : dict of str to ndarray
-        As ``cv_results_`` of a search, an entry for each decoder: ``decoder`` (its label),
+        Like ``cv_results_`` of a search, with an entry for each decoder: ``decoder`` (its label),
         ``split0_test_score``, ..., ``mean_test_score``, ``std_test_score``, ``rank_test_score``;
         with several metrics their names take the place of ``score``. More is better: losses are
         negated.
     best_index_ : int or None
-        Position of the best decoder, the first of equals. None, as what follows, with several metrics
-        none of which is named to decide.
+        Position of the best decoder, the first of equals. This and the next attributes are None
+        with several metrics and no `refit` metric.
     best_decoder_ : str, Decoder, SetDecoder or None
-        The best decoder, as the user passed it; with its thresholds, if these were tuned.
+        The best decoder as passed; with its thresholds, if they were tuned.
     best_score_ : float or None
         Its mean score.
     best_estimator_ : estimator or None
@@ -79,8 +79,8 @@ class DecoderSearch:
     n_splits_ : int
         Number of folds.
     tuned_decoders_ : dict of str to decoder
-        By their labels, the decoders that had something to tune, tuned on the held-out rows of all
-        folds. ``threshold_report_`` of such a decoder tells where the threshold of each node is from.
+        Decoders with tuned parameters, by their labels, tuned on the held-out rows of all folds.
+        Their ``threshold_report_`` shows the source of each node's threshold.
 
     Examples
     --------
@@ -151,24 +151,24 @@ def tune_decoder(
     refit: bool | str = True,
     classes: npt.ArrayLike | None = None,
 ) -> DecoderSearch:
-    """Find the best decoder by cross-validation, without fitting a model for each.
+    """Find the best decoder by cross-validation, with one fit in each fold.
 
-    In each fold the estimator is fitted once, its node probabilities of the held-out rows are
-    computed block by block, and every decoder decodes them. The scores are those of a search over the
-    parameter ``decoder`` with the same folds, in the time of one candidate.
+    In each fold the estimator is fitted once, the node probabilities of the held-out rows are
+    computed block by block, and every decoder decodes them. The scores equal those of a search over
+    the parameter ``decoder`` with the same folds, in the time of one candidate.
 
-    A decoder with something to tune, such as ``Threshold("oof", scope="level")``, is tuned on the
-    held-out rows of the *other* folds before it decodes those of a fold, so that no label helps to
-    score itself; no model is fitted for that. Its final thresholds are from the held-out rows of all
-    folds.
+    A decoder with parameters to tune, such as ``Threshold("oof", scope="level")``, is tuned on the
+    held-out rows of the *other* folds before it decodes those of a fold, so that no label
+    influences its own score; this needs no extra fit. Its final thresholds come from the held-out
+    rows of all folds.
 
     Parameters
     ----------
     estimator : classifier of this package, Pipeline or search
         A classifier with a decoder, of single paths or of label sets, or Pipelines and searches
         around it. Its base estimators need ``predict_proba``; with label sets only if a decoder
-        needs probabilities. A search may not tune the decoder itself; what else it tunes is chosen
-        with the decoder that the classifier has.
+        needs probabilities. A search may not tune the decoder itself; its other parameters are
+        chosen with the decoder of the classifier.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples.
     y : array-like, or list of lists
@@ -177,26 +177,25 @@ def tune_decoder(
         Names or objects, such as ``["best_path", Threshold(0.3), Threshold("oof", "level")]``; a
         mapping labels them.
     scoring : str, callable or dict, default=None
-        Hierarchical F1 by default. The name of a metric of labels, as in
-        :func:`~sklhier.metrics.make_hierarchical_scorer` (losses count as negative); a function
-        ``metric(y_true, y_pred, *, taxonomy, sample_weight)`` that grows with quality; or a dict of
-        several. Label sets reach it as sparse indicators over ``taxonomy.nodes[1:]``, ancestors
-        included.
+        The name of a metric of labels, as in :func:`~sklhier.metrics.make_hierarchical_scorer`
+        (losses are negated); a function ``metric(y_true, y_pred, *, taxonomy, sample_weight)`` that
+        grows with quality; or a dict of several. None is hierarchical F1. A function gets label
+        sets as sparse indicators over ``taxonomy.nodes[1:]``, ancestors included.
     cv : int, splitter or iterable of (train, test), default=None
-        A number of folds, 5 by default, stands for a :class:`HierarchicalStratifiedKFold`, or, with
-        `groups`, for folds that split no group.
+        A number of folds, 5 by default, means :class:`HierarchicalStratifiedKFold`, or, with
+        `groups`, folds that split no group.
     groups : array-like, shape (n_samples,), default=None
-        Groups of rows, given to the splitter.
+        Groups of rows, passed to the splitter.
     n_jobs : int, default=None
-        Folds at the same time, on the active joblib backend.
+        Number of folds at the same time, on the active joblib backend.
     sample_weight : array-like, shape (n_samples,), default=None
         Weights of the samples, in fitting and in scoring.
     refit : bool or str, default=True
         Whether to fit the estimator with the best decoder on all rows. With several metrics, the
-        name of the one that decides, or False.
+        name of the deciding one, or False.
     classes : array-like, default=None
-        The labels that the columns of an indicator, or integer codes, in `y` stand for. By default
-        those that the classifier has as a parameter; it gets these if it has none.
+        Labels of the columns of an indicator, or of integer codes, in `y`. By default those that
+        the classifier has as a parameter; it gets these if it has none.
 
     Returns
     -------
@@ -206,8 +205,8 @@ def tune_decoder(
     Raises
     ------
     ValueError
-        If the estimator has no decoder, for decoders or a metric that do not exist, if the deciding
-        scores are not finite, and for a decoder to be tuned with a single fold.
+        If the estimator has no decoder, for unknown decoders or metrics, if the deciding scores are
+        not finite, and for a decoder to be tuned with a single fold.
     IncompatiblePartsError
         If a base estimator has no ``predict_proba``, or cannot take weights.
 
@@ -381,8 +380,8 @@ def _read_metric(metric: str | Metric) -> _SignedMetric:
     if not callable(metric) or hasattr(metric, "set_score_request"):
         raise ValueError(
             "`scoring` must be the name of a metric, a function metric(y_true, y_pred, *, taxonomy, "
-            f"sample_weight), or a dict of these, got {metric!r}. Instead of a scorer pass "
-            "the metric within."
+            f"sample_weight), or a dict of these, got {metric!r}. Pass the metric of a scorer "
+            "instead of the scorer."
         )
     return metric, 1
 

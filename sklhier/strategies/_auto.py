@@ -28,51 +28,52 @@ _SCORE = "hierarchical_f1"
 
 @register("auto")
 class Auto(Compound):
-    """The one of several strategies whose held-out predictions are best.
+    """The strategy with the best held-out predictions among several candidates.
 
-    ``fit`` fits every strategy once for each fold of `cv` of the classifier, predicts the rows that
+    ``fit`` fits every candidate once for each fold of `cv` of the classifier, predicts the rows that
     the fold leaves out, and compares the scores of these predictions. Only the chosen strategy is
-    fitted to all rows. ``strategy_`` of the classifier is what was chosen, ``selection_report_``
-    tells the scores of all.
+    then fitted to all rows. ``strategy_`` of the classifier is the chosen strategy,
+    ``selection_report_`` has all scores.
 
     Parameters
     ----------
     candidates : sequence of str or Strategy, default=None
-        What is compared, of equal scores the first wins. None stands for per parent, per level,
-        flat, per node, and for pools of these four with learnt weights, ``"linear"`` and ``"log"``
+        The strategies to compare; the first of equals wins. None means per parent, per level, flat,
+        per node, and ``"linear"`` and ``"log"`` pools of these four with learnt weights
         (:class:`Ensemble`). Models that several candidates share are fitted once.
     scoring : "hierarchical_f1" or callable, default="hierarchical_f1"
-        What is compared, larger is better: micro hierarchical F1, or
+        The score, larger is better: micro hierarchical F1, or
         ``scoring(y_true, y_pred, taxonomy=taxonomy)`` of names of nodes (lists of names with label
-        sets), such as the functions of :mod:`sklhier.metrics`. Only the former weighs samples.
+        sets), such as the functions of :mod:`sklhier.metrics`. Only ``"hierarchical_f1"`` uses
+        sample weights.
     max_rows : int or None, default=10000
-        The most rows that candidates are compared on. Where there are more, evenly many of each
-        class are taken. None: all.
+        Largest number of rows to compare on. From more rows a sample is drawn that is balanced over
+        the classes. None uses all.
     min_gain : float, default=0.002
-        By how much an :class:`Ensemble` must be better than the best single strategy, for it takes
+        Margin by which an :class:`Ensemble` must beat the best single strategy, since it takes
         the time of all its members.
 
     Raises
     ------
     ValueError
-        For no candidate, and for a parameter out of its range.
+        For no candidates, and for a parameter outside its range.
     IncompatiblePartsError
         In ``fit`` with `chain` or `routing`, and in ``partial_fit``.
 
     Notes
     -----
-    With the default candidates and five folds ``fit`` takes about the time of four fits of each
-    of four strategies to ``min(n_samples, max_rows)`` rows, and of the chosen one to all. Flat
+    With the default candidates and five folds, ``fit`` takes about as long as four fits of each
+    of four strategies on ``min(n_samples, max_rows)`` rows, plus a fit of the chosen one on all. Flat
     and per level are slow with thousands of classes: leave them out of `candidates` there.
 
-    Candidates answer with the decoder of the classifier; where it is tuned itself, with the best path
-    in place of it, and with label sets with thresholds that are tuned for each. If all rows are
-    compared, calibration and decoder are learnt from the same held-out predictions. Folds, and so
-    the choice, depend on the order of rows, not on `n_jobs`. Folds must keep together what belongs
-    together (``cv`` with ``groups``), or the choice is one for rows that are already known.
+    Candidates use the decoder of the classifier. If the decoder is tuned itself, they use the best
+    path instead; with label sets, thresholds tuned for each. If all rows are compared, calibration
+    and decoder are learnt from the same held-out predictions. Folds, and so the choice, depend on
+    the order of rows, not on `n_jobs`. Keep related rows in one fold (``cv`` with ``groups``):
+    otherwise the comparison favours strategies that memorise rows.
 
-    The score of what was chosen is the largest of several and so a little too good: measure it
-    on samples of their own.
+    The score of the chosen strategy is the largest of several, so slightly too good: measure it
+    on new samples.
 
     Examples
     --------
@@ -104,14 +105,14 @@ class Auto(Compound):
         self.min_gain = min_gain
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
         given = self.candidates
         if given is not None and not (isinstance(given, list | tuple) and given):
             raise ValueError(
                 f"`candidates` must be a list of at least one strategy, got {shown(given)}."
             )
         if any(isinstance(other, Auto) or other == "auto" for other in given or ()):
-            raise ValueError("`candidates` must be strategies other than 'auto', got it as one.")
+            raise ValueError("`candidates` must be strategies other than 'auto', got 'auto'.")
         if not callable(self.scoring) and self.scoring != _SCORE:
             raise ValueError(
                 f"`scoring` must be {_SCORE!r} or a callable, got {shown(self.scoring)}."

@@ -143,7 +143,7 @@ class Strategy(BaseEstimator, ABC):
         """Return about how many numbers are held for each row, to cut rows into blocks."""
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
     @property
     def needs_tuning(self) -> bool:
@@ -247,7 +247,7 @@ class SetStrategy(BaseEstimator, ABC):
         return raw, make_consistent(raw, taxonomy, method)
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
     def check_sets(self) -> None:
         """Raise an IncompatiblePartsError for a parameter without effect on label sets."""
@@ -311,7 +311,7 @@ def resolve_strategy(strategy: str | Strategy) -> Strategy:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------
@@ -328,7 +328,7 @@ def resolve_set_strategy(strategy: str | SetStrategy) -> SetStrategy:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
     IncompatiblePartsError
         For a parameter that has no effect with label sets.
 

@@ -38,47 +38,47 @@ _POOLS = ("linear", "log")
 
 @register("ensemble")
 class Ensemble(Compound):
-    r"""A pool of the node probabilities of several strategies: by default their mean.
+    r"""A pool of the node probabilities of several strategies, by default their mean.
 
-    Every member has models of its own; what is pooled is as coherent as its parts.
+    Every member has models of its own. Pooled probabilities are as coherent as those of the members.
 
     Parameters
     ----------
     members : sequence of str, Strategy, (strategy, estimator) or estimator, default=None
-        The strategies; None stands for ``[PerParent(stop="learn"), PerLevel(beta=1.0)]``. In a pair
-        the models of the strategy have this base estimator instead of that of the classifier, with
-        its `node_estimators`. An estimator alone is one classifier over all classes: a pair with
+        The strategies; None means ``[PerParent(stop="learn"), PerLevel(beta=1.0)]``. In a pair, the
+        strategy's models use this base estimator instead of the classifier's, and the classifier's
+        `node_estimators`. An estimator alone is one classifier over all classes, like a pair with
         ``"flat"``. It may be a joint model (:class:`~sklhier.MultiHeadClassifier`, with label sets
         :class:`~sklhier.MultiHeadMultiLabelClassifier`), which gets the taxonomy.
     weights : array-like of shape (n_members,) or "oof", default=None
-        Weights of the members, 0 or more. None: all have the same. ``"oof"`` learns them from
-        out-of-fold predictions, which fits every model once more for each fold (see ``cv`` of the
-        classifier); ``strategy_`` tells them. A member of weight 0 has no models: what is learnt to
-        be of no use is not fitted to all rows, and costs nothing in prediction.
+        Weights of the members, 0 or more; None for equal weights. ``"oof"`` learns them from
+        out-of-fold predictions, for one more fit of every model in each fold (see ``cv`` of the
+        classifier); ``strategy_`` shows them. A member of weight 0 is not fitted to all rows and
+        costs nothing in prediction.
     pool : {"linear", "log"}, default="linear"
-        ``"linear"``: means of probabilities, the weights divided by their sum. ``"log"``: products
-        of powers of the probabilities of the answers,
-        :math:`P(a) \propto \prod_m P_m(a)^{w_m}`, with label sets of the odds of each node. The
-        weights are powers then, and need not add up to 1: learnt ones also say how sure a member
-        may be of itself.
+        ``"linear"``: the mean of probabilities, with the weights divided by their sum. ``"log"``:
+        the product of powers of the answers' probabilities,
+        :math:`P(a) \propto \prod_m P_m(a)^{w_m}`; with label sets, of the odds of each node. The
+        weights are then exponents that need not add up to 1: learnt ones also correct members that
+        are too confident, or not confident enough.
 
     Raises
     ------
     ValueError
-        For no member, for weights that are negative, all 0 or of another number than the members.
+        For no members, and for weights that are negative, all 0, or not one for each member.
 
     Notes
     -----
-    Learnt weights of means have the least sum of squared errors over all nodes [1]_ [2]_; those of
-    products are the most likely [3]_. Weights below a hundredth of their sum become 0. Probabilities
-    of answers are mixed with a hundredth of equal ones before they are multiplied, so that a
-    member that says 0 has no veto. With labels that are inner nodes, weights are learnt from the
-    rows whose label is a possible answer.
+    Learnt weights of means minimise the sum of squared errors over all nodes [1]_ [2]_; those of
+    products maximise the likelihood [3]_. Weights below a hundredth of their sum become 0. Before
+    multiplication, the probabilities of answers are mixed with 1 % of a uniform distribution, so
+    that a single member's 0 is no veto. If labels are inner nodes, weights are learnt from
+    the rows whose label is a possible answer.
 
     Where models are calibrated one by one (``calibration`` of the classifier) and a sample has one
-    path, what is weighed are calibrated members; with label sets weights are learnt before. In a
-    ``"log"`` pool it matters less how well a member is calibrated: its power makes up for it. In a
-    ``"linear"`` one a member that is too unsure of itself, such as decision scores without
+    path, calibrated members are weighted; with label sets weights are learnt before calibration. A
+    ``"log"`` pool depends less on how well members are calibrated: the exponents make up for it. In
+    a ``"linear"`` pool a member that is not confident enough, such as decision scores without
     `calibration`, may get less weight than it deserves.
 
     References
@@ -127,8 +127,8 @@ class Ensemble(Compound):
                 isinstance(member, str) and member == "auto"
             ):
                 raise ValueError(
-                    f"`members` must be strategies that are not chosen or weighed themselves, got "
-                    f"{shown(member)}. Use its own members."
+                    f"`members` must be strategies that are not chosen or weighted themselves, got "
+                    f"{shown(member)}. Use its members instead."
                 )
         self._given()
 

@@ -23,10 +23,10 @@ _ROOT = ModelKey(Kind.PARENT, 0)
 
 @register("flat")
 class Flat(Strategy, SetStrategy):
-    """One classifier over all classes, whose probabilities are summed upwards.
+    """One classifier over all classes; the probability of a node is the sum over its classes.
 
-    The taxonomy is not used in training, only in decoding. A label that is an inner
-    node is a class of its own: to stop there.
+    The taxonomy is not used in training, only in decoding. An inner node that occurs as a label is
+    a class of its own: stopping there.
 
     References
     ----------

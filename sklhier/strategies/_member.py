@@ -68,8 +68,8 @@ class Member(Strategy, SetStrategy):
         parts = own.parts() if isinstance(own, Strategy) else own.set_parts()
         if own.needs_choice or len(parts) != 1 or isinstance(own, Member):
             raise ValueError(
-                "`members` must have a single strategy beside an estimator, got "
-                f"{shown(self.strategy)}. Make a pair of each of its members."
+                "`members` must pair an estimator with a single strategy, got "
+                f"{shown(self.strategy)}. Make a pair for each of its members."
             )
 
     def check_sets(self) -> None:

@@ -30,31 +30,31 @@ _BETAS = 2.0 ** np.linspace(-3, 3, 49)
 class PerLevel(Strategy, SetStrategy):
     r"""One classifier for each level, which decides among all nodes of the level.
 
-    The local classifier per level of [1]_, made coherent: the probability of an answer is the
-    product of what the classifiers of all levels say of the nodes on its path,
+    The local classifier per level of [1]_, made coherent. The probability of an answer is the
+    product of the probabilities that the classifiers of all levels give to the nodes on its path,
 
     .. math:: \log P(a) = \beta \sum_l \log p_l(a_l) + \text{constant},
 
-    over all observed answers, and that of an inner node is the sum of the answers below it. So
-    every level has a say in every other, the lower ones also in the first. A label that
+    over all observed answers; the probability of an inner node is the sum over the answers below it.
+    So every level influences every other: lower levels also help to decide the first. A label that
     ends early has the outcome "stopped at this node" at the levels below. A level with the same
-    groups of answers as the one above is left out: it would be the same problem again.
+    groups of answers as the level above is left out, since it would pose the same problem again.
 
-    Where a classifier says 0, the smallest positive number is used, so that levels that
-    contradict each other leave an answer.
+    A probability of 0 is replaced by the smallest positive number, so that an answer remains when
+    levels contradict each other.
 
     Parameters
     ----------
     beta : float or "oof", default=0.75
-        The power of the product, positive: below 1 for answers that are less sure of themselves.
-        Levels are counted as if they knew nothing of each other, so that 1 is often too sure. Of
-        0.5, 0.75 and 1, 0.75 has the best mean log-likelihood on held-out training rows of five
-        data sets with the default base estimator; the best single one is 0.5 to 1.6.
-        ``"oof"`` learns it from out-of-fold answers by maximum likelihood, which fits every model
-        once more for each fold (see ``cv`` of the classifier); ``strategy_`` tells its value;
+        Exponent of the product, positive; lower values give less confident answers. The product
+        treats levels as independent, so that 1 is often overconfident. On held-out training rows of
+        five data sets with the default base estimator, 0.75 has the best mean log-likelihood among
+        0.5, 0.75 and 1; the best value for a single data set is 0.5 to 1.6. ``"oof"`` learns it from
+        out-of-fold answers by maximum likelihood, for one more fit of every model in each fold (see
+        ``cv`` of the classifier); ``strategy_`` shows the value.
         ``calibration="temperature"`` of the classifier does the same for any strategy. The most
-        probable answer does not depend on it. Folds, and so the value, depend on the order of the
-        rows.
+        probable answer does not depend on beta. Folds, and so the learnt value, depend on the order
+        of rows.
 
     References
     ----------
@@ -80,7 +80,7 @@ class PerLevel(Strategy, SetStrategy):
             check_number("beta", self.beta, above=0)
 
     def check_sets(self) -> None:
-        """Raise an IncompatiblePartsError for a ``beta`` of its own: it has no effect there."""
+        """Raise an IncompatiblePartsError unless ``beta`` is the default: it has no effect there."""
         if self.needs_tuning or self.beta not in (_BETA, 1):  # which was the default
             raise refuse_with_sets(self, "beta")
 

@@ -29,9 +29,9 @@ __all__ = ["PerNode", "training_rows"]
 class PerNode(Strategy, SetStrategy):
     r"""One binary classifier for each node, which tells it from other nodes.
 
-    The local classifier per node of [1]_. The `policy` says which samples are its positive and
-    negative examples. With :math:`D(c)` the samples labelled at or below node `c`, :math:`E(c)` those
-    labelled `c` itself, and siblings :math:`s` of `c`:
+    The local classifier per node of [1]_. The `policy` selects its positive and negative examples.
+    :math:`D(c)` are the samples labelled at or below node `c`, :math:`E(c)` those labelled `c`
+    itself, and :math:`s` are the siblings of `c`:
 
     ======================== ============== ================================================
     policy                   positive       negative
@@ -45,18 +45,18 @@ class PerNode(Strategy, SetStrategy):
     ======================== ============== ================================================
 
     The scores of siblings are divided by their sum, and the probability of a node is the product of
-    these on its path. Where all siblings are ruled out, they are equally probable. The classifiers
-    of ``"exclusive"`` and ``"less_exclusive"`` are about classes, not about what lies below a node:
-    there the scores of all classes are divided by their sum, and summed upwards.
+    these shares on its path. If all siblings have the score 0, they are equally probable. With
+    ``"exclusive"`` and ``"less_exclusive"`` a classifier recognises its class alone, not the nodes
+    below: the scores of all classes are divided by their sum, and added up towards the root.
     ``"exclusive_siblings"`` needs samples that are labelled with each inner node itself.
 
     Parameters
     ----------
     policy : str, default="siblings"
-        One of the above.
+        A policy of the table.
     stop : {"ignore", "learn"}, default="ignore"
-        What a label means that is an inner node, with observed labels below it. ``"ignore"``:
-        predictions go on to a leaf. ``"learn"``: to stop there is one more sibling of the node's
+        The meaning of a label that is an inner node with observed labels below it. ``"ignore"``:
+        predictions go on to a leaf. ``"learn"``: stopping there is one more sibling of the node's
         children, with a classifier of its own.
 
     References
@@ -84,7 +84,7 @@ class PerNode(Strategy, SetStrategy):
         check_choice("stop", self.stop, STOPS)
 
     def check_sets(self) -> None:
-        """Raise an IncompatiblePartsError for a ``stop`` of its own: it has no effect there."""
+        """Raise an IncompatiblePartsError unless ``stop`` is the default: it has no effect there."""
         if self.stop != "ignore":
             raise refuse_with_sets(self, "stop")
 
@@ -154,7 +154,7 @@ class PerNode(Strategy, SetStrategy):
                 raise IncompatiblePartsError.needs(
                     self,
                     "samples labelled with each node itself",
-                    f"{members.taxonomy.nodes[node]!r} is no most specific label of any",
+                    f"no sample has {members.taxonomy.nodes[node]!r} as most specific label",
                     "Use another policy, such as 'siblings' or 'less_inclusive'.",
                 )
             is_open = negative.size or members.incremental
@@ -186,8 +186,8 @@ def _refuse_unlabelled(outcomes: Outcomes, taxonomy: Taxonomy, strategy: PerNode
         raise IncompatiblePartsError.needs(
             strategy,
             "samples labelled with each inner node itself",
-            f"{taxonomy.nodes[without[0]]!r} is no label of any",
-            "Use the policy 'siblings', which counts what is below a node as its examples.",
+            f"no sample has the label {taxonomy.nodes[without[0]]!r}",
+            "Use the policy 'siblings', where samples below a node are examples of it.",
         )
 
 
@@ -197,7 +197,7 @@ def training_rows(policy: str, taxonomy: Taxonomy, node: int, nodes: NodeIds) ->
     Parameters
     ----------
     policy : str
-        Of :class:`PerNode`.
+        A policy of :class:`PerNode`.
     taxonomy : Taxonomy
         A tree.
     node : int

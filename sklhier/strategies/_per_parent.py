@@ -27,15 +27,16 @@ class PerParent(Strategy, SetStrategy):
     """One classifier for each parent node, which decides among its children.
 
     The local classifier per parent node of [1]_. It is trained on the samples that belong to one of
-    the children. The probability of a node is the product of the decisions on its path. A node below
-    which no label was observed is an answer like a leaf.
+    the children. The probability of a node is the product of the decisions on its path. A node
+    without observed labels below it is an answer, like a leaf.
 
     Parameters
     ----------
     stop : {"ignore", "learn"}, default="ignore"
-        What a label means that is an inner node, with observed labels below it. Either way it is an
-        example of its ancestors. ``"ignore"``: it says nothing about what is below, and predictions
-        go on to a leaf. ``"learn"``: to stop there is one more outcome, which its classifier learns.
+        The meaning of a label that is an inner node with observed labels below it. Such a sample is
+        always an example of the node's ancestors. ``"ignore"``: the label says nothing about what is
+        below, and predictions go on to a leaf. ``"learn"``: stopping there is one more outcome for
+        the node's classifier.
 
     References
     ----------
@@ -62,7 +63,7 @@ class PerParent(Strategy, SetStrategy):
         check_choice("stop", self.stop, STOPS)
 
     def check_sets(self) -> None:
-        """Raise an IncompatiblePartsError for a ``stop`` of its own: it has no effect there."""
+        """Raise an IncompatiblePartsError unless ``stop`` is the default: it has no effect there."""
         if self.stop != "ignore":
             raise refuse_with_sets(self, "stop")
 

@@ -165,7 +165,7 @@ class LabelTables(Names):
         ----------
         label_sets : iterable of collections of hashable
             Names of nodes for each sample: a list, tuple, set or array. None and an empty
-            collection are the empty set. The root has no column, and is refused.
+            collection are the empty set. The root has no column and is refused.
         closed : bool, default=True
             Mark the ancestors of the labels as well.
         sparse_output : bool, default=True
@@ -179,7 +179,7 @@ class LabelTables(Names):
         Raises
         ------
         TargetError
-            For a label that is missing, no node or the root, and a row that is no collection.
+            For a label that is missing, not a node or the root, and a row that is not a collection.
 
         See Also
         --------
@@ -212,8 +212,7 @@ class LabelTables(Names):
         Y : array-like or sparse, shape (n_samples, n_nodes - 1)
             0 and 1, of any numeric type.
         most_specific : bool, default=True
-            Leave out a label if a descendant of it is in the same row. Otherwise return all
-            labels that are marked.
+            Leave out labels with a descendant in the same row. Otherwise return all marked labels.
 
         Returns
         -------
@@ -223,7 +222,7 @@ class LabelTables(Names):
         Raises
         ------
         TargetError
-            For values other than 0 and 1, and for another number of columns.
+            For values other than 0 and 1, and for a wrong number of columns.
 
         Examples
         --------

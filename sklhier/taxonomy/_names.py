@@ -109,8 +109,7 @@ class Names(Arrays):
     def lca(self, first: Hashable, second: Hashable) -> Hashable | None:
         """Return the lowest common ancestor of two nodes (a node counts as its own ancestor).
 
-        In a DAG the deepest one, the first in node order among equals. None stands for an
-        artificial root.
+        In a DAG the deepest one; ties go to the first in node order. None means an artificial root.
         """
         common = self._reached(self.id(first), up=True).keys() & self._reached(
             self.id(second), up=True
@@ -119,7 +118,7 @@ class Names(Arrays):
         return self.root if deepest == 0 else self._names[deepest]
 
     def distance(self, first: Hashable, second: Hashable) -> int:
-        """Return the number of edges between two nodes, through a common ancestor."""
+        """Return the number of edges between two nodes, by way of a common ancestor."""
         up_first = self._reached(self.id(first), up=True)
         up_second = self._reached(self.id(second), up=True)
         return min(up_first[node] + up_second[node] for node in up_first.keys() & up_second)
@@ -175,7 +174,7 @@ class Names(Arrays):
         Raises
         ------
         TaxonomyError
-            For a name that is no node.
+            For a name that is not a node.
 
         Examples
         --------
@@ -188,23 +187,24 @@ class Names(Arrays):
         return [titled_text(name, self._titles.get(name)) for name in known]
 
     def with_titles(self, titles: Titles, *, unknown: str = "error") -> Self:
-        """Return the taxonomy with other titles, which displays and reports show beside the names.
+        """Return the taxonomy with new titles, which displays and reports show beside the names.
 
-        Titles are words for readers: labels are read by names alone, and taxonomies that differ in
-        titles only are equal.
+        Titles are words for readers: labels are always names, and taxonomies that differ only in
+        titles are equal.
 
         Parameters
         ----------
         titles : mapping of names to titles, or sequence of str
-            A mapping may leave nodes out; a sequence has one title for each of ``nodes``. None,
-            NaN and blank text stand for no title, an empty mapping takes all titles away.
+            A mapping may leave nodes out; a sequence has one title for each of ``nodes``. None, NaN
+            and blank text mean no title; an empty mapping removes all titles.
         unknown : {"error", "ignore"}, default="error"
-            Whether to refuse or to leave out titles of what is no node.
+            Whether to refuse or to skip titles of unknown names.
 
         Raises
         ------
         TaxonomyError
-            For a title that is no string, one for no node, and a sequence of another length.
+            For a title that is not a string, a title of an unknown name, and a sequence of the
+            wrong length.
 
         Examples
         --------

@@ -37,29 +37,29 @@ class Readers(FromEdges, FromLabels):
         encoding: str = "utf-8",
         **options: Any,
     ) -> Self:
-        r"""Build from a table in a file of comma-separated values.
+        r"""Build from a table in a CSV file.
 
-        Cells stay text: a code ``01`` keeps its zero. Blanks around cells are taken off, and empty
-        cells are missing. Files of other kinds, such as those of Excel, are read with pandas or
-        polars, and their columns passed to :meth:`from_edges`, :meth:`from_parents` or
-        :meth:`from_levels`.
+        Cells stay text: a code ``01`` keeps its zero. Blanks around cells are removed, and empty
+        cells are missing. Read other files, such as those of Excel, with pandas or polars, and pass
+        their columns to :meth:`from_edges`, :meth:`from_parents` or :meth:`from_levels`.
 
         Parameters
         ----------
         source : path, open text file, or iterable of str
-            A file, or its lines. A file whose name ends in ``.gz`` is unpacked.
+            A file, or its lines. A file with the suffix ``.gz`` is unpacked.
         kind : {"edges", "parents", "levels", "paths", "codes"}, default="edges"
-            What a row holds: the parent and the child of an edge, or a node and its parent, where an
-            empty parent puts the node at the top; a path with a column for each level, padded at its
-            end; a path in one column; or a code, which begins with the code of its parent.
+            Content of a row: the parent and the child of an edge; a node and its parent (an empty
+            parent puts the node at the top); a path with a column for each level, padded at its
+            end; a path in one column; or a code that begins with the code of its parent.
         columns : sequence of str or int, default=None
             Names or positions (from 0) of the columns: ``(parent, child)``, ``(node, parent)``, the
             levels from the top, ``(path,)`` or ``(code,)``. By default columns of these names
-            (``child`` is as good as ``node``); for levels, and without a header, all columns but
+            (``child`` also works for ``node``); for levels, and without a header, all columns but
             those of `titles`.
         titles : str, int, sequence of them, or mapping, default=None
-            Column of the titles: those of the child, node, path or code of the row. For levels, that
-            of the deepest node, or one for each of `columns`. Or a mapping of names to titles.
+            Column with the title of the row's child, node, path or code. For levels, a column with
+            the title of the deepest node, or one column for each of `columns`. Or a mapping of
+            names to titles.
         header : bool, default=True
             Whether the first row names the columns.
         delimiter : str, default=","
@@ -77,7 +77,8 @@ class Readers(FromEdges, FromLabels):
         Raises
         ------
         TaxonomyError
-            For what cannot be read or is no taxonomy. The message names the file and the line.
+            For a file that cannot be read or is not a taxonomy. The message names the file and the
+            line.
         OSError
             For a file that cannot be opened.
 
@@ -129,39 +130,39 @@ class Readers(FromEdges, FromLabels):
         """Build from codes that begin with the code of their parent, such as 31, 311, 3111.
 
         The parent of a code is the longest other code that it begins with. Blanks, dots, dashes,
-        slashes and underscores in codes do not count, so that 079.9 is above 079.99. A range such as
-        ``31-33`` or ``A00-B99``, with ends of the same length, is above the codes from its first to
-        its last, and what begins with them.
+        slashes and underscores in codes do not count, so that 079.9 is above 079.99. A range such
+        as ``31-33`` or ``A00-B99``, with ends of the same length, is above the codes from its first
+        to its last, and all codes that begin with them.
 
-        All codes are classes, also a single one at the top, unless `root` names it. Codes that do not
-        begin with that of their parent, such as the sections A to U above the divisions 01 to 99 of
-        NACE and ISIC, are built with :meth:`from_parents`.
+        All codes are classes, even a single one at the top, unless `root` names it. Use
+        :meth:`from_parents` for codes that do not begin with their parent's, such as the divisions
+        01 to 99 of NACE and ISIC below the sections A to U.
 
         Parameters
         ----------
         codes : collection of str or int
-            Repeated ones count once, a set is sorted. Numbers have lost their leading zeros.
+            Repeated codes count once; a set is sorted. Note that numbers have no leading zeros.
         titles : mapping or sequence of str, default=None
-            Words for readers, by code or one for each of `codes`. A pandas Series is a mapping by its
-            index, unless `codes` is one with the same index.
+            Words for readers, by code or one for each of `codes`. A pandas Series is a mapping by
+            its index, unless `codes` is a Series with the same index.
         lengths : sequence of int or "prefix", default=None
-            The numbers of letters and digits at each level, ascending, such as ``[2, 3, 4]``: the
-            parent of a code has the next smaller one. ``"prefix"``: the parent is the longest
-            beginning. None is ``"prefix"``, and refuses codes such as 1.1 and 1.10, which may be
-            counted steps instead.
+            The number of letters and digits at each level, ascending, such as ``[2, 3, 4]``: the
+            parent of a code has the next smaller number. ``"prefix"``: the parent is the longest
+            code that it begins with. None is ``"prefix"``, but refuses codes such as 1.1 and 1.10,
+            which may be numbered steps instead.
         sep : str, default=None
-            What separates steps, such as ``"."``, if steps may be of any length: 1.10 is then below
-            1, and beside 1.1. Ranges are not read.
+            Separator of steps of any length, such as ``"."``: 1.10 is then below 1, and a sibling
+            of 1.1. Ranges are not read.
         padding : str, default=None
-            With `lengths`: a character that fills codes of inner nodes up, as 0 in 11-0000 above
-            11-1011.
+            With `lengths`: a character that pads codes of inner nodes, like 0 in 11-0000, which is
+            above 11-1011.
         gaps : {"error", "skip", "fill"}, default="error"
-            What to do where the code of a level is missing: refuse, hang what is below under the
-            next code above, or make the code up (with `lengths` or `sep`). With ``"prefix"`` a code
-            is missing if one at the top is longer than others there that begin with the same letters.
+            Treatment of a missing code: refuse, attach the codes below to the next code above, or
+            make the code up (with `lengths` or `sep`). With ``"prefix"`` a code is missing if one
+            at the top is longer than others there that begin with the same letters.
         root : hashable, default=auto
-            Code that is the root and no class: all others must be below it. By default, and with
-            None, all codes are classes below an artificial root.
+            Code that is the root instead of a class; all others must be below it. By default, and
+            with None, all codes are classes below an artificial root.
 
         Returns
         -------
@@ -171,8 +172,8 @@ class Readers(FromEdges, FromLabels):
         Raises
         ------
         TaxonomyError
-            For codes without a parent, two codes that differ in separators only, ranges that overlap,
-            and codes of other lengths. The message names the code.
+            For codes without a parent, two codes that differ only in separators, ranges that
+            overlap, and codes of unexpected lengths. The message names the code.
 
         References
         ----------
@@ -216,22 +217,23 @@ class Readers(FromEdges, FromLabels):
     ) -> Any:
         """Build from an ontology in the OBO flat file format, such as the Gene Ontology.
 
-        Ids are the names, the names of terms are titles. Lines lead from a term to its parent; edges
-        of the taxonomy from the parent to the term. Obsolete terms are left out.
+        Ids become names, names of terms become titles. Lines of the file lead from a term to its
+        parent, edges of the taxonomy from the parent to the term. Obsolete terms are left out.
 
         Parameters
         ----------
         source : path, open text file, or iterable of str
-            A file of version 1.2 or 1.4, or its lines. A file whose name ends in ``.gz`` is unpacked.
+            A file of version 1.2 or 1.4, or its lines. A file with the suffix ``.gz`` is unpacked.
         relationships : collection of str, default=("is_a",)
-            What leads to a parent: ``"is_a"``, and kinds of ``relationship`` such as ``"part_of"``.
+            Relations that lead to a parent: ``"is_a"``, and kinds of ``relationship`` such as
+            ``"part_of"``.
         namespace : str, default=None
             Leave out terms of other namespaces, and the edges to them.
         return_alt_ids : bool, default=False
-            Whether to return the alternative ids as well, which older data may use.
+            Whether to also return alternative ids, which older data may use.
         root : hashable or None, default=auto
-            Id of the root: every term must then be reachable from it. None: also a single top is a
-            class. By default a single top is the root, and several get an artificial one.
+            Id of the root; every term must be reachable from it. With None even a single top is a
+            class. By default a single top is the root, and several tops get an artificial root.
         encoding : str, default="utf-8"
             Of the file.
 
@@ -245,8 +247,8 @@ class Readers(FromEdges, FromLabels):
         Raises
         ------
         TaxonomyError
-            For lines that are not of this format, a parent that is no term or obsolete, and cycles.
-            The message names the file and the line.
+            For lines that are not in this format, a parent that is obsolete or not a term, and
+            cycles. The message names the file and the line.
         ValueError
             For a `namespace` that no term has.
         OSError
@@ -291,21 +293,21 @@ class Readers(FromEdges, FromLabels):
     ) -> Self:
         """Build from a tree in the Newick format, such as ``(owl,(eel,ray)fish);``.
 
-        Branch lengths and comments in square brackets are passed over. Inner nodes without a name are
-        called ``"node 1"``, ``"node 2"`` and so on, in the order in which they begin. A root with a
-        name is the root; without one it is artificial.
+        Branch lengths and comments in square brackets are skipped. Inner nodes without a name are
+        called ``"node 1"``, ``"node 2"`` and so on, in the order in which they begin. An outermost
+        node with a name is the root; without a name, the root is artificial.
 
         Parameters
         ----------
         source : path, open text file, iterable of str, or the tree itself
             A str that ends in ``;`` is a tree, any other the path of a file.
         inner_names : bool, default=True
-            Whether what stands behind ``)`` is the name of an inner node. False passes it over, where
-            it is a support value.
+            Whether the text after ``)`` is the name of an inner node. Use False to skip support
+            values.
         convert_underscores : bool, default=True
             Whether underscores in names without quotes are blanks, as the format says.
         root : hashable or None, default=auto
-            Name of the root: it must be that of the outermost node. None: this node is a class, below
+            Name of the root, which must be the outermost node. With None this node is a class below
             an artificial root.
         titles : mapping or sequence of str, default=None
             Words for readers; see :meth:`with_titles`.
@@ -320,8 +322,8 @@ class Readers(FromEdges, FromLabels):
         Raises
         ------
         TaxonomyError
-            For text that is no such tree, a leaf without a name and repeated names. The message names
-            line and column.
+            For text that is not a Newick tree, a leaf without a name and repeated names. The
+            message names line and column.
         OSError
             For a file that cannot be opened.
 
@@ -370,28 +372,28 @@ class Readers(FromEdges, FromLabels):
         root: Root = AUTO,
         encoding: str = "utf-8",
     ) -> Self:
-        """Build from a list with a path on each line, such as ``3237 - Animals > Live Animals``.
+        """Build from lines with a path each, such as ``3237 - Animals > Live Animals``.
 
         Taxonomies of products are published in this form. Lines that begin with ``#`` are comments.
 
         Parameters
         ----------
         source : path, open text file, or iterable of str
-            A file, or its lines. A file whose name ends in ``.gz`` is unpacked.
+            A file, or its lines. A file with the suffix ``.gz`` is unpacked.
         sep : str, default=" > "
             Separator of the steps.
         id_sep : str, default=" - "
-            Separator of the id before the path. None: there are no ids.
+            Separator between the id and the path. None if there are no ids.
         names : {"id", "path"}, default=None
-            What nodes are called. ``"id"``: by the id, and the last step of the path is the title.
-            ``"path"``: by the whole path, and the id is the title. None: by the id if there is one.
+            Names of the nodes. ``"id"``: the id, with the last step of the path as title.
+            ``"path"``: the whole path, with the id as title. None: the id if there is one.
         gaps : {"error", "skip", "fill"}, default="error"
-            What to do where the beginning of a path has no line, and so no id: refuse, hang the path
-            under the longest beginning that has one, or add a node called by its path. Without ids
-            beginnings are always added.
+            Treatment of a path whose parent has no line, and so no id: refuse, attach it to the
+            nearest ancestor that has a line, or add the parent with its path as name. Without ids
+            missing ancestors are always added.
         root : hashable, default=auto
-            Name of the root, which is then no class: all others must be below it. By default, and
-            with None, all nodes are classes below an artificial root.
+            Name of the root, which is then not a class; all others must be below it. By default,
+            and with None, all nodes are classes below an artificial root.
         encoding : str, default="utf-8"
             Of the file.
 
@@ -460,7 +462,8 @@ class Readers(FromEdges, FromLabels):
         Raises
         ------
         TaxonomyError
-            For what is no JSON, and for JSON that is no saved taxonomy. The message names the place.
+            For text that is not JSON, and JSON that is not a saved taxonomy. The message names the
+            place.
         OSError
             For a file that cannot be opened.
 

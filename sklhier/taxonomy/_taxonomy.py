@@ -31,20 +31,19 @@ class Taxonomy(LabelTables, Readers):
     """A tree or directed acyclic graph of classes.
 
     Build one with :meth:`from_edges`, :meth:`from_parents`, :meth:`from_dict`,
-    :meth:`from_networkx`, :meth:`from_levels`, :meth:`from_paths` or :meth:`flat`, or read a file by
-    :meth:`from_csv`, :meth:`from_codes`, :meth:`from_obo`, :meth:`from_newick` or
-    :meth:`from_path_lines`; the constructor itself takes integers and is for code that builds
+    :meth:`from_networkx`, :meth:`from_levels`, :meth:`from_paths` or :meth:`flat`, or read a file
+    with :meth:`from_csv`, :meth:`from_codes`, :meth:`from_obo`, :meth:`from_newick` or
+    :meth:`from_path_lines`. The constructor itself takes integers and is meant for code that builds
     taxonomies.
 
-    Nodes are numbered from the root (0) downwards: parents before children, a level is a
-    range of ids, and so are the siblings in a tree. ``taxonomy.nodes[i]`` is the name of node
-    ``i``. The root stands for "anything": it is left out of paths, ancestors, levels, closures and
-    metrics. Over several roots an artificial one is added, whose name is the constant
-    ``sklhier.taxonomy.ROOT``.
+    Nodes are numbered from the root (0) downwards, parents before children. A level is a range of
+    ids, and so are siblings in a tree. ``taxonomy.nodes[i]`` is the name of node ``i``. The root
+    means "anything": it is left out of paths, ancestors, levels, closures and metrics. Several
+    roots get an artificial root above them, whose name is the constant ``sklhier.taxonomy.ROOT``.
 
-    A taxonomy never changes; it is hashable, compares by content, and may be shared by any number
-    of estimators (cloning an estimator does not copy it). Nodes may have titles, which displays and
-    reports show beside the names; see :meth:`with_titles`. They do not count for equality.
+    A taxonomy never changes. It is hashable, compares by content, and may be shared by any number
+    of estimators; cloning an estimator does not copy it. Nodes may have titles, which displays and
+    reports show beside the names; see :meth:`with_titles`. Titles do not count for equality.
 
     Parameters
     ----------
@@ -54,11 +53,10 @@ class Taxonomy(LabelTables, Readers):
         Edge ``i`` goes from ``names[parents[i]]`` to ``names[children[i]]``. Siblings keep the
         order of their edges.
     steps : sequence of hashable, length n, default=None
-        Name of each node as a step of a path, where it differs from its name (the last part of a
-        name that is itself a path).
+        Last step of the path to each node, if it differs from the name (because names are paths).
     root : int, default=None
-        Position of the root. By default every node without a parent is a root, with an
-        artificial one above them if there are several.
+        Position of the root. By default every node without a parent is a root; several roots get an
+        artificial one above them.
     artificial_root : bool, default=False
         Put an artificial root above even a single root.
     titles : mapping or sequence of str, default=None
@@ -68,7 +66,7 @@ class Taxonomy(LabelTables, Readers):
     ------
     TaxonomyError
         For a cycle, a repeated edge, a node that cannot be reached from the root, a missing name,
-        no node at all. The message names the culprit.
+        or no nodes. The message names the culprit.
 
     Examples
     --------
@@ -181,36 +179,37 @@ class Taxonomy(LabelTables, Readers):
         kind: Literal["one", "sets"] | None = None,
         unknown: Literal["error", "ignore"] = "error",
     ) -> Any:
-        """Return labels of any format as names of nodes: new data for a taxonomy that exists.
+        """Return labels of any format as names of nodes, for new data and an existing taxonomy.
 
-        It reads what ``fit`` reads: labels, paths as columns or lists, indicators, and collections of
-        labels or of paths. The answer goes into ``fit``, metrics, splitters and :meth:`binarize`.
+        Formats are those of ``fit``: labels, paths as columns or lists, indicators, and collections
+        of labels or of paths. The result can be passed to ``fit``, metrics, splitters and
+        :meth:`binarize`.
 
         Parameters
         ----------
         y : array-like, sparse matrix, data frame or list, of n_samples rows
             Labels of any format.
         classes : array-like, default=None
-            Labels that the columns of an indicator, or integer codes, stand for.
+            Labels of the columns of an indicator, or of integer codes.
         kind : {"one", "sets"}, default=None
-            What rows hold: one label or path, or any number of labels. None finds out; a list
-            of steps that are not all in the taxonomy is then read as a collection of labels.
+            Content of a row: one label or path, or any number of labels. None detects it; a list of
+            steps that are not all in the taxonomy is then read as a collection of labels.
         unknown : {"error", "ignore"}, default="error"
-            Whether to refuse labels that are no nodes. ``"ignore"`` gives None in place of an
-            unknown label or path, and leaves it out of a collection; columns of an indicator are
-            always refused.
+            Whether to refuse unknown labels. ``"ignore"`` returns None for an unknown label or
+            path, and leaves it out of a collection; unknown columns of an indicator are always
+            refused.
 
         Returns
         -------
         labels : ndarray, shape (n_samples,), or list of n_samples lists
-            The name of the node of each row, None for a row without label: an array of the type of
-            the names, or of objects where there is a None. For collections and indicators, a list
-            of names for each row, each name once, in the order of ``nodes``.
+            The name of each row's node, None for a row without a label: an array of the type of the
+            names, or of objects if there is a None. For collections and indicators, a list of names
+            for each row, each name once, in the order of ``nodes``.
 
         Raises
         ------
         TargetError
-            For labels that are no nodes, gaps in paths, and what else ``fit`` refuses. The message
+            For unknown labels, gaps in paths, and anything else that ``fit`` refuses. The message
             names the rows.
 
         See Also
@@ -254,7 +253,7 @@ class Taxonomy(LabelTables, Readers):
         return self._restricted(set(self._reached(start, up=False)), start)
 
     def prune(self, names: Iterable[Hashable]) -> Self:
-        """Return the taxonomy without some nodes and the nodes that only they lead to.
+        """Return the taxonomy without some nodes and without the nodes that only they lead to.
 
         Examples
         --------
@@ -294,19 +293,20 @@ class Taxonomy(LabelTables, Readers):
     # -- oddities -------------------------------------------------------------------------
 
     def lint(self, labels: Iterable[object] | None = None) -> Findings:
-        """Return what in the taxonomy was perhaps not meant.
+        """Return oddities of the taxonomy that may be mistakes.
 
-        It looks for siblings that differ only in case, blanks or Unicode form
-        (``"look_alikes"``), names such as nan, None, ``""`` or unknown (``"doubtful_names"``), chains
-        of nodes with one child (``"single_children"``), edges that seem to go from child to
-        parent (``"reversed_edges"``), more than 50 levels (``"deep"``) or 1,000 children
-        (``"wide"``), and one level whose names look like paths (``"paths"``).
+        These are siblings that differ only in case, blanks or Unicode form (``"look_alikes"``),
+        names such as nan, None, ``""`` or unknown (``"doubtful_names"``), chains of nodes with one
+        child (``"single_children"``), edges that seem to go from child to parent
+        (``"reversed_edges"``), more than 50 levels (``"deep"``) or 1,000 children (``"wide"``), and
+        one level whose names look like paths (``"paths"``).
 
         Parameters
         ----------
         labels : array-like, shape (n_samples,), default=None
-            Names of nodes, or collections of them. If given, also nodes without a label at or below
-            them (``"unused"``), and labels that are no nodes (``"unknown_labels"``).
+            Names of nodes, or collections of them. With labels, findings include nodes without a
+            label at or below them (``"unused"``), and labels that are not nodes
+            (``"unknown_labels"``).
 
         Returns
         -------
@@ -333,7 +333,7 @@ class Taxonomy(LabelTables, Readers):
     # -- conversion -----------------------------------------------------------------------
 
     def to_networkx(self) -> Any:
-        """Return a :class:`networkx.DiGraph`, an artificial root left out.
+        """Return a :class:`networkx.DiGraph`, without an artificial root.
 
         Titles become the attribute ``title`` of its nodes.
         """
@@ -349,17 +349,17 @@ class Taxonomy(LabelTables, Readers):
         return graph
 
     def to_dict(self, *, nested: bool = False) -> dict[Any, Any]:
-        """Return the taxonomy as lists, strings and numbers, which JSON and YAML can hold.
+        """Return the taxonomy as lists, strings and numbers for JSON or YAML.
 
-        :meth:`from_dict` makes an equal taxonomy of it, with its titles: names keep their types and
-        order. Names that JSON does not know become an object with the name of their type, such as
-        ``{"tuple": ["a", 1]}``: tuples, bytes, dates, times and infinite numbers.
+        :meth:`from_dict` turns it back into an equal taxonomy with its titles; names keep their
+        types and order. Names of types that JSON lacks (tuples, bytes, dates, times and infinite
+        numbers) become an object with the name of their type, such as ``{"tuple": ["a", 1]}``.
 
         Parameters
         ----------
         nested : bool, default=False
-            Return names alone, nested in each other as in ``{"bird": {"owl": {}, "wren": {}}}``. An
-            artificial root, titles and steps are left out.
+            Return only nested names, as in ``{"bird": {"owl": {}, "wren": {}}}``. An artificial
+            root, titles and steps are left out.
 
         Returns
         -------
@@ -389,7 +389,7 @@ class Taxonomy(LabelTables, Readers):
         return nested_names(self._names, self.parent_ids.tolist())
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
-        """Write what :meth:`to_dict` returns as JSON, which :meth:`from_json` reads.
+        """Write the taxonomy as JSON for :meth:`from_json`, with the content of :meth:`to_dict`.
 
         Parameters
         ----------
@@ -403,17 +403,17 @@ class Taxonomy(LabelTables, Readers):
         Raises
         ------
         TaxonomyError
-            For a name that is no string, number, boolean, bytes, date, time or tuple of them.
+            For a name that is not a string, number, boolean, bytes, date, time or tuple of these.
         """
         return write_json(document_of(self), path)
 
     # -- display --------------------------------------------------------------------------
 
     def to_frame(self) -> Any:
-        """Return a :class:`pandas.DataFrame` with a row for each node, an artificial root left out.
+        """Return a :class:`pandas.DataFrame` with a row for each node, without an artificial root.
 
-        Columns: ``node``, ``parent`` (None at the top; a tuple where there are several), ``depth``,
-        ``n_children``, ``is_leaf``; and ``title``, after ``node``, if some node has one.
+        Columns: ``node``, ``parent`` (None at the top; a tuple of several), ``depth``,
+        ``n_children``, ``is_leaf``; and ``title``, after ``node``, if any node has one.
         """
         import pandas as pd
 
@@ -442,14 +442,14 @@ class Taxonomy(LabelTables, Readers):
         return f"Taxonomy({kind} of {n_nodes} {nodes}, {n_leaves} {leaves}, depth {self.n_levels})"
 
     def to_text(self, max_lines: int = 80, max_children: int = 20) -> str:
-        """Return the tree as indented text, cut when long (``...`` marks what is left out).
+        """Return the tree as indented text; ``...`` marks omitted lines.
 
         Parameters
         ----------
         max_lines : int, default=80
-            Lines at the most.
+            Largest number of lines.
         max_children : int, default=20
-            Lines for the children of one node at the most.
+            Largest number of lines for the children of one node.
         """
         return draw_tree(self, max_lines, max_children)
 

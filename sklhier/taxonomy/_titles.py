@@ -39,7 +39,8 @@ def read_titles(
     Raises
     ------
     TaxonomyError
-        For a title that is no string, one for no node, and a sequence of another length.
+        For a title that is not a string, a title of an unknown name, and a sequence of the wrong
+        length.
     """
     check_choice("unknown", unknown, ("error", "ignore"))
     given = _by_name(titles, names)
