@@ -935,7 +935,32 @@ def test_much_dense_work_takes_a_dozen_passes(shape, columns, params, solver):
     given = MultiHeadClassifier(alpha=1e-3, **params)._training()
     assert given.settled(sizes, np.ones(shape, dtype=np.float32)).alpha == 1e-3
     assert repr(dense.solver_for(sizes)) == repr(solver)
-    assert training.settled(sizes, sparse.csr_array(shape)) is training
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "params", "batch_size", "passes"),
+    [
+        (20_000, 50_000, {}, 256, 3),
+        (6400, 50_000, {}, 100, 3),
+        (500, 50_000, {}, 16, 5),
+        (10, 50_000, {}, 16, 240),
+        (20_000, 19_999, {}, None, None),  # few weights
+        (20_000, 50_000, {"hidden_layer_sizes": (5,)}, None, None),
+        (20_000, 50_000, {"solver": "adam"}, None, None),
+    ],
+)
+def test_many_sparse_features_take_few_passes(n_rows, n_features, params, batch_size, passes):
+    X = sparse.csr_array((n_rows, n_features))
+    training = MultiHeadClassifier(**params)._training()
+    settled = training.settled(training.sizes(n_features, 100), X)
+    if batch_size is None:
+        assert settled is training
+        return
+    assert settled.alpha == 1e-6
+    expected = {"learning_rate_init": 0.1, "max_iter": passes, "batch_size": batch_size}
+    assert repr(settled.solver) == repr(Adam(learning_rate="linear", **expected))
+    given = MultiHeadClassifier(alpha=1e-5, **params)._training()
+    assert given.settled([n_features, 100], X).alpha == 1e-5
 
 
 # -- steps of sparse features -----------------------------------------------------------------
@@ -1464,6 +1489,8 @@ def test_a_large_sparse_problem_takes_mini_batches():
     )
     model = MultiHeadClassifier(tree, random_state=0)
     assert isinstance(model._training().solver_for([data.shape[1], 24]), Adam)
+    assert model.fit(data, y).n_iter_ == 6
+    assert model.score(data, y) > 0.9
     model.set_params(
         solver=Adam(early_stopping=True, max_iter=4, tol=1.0, n_iter_no_change=2,
                     learning_rate="constant")

@@ -90,14 +90,18 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
         :class:`~sklhier.objectives.Adam` on mini-batches, with early stopping if asked for.
         ``"auto"`` is L-BFGS for a linear model of at most 2,000,000 weights, and Adam for any other.
         For a linear model of dense X it is ``Adam(learning_rate="linear", max_iter=12)`` with batches
-        of up to 512 rows, as soon as rows times weights are 200,000,000.
+        of up to 512 rows, as soon as rows times weights are 200,000,000. For one of sparse X that is
+        too large for L-BFGS it is ``Adam(learning_rate="linear", learning_rate_init=0.1,
+        max_iter=3)`` with batches of up to 256 rows; up to 10,000 rows there are 64 batches or fewer in a
+        pass, and at least 150 in all. ``partial_fit`` takes ``Adam()``.
     level_weights : array-like of float, shape (n_levels,), default=None
         The weight of each level from the first, 0 or more; None is 1 each. ``"soft_labels"`` does not
         use them, ``"hxe"`` multiplies by them.
     alpha : float or "auto", default="auto"
         Strength of the penalty; 0 or more. ``"auto"`` is 1e-5; where ``solver="auto"`` takes a dozen
-        passes through dense X, it is 1e-5 times the mean square of the features. With weights of 1 it
-        is ``1 / (n_samples * C)`` of ``LogisticRegression``. Intercepts are not penalised.
+        passes through dense X, it is 1e-5 times the mean square of the features; where it takes a few
+        through sparse X, it is 1e-6. With weights of 1 it is ``1 / (n_samples * C)`` of
+        ``LogisticRegression``. Intercepts are not penalised.
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of hidden layers that all nodes share. Empty: the model is linear.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
