@@ -36,7 +36,7 @@ from sklhier import (
 from sklhier._classifiers import multihead, multihead_multilabel
 from sklhier._classifiers.joint_base import held_out_rows
 from sklhier._classifiers.saved_joint import upgraded
-from sklhier._joint import deduplicate
+from sklhier._joint import deduplicate, moments
 from sklhier._joint.answer_loss import AnswerLoss
 from sklhier._joint.deduplicate import deduplicate_rows
 from sklhier._joint.lbfgs import objective
@@ -1544,3 +1544,23 @@ def test_common_checks_of_other_configurations(estimator, check):
 def test_common_checks_of_several_labels(check):
     estimator = MultiHeadMultiLabelClassifier(decoder=SetThreshold(0.5))
     getattr(estimator_checks, check)(type(estimator).__name__, estimator)
+
+
+def test_an_adaptive_rate_is_divided_by_five_and_ends_at_the_third_time():
+    schedule = Schedule(Adam(learning_rate="adaptive"), Rates(0.5, 0.5))
+    assert schedule.next() == Rates(0.5, 0.5)
+    assert schedule.slows_down()
+    assert schedule.next() == pytest.approx((0.1, 0.1, 1))
+    assert schedule.slows_down()
+    assert schedule.next() == pytest.approx((0.02, 0.02, 1))
+    assert not schedule.slows_down()
+
+
+def test_blocks_of_features_may_be_smaller_than_a_row(monkeypatch):
+    X = sparse.random(30, 20, density=0.2, format="csr", random_state=0)
+    slopes = np.random.default_rng(0).normal(size=(30, 4))
+    batch = moments.ByFeature.of(X)
+    for size in (2, 9, 2**15):
+        monkeypatch.setattr(moments, "_BLOCK", size)
+        gradients = np.concatenate([gradient for _, gradient in batch.gradients(slopes)])
+        assert_allclose(gradients, (X.T @ slopes)[batch.features], atol=1e-12)

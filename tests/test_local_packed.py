@@ -249,6 +249,21 @@ def test_label_sets_are_those_of_pure_python(base, min_weight, decoder, way, mon
     assert b"PackedModels" not in pickle.dumps(model)
 
 
+def test_label_sets_of_other_links_are_left_to_pure_python(monkeypatch):
+    class Doubled(LogisticLink):
+        def proba(self, outputs):
+            return super().proba(2 * outputs)
+
+    X, y = sets()
+    model = HierarchicalMultiLabelClassifier(
+        BASES["svc"], taxonomy=TREE, decoder=SetThreshold(0.3), link=Doubled()
+    ).fit(X, y)
+    found = model.predict(X)
+    with monkeypatch.context() as patch:
+        patch.setenv("SKLHIER_KERNELS", "0")
+        assert found == model.predict(X)
+
+
 @pytest.mark.parametrize("k", [1, 3, 20])
 def test_of_equally_probable_labels_the_first_win(k, way, monkeypatch):
     X, y = sets()
