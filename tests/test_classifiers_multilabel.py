@@ -752,8 +752,11 @@ def test_many_improbable_nodes_are_taken_together():
 
     rng = np.random.default_rng(0)
     proba = -np.sort(-np.concatenate([rng.random((5, 6)), 0.02 * rng.random((5, 60))], axis=1))
-    exact = _expected_f._best_sizes(proba, np.zeros(5))
-    assert_array_equal(_expected_f._best_sizes(proba[:, :20], proba[:, 20:].sum(axis=1)), exact)
+    for scale in np.linspace(0.1, 1, 10):  # from no node to most of the probable ones
+        part = scale * proba
+        exact = _expected_f._best_sizes(part, np.zeros(5))
+        found = _expected_f._best_sizes(part[:, :20], part[:, 20:].sum(axis=1))
+        assert_array_equal(found, exact)
     # The mean of an inverse, against a simulation.
     drawn = rng.poisson(0.7, 200_000)
     found = _expected_f._mean_inverses(np.array([0.7]), 3)[0]
