@@ -92,8 +92,8 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
         For a linear model of dense X it is ``Adam(learning_rate="linear", max_iter=12)`` with batches
         of up to 512 rows, as soon as rows times weights are 200,000,000. For one of sparse X that is
         too large for L-BFGS it is ``Adam(learning_rate="linear", learning_rate_init=0.1,
-        max_iter=3)`` with batches of up to 256 rows; up to 10,000 rows there are 64 batches or fewer in a
-        pass, and at least 150 in all. ``partial_fit`` takes ``Adam()``.
+        max_iter=3)``, with batches of a 64th of the rows, 16 to 256 of them; few rows get more
+        passes, for 150 batches. ``partial_fit`` takes ``Adam()``.
     level_weights : array-like of float, shape (n_levels,), default=None
         The weight of each level from the first, 0 or more; None is 1 each. ``"soft_labels"`` does not
         use them, ``"hxe"`` multiplies by them.
