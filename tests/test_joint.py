@@ -517,6 +517,23 @@ def test_early_stopping(make):
     assert make(**params).fit(X, rare).unseen_nodes_ == ()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("make", [joint, joint_sets])
+def test_early_stopping_keeps_the_weights_of_the_best_pass(make):
+    y = Y if make is joint else SETS
+    params = {"learning_rate": "constant", "learning_rate_init": 0.2, "n_iter_no_change": 100}
+
+    def fitted(n_passes):
+        adam = Adam(early_stopping=True, max_iter=n_passes, **params)
+        return make(solver=adam, random_state=0).fit(X, y)
+
+    model = fitted(25)
+    losses = np.array(model.validation_loss_curve_)
+    best = int(losses.argmin()) + 1
+    assert 2 < best < 25, "no test of what is kept"
+    assert_array_equal(model.coef_, fitted(best).coef_)
+
+
 def test_early_stopping_needs_samples_to_spare():
     with pytest.raises(ValueError, match="no validation part"):
         joint(solver=Adam(early_stopping=True)).fit(X[:1], Y[:1])
