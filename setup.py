@@ -16,7 +16,7 @@ def _extensions() -> list[Extension]:
     from Cython.Build import cythonize
 
     on_windows = sys.platform == "win32"
-    parts = {"_blocks": ("", "_types", "_lanes", "_solver"), "_packed": ("", "_scores")}
+    parts = {"_blocks": ("", "_types", "_lanes", "_solver"), "_packed": ("", "_scores", "_dense")}
     # Predictions are the same numbers as in pure Python: no fused operations, which round once.
     flags = {"_blocks": [], "_packed": [] if on_windows else ["-ffp-contract=off"]}
     kernels = [
