@@ -487,6 +487,43 @@ def test_products_are_those_of_scipy_to_the_last_bit(dtype, seed, n_scores, n_co
         assert not places.any()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_scores=st.sampled_from([1, 3, 300]),
+    n_columns=st.integers(1, 40),
+    n_rows=st.sampled_from([0, 1, 30]),
+)
+@settings(max_examples=15)
+def test_products_with_single_weights(dtype, seed, n_scores, n_columns, n_rows):
+    rng, kernels = np.random.default_rng(seed), compiled_predictions()
+    data, indices, indptr = csr(rng, n_rows + 1, 40, dtype)
+    indptr = indptr[1:]  # need not begin with 0
+    columns = np.sort(rng.permutation(40)[:n_columns]).astype(np.int32)
+    table = (rng.normal(size=(n_scores, n_columns)) * rng.integers(0, 2, n_columns)).astype(dtype)
+    table[-1, -1] = 1
+    single = SingleWeights.of(table)
+    places, found = np.zeros(40, dtype=np.int32), np.full((n_rows, n_scores), np.nan, dtype=dtype)
+    weights = single.values, single.classes, single.offsets
+    given_columns = None if n_columns == 40 else columns
+    kernels.products_single(data, indices, indptr, given_columns, *weights, places, found)
+    X = sparse.csr_array((data, indices, np.append(0, indptr)), shape=(n_rows + 1, 40))[1:]
+    assert_array_equal(found, X[:, columns] @ table.T)
+    assert not places.any()
+    with pytest.raises(ValueError, match="0 classes"):
+        kernels.products_single(
+            data,
+            indices,
+            indptr,
+            None,
+            single.values,
+            single.classes[:0],
+            *weights[2:],
+            places,
+            found,
+        )
+
+
 def stored(paths, node, columns, weights, about, rng):
     """Store weights as a block, or some of them, the others being 0 now, as single ones."""
     if rng.random() < 0.5:

@@ -1,8 +1,9 @@
 """Compiled descents through the linear models of a taxonomy.
 
 Models that decide among children stay where they are, but for blocks made of single weights near the
-root, and weights for dense X that lie in another way or have another type. Those of label sets, one for
-each child, are copied once, for all later predictions: the weights of siblings stand side by side there.
+root, and weights for dense X that lie in another way or have another type. Those of label sets, one
+for each child, are copied once, for all later predictions: the weights of siblings stand side by side
+there.
 """
 
 from __future__ import annotations

@@ -290,10 +290,10 @@ static void packed_softmax(double *s, int32_t n) {
     for (j = 0; j < n; j++) s[j] /= total;
 }
 
-/* Turn scores of outcomes into sigmoids, which are the weights of two links; return whether they are
- * large enough to be divided by their sum. This takes a third of the time of logarithms. */
+/* Divide sigmoids, which are the weights of two links, by their sum; return whether they are large
+ * enough for that. This takes a third of the time of logarithms. */
 static int packed_weigh_sigmoids(const packed_node *node, double *s, int32_t n) {
-    double most = -INFINITY, far = 0;
+    double most = -INFINITY, far = 0, total = 0;
     int32_t j;
     for (j = 0; j < n; j++) {
         if (!(fabs(s[j]) <= far)) far = fabs(s[j]);
@@ -304,7 +304,9 @@ static int packed_weigh_sigmoids(const packed_node *node, double *s, int32_t n) 
         const double e = exp(-fabs(s[j])), tie = PACKED_TIE * s[j];
         const double sigmoid = (s[j] < 0 ? e : 1) / (1 + e);
         s[j] = node->link == PACKED_LOGISTIC ? sigmoid * (1 + tie + tie * tie / 2) : sigmoid;
+        total += s[j];
     }
+    for (j = 0; j < n; j++) s[j] /= total;
     return 1;
 }
 

@@ -20,6 +20,17 @@ def products(
     places: npt.NDArray[np.int32],
     out: npt.NDArray[np.floating[Any]],
 ) -> None: ...
+def products_single(
+    data: npt.NDArray[np.floating[Any]],
+    indices: npt.NDArray[np.int32],
+    indptr: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int32] | None,
+    values: npt.NDArray[np.floating[Any]],
+    classes: npt.NDArray[np.unsignedinteger[Any]],
+    starts: npt.NDArray[np.int32],
+    places: npt.NDArray[np.int32],
+    out: npt.NDArray[np.floating[Any]],
+) -> None: ...
 
 class Paths:
     def __init__(

@@ -132,6 +132,47 @@ def products(
     check(failed)
 
 
+def products_single(
+    const floating[::1] data,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const int32_t[::1] columns,
+    const floating[::1] values,
+    const class_number[::1] classes,
+    const int32_t[::1] starts,
+    int32_t[::1] places,
+    floating[:, ::1] out,
+):
+    """Write the products of rows with the weights of one model that are not 0.
+
+    Parameters
+    ----------
+    data, indices, indptr, columns, places, out
+        As in :func:`products`.
+    values, classes, starts
+        As in :meth:`Paths.set_single`.
+    """
+    cdef packed_node node
+    cdef packed_rows rows = rows_of(data, indices, indptr, places.shape[0])
+    cdef int failed = 0
+    cdef bint is_double = floating is double
+    if not values.shape[0] or classes.shape[0] != values.shape[0]:
+        raise ValueError(f"Got {classes.shape[0]} classes for {values.shape[0]} weights.")
+    if not out.shape[0]:
+        return
+    node.columns = &columns[0] if columns is not None else NULL
+    node.n_columns = starts.shape[0] - 1
+    node.weights = &values[0]
+    node.starts = &starts[0]
+    node.classes = &classes[0]
+    node.class_size = sizeof(class_number)
+    node.intercepts = NULL
+    node.n_scores = out.shape[1]
+    with nogil:
+        failed = packed_products(&node, &rows, is_double, &places[0], &out[0, 0])
+    check(failed)
+
+
 cdef class Paths:
     """Linear models at the nodes of a tree, each of which decides among what is below it.
 
