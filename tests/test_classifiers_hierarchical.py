@@ -651,7 +651,7 @@ def test_a_failing_base_names_its_node(n_jobs, kind):
 def test_a_base_that_fails_to_predict_names_its_node(on, match):
     X, y = data(200)
     model = HierarchicalClassifier(Fails(on=on), taxonomy=RAGGED).fit(X, y)
-    with pytest.raises(LocalPredictError, match=f"at node 'R', asked about 200 row.*{match}"):
+    with pytest.raises(LocalPredictError, match=f"at node 'R', predicting 200 row.*{match}"):
         model.predict(X)
 
 

@@ -185,7 +185,9 @@ def test_weights_that_a_search_tries():
     nested = GridSearchCV(
         OneVsRestClassifier(LogisticRegression()), {"estimator__class_weight": [OF_LABEL]}, cv=2
     )
-    with pytest.raises(IncompatiblePartsError, match="OneVsRestClassifier passes it other classes"):
+    with pytest.raises(
+        IncompatiblePartsError, match="OneVsRestClassifier passes it other classes"
+    ):
         fitted(nested)
 
 

@@ -232,13 +232,11 @@ def test_bad_taxonomies_name_the_culprit():
     raises("must be distinct, got 'a' -> 'b' twice", edges, [("a", "b"), ("a", "c"), ("a", "b")])
     doubled = [("a", "b"), ("a", "c")] * 2
     raises("must be distinct, got 'a' -> 'b' twice", edges, doubled)
-    raises(
-        "'a' cannot be the root: it stands below 'r'", edges, [("a", "b"), ("r", "a")], root="a"
-    )
+    raises("'a' cannot be the root: it is below 'r'", edges, [("a", "b"), ("r", "a")], root="a")
     raises("or None at the top, got 'xy'", Taxonomy.from_dict, "xy")
     raises("or None below 'A', got 'xy'", Taxonomy.from_dict, {"A": "xy"})
     raises("root 'r' to 'x', 'z'", edges, [("r", "a"), ("x", "y"), ("z", "y")], root="r")
-    raises("'a' cannot be the root: it stands below 'r'", edges, [("r", "a")], root="a")
+    raises("'a' cannot be the root: it is below 'r'", edges, [("r", "a")], root="a")
     raises("no node 'rr'. Nearest names: 'r'", edges, [("r", "a")], root="rr")
     raises("None cannot name a node", edges, [("a", None)])
     raises("nan cannot name a node", edges, [("a", float("nan"))])

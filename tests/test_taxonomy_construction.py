@@ -56,7 +56,7 @@ def test_a_single_top_of_a_graph_is_the_root_unless_it_is_to_be_a_class(source):
     assert classes.levels == (("A",), ("B", "C"))
     raises("no node 'auto'", build, root="auto")
     raises("nan cannot name a node .as the root", build, root=float("nan"))
-    raises("cannot be the root: it stands below 'A'", build, root="B")
+    raises("cannot be the root: it is below 'A'", build, root="B")
 
 
 @pytest.mark.parametrize("root", [{}, {"root": None}])
@@ -147,8 +147,8 @@ def test_a_set_with_the_root_is_refused():
         (({"x", "y"}, [0], [1]), "must be a sequence"),
         ((5, [0], [1]), "must be a sequence.*got 5"),
         (([], [], []), "at least one node"),
-        ((["x", ROOT], [0], [1]), "ROOT` names an artificial root"),
-        ((["x", ROOT], [], []), "ROOT` names an artificial root"),
+        ((["x", ROOT], [0], [1]), "ROOT` may only name an artificial root"),
+        ((["x", ROOT], [], []), "ROOT` may only name an artificial root"),
     ],
 )
 def test_wrong_numbers_and_names_are_refused(args, match):
