@@ -248,7 +248,7 @@ def test_batches_have_weights_of_their_own():
             "`estimator__class_weight` of LogisticRegression names classes, but OneVsRest",
         ),
         (Keeps(pos_label="x"), IncompatiblePartsError, "`pos_label` of Keeps refers to classes"),
-        (Keeps(cost_matrix=np.eye(5)), IncompatiblePartsError, "`cost_matrix` of Keeps speaks"),
+        (Keeps(cost_matrix=np.eye(5)), IncompatiblePartsError, "`cost_matrix` of Keeps refers"),
         (GaussianNB(priors=[0.5, 0.5]), IncompatiblePartsError, "`priors` .* by position"),
         (Keeps(priors={"x": 1.0}), IncompatiblePartsError, "no entry for the label 'y'"),
         (

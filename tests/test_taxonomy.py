@@ -246,7 +246,7 @@ def test_bad_taxonomies_name_the_culprit():
     raises(r"pair, got 'ab'", edges, ["ab"])
     raises(r"got \('a', 'b', 'c'\)", edges, [("a", "b", "c")])
     raises(
-        "'Other' stands under 'A' and under 'B'",
+        "'Other' is under 'A' and under 'B'",
         Taxonomy.from_dict,
         {"A": ["Other"], "B": ["Other"]},
     )
