@@ -16,15 +16,19 @@ def _extensions() -> list[Extension]:
     from Cython.Build import cythonize
 
     on_windows = sys.platform == "win32"
-    parts = {"_blocks": ("", "_types", "_lanes", "_solver"), "_packed": ("", "_scores")}
+    parts = {
+        "_blocks": ("", "_types", "_lanes", "_solver"),
+        "_packed": ("", "_scores"),
+        "_steps": ("", "_types", "_strips"),
+    }
     # Predictions are the same numbers as in pure Python: no fused operations, which round once.
-    flags = {"_blocks": [], "_packed": [] if on_windows else ["-ffp-contract=off"]}
+    flags = {"_packed": [] if on_windows else ["-ffp-contract=off"]}
     kernels = [
         Extension(
             f"sklhier._utils.{name}",
             [f"sklhier/_utils/{name}.pyx"],
             depends=[f"sklhier/_utils/{name}{part}.h" for part in headers],
-            extra_compile_args=(["/O2"] if on_windows else _FLAGS) + flags[name],
+            extra_compile_args=(["/O2"] if on_windows else _FLAGS) + flags.get(name, []),
         )
         for name, headers in parts.items()
     ]

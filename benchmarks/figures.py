@@ -240,12 +240,88 @@ def _peers(results: dict[str, Any]) -> list[str]:
     return [*fit, *predict, *rank]
 
 
+# -- guarantees and calibration -----------------------------------------------------------------
+
+
+def _hundredths(row: Row, name: str) -> str:
+    middle, low, high = (f"{100 * row[key]:.1f}" for key in (name, f"{name} 5%", f"{name} 95%"))
+    return f"{middle} ({low} to {high})"
+
+
+def _coverage(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each data set: three ways to find thresholds beside each other."""
+    ways = (("calibration", None), ("out of fold", None), ("calibration", "top"))
+    found = {(row["data"], row["source"], row["by"]): row for row in rows if row["target"] <= 0.06}
+    names = list(dict.fromkeys(row["data"] for row in rows))
+    lines = [
+        [
+            name,
+            *(
+                cell
+                for source, by in ways
+                for row in [found[name, source, by]]
+                for cell in (_hundredths(row, "error"), f"{100 * row['depth']:.0f}")
+            ),
+        ]
+        for name in names
+    ]
+    head = ["data"]
+    for way in ("conformalize", "out-of-fold", 'conformalize, by="top"'):
+        head += [f"{way}: wrong %", "depth kept %"]
+    title = "Wrong answers where 5 % are allowed: mean of 50 splits of the test part (nine in ten)"
+    return list_table(title, head, lines)
+
+
+def _guarantees(results: dict[str, Any]) -> list[str]:
+    risks = [row for row in results["risk"] if "held" in row]
+    columns: dict[str, Column] = {
+        "data": "data",
+        "risk": "risk",
+        "target %": per_cent("target"),
+        "method": "method",
+        "loss %": lambda row: _hundredths(row, "loss"),
+        "splits that held it, %": lambda row: f"{100 * row['held']:.0f}",
+        "nodes answered": "nodes",
+        "true nodes": "true nodes",
+    }
+    simulated: dict[str, Column] = {
+        "calibration rows": "rows",
+        "right or above, %": per_cent("coverage"),
+        "depth kept %": per_cent("depth"),
+    }
+    return [
+        *_coverage(results["coverage"]),
+        *_table("Risk control: mean loss of 50 splits of the test part", columns, risks),
+        *_table("Confidence level 90 %, simulated 500 times", simulated, results["simulated"]),
+    ]
+
+
+def _calibration(results: dict[str, Any]) -> list[str]:
+    """Return a line for each data set and base: loss and error of confidence, before and after."""
+    lines = []
+    for rows in (rows for title, rows in results.items() if "NLL" in (rows or [{}])[0]):
+        data = next(title for title, own in results.items() if own is rows).rsplit(", ", 1)[0]
+        by_name = {row["calibration"]: row for row in rows}
+        plain = by_name["none"]
+        deepest = max(key for key in plain if key.startswith("ECE"))
+        line = [data, plain["base"], f"{100 * plain['leaf']:.1f}"]
+        for name in ("none", "temperature", "sigmoid", "isotonic"):
+            row = by_name[name]
+            line.append(f"{row['NLL']:.2f} / {100 * row[deepest]:.0f}")
+        costs = [row["fit ratio"] for row in rows if row["calibration"] != "none"]
+        lines.append([*line, f"{min(costs):.0f} to {max(costs):.0f}"])
+    head = ("data", "base", "leaf %", "none", "temperature", "sigmoid", "isotonic", "fit, times")
+    title = "Log loss of the leaf / expected calibration error of the leaf in %, on test parts"
+    return list_table(title, head, lines)
+
+
 # -- files -----------------------------------------------------------------------------------
 
 
 def texts() -> dict[Path, str]:
     """Return what belongs into each file."""
-    pages = {"peers": _peers(_results("peers"))}
+    written = {"peers": _peers, "guarantees": _guarantees}
+    pages = {page: lines(_results(page)) for page, lines in written.items()}
     for page, (source, table, title, columns) in _TABLES.items():
         pages[page] = _table(title, columns, _results(source)[table])
     return {

@@ -82,7 +82,7 @@ def _counted(decoder: Conformal, part: HeldOutPaths) -> dict[str, float]:
 
 def _coverage(data: common.TextData, n_splits: int) -> Iterator[dict[str, Any]]:
     X_train, X_test = data.tfidf()
-    model = HierarchicalClassifier(common.logistic_regression(), taxonomy=data.taxonomy)
+    model = HierarchicalClassifier(taxonomy=data.taxonomy)
     model.set_params(decoder=Conformal(_LEVELS[0])).fit(X_train, data.y_train)
     known = np.isin(data.y_test, data.taxonomy.nodes)
     outcomes = Outcomes.of(data.taxonomy, data.taxonomy.ids(model.classes_.tolist()), stops=False)
@@ -148,7 +148,7 @@ def _refused() -> Iterator[dict[str, Any]]:
     outside = [record["text"] for record in common.records(path) if record["intent"] == "oos"]
     vectorizer = common.vectorizer().fit(data.train_texts)
     X_train, X_in, X_out = map(vectorizer.transform, (data.train_texts, data.test_texts, outside))
-    model = HierarchicalClassifier(common.logistic_regression(), taxonomy=data.taxonomy)
+    model = HierarchicalClassifier(taxonomy=data.taxonomy)
     for reject in _REJECTS:
         model.set_params(reject=reject).fit(X_train, data.y_train)
         inside, outside_refused = model.predict(X_in), model.predict(X_out) == None  # noqa: E711
@@ -174,7 +174,7 @@ def _losses(risk: str, true: sparse.csr_array, answered: sparse.csr_array) -> np
 
 
 def _risks(data: label_sets.Sets, n_splits: int) -> Iterator[dict[str, Any]]:
-    base = common.logistic_regression() if data.kind == "text" else label_sets.forest(data.kind)
+    base = None if data.kind == "text" else label_sets.forest(data.kind)
     model = HierarchicalMultiLabelClassifier(base, taxonomy=data.taxonomy, strategy="flat")
     model.set_params(decoder=RiskControl()).fit(data.X_train, data.Y_train)
     first = model.decoder_

@@ -3,7 +3,7 @@
 Each model is fitted once to the official training part. The strength of the penalty was chosen on
 a fifth of the training rows: ``alpha=1e-6`` for texts, ``1e-2`` for tables. Seconds are CPU seconds.
 "Separate heads" have the objective of a joint model whose levels share no weights.
-W1 is generated, in float32; its models are fitted once more in processes of their own for memory.
+``benchmarks.joint_scale`` measures many nodes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks import common, tables, workloads
+from benchmarks import common, tables
 from sklhier import HierarchicalClassifier, MultiHeadClassifier
-from sklhier.datasets import make_hierarchical_text
 from sklhier.objectives import Adam
 
 TEXTS = ("clinc150", "newsgroups20")
@@ -71,43 +68,6 @@ def _row(name: str, model: Any, data: tables.Folds) -> dict[str, Any]:
     return {"model": name} | measures | {"fit s": seconds, "predict s": predict_seconds}
 
 
-def _generated(options: Any) -> tables.Folds:
-    if options.smoke:
-        X, y, taxonomy = make_hierarchical_text(300, branching=(3, 3), random_state=0)
-        rows = np.split(np.arange(300), [200])
-        return tables.Folds("W1", X.astype(np.float32), y, taxonomy, [(rows[0], rows[1])])
-    made = workloads.make("W1")
-    y = np.concatenate([made.y_train, made.y_test])
-    X = sparse.csr_matrix(sparse.vstack([made.X_train, made.X_test]), dtype=np.float32)
-    rows = np.split(np.arange(len(y)), [len(made.y_train)])
-    return tables.Folds("W1", X, y, made.taxonomy, [(rows[0], rows[1])])
-
-
-def _scale(options: Any) -> list[dict[str, Any]]:
-    data = _generated(options)
-    faster = Adam(learning_rate_init=0.1, batch_size=256, early_stopping=True)
-    # Chosen on a fifth of the training rows.
-    short = Adam(learning_rate="linear", learning_rate_init=0.1, batch_size=256, max_iter=3)
-    makers: dict[str, Callable[[], Any]] = {
-        "per_parent, SGD": lambda: HierarchicalClassifier(
-            common.sgd_log_loss(), taxonomy=data.taxonomy
-        ),
-        "per_parent, LinearSVC": lambda: HierarchicalClassifier(
-            common.linear_svc(), taxonomy=data.taxonomy
-        ),
-        "joint": lambda: _joint(data.taxonomy, alpha=1e-6, solver=Adam(early_stopping=True)),
-        "joint, rate .1, batches of 256": lambda: _joint(data.taxonomy, alpha=1e-6, solver=faster),
-        "joint, the same in 3 passes": lambda: _joint(data.taxonomy, alpha=1e-6, solver=short),
-    }
-    train = data.splits[0][0]
-    rows = []
-    for name, make in makers.items():
-        common.note(f"W1: {name}")
-        grown = common.peak_growth_mb(lambda make=make: make().fit(data.X[train], data.y[train]))
-        rows.append(_row(name, make(), data) | {"peak MB above the data": grown})
-    return rows
-
-
 def main(arguments: list[str] | None = None) -> None:
     options = common.parser(__doc__).parse_args(arguments)
     results: dict[str, list[dict[str, Any]]] = {}
@@ -121,7 +81,6 @@ def main(arguments: list[str] | None = None) -> None:
         for name, make in _models(data, kind).items():
             common.note(f"{data.name}: {name}")
             results[data.name].append(_row(name, make(), data))
-    results["W1"] = _scale(options)
     common.report("joint", results, options, data=[*TEXTS, "imclef07"])
 
 

@@ -19,8 +19,8 @@ from sklhier._classifiers.through_pipelines import (
     predict_set,
     predict_top_k,
 )
-from sklhier._utils.moved import remember_former_places
-from sklhier._utils.pickling import published
+from sklhier._utils import moved as _moved
+from sklhier._utils import pickling as _pickling
 from sklhier._utils.versions import show_versions
 from sklhier._version import __version__
 from sklhier.taxonomy import Taxonomy
@@ -43,5 +43,5 @@ __all__ = [
     "show_versions",
 ]
 
-published(globals())
-remember_former_places()
+_pickling.published(globals())
+_moved.remember_former_places()

@@ -28,6 +28,7 @@ __all__ = [
     "TaxonomyWarning",
     "VersionWarning",
 ]
+__dir__ = __all__.copy  # completion shows public names alone
 
 # Above this many names a fuzzy search is confined to names with the same first letter.
 _FUZZY_LIMIT = 20_000

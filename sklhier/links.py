@@ -27,6 +27,7 @@ __all__ = [
     "register",
     "resolve_link",
 ]
+__dir__ = __all__.copy  # completion shows public names alone
 
 # Of outcomes that are all as good as certain the one with the larger score stays ahead.
 _TIE = 1e-9
@@ -176,8 +177,31 @@ class IdentityLink(Link):
         return outputs
 
 
+class _ScoreLink(Link):
+    """Weights that grow with decision scores; a subclass gives their logarithms."""
+
+    response_method = "decision_function"
+    gives_probabilities = False
+
+    @abstractmethod
+    def _logs(self, outputs: Floats) -> Floats:
+        """Return the logarithm of the weight of each score."""
+
+    def proba(self, outputs: Floats) -> Floats:
+        """Return the weights of each row, divided by their sum."""
+        return softmax(self._logs(outputs))
+
+    def log_weight(self, outputs: Floats) -> Floats:
+        """Return the logarithm of the weight of the last outcome.
+
+        Nothing is normalised between the node and the rest: divided by their sum, weights of siblings
+        are then those of one-vs-rest classifiers of all siblings together.
+        """
+        return self._logs(outputs[:, -1])
+
+
 @register("softmax")
-class SoftmaxLink(Link):
+class SoftmaxLink(_ScoreLink):
     """Weights that grow with decision scores: their softmax after a multiplication.
 
     Decision scores have no common scale. Margins of scikit-learn's linear classifiers are about 1.
@@ -197,9 +221,6 @@ class SoftmaxLink(Link):
     array([[0.018, 0.982]])
     """
 
-    response_method = "decision_function"
-    gives_probabilities = False
-
     def __init__(self, sharpness: float = 5.0) -> None:
         self.sharpness = sharpness
 
@@ -207,17 +228,8 @@ class SoftmaxLink(Link):
         """Raise a ValueError unless the sharpness is a finite number above 0."""
         check_number("sharpness", self.sharpness, above=0)
 
-    def proba(self, outputs: Floats) -> Floats:
-        """Return the softmax of each row."""
-        return softmax(self.sharpness * outputs)
-
-    def log_weight(self, outputs: Floats) -> Floats:
-        """Return the last score, multiplied.
-
-        Nothing is normalised between the node and the rest: a softmax over siblings is then
-        that of one-vs-rest classifiers of all siblings together.
-        """
-        return self.sharpness * outputs[:, -1]
+    def _logs(self, outputs: Floats) -> Floats:
+        return self.sharpness * outputs
 
     def membership(self, outputs: Floats) -> Floats:
         """Return the logistic function of twice the score, multiplied: the softmax of a pair."""
@@ -225,7 +237,7 @@ class SoftmaxLink(Link):
 
 
 @register("logistic")
-class LogisticLink(Link):
+class LogisticLink(_ScoreLink):
     """Weights of one-vs-rest classifiers: the logistic function of each score, multiplied.
 
     What decision scores are read by without a link. Each outcome has its own binary question, so that
@@ -244,9 +256,6 @@ class LogisticLink(Link):
     array([[0.497, 0.5  , 0.003]])
     """
 
-    response_method = "decision_function"
-    gives_probabilities = False
-
     def __init__(self, sharpness: float = 5.0) -> None:
         self.sharpness = sharpness
 
@@ -259,14 +268,6 @@ class LogisticLink(Link):
         logs: Floats = log_expit(scores) + _TIE * scores
         return logs
 
-    def proba(self, outputs: Floats) -> Floats:
-        """Return the logistic functions, divided by their sum."""
-        return softmax(self._logs(outputs))
-
-    def log_weight(self, outputs: Floats) -> Floats:
-        """Return the logarithm of the logistic function of the last score."""
-        return self._logs(outputs[:, -1])
-
     def membership(self, outputs: Floats) -> Floats:
         """Return the logistic function of the score, multiplied."""
         proba: Floats = expit(self.sharpness * outputs)
@@ -274,7 +275,7 @@ class LogisticLink(Link):
 
 
 @register("hinge")
-class HingeLink(Link):
+class HingeLink(_ScoreLink):
     r"""Weights that fall with the loss that each outcome would have: :math:`e^{-\max(0, 1 - s)^p}`.
 
     The post-processor of PECOS [1]_ for linear classifiers with a hinge loss, divided by its
@@ -297,9 +298,6 @@ class HingeLink(Link):
     array([[0.531, 0.469, 0.   ]])
     """
 
-    response_method = "decision_function"
-    gives_probabilities = False
-
     def __init__(self, power: float = 3.0) -> None:
         self.power = power
 
@@ -310,11 +308,3 @@ class HingeLink(Link):
     def _logs(self, outputs: Floats) -> Floats:
         logs: Floats = _TIE * outputs - np.maximum(0.0, 1.0 - outputs) ** self.power
         return logs
-
-    def proba(self, outputs: Floats) -> Floats:
-        """Return the weights of each row, divided by their sum."""
-        return softmax(self._logs(outputs))
-
-    def log_weight(self, outputs: Floats) -> Floats:
-        """Return the logarithm of the weight of the last outcome."""
-        return self._logs(outputs[:, -1])

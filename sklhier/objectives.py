@@ -26,6 +26,7 @@ __all__ = [
     "resolve_set_loss",
     "resolve_solver",
 ]
+__dir__ = __all__.copy  # completion shows public names alone
 
 LEARNING_RATES = ("constant", "adaptive", "linear")
 

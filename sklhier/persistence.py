@@ -10,13 +10,14 @@ from sklhier._utils.moved import FORMER
 from sklhier._utils.pipelines import classifier_within
 
 __all__ = ["model_card", "trusted_types"]
+__dir__ = __all__.copy  # completion shows public names alone
 
 # What fitted models are made of, beside the public classes and what users bring themselves.
 _PRIVATE = (
-    "sklhier._classifiers.local_base.Reading",
-    "sklhier._classifiers.path_prediction.PathTarget",
-    "sklhier._classifiers.saved_local.CompressionReport",
-    "sklhier._classifiers.set_prediction.SetTarget",
+    "sklhier._classifiers.abilities.Reading",
+    "sklhier._classifiers.compressing.CompressionReport",
+    "sklhier._classifiers.path_target.PathTarget",
+    "sklhier._classifiers.set_target.SetTarget",
     "sklhier._joint.model.JointModel",
     "sklhier._joint.moments.FeatureSteps",
     "sklhier._joint.moments.Moments",

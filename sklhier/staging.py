@@ -27,6 +27,7 @@ __all__ = [
     "resolve_chain",
     "resolve_routing",
 ]
+__dir__ = __all__.copy  # completion shows public names alone
 
 _OUTPUTS = ("proba", "log_proba", "decision")
 _SEEN = ("all", "parent")

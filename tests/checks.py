@@ -17,8 +17,8 @@ from sklhier import (
     MultiHeadMultiLabelClassifier,
     Taxonomy,
 )
+from sklhier._classifiers.abilities import learns_in_batches
 from sklhier._classifiers.joint_base import has_batches
-from sklhier._classifiers.local_base import learns_in_batches
 from sklhier._utils.validation import checked_weights
 
 

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import functools
+import itertools
 import os
 import random
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 TRACE, TIMES = Path("mutation.coverage"), Path("mutation.times.xml")
+FIRST = 60  # tests that start alone: most changes fail one of them
 
 
 def trace():
@@ -44,23 +46,50 @@ def seconds_by_test():
     return times
 
 
-def test():
-    """Run the tests that run the changed lines, the fastest first, until one fails."""
+def whole_statements(path, lines):
+    """Return all lines of the statements, as last committed, that these lines are in."""
+    from coverage.parser import PythonParser
+
+    command = ["git", "show", f"HEAD:{path}"]
+    source = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    parser = PythonParser(text=source)
+    parser.parse_source()
+    first = {parser.first_line(line) for line in lines}
+    n_lines = source.count("\n")
+    return [line for line in range(1, n_lines + 1) if parser.first_line(line) in first]
+
+
+def tests_of(path, lines, seconds):
+    """Return the tests that run these lines, the fastest first, of at most so many seconds."""
     import coverage
 
-    path, lines = changed_lines()
     data = coverage.CoverageData(str(TRACE))
     data.read()
-    contexts = data.contexts_by_lineno(str(Path(path).resolve()))
+    # The trace may have been taken in another clone.
+    (measured,) = (file for file in data.measured_files() if file.endswith(f"/{path}"))
+    contexts = data.contexts_by_lineno(measured)
+    lines = whole_statements(path, lines)
     ids = {context.partition("|")[0] for line in lines for context in contexts.get(line, ())}
     times = seconds_by_test()
     # What runs when a module is imported belongs to no test: then all of them have run it.
-    chosen = sorted((ids - {""}) or times, key=lambda test: times.get(test, 0.0))
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
-        file.write("\n".join(chosen))
+    chosen = sorted(times if ids == {""} else ids - {""}, key=lambda test: times.get(test, 0.0))
+    spent = itertools.accumulate(times.get(test, 0.0) for test in chosen)
+    return [test for test, total in zip(chosen, spent, strict=True) if total <= seconds]
+
+
+def test(seconds):
+    """Run the tests that run the changed lines until one fails: a few of them before the others."""
+    chosen = tests_of(*changed_lines(), seconds)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=line", "-p", "no:cacheprovider"]
     environment = {**os.environ, "SKLHIER_HYPOTHESIS": "first_failure"}
-    return subprocess.run([*command, f"@{file.name}"], env=environment, check=False).returncode
+    for part in filter(None, (chosen[:FIRST], chosen[FIRST:])):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write("\n".join(part))
+            file.flush()
+            ended = subprocess.run([*command, f"@{file.name}"], env=environment, check=False)
+        if ended.returncode:
+            return ended.returncode
+    return 0
 
 
 @functools.cache
@@ -104,7 +133,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("trace")
-    commands.add_parser("test")
+    testing = commands.add_parser("test")
+    testing.add_argument("--seconds", type=float, default=float("inf"), help="of tests, at most")
     drawing = commands.add_parser("draw")
     drawing.add_argument("session")
     drawing.add_argument("--number", type=int, default=400)
@@ -113,4 +143,4 @@ if __name__ == "__main__":
     if given.command == "draw":
         draw(given.session, given.number, given.seed)
     else:
-        sys.exit({"trace": trace, "test": test}[given.command]())
+        sys.exit(trace() if given.command == "trace" else test(given.seconds))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import skops.io as skops
 from conftest import DIAMOND, shared_data
-from generators import one_in
+from generators import one_in, trees
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -32,6 +32,7 @@ from sklhier import (
     MultiHeadMultiLabelClassifier,
 )
 from sklhier._local import batched_linear
+from sklhier._probabilities.calibrated import ancestors_by_level
 from sklhier.calibration import (
     AnswerCalibrator,
     BinaryTemperature,
@@ -182,6 +183,15 @@ def test_oracle_joint_leaves(cases):
 
 
 # -- calibrators by themselves ------------------------------------------------------------
+
+
+@given(trees())
+def test_ancestors_at_each_level(tree):
+    found = ancestors_by_level(tree, np.arange(tree.n_nodes, dtype=np.int32))
+    for node, label in enumerate(tree.nodes):
+        way = [label] if node == 0 else tree.path(label)
+        wanted = [way[min(level, len(way) - 1)] for level in range(tree.n_levels)]
+        assert [tree.nodes[above] for above in found[:, node]] == wanted
 
 
 @given(st.data())
@@ -930,14 +940,17 @@ def test_label_sets_are_calibrated_and_consistent(strategy, calibration, base):
     assert_allclose(model.predict_node_proba(X[:1]), nodes[:1], rtol=1e-9)
 
 
-def test_a_node_is_calibrated_on_held_out_rows():
-    model = sets_classifier(Sigmoid(5), strategy="flat", consistency="min").fit(X, SETS)
+@pytest.mark.parametrize(
+    "base", [LinearSVC(random_state=0), RidgeClassifier()]
+)  # one, or all at once
+def test_a_node_is_calibrated_on_held_out_rows(base):
+    model = sets_classifier(Sigmoid(5), base, strategy="flat", consistency="min").fit(X, SETS)
     closed = TREE.binarize(SETS).toarray()
     for column in (0, 4):
-        y, own = closed[:, column], LinearSVC(random_state=0).fit(X, closed[:, column])
+        y, own = closed[:, column], clone(base).fit(X, closed[:, column])
         scores = np.zeros(len(X))
         for train, test in FOLDS.split(X):
-            fold = LinearSVC(random_state=0).fit(X[train], y[train])
+            fold = clone(base).fit(X[train], y[train])
             scores[test] = fold.decision_function(X[test])
         expected = Sigmoid().fit(scores, y).predict(own.decision_function(X))
         raw = next(model._blocks(model._prepared(X))).raw[:, 1 + column]

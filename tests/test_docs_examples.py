@@ -63,6 +63,16 @@ def test_reference_lists_everything_public(package):
     assert listed == set(module.__all__) - {"__version__"}
 
 
+@pytest.mark.parametrize("package", [*PUBLIC, ".taxonomy"])
+def test_completion_shows_public_names_alone(package):
+    module = importlib.import_module(f"sklhier{package}")
+    submodules = {info.name for info in pkgutil.iter_modules(getattr(module, "__path__", []))}
+    shown = set(dir(module)) - submodules
+    assert {name for name in shown if not name.startswith("_")} == set(module.__all__) - {
+        "__version__"
+    }
+
+
 @pytest.mark.few(6)
 @pytest.mark.parametrize(
     "page",

@@ -13,14 +13,18 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import binom
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 from test_decoders import ANY, each_way, marginals_of
 
+import sklhier
 from sklhier import (
     HierarchicalClassifier,
     HierarchicalMultiLabelClassifier,
@@ -265,6 +269,7 @@ def test_groups_of_predictions_are_as_models_of_their_own():
     tops = model.predict_levels(X[CAL])[:, 0]
     model.set_params(decoder=Conformal(0.8, by="top")).conformalize(X[CAL], Y[CAL])
     report, answers = model.conformal_report_, model.predict(X[NEW])
+    sets = model.predict_set(X[NEW])
     assert report["group"].tolist() == list(TREE.levels[0])
     assert report["n_rows"].tolist() == [(tops == top).sum() for top in report["group"]]
     new_tops = model.set_params(decoder="best_path").predict_levels(X[NEW])[:, 0]
@@ -275,6 +280,7 @@ def test_groups_of_predictions_are_as_models_of_their_own():
         assert own.conformal_report_["threshold"] == report["threshold"][report["group"] == top]
         rows = new_tops == top
         assert_array_equal(own.predict(X[NEW][rows]), answers[rows])
+        assert own.predict_set(X[NEW][rows]).tolist() == sets[rows].tolist()
 
 
 @pytest.mark.few(2)
@@ -308,12 +314,43 @@ def test_groups_that_are_given(kind):
         model.predict(X[NEW][:3], groups=["east", "west"])
 
 
+@pytest.mark.parametrize("reject", [None, 0.1])
+def test_tables_know_groups(reject):
+    names = np.where(X[:, 0] > 0, "east", "west")
+    decoder = Conformal(0.8, source="calibration")
+    model = make_pipeline(FunctionTransformer(), paths_model(decoder=decoder, reject=reject))
+    # The labels of one group are wrong, so that it has a higher threshold.
+    labels = np.where(names == "west", np.roll(Y, 1), Y)
+    inner = model.fit(X[FIT], Y[FIT])[-1].conformalize(X[CAL], labels[CAL], groups=names[CAL])
+    answers = inner.predict(X[NEW], groups=names[NEW])
+    assert answers.tolist() != inner.predict(X[NEW]).tolist()
+    table = inner.predict_frame(X[NEW], groups=names[NEW], output="arrays")
+    assert_array_equal(table["label"], answers)
+    assert table["predicted"].all()
+    several = inner.predict_frame(X[NEW], 2, groups=names[NEW], output="arrays")
+    assert_array_equal(several["label"][several["rank"] == 1], answers)
+    with config_context(working_memory=0.01):  # blocks of rows
+        again = sklhier.predict_frame(model, X[NEW], 2, groups=names[NEW], output="arrays")
+    assert_array_equal(again["label"], several["label"])
+    levels = sklhier.predict_levels(model, X[NEW], names[NEW])
+    assert_array_equal(levels, inner.predict_levels(X[NEW], names[NEW]))
+    with pytest.raises(ValueError, match="inconsistent"):
+        inner.predict_frame(X[NEW], groups=names[CAL][1:], output="arrays")
+
+
+def test_tables_of_label_sets_have_no_groups():
+    model = HierarchicalMultiLabelClassifier(GaussianNB(), taxonomy=TREE)
+    model.fit(X[FIT], Y[FIT][:, None].tolist())
+    with pytest.raises(ValueError, match="`groups` must be None"):
+        sklhier.predict_frame(model, X[NEW], groups=Y[NEW], output="arrays")
+
+
 def test_groups_where_there_are_none():
     model = paths_model().fit(X[FIT], Y[FIT])
     with pytest.raises(IncompatiblePartsError, match="groups"):
         model.predict(X[NEW], groups=np.zeros(150))
     model.set_params(decoder=Conformal()).conformalize(X[CAL], Y[CAL])
-    for call in (model.predict, model.predict_levels, model.predict_set):
+    for call in (model.predict, model.predict_levels, model.predict_set, model.predict_frame):
         with pytest.raises(ValueError, match="without groups"):
             call(X[NEW], groups=np.zeros(150, dtype=int))
     with pytest.raises(ValueError, match="`groups` must hold a text or an integer"):
@@ -326,8 +363,6 @@ def test_groups_where_there_are_none():
 
 
 def test_blocks_of_rows_do_not_matter():
-    from sklearn import config_context
-
     names = np.where(X[:, 0] > 0, 3, 5)
     model = paths_model(decoder=Conformal(0.8, source="calibration")).fit(X[FIT], Y[FIT])
     model.conformalize(X[CAL], Y[CAL], groups=names[CAL])

@@ -56,6 +56,7 @@ from sklhier._joint.rates import Rates, Schedule, first_rates_of
 from sklhier._joint.samples import Samples
 from sklhier._joint.set_loss import MaxConstraint, node_loss
 from sklhier._joint.solvers import AdamState
+from sklhier._utils.kernels import compiled_steps
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
 from sklhier.decoders import SetThreshold, Threshold
 from sklhier.exceptions import IncompatiblePartsError, TargetError, TaxonomyError
@@ -934,10 +935,44 @@ def test_much_dense_work_takes_a_dozen_passes(shape, columns, params, solver):
     given = MultiHeadClassifier(alpha=1e-3, **params)._training()
     assert given.settled(sizes, np.ones(shape, dtype=np.float32)).alpha == 1e-3
     assert repr(dense.solver_for(sizes)) == repr(solver)
-    assert training.settled(sizes, sparse.csr_array(shape)) is training
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "params", "batch_size", "passes"),
+    [
+        (20_000, 50_000, {}, 256, 3),
+        (6400, 50_000, {}, 100, 3),
+        (500, 50_000, {}, 16, 5),
+        (10, 50_000, {}, 16, 240),
+        (20_000, 19_999, {}, None, None),  # few weights
+        (20_000, 50_000, {"hidden_layer_sizes": (5,)}, None, None),
+        (20_000, 50_000, {"solver": "adam"}, None, None),
+    ],
+)
+def test_many_sparse_features_take_few_passes(n_rows, n_features, params, batch_size, passes):
+    X = sparse.csr_array((n_rows, n_features))
+    training = MultiHeadClassifier(**params)._training()
+    settled = training.settled(training.sizes(n_features, 100), X)
+    if batch_size is None:
+        assert settled is training
+        return
+    assert settled.alpha == 1e-6
+    expected = {"learning_rate_init": 0.1, "max_iter": passes, "batch_size": batch_size}
+    assert repr(settled.solver) == repr(Adam(learning_rate="linear", **expected))
+    given = MultiHeadClassifier(alpha=1e-5, **params)._training()
+    assert given.settled([n_features, 100], X).alpha == 1e-5
 
 
 # -- steps of sparse features -----------------------------------------------------------------
+
+WAYS = ["compiled", "baseline", "0"]
+
+
+def use(monkeypatch, way):
+    """Take steps that way."""
+    if way != "0" and compiled_steps() is None:
+        pytest.skip("no compiled steps in use")
+    monkeypatch.setenv("SKLHIER_KERNELS", way)
 
 
 def random_batch(n_rows, n_features, width, dtype=np.float64, seed=0):
@@ -949,17 +984,24 @@ def random_batch(n_rows, n_features, width, dtype=np.float64, seed=0):
     return sparse.csr_matrix(values.astype(dtype)), slopes
 
 
-@pytest.mark.parametrize("width", [4, 2**14])
-def test_steps_of_sparse_features_are_those_of_their_gradient(width):
+# Strips are 32 or 64 weights wide: less than one, whole ones, and one with a rest.
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("dtype", "width"),
+    [(dtype, width) for dtype in (np.float32, np.float64) for width in (1, 4, 64, 150, 2**12)],
+)
+def test_steps_of_sparse_features_are_those_of_their_gradient(monkeypatch, dtype, width, way):
+    use(monkeypatch, way)
     rng = np.random.default_rng(0)
-    weights, penalties = rng.normal(size=(13, width)), rng.random(13)
-    slow, steps = weights.copy(), FeatureSteps(weights)
-    first, square, clocks = np.zeros_like(weights), np.zeros(width), np.zeros(13)
+    weights, penalties = rng.normal(size=(13, width)).astype(dtype), rng.random(13)
+    slow, steps = weights.astype(np.float64), FeatureSteps(weights)
+    first, square, clocks = np.zeros_like(slow), np.zeros(width), np.zeros(13)
+    tol = 1e-9 if dtype == np.float64 else 1e-4
     for clock in range(1, 5):
-        batch, slopes = random_batch(5, 13, width, seed=clock)
-        steps.step(weights, batch, slopes, 0.1, penalties)
+        batch, slopes = random_batch(5, 13, width, dtype, seed=clock)
+        steps.step(weights, batch, slopes, 0.1, penalties.take)
         occurs = np.unique(batch.indices)
-        gradient = (batch.T @ slopes)[occurs]
+        gradient = (batch.T @ slopes)[occurs].astype(np.float64)
         gradient += penalties[occurs, None] * slow[occurs]
         square = 0.999 * square + 0.001 * (gradient**2).mean(axis=0)
         clocks[occurs] += 1
@@ -967,7 +1009,84 @@ def test_steps_of_sparse_features_are_those_of_their_gradient(width):
         scale = np.sqrt(square / (1 - 0.999**clock)) + 1e-8
         rates = 0.1 / (1 - 0.9 ** clocks[occurs])
         slow[occurs] -= rates[:, None] * first[occurs] / scale
-        assert_allclose(weights, slow, rtol=1e-9, atol=1e-9)
+        assert_allclose(weights, slow, rtol=tol, atol=tol)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_batch_without_features_moves_no_weights(monkeypatch, way):
+    use(monkeypatch, way)
+    weights = np.ones((3, 2))
+    steps = FeatureSteps(weights)
+    steps.step(weights, sparse.csr_matrix((4, 3)), np.ones((4, 2)), 0.1, np.zeros(3).take)
+    assert_array_equal(weights, np.ones((3, 2)))
+
+
+@st.composite
+def sparse_problems(draw):
+    """Sparse samples of a tree, with labels at any node, and weights."""
+    tree = draw(trees())
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    X = sparse.random(20, 15, 0.3, "csr", rng.choice([np.float32, np.float64]), rng)
+    y = rng.choice(np.array(tree.nodes[1:], dtype=object), 20)
+    return tree, X, y, rng.random(20) + 0.1
+
+
+@one_in(2)
+@given(
+    sparse_problems(),
+    st.sampled_from([(), (3,), (70,)]),
+    st.booleans(),
+    st.sampled_from(["level", "hxe", "soft_labels"]),
+)
+def test_compiled_steps_give_the_same_model(case, hidden, early_stopping, loss):
+    if compiled_steps() is None:
+        pytest.skip("no compiled steps in use")
+    tree, X, y, weights = case
+    rates = {"learning_rate": "linear", "max_iter": 3}
+    solver = Adam(batch_size=6, early_stopping=early_stopping, **rates)
+    params = {"loss": loss, "hidden_layer_sizes": hidden, "random_state": 0}
+    fitted = {}
+    for way in WAYS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SKLHIER_KERNELS", way)
+            model = MultiHeadClassifier(tree, solver=solver, **params)
+            fitted[way] = model.fit(X, y, sample_weight=weights)
+    tol = 1e-8 if X.dtype == np.float64 else 1e-3
+    for way in WAYS[:2]:
+        for one, other in zip(fitted[way].coefs_, fitted["0"].coefs_, strict=True):
+            assert one.dtype == other.dtype
+            assert_allclose(one, other, rtol=tol, atol=tol)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_compiled_steps_do_not_depend_on_threads(monkeypatch, way):
+    use(monkeypatch, way)
+    X, y, tree = make_hierarchical_text(80, branching=(3, 3), vocabulary_size=60, random_state=0)
+    fitted = [
+        MultiHeadClassifier(
+            tree,
+            solver=Adam(learning_rate="linear", max_iter=2),
+            n_estimators=3,
+            n_jobs=n_jobs,
+            random_state=0,
+        ).fit(X, y)
+        for n_jobs in (1, 3, 3)
+    ]
+    for other in fitted[1:]:
+        assert_array_equal(fitted[0].predict_proba(X), other.predict_proba(X))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_batch_that_fails_moves_no_weights(monkeypatch, way):
+    use(monkeypatch, way)
+    X, y, tree = make_hierarchical_text(80, branching=(3, 3), vocabulary_size=60, random_state=0)
+    X = X.astype(np.float64)
+    model = MultiHeadClassifier(tree, random_state=0).partial_fit(X, y)
+    before, old = model.predict_proba(X), model.coef_.copy()
+    with pytest.raises(ValueError, match="must stay finite"):
+        model.set_params(solver=Adam(learning_rate_init=1e300)).partial_fit(X, y)
+    assert_array_equal(model.coef_, old)
+    assert_array_equal(model.predict_proba(X), before)
 
 
 def test_a_penalty_that_follows_the_features_is_for_one_path():
@@ -1370,6 +1489,8 @@ def test_a_large_sparse_problem_takes_mini_batches():
     )
     model = MultiHeadClassifier(tree, random_state=0)
     assert isinstance(model._training().solver_for([data.shape[1], 24]), Adam)
+    assert model.fit(data, y).n_iter_ == 6
+    assert model.score(data, y) > 0.9
     model.set_params(
         solver=Adam(early_stopping=True, max_iter=4, tol=1.0, n_iter_no_change=2,
                     learning_rate="constant")

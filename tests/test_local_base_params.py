@@ -683,6 +683,35 @@ def test_pairs_are_restricted_and_translated():
     assert codes.tolist() == [1, 0, 1, 0, 1]
 
 
+def test_a_fold_may_know_less_than_the_validation_set():
+    lengths = []
+
+    class Sees(Validates):
+        def fit(self, X, y, eval_set=None):
+            lengths.append((len(np.unique(y)), len(eval_set[0][0])))
+            return super().fit(X, y, eval_set=eval_set)
+
+    # The second of two folds is fitted to the first half of the rows, in which no label is "w".
+    order = np.random.default_rng(0).permutation(len(Y))
+    target = np.where((np.arange(len(Y)) < len(Y) // 2) & (Y[order] == "w"), "v", Y[order])
+    with sklearn.config_context(enable_metadata_routing=True):
+        base = Sees().set_fit_request(eval_set=True)
+        HierarchicalClassifier(
+            base, taxonomy=TREE, strategy="flat", calibration="temperature", cv=KFold(2)
+        ).fit(X[order], target, eval_set=[(XV, YV)])
+    assert sorted(lengths) == [(4, 4), (5, 5), (5, 5)]
+
+
+def test_classes_that_training_lacks_are_left_out_of_validation():
+    for lacking, rows, codes in (("w", [0, 5], [1, 1]), ("u", [0, 2, 5], [0, 1, 0])):
+        target = np.where(lacking == Y, "v", Y)
+        [(of_b, found)] = (
+            validated({"eval_set": [(XV, YV)]}, target=target).estimators_["b"].seen_["eval_set"]
+        )
+        assert_array_equal(of_b, XV[rows])
+        assert found.tolist() == codes
+
+
 @pytest.mark.parametrize(
     ("strategy", "name", "expected"),
     [
@@ -756,6 +785,26 @@ def test_nodes_without_validation_rows_take_their_own():
     assert used(model)["a"] == "Validates"
 
 
+def test_nodes_without_validation_rows_take_their_own_weights_for_weighted_sets_alone():
+    class Weighed(Validates):
+        def fit(self, X, y, eval_set=None, eval_sample_weight=None, sample_weight=None):
+            self.of_sets_ = eval_sample_weight
+            return Keeps.fit(self, X, y)
+
+    names = ["eval_set", "eval_sample_weight", "sample_weight"]
+    weights = np.arange(1.0, len(Y) + 1)
+    with sklearn.config_context(enable_metadata_routing=True):
+        base = Weighed().set_fit_request(**dict.fromkeys(names, True))
+        model = HierarchicalClassifier(base, taxonomy=TREE)
+        sets = [(XV[[1, 3]], YV[[1, 3]])]
+        for given, wanted in ((None, None), ([np.array([5.0, 6.0])], weights[30:])):
+            more = {} if given is None else {"eval_sample_weight": given}
+            with pytest.warns(UserWarning, match="have no row in a validation set"):
+                model.fit(X, Y, sample_weight=weights, eval_set=sets, **more)
+            found = model.estimators_["b"].of_sets_
+            assert found is None if wanted is None else np.array_equal(found[0], wanted)
+
+
 def test_label_sets_validate_in_codes_of_each_node():
     sets = [["v"], ["x"], ["w", "y"], ["y"], [], ["v"]]
     target = [[label] for label in Y]
@@ -788,7 +837,7 @@ def test_label_sets_validate_in_codes_of_each_node():
         ({"X_val": XV}, {}, ValueError, "`X_val` needs `y_val`"),
         ({"y_val": YV}, {}, ValueError, "in one way"),
         ({"eval_set": (XV, YV), "y_val": YV}, {}, ValueError, "does not go with"),
-        ({"base_margin": np.ones(60)}, {}, IncompatiblePartsError, "`base_margin` speaks of"),
+        ({"base_margin": np.ones(60)}, {}, IncompatiblePartsError, "`base_margin` refers to"),
         ({"eval_set": (XV, YV)}, {"chain": "proba"}, IncompatiblePartsError, "outputs of others"),
         ({"eval_set": (XV, YV)}, {"routing": "predicted"}, IncompatiblePartsError, "rest class"),
     ],

@@ -183,6 +183,19 @@ def test_label_sets(kind, params, monkeypatch):
         assert_array_equal(one.subset.columns, two.subset.columns)
 
 
+@needs_compiled
+def test_label_sets_with_weights_are_fitted_one_by_one(monkeypatch):
+    X, Y, taxonomy = label_sets()
+    weights = np.random.default_rng(0).uniform(0.1, 3, len(Y))
+    base = BlockLinearSVC(tol=1e-8, max_iter=50_000)
+    model = HierarchicalMultiLabelClassifier(base, taxonomy=taxonomy, random_state=0)
+    model.fit(X, Y, sample_weight=weights)
+    node_by_node(monkeypatch)
+    other = clone(model).fit(X, Y, sample_weight=weights)
+    for name, one in model.estimators_.items():
+        assert_allclose(one.coef_, other.estimators_[name].coef_, atol=1e-6)
+
+
 @pytest.mark.few(1)
 @needs_compiled
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

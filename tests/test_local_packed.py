@@ -21,7 +21,7 @@ from sklhier.decoders import SetThreshold, TopLabels
 from sklhier.exceptions import LocalPredictError
 from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
 from sklhier.links import HingeLink, LogisticLink, SoftmaxLink
-from sklhier.strategies import Ensemble, PerParent
+from sklhier.strategies import Ensemble, Kind, ModelKey, PerParent
 
 pytestmark = pytest.mark.skipif(
     compiled_predictions() is None, reason="no compiled predictions in use"
@@ -166,6 +166,10 @@ def test_what_is_left_to_pure_python(way, monkeypatch):
     assert agree(model, X, monkeypatch) == {"top_down", "best"}
     assert not agree(model, X.toarray(), monkeypatch)
     assert not agree(model, X.astype(int), monkeypatch)
+
+    local = model.fit(X, y)._model.models[0][ModelKey(Kind.PARENT, 0)].estimator
+    local.coef_ = local.coef_.copy(order="C")  # is kept by columns
+    assert not agree(model, X, monkeypatch)
 
     class Doubled(SoftmaxLink):
         def proba(self, outputs):

@@ -65,6 +65,11 @@ def read(y, taxonomy, classes=None):
     return closed, taxonomy, form
 
 
+def test_names_of_inferred_nodes_keep_their_spaces():
+    _, taxonomy, _ = read_label_sets([[[" a", "x "]], [["b", "y"], [" a", "z"]]], None, None)
+    assert set(taxonomy.nodes[1:]) == {" a", "b", " a/x ", " a/z", "b/y"}
+
+
 # -- round trips --------------------------------------------------------------------------
 
 DENSE = {

@@ -237,6 +237,7 @@ def test_bad_taxonomies_name_the_culprit():
     raises("or None below 'A', got 'xy'", Taxonomy.from_dict, {"A": "xy"})
     raises("root 'r' to 'x', 'z'", edges, [("r", "a"), ("x", "y"), ("z", "y")], root="r")
     raises("'a' cannot be the root: it is below 'r'", edges, [("r", "a")], root="a")
+    raises("it is below 'r'", edges, [("r", "a"), ("s", "a"), ("a", "b")], root="a")
     raises("no node 'rr'. Nearest names: 'r'", edges, [("r", "a")], root="rr")
     raises("None cannot name a node", edges, [("a", None)])
     raises("nan cannot name a node", edges, [("a", float("nan"))])

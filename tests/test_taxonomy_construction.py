@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from types import MappingProxyType
 
 import networkx as nx
 import numpy as np
@@ -88,7 +89,9 @@ def test_steps_are_classes_unless_the_root_is_named(build):
     raises(
         "got 'A', but row 1 begins with 'X'", build, ["A/B", "X/C"], root="A", error=TargetError
     )
+    raises("but row 1 begins", build, ["A/B", "X/C", "Y"], root="A", error=TargetError)
     raises("'A' in row 1 names the root", build, ["A/B", "A"], root="A", error=TargetError)
+    raises("'A' in row 1 names the root", build, ["A/B", "A", "A"], root="A", error=TargetError)
 
 
 @pytest.mark.parametrize("paths", [["a/b"], ["a/b/c", "a/b"], ["a/b", "c/b"], ["a", "b/c"]])
@@ -350,6 +353,13 @@ def test_a_series_of_parents():
     raises("got DataFrame.*from_edges", Taxonomy.from_parents, parents.reset_index())
 
 
+class ItemsAlone(list):
+    """Has items as a mapping, and is none."""
+
+    def items(self):
+        return iter(self)
+
+
 @pytest.mark.parametrize(
     ("source", "match"),
     [
@@ -357,6 +367,8 @@ def test_a_series_of_parents():
         (None, "got NoneType"),
         ("ab", "got 'ab'"),
         ({"a": "b"}, "got dict. For a mapping .*from_parents"),
+        (MappingProxyType({"a": "b"}), "got mappingproxy. For a mapping .*from_parents"),
+        (ItemsAlone([("a", "b")]), "got ItemsAlone. For a mapping .*from_parents"),
         (nx.DiGraph([("a", "b")]), "got DiGraph.*from_networkx"),
         (["ab"], "pair, got 'ab' at position 0"),
         ([("a", "b"), 5], "pair, got 5 at position 1"),

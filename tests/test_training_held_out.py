@@ -125,3 +125,17 @@ def test_decode_takes_no_decoder_that_was_not_tuned():
     assert model.decoder_.get_params() == {}
     with pytest.raises(IncompatiblePartsError, match="Fit again"):
         model.decode(table, Median())
+
+
+def test_no_memory_left_in_a_fold_is_no_fault_of_the_base():
+    class Full(GaussianNB):
+        def predict_proba(self, X):
+            if len(X) >= self.least:
+                raise MemoryError("no room")
+            return super().predict_proba(X)
+
+    model = HierarchicalClassifier(Full(), taxonomy=TREE, cv=FOLDS)
+    for Full.least in (1, 2):  # asked for one row to see whether it can, or for those of a fold
+        for params in ({"decoder": Threshold("oof")}, {"chain": "proba"}):
+            with pytest.raises(MemoryError, match="no room"):
+                clone(model).set_params(**params).fit(X, Y)

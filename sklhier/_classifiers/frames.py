@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import Any, Self
@@ -81,13 +81,25 @@ def joined(parts: Sequence[tuple[int, Answered]]) -> Answered:
 # -- one path for each sample -------------------------------------------------------------
 
 
-def answered_paths(marginals: Marginals, decoder: Decoder, top_k: int) -> Answered:
-    """Return the answer of a decoder for each row, then the most probable others up to `top_k`."""
+def answered_paths(
+    marginals: Marginals, decoder: Decoder, decode: Callable[[Marginals], Any], top_k: int
+) -> Answered:
+    """Return the answer of a decoder for each row, then the most probable others up to `top_k`.
+
+    Parameters
+    ----------
+    marginals : Marginals
+    decoder : Decoder
+        Says what kind of answers it gives.
+    decode : callable
+        Its method that gives them: ``decode``, of some groups perhaps, or ``decode_sets``.
+    top_k : int
+    """
     if decoder.needs_all_nodes and marginals.is_lazy:
         marginals = marginals.dense()  # computed once
     if decoder.gives_sets:
-        return _answered_closed(marginals, decoder, top_k)
-    nodes = decoder.decode(marginals)
+        return _answered_closed(marginals, decode(marginals), top_k)
+    nodes = decode(marginals)
     rows = np.arange(marginals.n_rows)
     first = _paths_of(marginals, rows, nodes, exact=decoder.gives == "classes")
     if top_k == 1:
@@ -135,8 +147,7 @@ def _paths_of(marginals: Marginals, rows: Rows, nodes: NodeIds, *, exact: bool) 
     return Answered(rows, rank, predicted, nodes, proba, levels)
 
 
-def _answered_closed(marginals: Marginals, decoder: Decoder, top_k: int) -> Answered:
-    closed = decoder.decode_sets(marginals)
+def _answered_closed(marginals: Marginals, closed: sparse.csr_array, top_k: int) -> Answered:
     table = marginals.dense().node_proba
     answers = marginals.outcomes.answers
     others = marginals.answer_proba(answers)

@@ -10,17 +10,15 @@ from scipy import sparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
-from sklhier._classifiers.path_prediction import PathPredictor, by_rows
-from sklhier._classifiers.probability_tables import (
-    concatenated,
-    gives_probabilities,
-    warn_of_few_rows,
-)
-from sklhier._classifiers.set_prediction import SetPredictor, fitted_decoder
+from sklhier._classifiers.path_prediction import by_rows
+from sklhier._classifiers.path_tables import PathTables
+from sklhier._classifiers.probability_tables import gives_probabilities, warn_of_few_rows
+from sklhier._classifiers.set_prediction import SetPredictor, fitted_decoder, refuse_groups
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._targets.paths import label_sets, shown_row
 from sklhier._utils.digests import Digests, n_known
 from sklhier._utils.pickling import unchanged_on_error
+from sklhier._utils.rows import concatenated
 from sklhier._utils.typing import NodeIds, Objects
 from sklhier._utils.validation import check_number, required_target
 from sklhier._utils.warning import warn_caller
@@ -82,7 +80,7 @@ def _calibratable(decoder: object, kind: type[D], given: Any) -> D:
     return decoder
 
 
-class PathGuarantees(PathPredictor):
+class PathGuarantees(PathTables):
     """Calibration of a classifier that gives one path to each sample."""
 
     def conformalize(self, X: Any, y: Any, groups: Any = None) -> Self:
@@ -319,10 +317,7 @@ class SetGuarantees(SetPredictor):
         ``fit`` and ``partial_fit`` forget the threshold. After :meth:`compress`, calibrate again.
         """
         check_is_fitted(self, "taxonomy_")
-        if groups is not None:
-            raise ValueError(
-                "`groups` must be None for label sets, which have one threshold for all."
-            )
+        refuse_groups(groups)
         given = fitted_decoder(self.decoder, self.taxonomy_)
         decoder = _calibratable(given, RiskControl, self.decoder)
         with unchanged_on_error(self):

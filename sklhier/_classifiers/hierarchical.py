@@ -12,6 +12,15 @@ from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
+from sklhier._classifiers.abilities import (
+    Reading,
+    check_bases,
+    has_scores_alone,
+    learns_in_batches,
+    refuse_chain,
+    refuse_mismatch,
+    refuse_mismatch_of_models,
+)
 from sklhier._classifiers.calibrating import (
     calibration_of_paths,
     learnt_paths,
@@ -20,16 +29,10 @@ from sklhier._classifiers.calibrating import (
 )
 from sklhier._classifiers.choosing import refuse_choice
 from sklhier._classifiers.guarantees import PathGuarantees, check_reject
-from sklhier._classifiers.local_base import (
-    LocalClassifier,
-    Reading,
-    check_bases,
+from sklhier._classifiers.local_base import LocalClassifier
+from sklhier._classifiers.local_jobs import (
     drawn_seed,
-    has_scores_alone,
     jobs_of,
-    learns_in_batches,
-    refuse_chain,
-    refuse_mismatch,
     refuse_unweighted,
     splitter_params,
 )
@@ -39,7 +42,7 @@ from sklhier._classifiers.node_rows import (
     learnt_weight_of_paths,
     refuse_staging,
 )
-from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
+from sklhier._classifiers.path_target import PathTarget, labels_of_batches
 from sklhier._folds.folds import Splits
 from sklhier._local.class_params import Labels
 from sklhier._local.model import Models
@@ -69,7 +72,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["HierarchicalClassifier"]
 
 
-class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
+class HierarchicalClassifier(PathGuarantees, LocalClassifier):
     """Hierarchical classifier that predicts one path for each sample.
 
     By default a base estimator is fitted at each parent node and chooses among its children
@@ -597,4 +600,4 @@ class HierarchicalClassifier(PathGuarantees, PathPredictor, LocalClassifier):
 
     def _check_decoder(self, decoder: Decoder) -> None:
         fitted = all_models(self._model.models)
-        refuse_mismatch(decoder, self, "'best_path' or 'top_down'", fitted)
+        refuse_mismatch_of_models(decoder, self._reading, fitted, "'best_path' or 'top_down'")

@@ -30,7 +30,7 @@ from sklhier._classifiers.joint_base import (
     has_batches,
     held_out_rows,
 )
-from sklhier._classifiers.path_prediction import PathPredictor, PathTarget, labels_of_batches
+from sklhier._classifiers.path_target import PathTarget, labels_of_batches
 from sklhier._joint.model import JointModel, Training, fit_all, learn_batch, start_by
 from sklhier._joint.paths import JointPaths, PathColumns
 from sklhier._probabilities.marginals import HeldOutPaths
@@ -56,7 +56,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["MultiHeadClassifier"]
 
 
-class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
+class MultiHeadClassifier(PathGuarantees, JointEstimator):
     r"""Joint model of a whole taxonomy, with one output head for each node.
 
     :class:`HierarchicalClassifier` fits many models; this one fits all nodes together. The score of
@@ -87,16 +87,30 @@ class MultiHeadClassifier(PathGuarantees, PathPredictor, JointEstimator):
     solver : {"auto", "lbfgs", "adam"} or solver, default="auto"
         :class:`~sklhier.objectives.LBFGS` uses all samples at once,
         :class:`~sklhier.objectives.Adam` mini-batches, with optional early stopping. ``"auto"`` is
-        L-BFGS for a linear model of at most 2,000,000 weights, and Adam otherwise. Exception: for a
-        linear model of dense X with rows times weights of 200,000,000 or more it is
-        ``Adam(learning_rate="linear", max_iter=12)`` with batches of up to 512 rows.
+        L-BFGS for a linear model of at most 2,000,000 weights, and Adam otherwise. Two exceptions:
+
+        * a linear model of dense X with rows times weights of 200,000,000 or more:
+          ``Adam(learning_rate="linear", max_iter=12)`` with batches of up to 512 rows;
+        * a linear model of sparse X that is too large for L-BFGS: ``Adam(learning_rate="linear",
+          learning_rate_init=0.1, max_iter=3)`` with batches of up to 256 rows. With up to 10,000
+          rows a pass has 64 batches or fewer, and all passes at least 150.
+
+        ``partial_fit`` takes ``Adam()``.
     level_weights : array-like of float, shape (n_levels,), default=None
         Weight of each level from the first, 0 or more; None means 1 each. ``"soft_labels"`` ignores
         them, ``"hxe"`` multiplies by them.
     alpha : float or "auto", default="auto"
-        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5; where ``solver="auto"`` makes a dozen
-        passes through dense X, 1e-5 times the mean square of the features. With weights of 1, alpha
-        is ``1 / (n_samples * C)`` of ``LogisticRegression``. Intercepts are not penalised.
+        :class:`~sklhier.objectives.LBFGS` uses all samples at once,
+        :class:`~sklhier.objectives.Adam` mini-batches, with optional early stopping. ``"auto"`` is
+        L-BFGS for a linear model of at most 2,000,000 weights, and Adam otherwise. Two exceptions:
+
+        * a linear model of dense X with rows times weights of 200,000,000 or more:
+          ``Adam(learning_rate="linear", max_iter=12)`` with batches of up to 512 rows;
+        * a linear model of sparse X that is too large for L-BFGS: ``Adam(learning_rate="linear",
+          learning_rate_init=0.1, max_iter=3)`` with batches of up to 256 rows. With up to 10,000
+          rows a pass has 64 batches or fewer, and all passes at least 150.
+
+        ``partial_fit`` takes ``Adam()``.
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of hidden layers that all nodes share. Empty for a linear model.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"

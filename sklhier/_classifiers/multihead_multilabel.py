@@ -24,11 +24,10 @@ from sklhier._classifiers.joint_base import (
     held_out_rows,
 )
 from sklhier._classifiers.set_prediction import (
-    SetPredictor,
-    SetTarget,
     fitted_decoder,
     refuse_tuning,
 )
+from sklhier._classifiers.set_target import SetTarget
 from sklhier._joint.model import JointModel, Training, fit_all, learn_batch, start_by
 from sklhier._joint.sets import JointSets, SetColumns
 from sklhier._local.keys import Kind, ModelKey
@@ -49,7 +48,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["MultiHeadMultiLabelClassifier"]
 
 
-class MultiHeadMultiLabelClassifier(SetGuarantees, SetPredictor, JointEstimator):
+class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
     r"""Joint multi-label model with a logistic head for each node, consistent by a maximum.
 
     Each node has a score; its probability is the largest one at or below it, so that no node is

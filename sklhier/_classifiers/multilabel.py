@@ -13,6 +13,14 @@ from sklearn.utils import get_tags, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length
 
+from sklhier._classifiers.abilities import (
+    Reading,
+    check_bases,
+    learns_in_batches,
+    refuse_chain,
+    refuse_mismatch,
+    refuse_mismatch_of_models,
+)
 from sklhier._classifiers.calibrating import (
     calibration_of_sets,
     choose_sets,
@@ -22,15 +30,10 @@ from sklhier._classifiers.calibrating import (
 )
 from sklhier._classifiers.choosing import refuse_choice
 from sklhier._classifiers.guarantees import SetGuarantees
-from sklhier._classifiers.local_base import (
-    LocalClassifier,
-    Reading,
-    check_bases,
+from sklhier._classifiers.local_base import LocalClassifier
+from sklhier._classifiers.local_jobs import (
     drawn_seed,
     jobs_of,
-    learns_in_batches,
-    refuse_chain,
-    refuse_mismatch,
     refuse_unweighted,
     splitter_params,
 )
@@ -40,12 +43,8 @@ from sklhier._classifiers.node_rows import (
     learnt_weight_of_sets,
     refuse_staging,
 )
-from sklhier._classifiers.set_prediction import (
-    SetPredictor,
-    SetTarget,
-    fitted_decoder,
-    refuse_tuning,
-)
+from sklhier._classifiers.set_prediction import fitted_decoder, refuse_tuning
+from sklhier._classifiers.set_target import SetTarget
 from sklhier._local.class_params import Labels
 from sklhier._local.keys import ModelKey
 from sklhier._local.model import Models
@@ -75,7 +74,7 @@ from sklhier.taxonomy import Taxonomy
 __all__ = ["HierarchicalMultiLabelClassifier"]
 
 
-class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassifier):
+class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
     """Hierarchical classifier that predicts any number of labels for each sample.
 
     Local models decide for each node whether a sample belongs to it [1]_. Their answers are
@@ -368,7 +367,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, SetPredictor, LocalClassif
         # Only now is it known what a callable has chosen.
         if calibration is not None:
             refuse_unscored(all_models(models))
-        refuse_mismatch(decoder, self, "'threshold'", all_models(models))
+        refuse_mismatch_of_models(decoder, self._reading, all_models(models), "'threshold'")
         if not any(models):  # no base estimator has looked at X
             allow_nan = get_tags(self).input_tags.allow_nan
             require_numeric_table(self, X, allow_nan=allow_nan)

@@ -1,56 +1,30 @@
-"""One path for each sample: labels to nodes, and node probabilities to labels."""
+"""One path for each sample: node probabilities to labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
 from sklhier._classifiers.allowed import read_allowed
-from sklhier._classifiers.frames import Answered, FrameMaker, answered_paths, check_output, joined
-from sklhier._classifiers.probability_tables import (
-    concatenated,
-    gives_probabilities,
-    warn_of_few_rows,
-    written,
-)
-from sklhier._folds.folds import Splits, folds_among
-from sklhier._folds.stratified import HierarchicalStratifiedKFold
-from sklhier._local.validation_sets import known_targets
-from sklhier._probabilities.marginals import (
-    DenseMarginals,
-    Marginals,
-    Outcomes,
-    checked_node_proba,
-)
+from sklhier._classifiers.path_target import PathTarget
+from sklhier._classifiers.probability_tables import warn_of_few_rows
+from sklhier._probabilities.marginals import Marginals, Outcomes
 from sklhier._probabilities.restricted import Permitted, RestrictedMarginals, restricted_paths
-from sklhier._targets.paths import (
-    LabelFormat,
-    LevelFormat,
-    TargetFormat,
-    label_sets,
-    read_targets,
-    same_rows,
-    shown_row,
-    with_classes,
-)
 from sklhier._utils.digests import Digests, kept_digests
-from sklhier._utils.rows import take_rows
-from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Objects, Rows
-from sklhier._utils.validation import check_integer, checked_cv, checked_weights, required_target
+from sklhier._utils.rows import concatenated, take_rows
+from sklhier._utils.typing import Floats, Labels, NodeIds, Objects, Rows
+from sklhier._utils.validation import check_integer, checked_weights, required_target
 from sklhier.decoders import Conformal, Decoder, resolve_decoder, top_answers
 from sklhier.decoders._refusing import Refusing
-from sklhier.exceptions import IncompatiblePartsError, TargetError
+from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
-from sklhier.taxonomy._oddities import warn_if_paths
 
-__all__ = ["PathModel", "PathPredictor", "PathTarget", "by_rows", "labels_of_batches"]
+__all__ = ["PathModel", "PathPredictor", "by_rows"]
 
 
 class PathModel(Protocol):
@@ -68,112 +42,6 @@ class PathModel(Protocol):
 
     def blocks(self, X: Any, *, all_nodes: bool) -> Iterator[Marginals]:
         """Yield the node probabilities of blocks of rows that fit in memory."""
-
-
-@dataclass(frozen=True)
-class PathTarget:
-    """The labels of a classifier where a sample has one path.
-
-    Attributes
-    ----------
-    taxonomy : Taxonomy
-    format : TargetFormat
-        How the labels of `fit` looked, and the way back.
-    """
-
-    taxonomy: Taxonomy
-    format: TargetFormat
-
-    @classmethod
-    def read(
-        cls, y: Any, taxonomy: Taxonomy | None, classes: Any, *, staged: bool = False
-    ) -> tuple[Self, NodeIds]:
-        """Read the labels of `fit`; return the node of each label, too.
-
-        Warn about labels that look like paths, but are read without a hierarchy; of models that
-        learn from those above them (`staged`), on less evidence.
-        """
-        nodes, found, form = read_targets(y, taxonomy, classes)
-        if taxonomy is None and isinstance(form, LabelFormat):
-            warn_if_paths(form.classes.tolist(), staged=staged)
-        return cls(found, form), nodes
-
-    def with_classes(self, nodes: NodeIds, classes: Any) -> Self:
-        """Return the labels with more classes: `nodes`; codes of labels are those of `classes`."""
-        more = np.setdiff1d(nodes, self.format.class_ids)
-        if not more.size:
-            return self
-        return replace(self, format=with_classes(self.format, more, self.taxonomy, classes))
-
-    def read_batch(self, y: Any, known: NodeIds) -> NodeIds:
-        """Return the node of each label of a later batch; refuse those that are not known."""
-        nodes = self.format.read(y, self.taxonomy)
-        unknown = ~np.isin(nodes, known)
-        if unknown.any():
-            row = int(np.argmax(unknown))
-            raise TargetError(
-                f"{shown_row(y, row)} is none of the {len(known)} classes known since the first "
-                "call. Pass all labels that may occur as `classes` in the first call to partial_fit."
-            )
-        return nodes
-
-    def validation_targets(self, y: Any, name: str) -> NodeIds:
-        """Return the node of each label of a validation set, a fit parameter of that name."""
-        try:
-            nodes: NodeIds = known_targets(self.format.read(y, self.taxonomy))
-        except TargetError as error:
-            raise TargetError(f"`{name}`: {error}") from error
-        return nodes
-
-    def splitter(
-        self, cv: Any, nodes: NodeIds, params: dict[str, Any]
-    ) -> Callable[[Rows], Splits]:
-        """Return a function that cuts rows into folds, for all that is tuned on held-out samples."""
-        cv = checked_cv(cv, 5)
-        if isinstance(cv, int):
-            cv = HierarchicalStratifiedKFold(cv, taxonomy=self.taxonomy)
-        names = self.taxonomy.node_names[nodes]  # labels in any format are names to a splitter
-        return lambda rows: folds_among(cv, rows, len(nodes), names[rows], params)
-
-    def names_of(self, nodes: NodeIds, decoder: Decoder) -> Labels:
-        """Return answers of a decoder as 1-D labels, whatever those of `fit` stood in."""
-        encoded = isinstance(self.format, LabelFormat) and self.format.encoded
-        form = LabelFormat(self.format.classes, self.format.class_ids, encoded)
-        labels: Labels = form.restore(nodes, self.taxonomy, decoder.gives)
-        return labels
-
-    @property
-    def level_names(self) -> list[str]:
-        """The names of the columns of the labels of `fit`, if they had some for each level."""
-        columns = self.format.columns if isinstance(self.format, LevelFormat) else ()
-        return [*columns] if all(isinstance(name, str) for name in columns) else []
-
-    def restore(self, answers: Any, decoder: Decoder) -> Any:
-        """Return the answers of a decoder, nodes or closed sets of them, as labels."""
-        if sparse.issparse(answers):
-            return label_sets(answers, self.taxonomy)
-        return self.format.restore(answers, self.taxonomy, decoder.gives)
-
-    def is_right(self, y: Any, answers: Any) -> Bools:
-        """Tell for each sample whether the answer is the true node, or its closed set."""
-        true = self.format.read(y, self.taxonomy)
-        check_consistent_length(true, answers)
-        if not sparse.issparse(answers):
-            right: Bools = true == answers
-            return right
-        # Labels that are no nodes have -1, and are wrong whatever the answer is.
-        wanted = self.taxonomy.ancestors_of(np.maximum(true, 0))
-        return (true >= 0) & same_rows(wanted, answers)
-
-
-def labels_of_batches(*known: Any, taxonomy: Taxonomy | None) -> Any:
-    """Return all labels that may occur in batches: the first that are known, or all leaves."""
-    for labels in known:
-        if labels is not None:
-            return labels
-    if taxonomy is None:
-        raise ValueError("classes must be passed on the first call to partial_fit.")
-    return list(taxonomy.leaves)
 
 
 def by_rows(read: Callable[..., Any], codes: Rows) -> Callable[[Marginals], Any]:
@@ -302,35 +170,28 @@ class PathPredictor:
         check_is_fitted(self, "taxonomy_")
         return map(read, self._blocks(X, allowed, all_nodes=all_nodes))
 
-    def _tables(self, X: Any) -> Iterator[DenseMarginals]:
-        """Yield the probabilities of all nodes, for blocks of rows that fit in memory."""
-        return self._by_block(X, lambda marginals: marginals.dense())
-
     def _labelled(self, answers: Any, decoder: Decoder) -> Any:
         """Return the answers of a decoder as labels."""
         return self._target.restore(answers, decoder)
 
     def _answers(self, X: Any, decoder: Decoder, groups: Any = None, allowed: Any = None) -> Any:
         """Return the nodes that a decoder answers, or a closed indicator if these are sets."""
-        read: Callable[[Marginals], Any]
-        read = decoder.decode_sets if decoder.gives_sets else decoder.decode
-        if groups is not None:
-            read = self._by_group(decoder, groups, _num_samples(X))
+        read = self._decoding(decoder, groups, X)
         # Not `_by_block`: `decoder_` has looked whether there is a fit, which costs a row some time.
         blocks = self._blocks(X, allowed, all_nodes=decoder.needs_all_nodes)
         return concatenated(list(map(read, blocks)))
 
-    def _by_group(
-        self, decoder: Decoder, groups: Any, n_samples: int
-    ) -> Callable[[Marginals], Any]:
-        """Return what decodes one block after the other, by the groups of their rows."""
+    def _decoding(self, decoder: Decoder, groups: Any, X: Any) -> Callable[[Marginals], Any]:
+        """Return what decodes one block after the other, by the groups of their rows if given."""
+        if groups is None:
+            return decoder.decode_sets if decoder.gives_sets else decoder.decode
         inner = decoder.decoder if isinstance(decoder, Refusing) else decoder
         if not isinstance(inner, Conformal):
             raise IncompatiblePartsError.needs(
                 "groups", "the decoder Conformal", f"decoder={self.decoder!r}", "Leave it out."
             )
         codes = inner.codes_of(groups)
-        check_consistent_length(codes, np.empty((n_samples, 0)))
+        check_consistent_length(codes, np.empty((_num_samples(X), 0)))
         return by_rows(decoder.decode, codes)
 
     def predict(self, X: Any, groups: Any = None, *, allowed: Any = None) -> Any:
@@ -436,204 +297,6 @@ class PathPredictor:
         position = np.zeros(self.taxonomy_.n_nodes, dtype=np.intp)
         position[self._target.format.class_ids] = np.arange(len(self.classes_))
         return self.classes_[position[nodes]], proba
-
-    def predict_frame(
-        self, X: Any, top_k: int = 1, *, allowed: Any = None, output: str = "pandas"
-    ) -> Any:
-        """Return answers with their probabilities as a table, to hand on or to look through.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Samples.
-        top_k : int, default=1
-            Rows for each sample: the answer of :meth:`predict` comes first, then the most probable
-            others. From 1 to the number of labels that may be answered.
-        allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`. A sample with fewer answers has fewer rows.
-        output : {"pandas", "polars", "arrays"}, default="pandas"
-            A data frame of pandas or polars, or a dictionary of arrays by name of the column.
-
-        Returns
-        -------
-        table : pandas.DataFrame, polars.DataFrame or dict of str to ndarray
-            Rows are in the order of X. Its columns:
-
-            ``row``
-                The index of the sample in a data frame or series of pandas, else its position.
-            ``rank``
-                From 1.
-            ``predicted``
-                Whether :meth:`predict` answers so: True at rank 1.
-            ``label``
-                The answer, as in ``classes_``; None for no answer.
-            ``proba``
-                Its probability, as in :meth:`predict_proba`; of answers of a decoder that may stop
-                early, that the true label lies at the node or below it.
-            ``level_1``, ``proba_level_1``, ...
-                Each step of the path and the probability of its node, as in
-                :meth:`predict_node_proba`. Where the labels of ``fit`` were a data frame, levels are
-                called as its columns, unless other columns are called so. A DAG has none of them.
-            ``stop``
-                Where the path ends: ``"leaf"``; ``"inner"``, a node with others below it; or
-                ``"none"`` for no answer, the root.
-
-            Below the end of a path steps are None and probabilities NaN (null in polars). Without
-            :meth:`predict_proba` there are no probabilities. A decoder that answers with sets has a
-            row for each of the most specific nodes.
-
-        Raises
-        ------
-        ImportError
-            If the package of the data frame is not installed.
-        TargetError
-            For allowed labels that are unknown.
-        ValueError
-            For another `top_k` or `output`, and a sample for which nothing is allowed.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklhier import HierarchicalClassifier, Taxonomy
-        >>> y, taxonomy = Taxonomy.from_paths(["a/x", "a/y", "b"])
-        >>> model = HierarchicalClassifier(taxonomy=taxonomy).fit(np.eye(3), y)
-        >>> table = model.predict_frame(np.eye(3)[:2], output="arrays")
-        >>> for column in ("row", "label", "level_1", "level_2", "stop"):
-        ...     print(f"{column:8}", *table[column])
-        row      0 1
-        label    a/x a/y
-        level_1  a a
-        level_2  x y
-        stop     leaf leaf
-        """
-        return self._frame(self._answered(X, top_k, allowed, output), X, output)
-
-    def _answered(self, X: Any, top_k: int, allowed: Any, output: str) -> Answered:
-        decoder = self._deciding(self.decoder_)
-        check_output(output)
-        check_integer("top_k", top_k, least=1, most=len(self._model.outcomes.answers))
-        start, parts = 0, []
-        for marginals in self._blocks(X, allowed, all_nodes=decoder.needs_all_nodes):
-            parts.append((start, answered_paths(marginals, decoder, top_k)))
-            start += marginals.n_rows
-        return joined(parts)
-
-    def _frame(self, answered: Answered, X: Any, output: str) -> Any:
-        """Return answers as a table about samples that are called as in X."""
-        knows = hasattr(self, "predict_node_proba")
-        maker = FrameMaker(self.taxonomy_, self._target.level_names, knows)
-        labels = self._target.names_of(answered.nodes, self._deciding(self.decoder_))
-        return maker.table(answered, labels, X, output)
-
-    @available_if(gives_probabilities)
-    def predict_proba(self, X: Any, *, allowed: Any = None) -> Floats:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Samples.
-        allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`: the probabilities given that one of these
-            answers is right.
-
-        Returns
-        -------
-        proba : ndarray of float64, shape (n_samples, n_classes)
-            Columns as in ``classes_``; rows sum to 1. A class that is an inner node has the
-            probability that the label stops there: 0 where labels below it were observed, unless the
-            strategy learns stops, as ``PerParent(stop="learn")`` and ``"flat"`` do.
-        """
-        check_is_fitted(self, "taxonomy_")
-        classes = self._target.format.class_ids
-        parts = self._by_block(
-            X, lambda marginals: marginals.answer_proba(classes), allowed=allowed
-        )
-        return written(parts, _num_samples(X), len(classes))
-
-    @available_if(gives_probabilities)
-    def predict_log_proba(self, X: Any, *, allowed: Any = None) -> Floats:
-        """Return the logarithm of :meth:`predict_proba`; minus infinity for probability 0."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, allowed=allowed))
-
-    @available_if(gives_probabilities)
-    def predict_node_proba(
-        self, X: Any, *, dtype: Any = None, out: Any = None, allowed: Any = None
-    ) -> Floats:
-        """Return the probability of every node of the taxonomy.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix, DataFrame or list, length n_samples
-            Samples.
-        dtype : {np.float32, np.float64}, default=None
-            Of the result; None is float64. Probabilities are computed in float64, block by block.
-        out : ndarray of float32 or float64, shape (n_samples, n_nodes), default=None
-            Where to write them, such as a :class:`numpy.memmap` for a table that is larger than
-            memory.
-        allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`.
-
-        Returns
-        -------
-        node_proba : ndarray of float64 or float32, shape (n_samples, n_nodes)
-            Columns as in ``taxonomy_.nodes``, the root (always 1) first. The probability of a
-            node is that of its children summed up, and of a stop there; in float32 up to rounding.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For another dtype, and an `out` of another shape or kind.
-        """
-        check_is_fitted(self, "taxonomy_")
-        parts = self._by_block(X, lambda marginals: marginals.dense().node_proba, allowed=allowed)
-        return written(parts, _num_samples(X), self.taxonomy_.n_nodes, dtype, out)
-
-    def decode(
-        self, node_proba: Any, decoder: str | Decoder | None = None, *, allowed: Any = None
-    ) -> Any:
-        """Turn node probabilities into labels, without calling the models again.
-
-        Parameters
-        ----------
-        node_proba : array-like, sparse matrix or data frame of float, shape (n_samples, n_nodes)
-            As returned by :meth:`predict_node_proba`: probabilities, those of the root 1, and those
-            of children in sum at most that of their parent. The columns of a data frame are named
-            by nodes, in any order.
-        decoder : str or Decoder, default=None
-            The decoder; by default the estimator's own.
-        allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`. Pass the table without any restriction.
-
-        Returns
-        -------
-        y : ndarray, shape (n_samples,), or in the format of the training labels
-            Labels, as from :meth:`predict`.
-
-        Raises
-        ------
-        TargetError
-            For allowed labels that are unknown.
-        ValueError
-            For another table: names the row and the nodes. For a sample for which nothing is allowed.
-
-        Notes
-        -----
-        The probability of a stop at a node is that of the node less the sum of its children's. So
-        rounding may tell apart answers that are equally probable, one of them a stop.
-        """
-        check_is_fitted(self, "taxonomy_")
-        found = self._tuned(resolve_decoder(self.decoder if decoder is None else decoder))
-        chosen = self._deciding(found)
-        table = checked_node_proba(node_proba, self.taxonomy_)
-        # Where an answer may stop is not in the table: it is what the training labels showed.
-        marginals = DenseMarginals(self.taxonomy_, self._model.outcomes, table)
-        read = chosen.decode_sets if chosen.gives_sets else chosen.decode
-        if allowed is None:
-            return self._target.restore(read(marginals), chosen)
-        parts = restricted_paths([marginals], self._permitted(allowed, len(table)))
-        return self._target.restore(concatenated(list(map(read, parts))), chosen)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of samples whose label, or whole path, is predicted.

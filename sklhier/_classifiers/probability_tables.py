@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from sklhier._utils.typing import Floats
 from sklhier._utils.warning import warn_caller
@@ -14,14 +13,7 @@ from sklhier.decoders import Conformal, RiskControl
 from sklhier.exceptions import RareClassWarning
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["concatenated", "gives_probabilities", "warn_of_few_rows", "written"]
-
-
-def concatenated(parts: list[Any]) -> Any:
-    """Return what was read from blocks of rows, dense or sparse, as one."""
-    if len(parts) == 1:
-        return parts[0]
-    return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
+__all__ = ["gives_probabilities", "warn_of_few_rows", "written"]
 
 
 def _new_table(n_rows: int, n_columns: int, dtype: Any, out: Any) -> Floats:
@@ -74,6 +66,7 @@ def _is_own(table: Floats) -> bool:
 
 
 def gives_probabilities(estimator: Any) -> bool:
+    """Whether a classifier has probabilities; raise an AttributeError that says why it has none."""
     return bool(estimator._gives_probabilities())
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklhier._classifiers.path_prediction import PathTarget
+from sklhier._classifiers.path_target import PathTarget
 from sklhier._classifiers.saved_local import renamed_outcomes
-from sklhier._classifiers.set_prediction import SetTarget
+from sklhier._classifiers.set_target import SetTarget
 from sklhier._joint.model import JointModel
 from sklhier._joint.path_loss import Heads
 from sklhier._joint.paths import JointPaths, PathColumns

@@ -6,14 +6,11 @@ kind and the node were packed. Attributes had other names.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from sklhier._classifiers.path_prediction import PathTarget
-from sklhier._classifiers.set_prediction import SetTarget
+from sklhier._classifiers.compressing import CompressionReport
+from sklhier._classifiers.path_target import PathTarget
+from sklhier._classifiers.set_target import SetTarget
 from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.model import LocalModel, Models, Upstream, linked
 from sklhier._probabilities.marginals import Outcomes
@@ -22,53 +19,7 @@ from sklhier._training.trainer import FitReport
 from sklhier.staging import resolve_routing
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["CompressionReport", "renamed_outcomes", "upgraded"]
-
-_COMPRESSION_DTYPE = np.dtype(
-    [
-        ("node", object),
-        ("fitted", object),
-        ("n_columns_before", np.int64),
-        ("n_columns", np.int64),
-        ("n_dropped", np.int64),
-        ("n_bytes_before", np.int64),
-        ("n_bytes", np.int64),
-    ]
-)
-_SIZES = _COMPRESSION_DTYPE.names[2:]  # type: ignore[index]
-
-
-@dataclass(frozen=True)
-class CompressionReport:
-    """The fate of each local model when it was compressed.
-
-    Records hold objects, which skops cannot save: they are made when they are read.
-
-    Attributes
-    ----------
-    fitted : ndarray of str
-        Type of each estimator, and whether it was left as it is.
-    sizes : ndarray of int64, shape (n_models, 5)
-        The other columns.
-    """
-
-    fitted: np.ndarray[Any, Any]
-    sizes: np.ndarray[Any, Any]
-
-    @classmethod
-    def of(cls, records: np.ndarray[Any, Any]) -> CompressionReport:
-        """Return the report of records, as earlier versions stored them."""
-        sizes = np.array([records[name] for name in _SIZES], dtype=np.int64).reshape(5, -1).T
-        return cls(records["fitted"].astype(np.str_), sizes)
-
-    def records(self, names: list[Hashable]) -> np.ndarray[Any, Any]:
-        """Return a record for each model, given the names of the models."""
-        records = np.empty(len(names), dtype=_COMPRESSION_DTYPE)
-        records["node"][:] = np.fromiter(names, dtype=object, count=len(names))
-        records["fitted"][:] = self.fitted.tolist()
-        for name, column in zip(_SIZES, self.sizes.T, strict=True):
-            records[name] = column
-        return records
+__all__ = ["renamed_outcomes", "upgraded"]
 
 
 _OLD = ("_format", "_strategy", "_trained", "_outcomes", "_seen", "_live", "_models", "_staged")

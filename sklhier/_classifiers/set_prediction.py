@@ -1,40 +1,34 @@
-"""Label sets: labels to sets of nodes, and node probabilities to label sets."""
+"""A set of labels for each sample: node probabilities to label sets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from collections.abc import Hashable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklhier._classifiers.allowed import read_allowed
 from sklhier._classifiers.frames import Answered, FrameMaker, answered_sets, check_output, joined
 from sklhier._classifiers.probability_tables import (
-    concatenated,
     gives_probabilities,
     warn_of_few_rows,
     written,
 )
-from sklhier._folds.folds import Splits, folds_among
-from sklhier._folds.stratified import HierarchicalStratifiedKFold
+from sklhier._classifiers.set_target import SetTarget
 from sklhier._probabilities.marginals import checked_node_proba
 from sklhier._probabilities.restricted import Permitted, restricted_sets
 from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import SetMarginals
-from sklhier._targets.label_sets import CollectionFormat, LabelSetFormat, read_label_sets
-from sklhier._targets.paths import resolve_taxonomy, same_rows
 from sklhier._utils.digests import Digests, kept_digests
 from sklhier._utils.memory_blocks import row_blocks
-from sklhier._utils.rows import take_rows
-from sklhier._utils.typing import Bools, Floats, Labels, NodeIds, Rows
+from sklhier._utils.rows import concatenated, take_rows
+from sklhier._utils.typing import Floats, Labels, NodeIds, Rows
 from sklhier._utils.validation import (
     check_integer,
-    checked_cv,
     checked_weights,
     required_target,
 )
@@ -42,7 +36,7 @@ from sklhier.decoders import RiskControl, SetDecoder, resolve_set_decoder
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["SetModel", "SetPredictor", "SetTarget", "fitted_decoder", "refuse_tuning"]
+__all__ = ["SetModel", "SetPredictor", "fitted_decoder", "refuse_groups", "refuse_tuning"]
 
 
 class SetModel(Protocol):
@@ -59,88 +53,17 @@ class SetModel(Protocol):
         """Return the node probabilities of some samples, at least what is wanted of them."""
 
 
-@dataclass(frozen=True)
-class SetTarget:
-    """The labels of a classifier where a sample may have several.
-
-    Attributes
-    ----------
-    taxonomy : Taxonomy
-    format : LabelSetFormat
-        How the labels of `fit` looked, and the way back.
-    """
-
-    taxonomy: Taxonomy
-    format: LabelSetFormat
-
-    @classmethod
-    def read(cls, y: Any, taxonomy: Any, classes: Any) -> tuple[Self, sparse.csr_array]:
-        """Read the labels of `fit`; return the nodes of each sample with their ancestors, too."""
-        closed, taxonomy, form = read_label_sets(y, resolve_taxonomy(taxonomy), classes)
-        return cls(taxonomy, form), closed
-
-    def with_classes(self, nodes: NodeIds) -> Self:
-        """Return the labels with more classes; a table has the columns that it has."""
-        if not (isinstance(self.format, CollectionFormat) and nodes.size):
-            return self
-        known = np.union1d(self.format.class_ids, nodes).astype(np.int32)
-        return replace(self, format=replace(self.format, class_ids=known))
-
-    def read_batch(self, y: Any) -> sparse.csr_array:
-        """Return the nodes of each sample of other data, with their ancestors."""
-        return self.format.read(y, self.taxonomy)
-
-    def validation_targets(self, y: Any, name: str) -> sparse.csr_array:  # noqa: ARG002
-        """Return the nodes of each sample of a validation set, as :meth:`read_batch` does."""
-        return self.read_batch(y)
-
-    @property
-    def classes(self) -> Labels:
-        """Names of the nodes that are columns, or that occur."""
-        names = self.taxonomy.node_names[self.format.class_ids]
-        # Strings of a fixed width, as NumPy makes them of lists: tools compare the dtypes.
-        one_kind = all(isinstance(name, str) for name in names.tolist())
-        return names.astype(str) if one_kind else names
-
-    def splitter(
-        self, cv: Any, closed: sparse.csr_array, params: dict[str, Any]
-    ) -> Callable[[Rows], Splits]:
-        """Return a function that cuts rows into folds, for all that is tuned on held-out samples."""
-        cv = checked_cv(cv, 3)
-        n_samples = int(closed.shape[0])
-
-        def split(rows: Rows) -> Splits:
-            indicator = closed[rows][:, 1:]  # the root tells samples not apart
-            if isinstance(cv, int):
-                splitter = HierarchicalStratifiedKFold(
-                    cv, taxonomy=self.taxonomy, classes=self.taxonomy.node_names[1:]
-                )
-                return list(splitter.split(np.zeros((len(rows), 1)), indicator))
-            # Splitters of other packages stratify by dense tables alone.
-            return folds_among(cv, rows, n_samples, indicator.astype(np.int8).toarray(), params)
-
-        return split
-
-    def restore(self, closed: Any, X: Any = None) -> Any:
-        """Return closed sets as labels; with data frames, rows keep the index of X."""
-        closed = closed if type(closed) is sparse.csr_array else sparse.csr_array(closed)
-        labels = self.format.restore(closed, self.taxonomy)
-        if hasattr(labels, "set_axis") and hasattr(X, "iloc"):
-            return labels.set_axis(X.index)
-        return labels
-
-    def is_right(self, y: Any, closed: sparse.csr_array) -> Bools:
-        """Tell for each sample whether the answer is its true set."""
-        true = self.read_batch(y)
-        check_consistent_length(true, closed)
-        return same_rows(true, closed)
-
-
 def fitted_decoder(decoder: str | SetDecoder, taxonomy: Taxonomy) -> SetDecoder:
     """Return a decoder that may be tuned, its parameters checked against the taxonomy."""
     chosen = clone(resolve_set_decoder(decoder))  # the user's object stays as it is
     chosen.check_taxonomy(taxonomy)
     return chosen
+
+
+def refuse_groups(groups: Any) -> None:
+    """Raise an error if groups are given, which label sets have no thresholds for."""
+    if groups is not None:
+        raise ValueError("`groups` must be None for label sets, which have one threshold for all.")
 
 
 def refuse_tuning(decoder: SetDecoder) -> None:
@@ -319,10 +242,11 @@ class SetPredictor:
         ValueError
             For an invalid `top_k` or `output`, and a sample without an allowed answer.
         """
-        return self._frame(self._answered(X, top_k, allowed, output), X, output)
+        return self._frame(self._answered(X, top_k, None, allowed, output), X, output)
 
-    def _answered(self, X: Any, top_k: int, allowed: Any, output: str) -> Answered:
+    def _answered(self, X: Any, top_k: int, groups: Any, allowed: Any, output: str) -> Answered:
         check_is_fitted(self, "taxonomy_")
+        refuse_groups(groups)
         check_output(output)
         check_integer("top_k", top_k, least=1)
         start, parts = 0, []

@@ -18,7 +18,13 @@ __all__ = [
 
 
 def predict_frame(
-    model: Any, X: Any, top_k: int = 1, *, allowed: Any = None, output: str = "pandas"
+    model: Any,
+    X: Any,
+    top_k: int = 1,
+    *,
+    groups: Any = None,
+    allowed: Any = None,
+    output: str = "pandas",
 ) -> Any:
     """Answers and their probabilities as a table.
 
@@ -31,6 +37,8 @@ def predict_frame(
         Samples, as the Pipeline takes them.
     top_k : int, default=1
         Rows for each sample.
+    groups : array-like, shape (n_samples,), default=None
+        Groups of the samples, of a classifier for one path with the decoder ``Conformal``.
     allowed : list of labels, list of lists of labels, or table, default=None
         Allowed answers.
     output : {"pandas", "polars", "arrays"}, default="pandas"
@@ -64,7 +72,8 @@ def predict_frame(
     (array(['pet/dog'], dtype='<U7'), array(['leaf'], dtype=object))
     """
     classifier, inside = classifier_and_samples(model, X)
-    return classifier._frame(classifier._answered(inside, top_k, allowed, output), X, output)
+    answered = classifier._answered(inside, top_k, groups, allowed, output)
+    return classifier._frame(answered, X, output)
 
 
 def predict_node_proba(
@@ -136,7 +145,7 @@ def predict_top_k(model: Any, X: Any, k: int = 5, *, allowed: Any = None) -> tup
     return found
 
 
-def predict_levels(model: Any, X: Any, *, allowed: Any = None) -> Objects:
+def predict_levels(model: Any, X: Any, groups: Any = None, *, allowed: Any = None) -> Objects:
     """Paths, one column for each level.
 
     Parameters
@@ -145,7 +154,7 @@ def predict_levels(model: Any, X: Any, *, allowed: Any = None) -> Objects:
         A fitted classifier of this package for one path, or a Pipeline or search that ends in one.
     X : array-like, sparse matrix, DataFrame or list, length n_samples
         Samples, as the Pipeline takes them.
-    allowed
+    groups, allowed
         As in :meth:`HierarchicalClassifier.predict_levels`.
 
     Returns
@@ -160,7 +169,8 @@ def predict_levels(model: Any, X: Any, *, allowed: Any = None) -> Objects:
     AttributeError
         If the classifier predicts sets of labels.
     """
-    levels: Objects = call_classifier(model, "predict_levels", X, allowed=allowed)
+    params = {"groups": groups, "allowed": allowed}
+    levels: Objects = call_classifier(model, "predict_levels", X, **params)
     return levels
 
 

@@ -93,7 +93,10 @@ def _watched(
             loss = validation.value(network)
             history.add_validation(loss, run.verbose)
         if watch.improves(loss) and validation is not None:
-            best_network = network.copy()
+            if best_network is network:
+                best_network = network.copy()
+            else:  # new memory takes far longer to write to
+                network.copy_to(best_network)
         if schedule.is_linear and validation is None:
             continue
         if watch.waiting >= solver.n_iter_no_change:

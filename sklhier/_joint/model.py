@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from math import ceil
 from typing import Any, Self
 
 import numpy as np
@@ -56,6 +57,10 @@ _MOST_WEIGHTS = 2_000_000
 _MUCH_WORK, _PASSES = 200_000_000, 12
 _ALPHA = 1e-5
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 64, 512, 6
+# The same for sparse features, where weights are too many for L-BFGS. More passes, or a stronger
+# penalty, cost accuracy where labels have few rows each.
+_SPARSE_PASSES, _SPARSE_STEPS, _SPARSE_RATE, _SPARSE_ALPHA = 3, 150, 0.1, 1e-6
+_SMALL_SPARSE_BATCH, _LARGE_SPARSE_BATCH, _SPARSE_BATCHES = 16, 256, 64
 
 
 def takes_batches(solver: Any) -> bool:
@@ -84,6 +89,11 @@ def checked_level_weights(level_weights: Any, taxonomy: Taxonomy) -> Floats:
     if not weights.any():
         raise ValueError("`level_weights` must not all be 0: there is nothing to learn.")
     return weights
+
+
+def _is_small(sizes: list[int]) -> bool:
+    """Whether a linear model has so few weights that L-BFGS can keep its copies of them."""
+    return (sizes[0] + 1) * sizes[-1] <= _MOST_WEIGHTS
 
 
 def _overflow_shows_in_the_loss() -> Any:
@@ -198,11 +208,13 @@ class Training:
     def settled(self, sizes: list[int], X: Any) -> Self:
         """Return the parameters with solver and penalty for one path, given the features.
 
-        The product of rows and weights says what a pass costs. Where that is much, and features are
-        dense, a dozen passes in mini-batches are as good as L-BFGS.
+        Where L-BFGS costs too much, a few passes in mini-batches are as good. For dense features the
+        product of rows and weights says what a pass of it costs, for sparse ones weights count alone.
         """
-        if self.solver is not None or self.hidden or sparse.issparse(X):
+        if self.solver is not None or self.hidden:
             return self
+        if sparse.issparse(X):
+            return self if _is_small(sizes) else self._few_sparse_passes(X.shape[0])
         n_rows = X.shape[0]
         if n_rows * sizes[0] * sizes[-1] < _MUCH_WORK:
             return self
@@ -211,12 +223,23 @@ class Training:
         alpha = self.alpha * mean_square(X) if self.follows_scale else self.alpha
         return replace(self, solver=adam, alpha=alpha)
 
+    def _few_sparse_passes(self, n_rows: int) -> Self:
+        size = min(_LARGE_SPARSE_BATCH, max(_SMALL_SPARSE_BATCH, n_rows // _SPARSE_BATCHES))
+        adam = Adam(
+            learning_rate="linear",
+            learning_rate_init=_SPARSE_RATE,
+            batch_size=size,
+            max_iter=max(_SPARSE_PASSES, ceil(_SPARSE_STEPS * size / n_rows)),
+        )
+        return replace(
+            self, solver=adam, alpha=_SPARSE_ALPHA if self.follows_scale else self.alpha
+        )
+
     def solver_for(self, sizes: list[int]) -> Solver:
         """Return the solver for a network of such sizes."""
         if self.solver is not None:
             return self.solver
-        is_small = (sizes[0] + 1) * sizes[-1] <= _MOST_WEIGHTS
-        return LBFGS() if is_small and not self.hidden else Adam()
+        return LBFGS() if _is_small(sizes) and not self.hidden else Adam()
 
     def rows_for(
         self, sizes: list[int], X: Any, labels: Any, weights: Floats

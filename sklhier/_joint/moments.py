@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from sklhier._utils.compat import add_csr_product
+from sklhier._utils.kernels import compiled_steps
 
 __all__ = ["FeatureSteps", "Moments"]
 
@@ -121,30 +122,56 @@ class FeatureSteps:
             The gradient by the product of both.
         rate : float
             The learning rate.
-        penalties : ndarray, shape (n_features,)
-            The penalty's factor for each feature.
+        penalties : callable
+            ``penalties(features)`` returns the penalty's factor for each of some features.
         """
         batch = ByFeature.of(X)
         if not len(batch.features):
             return
         self._clock += 1
         self._clocks[batch.features] += 1
+        # The first mean of a feature has seen as many gradients as the feature has occurred.
+        rates = rate / (1 - _BETA_1 ** self._clocks[batch.features])
+        rates, factors = (
+            array.astype(weights.dtype) for array in (rates, penalties(batch.features))
+        )
+        kernel = compiled_steps()
+        if kernel is None:
+            self._step(weights, batch, slopes, rates[:, None], factors[:, None])
+            return
+        dtype = weights.dtype
+        kernel.step(
+            batch.data.astype(dtype, copy=False),
+            batch.rows.astype(np.int32, copy=False),
+            batch.bounds.astype(np.int64, copy=False),
+            batch.features.astype(np.int64, copy=False),
+            np.ascontiguousarray(slopes, dtype=dtype),
+            factors,
+            rates,
+            weights,
+            self._first,
+            self._second,
+            np.zeros_like(self._second),
+            beta_1=_BETA_1,
+            beta_2=_BETA_2,
+            epsilon=_EPSILON,
+            seen=1 - _BETA_2**self._clock,
+        )
+
+    def _step(self, weights: Any, batch: ByFeature, slopes: Any, rates: Any, factors: Any) -> None:
+        """Take the step in pure Python; learning rates and penalties are a column each."""
         self._second *= _BETA_2
         square = np.zeros_like(self._second)
         for block, gradient in batch.gradients(slopes):
-            features = batch.features[block]
-            gradient += weights[features] * penalties[features, None]
+            gradient += weights[batch.features[block]] * factors[block]
             square += np.einsum("ij,ij->j", gradient, gradient)
         self._second += (1 - _BETA_2) / len(batch.features) * square
         scale = np.sqrt(self._second / (1 - _BETA_2**self._clock)) + _EPSILON
         inverse = (1 / scale).astype(weights.dtype)
-        # The first mean of a feature has seen as many gradients as the feature has occurred.
-        rates = rate / (1 - _BETA_1 ** self._clocks[batch.features])
-        rates = rates.astype(weights.dtype)[:, None]
         for block, gradient in batch.gradients(slopes):
             features = batch.features[block]
             values, first = weights[features], self._first[features]
-            gradient += values * penalties[features, None]
+            gradient += values * factors[block]
             gradient *= 1 - _BETA_1
             first *= _BETA_1
             first += gradient

@@ -116,6 +116,11 @@ class Network:
         """Return a network that shares no memory with this one."""
         return self.with_arrays([np.array(array) for array in self.arrays])
 
+    def copy_to(self, other: Self) -> None:
+        """Copy the numbers into a network of the same sizes."""
+        for array, place in zip(self.arrays, other.arrays, strict=True):
+            np.copyto(place, array)
+
     def layers(self, X: Any, dropout: Dropout | None = None, first: Any = None) -> list[Any]:
         """Return X, the values of the hidden layers, and the scores (n_rows, n_columns).
 

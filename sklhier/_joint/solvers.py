@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from sklhier._joint.network import Dropout, Network, half_square
 from sklhier._joint.rates import Rates
 from sklhier._joint.samples import Samples
 from sklhier._utils.rows import take_rows
-from sklhier._utils.typing import Rows
+from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.warning import warn_caller
 from sklhier.objectives import Adam
 
@@ -178,18 +179,18 @@ class AdamState:
         steps = list(zip(network.arrays, gradient.arrays, penalties, rates, strict=True))
         if self._of_features is not None:
             weights, slopes, *_ = steps.pop(0)
-            self._of_features.step(weights, X, slopes, rate, self._penalties(len(rows), alpha))
+            penalties = partial(self._penalties, len(rows), alpha)
+            self._of_features.step(weights, X, slopes, rate, penalties)
         for moments, step in zip(self._of_others, steps, strict=True):
             moments.move(*step)
         return float(shares @ losses)
 
-    def _penalties(self, n_rows: int, alpha: float) -> Any:
-        """Return the penalty's factor for each feature in a batch of some rows."""
+    def _penalties(self, n_rows: int, alpha: float, features: Rows) -> Floats:
+        """Return the penalty's factor for each of some features in a batch of some rows."""
         # A feature is in a batch unless all its rows lack it; the penalty is divided by that chance.
-        present = self._occurrences > 0
-        absent = np.maximum(1 - self._occurrences / self._n_counted, 0)
-        factors = np.divide(alpha, 1 - absent**n_rows, out=np.zeros(len(present)), where=present)
-        return factors.astype(self.network.dtype)
+        absent = np.maximum(1 - self._occurrences[features] / self._n_counted, 0)
+        factors: Floats = alpha / (1 - absent**n_rows)
+        return factors
 
 
 def _batch_gradient(

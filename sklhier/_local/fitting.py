@@ -78,6 +78,8 @@ def _probe(job: Job, X: Any, where: tuple[Hashable, str]) -> None:
     method, _ = linked(job.estimator, None)
     try:
         predict_with(job.estimator, method, take_rows(X, np.arange(1)), extra)
+    except MemoryError:
+        raise
     except Exception as error:
         raise LocalFitError.on_probe(
             error, job.estimator, where, len(job.problem.codes)

@@ -72,8 +72,10 @@ class PackedModels:
     def _on(
         self, rows: SparseRows | None, about: object, pack: Callable[[Any], _Packed | None]
     ) -> PackedPaths | None:
+        if rows is None or rows.data.dtype not in _FLOATS:
+            return None
         kernels = compiled_predictions()
-        if rows is None or kernels is None or rows.data.dtype not in _FLOATS:
+        if kernels is None:
             return None
         if self._packed is None or self._packed[0] is not about:
             self._packed = about, pack(kernels)

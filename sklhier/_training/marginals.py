@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import _num_samples
 
-from sklhier._local.keys import Kind
+from sklhier._local.keys import Kind, ModelKey, name_of
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.packed import PackedModels
 from sklhier._local.scores import LocalScores
@@ -26,7 +26,14 @@ from sklhier.calibration import AnswerCalibrator
 from sklhier.strategies import SetStrategy, Strategy
 from sklhier.taxonomy import Taxonomy
 
-__all__ = ["PathModels", "SetModels", "all_models", "observed_nodes"]
+__all__ = [
+    "PathModels",
+    "SetModels",
+    "all_models",
+    "model_name",
+    "named_models",
+    "observed_nodes",
+]
 
 
 def _without_keys(state: dict[str, Any]) -> dict[str, Any]:
@@ -218,3 +225,20 @@ class SetModels:
 def observed_nodes(closed: sparse.csr_array) -> NodeIds:
     """Return the ids of the nodes that some sample belongs to, ascending."""
     return np.unique(closed.indices).astype(np.int32)
+
+
+def model_name(model: PathModels | SetModels, member: int, key: ModelKey) -> Hashable:
+    """Return the name of a local model; of one in an ensemble, with the member's position."""
+    name = name_of(key, model.taxonomy)
+    if isinstance(model, SetModels) and key.kind == Kind.PARENT:
+        name = ("children", name)  # the node has another model, that decides about itself
+    return (member, name) if model.has_members else name
+
+
+def named_models(
+    model: PathModels | SetModels,
+) -> Iterator[tuple[tuple[int, Hashable], LocalModel]]:
+    """Yield all local models, sorted, with the position of the member and their name."""
+    for member, models in enumerate(model.models):
+        for key in sorted(models):
+            yield (member, model_name(model, member, key)), models[key]

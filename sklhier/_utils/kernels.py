@@ -1,4 +1,4 @@
-"""The compiled solvers and predictions, if there are any and they are not switched off.
+"""The compiled solvers, steps and predictions, if there are any and they are not switched off.
 
 The environment variable ``SKLHIER_KERNELS`` is read at each use: 0 switches them off, "baseline"
 keeps them to instructions that every CPU of its kind has; else they use the best that the CPU has.
@@ -18,9 +18,9 @@ def _module(name: str) -> Any | None:
         return None
 
 
-_blocks, _packed = _module("_blocks"), _module("_packed")
+_blocks, _packed, _steps = map(_module, ("_blocks", "_packed", "_steps"))
 
-__all__ = ["VARIABLE", "compiled", "compiled_predictions", "way_in_use"]
+__all__ = ["VARIABLE", "compiled", "compiled_predictions", "compiled_steps", "way_in_use"]
 
 VARIABLE = "SKLHIER_KERNELS"
 
@@ -37,6 +37,11 @@ def compiled() -> Any | None:
 def compiled_predictions() -> Any | None:
     """Return the module of compiled predictions, or None where pure Python is used."""
     return _chosen(_packed)
+
+
+def compiled_steps() -> Any | None:
+    """Return the module of compiled steps of sparse features, or None where pure Python is used."""
+    return _chosen(_steps)
 
 
 def _chosen(module: Any | None) -> Any | None:

@@ -1,7 +1,7 @@
 """Former places of classes that saved files name.
 
-A pickle, joblib or skops file names the module of each class in it. These are the modules of the
-first development versions; they exist for such files alone, and go with the next release.
+A pickle, joblib or skops file names the module of each class in it. These are the modules of
+earlier development versions; they exist for such files alone, and go with the next release.
 """
 
 from __future__ import annotations
@@ -21,6 +21,19 @@ FORMER: dict[str, tuple[str, dict[str, str]]] = {
     "sklhier._multilabel": ("sklhier", {"HierarchicalMultiLabelClassifier": ""}),
     "sklhier._multihead": ("sklhier", {"MultiHeadClassifier": ""}),
     "sklhier._multihead_sets": ("sklhier", {"MultiHeadMultiLabelClassifier": ""}),
+    "sklhier._classifiers.local_base": ("sklhier._classifiers.abilities", {"Reading": ""}),
+    "sklhier._classifiers.path_prediction": (
+        "sklhier._classifiers.path_target",
+        {"PathTarget": ""},
+    ),
+    "sklhier._classifiers.saved_local": (
+        "sklhier._classifiers.compressing",
+        {"CompressionReport": ""},
+    ),
+    "sklhier._classifiers.set_prediction": (
+        "sklhier._classifiers.set_target",
+        {"SetTarget": ""},
+    ),
     "sklhier._local": ("sklhier._local.model", {"LocalModel": "", "View": "Upstream"}),
     "sklhier._linear": ("sklhier._local.linear_fit", {"Packing": "ColumnSubset"}),
     "sklhier._training": ("sklhier._training.trainer", {"Fits": "FitReport"}),

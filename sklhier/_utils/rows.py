@@ -1,4 +1,4 @@
-"""Rows of X without copies where a view serves, and reductions of rows of numbers."""
+"""Rows of X without copies where a view serves, joined rows, and reductions of rows of numbers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sklhier._utils.typing import Floats, NodeIds, Rows
 
 __all__ = [
     "as_slice",
+    "concatenated",
     "framed",
     "is_csr",
     "reduce_rows",
@@ -112,6 +113,13 @@ def _common(X: Any, more: Any) -> Any:
 
 def _dense(rows: Any) -> Any:
     return rows.toarray() if sparse.issparse(rows) else rows  # type: ignore[attr-defined]
+
+
+def concatenated(parts: list[Any]) -> Any:
+    """Return what was read from blocks of rows, dense or sparse, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return sparse.vstack(parts) if sparse.issparse(parts[0]) else np.concatenate(parts)
 
 
 def framed(rows: Any, frame: Any) -> Any:

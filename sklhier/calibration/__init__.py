@@ -4,7 +4,7 @@ Give one, or its name, to a classifier as ``calibration=``. It is learnt in ``fi
 predictions, and used by every prediction.
 """
 
-from sklhier._utils.pickling import published
+from sklhier._utils import pickling as _pickling
 from sklhier.calibration._base import (
     AnswerCalibrator,
     Calibrator,
@@ -30,4 +30,4 @@ __all__ = [
     "resolve_calibration",
 ]
 
-published(globals())
+_pickling.published(globals())

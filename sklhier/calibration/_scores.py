@@ -53,17 +53,12 @@ class Sigmoid(ScoreCalibrator):
 
         Parameters
         ----------
-        scores : ndarray of float64, shape (n_rows,)
-            Scores.
-        y : ndarray, shape (n_rows,)
-            1 for rows of the class, 0 for others.
-        sample_weight : ndarray of float64, shape (n_rows,), default=None
-            Weights of the rows.
+        scores, y, sample_weight
+            As of :meth:`ScoreCalibrator.fit`.
 
         Returns
         -------
         self : Sigmoid
-            Fitted.
         """
         weights, is_yes = _weights(sample_weight, len(scores)), np.asarray(y) > 0
         n_yes = float(weights[is_yes].sum())
@@ -89,17 +84,7 @@ class Sigmoid(ScoreCalibrator):
         return self
 
     def predict(self, scores: Floats) -> Floats:
-        """Return the probability of the class.
-
-        Parameters
-        ----------
-        scores : ndarray of float64, shape (n_rows,)
-            Scores.
-
-        Returns
-        -------
-        proba : ndarray of float64, shape (n_rows,)
-        """
+        """Return the probability of the class; see :meth:`ScoreCalibrator.predict`."""
         proba: Floats = expit(self.slope_ * scores + self.intercept_)
         return proba
 
@@ -144,17 +129,12 @@ class Isotonic(ScoreCalibrator):
 
         Parameters
         ----------
-        scores : ndarray of float64, shape (n_rows,)
-            Scores.
-        y : ndarray, shape (n_rows,)
-            1 for rows of the class, 0 for others.
-        sample_weight : ndarray of float64, shape (n_rows,), default=None
-            Weights of the rows.
+        scores, y, sample_weight
+            As of :meth:`ScoreCalibrator.fit`.
 
         Returns
         -------
         self : Isotonic
-            Fitted.
         """
         least = 1 / (len(scores) + 2)
         fitted = IsotonicRegression(y_min=least, y_max=1 - least)
@@ -163,17 +143,7 @@ class Isotonic(ScoreCalibrator):
         return self
 
     def predict(self, scores: Floats) -> Floats:
-        """Return the probability of the class.
-
-        Parameters
-        ----------
-        scores : ndarray of float64, shape (n_rows,)
-            Scores.
-
-        Returns
-        -------
-        proba : ndarray of float64, shape (n_rows,)
-        """
+        """Return the probability of the class; see :meth:`ScoreCalibrator.predict`."""
         return np.interp(scores, self.scores_, self.proba_)
 
 
@@ -220,17 +190,12 @@ class VennAbers(ScoreCalibrator):
 
         Parameters
         ----------
-        scores : ndarray of float64, shape (n_rows,)
-            Scores.
-        y : ndarray, shape (n_rows,)
-            1 for rows of the class, 0 for others.
-        sample_weight : ndarray of float64, shape (n_rows,), default=None
-            Weights of the rows; a new score has the weight 1.
+        scores, y, sample_weight
+            As of :meth:`ScoreCalibrator.fit`.
 
         Returns
         -------
         self : VennAbers
-            Fitted.
         """
         weights = _weights(sample_weight, len(scores))
         self.scores_, group = np.unique(scores, return_inverse=True)
@@ -242,17 +207,7 @@ class VennAbers(ScoreCalibrator):
         return self
 
     def predict(self, scores: Floats) -> Floats:
-        """Return the probability of the class.
-
-        Parameters
-        ----------
-        scores : ndarray of float64, shape (n_rows,)
-            Scores.
-
-        Returns
-        -------
-        proba : ndarray of float64, shape (n_rows,)
-        """
+        """Return the probability of the class; see :meth:`ScoreCalibrator.predict`."""
         lower = self.lower_[np.searchsorted(self.scores_, scores, side="right")]
         upper = self.upper_[np.searchsorted(self.scores_, scores, side="left")]
         proba: Floats = upper / (1 - lower + upper)

@@ -7,7 +7,7 @@ an object, or to :meth:`~sklhier.HierarchicalClassifier.decode` to decode again 
 from sklhier._probabilities.marginals import HeldOutPaths
 from sklhier._probabilities.set_search import Wanted
 from sklhier._probabilities.sets import HeldOutSets, SetMarginals
-from sklhier._utils.pickling import published
+from sklhier._utils import pickling as _pickling
 from sklhier.decoders._base import Decoder
 from sklhier.decoders._best_path import Beam, BestPath, top_answers
 from sklhier.decoders._conformal import Conformal
@@ -53,4 +53,4 @@ __all__ = [
     "top_answers",
 ]
 
-published(globals())
+_pickling.published(globals())

@@ -4,7 +4,7 @@ Each display holds numbers, which ``from_estimator`` or ``from_predictions`` com
 draws them with matplotlib. In a notebook a display shows itself.
 """
 
-from sklhier._utils.pickling import published
+from sklhier._utils import pickling as _pickling
 from sklhier.displays._calibration import LevelCalibrationDisplay
 from sklhier.displays._comparison import ComparisonDisplay
 from sklhier.displays._confusion import HierarchicalConfusionMatrixDisplay
@@ -23,4 +23,4 @@ __all__ = [
     "TaxonomyDisplay",
 ]
 
-published(globals())
+_pickling.published(globals())

@@ -1,10 +1,10 @@
 """Explanations of answers and nodes: which features speak for them, exactly in linear models."""
 
-from sklhier._utils.pickling import published
+from sklhier._utils import pickling as _pickling
 from sklhier.explanation._explain import explain, node_features
 from sklhier.explanation._html import explain_html
 from sklhier.explanation._why_not import WhyNot, why_not
 
 __all__ = ["WhyNot", "explain", "explain_html", "node_features", "why_not"]
 
-published(globals())
+_pickling.published(globals())

@@ -1,6 +1,6 @@
 """Linear classifiers for the nodes of a taxonomy, or for anything else."""
 
-from sklhier._utils.pickling import published
+from sklhier._utils import pickling as _pickling
 from sklhier.linear_model._block import BlockLinearSVC, BlockLogisticRegression
 from sklhier.linear_model._scaled_linear import ScaledLinearClassifier
 from sklhier.linear_model._scaled_logistic import ScaledLogisticRegression
@@ -12,4 +12,4 @@ __all__ = [
     "ScaledLogisticRegression",
 ]
 
-published(globals())
+_pickling.published(globals())

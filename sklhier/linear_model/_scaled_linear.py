@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 from sklearn.svm import LinearSVC
-from sklearn.utils.validation import check_is_fitted
 
 from sklhier._utils import validation
 from sklhier._utils.typing import Floats as Doubles
@@ -108,47 +107,9 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
         super().__init__(C, class_weight=class_weight, tol=tol, max_iter=max_iter)
         self.sharpness = sharpness
 
-    def fit(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_samples, n_features)
-            Samples.
-        y : array-like, shape (n_samples,)
-            Classes.
-        sample_weight : array-like of float, shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-            The fitted model.
-
-        Raises
-        ------
-        ValueError
-            For numbers that are not finite, fewer than two classes, or a parameter out of range.
-        """
-        self._check()
-        return super().fit(X, y, sample_weight)
-
-    def predict_proba(self, X: Any) -> Floats:
-        """Estimate the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        proba : ndarray of float, shape (n_samples, n_classes)
-            In [0, 1]; rows sum to 1.
-        """
-        check_is_fitted(self)
+    def _proba(self, X: Any) -> Floats:
         if not self.has_margins_:
-            return super().predict_proba(X)
+            return super()._proba(X)
         return of_margins(self.sharpness, self.decision_function(X))
 
     @property
@@ -181,12 +142,14 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
     def _together(
         self, X: Any, codes: npt.NDArray[np.intp], weights: npt.ArrayLike | None
     ) -> tuple[Floats, Floats, int]:
+        self._check()
         self.has_margins_ = False
         return super()._together(X, codes, weights)
 
     def _one_by_one(
         self, X: Any, codes: npt.NDArray[np.intp], weights: npt.ArrayLike | None
     ) -> tuple[Floats, Floats, int]:
+        self._check()
         self.has_margins_ = True
         return super()._one_by_one(X, codes, weights)
 

@@ -169,6 +169,9 @@ class ScaledLogisticRegression(LogisticRegression):
             In [0, 1]; rows sum to 1.
         """
         check_is_fitted(self)
+        return self._proba(X)
+
+    def _proba(self, X: Any) -> Floats:
         if not self.one_vs_rest_:
             of_all: Floats = super().predict_proba(X)
             return of_all

@@ -5,7 +5,7 @@ from sklhier._folds.stratified import (
     HierarchicalStratifiedKFold,
     coarsen,
 )
-from sklhier._utils.pickling import published
+from sklhier._utils import pickling as _pickling
 from sklhier.model_selection._compare import compare, compare_with_flat
 from sklhier.model_selection._comparison import Comparison
 from sklhier.model_selection._label_issues import LabelIssues, find_label_issues
@@ -32,4 +32,4 @@ __all__ = [
     "tune_decoder",
 ]
 
-published(globals())
+_pickling.published(globals())

@@ -15,7 +15,7 @@ from sklhier._probabilities.marginals import (
     Outcomes,
 )
 from sklhier._probabilities.products import ProductMarginals
-from sklhier._utils.pickling import published
+from sklhier._utils import pickling as _pickling
 from sklhier.strategies._auto import Auto
 from sklhier.strategies._base import (
     HeldOut,
@@ -62,4 +62,4 @@ __all__ = [
     "training_rows",
 ]
 
-published(globals())
+_pickling.published(globals())

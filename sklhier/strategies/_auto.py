@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sklhier._local.keys import ModelKey
-from sklhier._local.problem import LocalProblem
-from sklhier._local.scores import Scores
 from sklhier._probabilities.marginals import Marginals, Outcomes
 from sklhier._utils.memory_blocks import numbers_per_row
-from sklhier._utils.typing import NodeIds
 from sklhier._utils.validation import check_integer, check_number, shown
 from sklhier.strategies._base import (
     Option,
@@ -20,8 +16,8 @@ from sklhier.strategies._base import (
     resolve_set_strategy,
     resolve_strategy,
 )
+from sklhier.strategies._compound import Compound
 from sklhier.strategies._ensemble import Ensemble
-from sklhier.strategies._memberships import Memberships
 from sklhier.taxonomy import Taxonomy
 
 __all__ = ["Auto"]
@@ -31,7 +27,7 @@ _SCORE = "hierarchical_f1"
 
 
 @register("auto")
-class Auto(Strategy, SetStrategy):
+class Auto(Compound):
     """The strategy with the best held-out predictions among several candidates.
 
     ``fit`` fits every candidate once for each fold of `cv` of the classifier, predicts the rows that
@@ -93,6 +89,7 @@ class Auto(Strategy, SetStrategy):
     """
 
     has_stages = False
+    _why_no_models = "Auto has no models of its own: `strategy_` of a fitted classifier has."
 
     def __init__(
         self,
@@ -140,11 +137,6 @@ class Auto(Strategy, SetStrategy):
         """Whether something is learnt before the final fit: always."""
         return True
 
-    @property
-    def leaves_decide(self) -> bool:  # type: ignore[override]
-        """Whether one of the candidates decides about single leaves."""
-        return any(part.leaves_decide for part in self.parts())
-
     def parts(self) -> list[Strategy]:
         """Return the strategies of all candidates, each once."""
         return _pooled([resolve_strategy(c) for c in self._candidates()], "parts")[0]
@@ -164,34 +156,7 @@ class Auto(Strategy, SetStrategy):
     def _resolved_sets(self) -> list[SetStrategy]:
         return [resolve_set_strategy(candidate) for candidate in self._candidates()]
 
-    def check_sets(self) -> None:
-        """Raise an IncompatiblePartsError if a candidate has a parameter without effect."""
-        self.set_parts()
-
     # -- nothing of its own: fit replaces it by what it chooses ---------------------------
-
-    def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
-        """Return what is a possible answer for one of the candidates."""
-        parts = [part.outcomes(taxonomy, class_ids) for part in self.parts()]
-        return max(parts, key=lambda outcomes: len(outcomes.nodes))
-
-    def plan(
-        self,
-        taxonomy: Taxonomy,  # noqa: ARG002
-        outcomes: Outcomes,  # noqa: ARG002
-        nodes: NodeIds,  # noqa: ARG002
-    ) -> list[LocalProblem]:
-        """Return nothing: the candidates have all problems."""
-        return []
-
-    def marginals(
-        self,
-        taxonomy: Taxonomy,  # noqa: ARG002
-        outcomes: Outcomes,  # noqa: ARG002
-        scores: Scores,  # noqa: ARG002
-    ) -> Marginals:
-        """Raise a TypeError: marginals come from what was chosen."""
-        raise TypeError("Auto has no models of its own. Use `strategy_` of a fitted classifier.")
 
     def combined(
         self,
@@ -205,14 +170,6 @@ class Auto(Strategy, SetStrategy):
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:  # noqa: ARG002
         """Return the numbers of the tables of all parts."""
         return len(self.parts()) * numbers_per_row("means", taxonomy.n_nodes)
-
-    def plan_sets(
-        self,
-        members: Memberships,  # noqa: ARG002
-        learns_jointly: Callable[[ModelKey], bool],  # noqa: ARG002
-    ) -> list[LocalProblem]:
-        """Return nothing: the candidates have all problems."""
-        return []
 
 
 def _pooled(candidates: list[Any], parts_of: str) -> tuple[list[Any], list[Option]]:

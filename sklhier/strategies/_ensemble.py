@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit, softmax
 
-from sklhier._local.keys import ModelKey
-from sklhier._local.problem import LocalProblem
-from sklhier._local.scores import Scores
 from sklhier._probabilities.marginals import (
     AnswerMarginals,
     DenseMarginals,
@@ -18,7 +15,7 @@ from sklhier._probabilities.marginals import (
     Outcomes,
 )
 from sklhier._utils.memory_blocks import numbers_per_row
-from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier._utils.typing import Floats, Rows
 from sklhier._utils.validation import check_choice, numbers, shown
 from sklhier.strategies._base import (
     SetStrategy,
@@ -27,8 +24,8 @@ from sklhier.strategies._base import (
     resolve_set_strategy,
     resolve_strategy,
 )
+from sklhier.strategies._compound import Compound
 from sklhier.strategies._member import Member, as_member
-from sklhier.strategies._memberships import Memberships
 from sklhier.strategies._per_level import PerLevel
 from sklhier.strategies._per_parent import PerParent
 from sklhier.strategies._pools import log_odds, smoothed_logs
@@ -40,7 +37,7 @@ _POOLS = ("linear", "log")
 
 
 @register("ensemble")
-class Ensemble(Strategy, SetStrategy):
+class Ensemble(Compound):
     r"""A pool of the node probabilities of several strategies, by default their mean.
 
     Every member has models of its own. Pooled probabilities are as coherent as those of the members.
@@ -105,6 +102,8 @@ class Ensemble(Strategy, SetStrategy):
     >>> len(model.strategy_.weights)
     2
     """
+
+    _why_no_models = "An Ensemble has no models of its own: combine those of its parts."
 
     def __init__(
         self, members: Sequence[Any] | None = None, *, weights: Any = None, pool: str = "linear"
@@ -200,34 +199,6 @@ class Ensemble(Strategy, SetStrategy):
             members[i] = part.pair if isinstance(part, Member) else part
         return type(self)(members, weights=self.weights, pool=self.pool)
 
-    @property
-    def leaves_decide(self) -> bool:  # type: ignore[override]
-        """Whether one of the members decides about single leaves."""
-        return any(part.leaves_decide for part in self.parts())
-
-    def outcomes(self, taxonomy: Taxonomy, class_ids: NodeIds) -> Outcomes:
-        """Return what is a possible answer for one of the members."""
-        parts = [part.outcomes(taxonomy, class_ids) for part in self.parts()]
-        return max(parts, key=lambda outcomes: len(outcomes.nodes))
-
-    def plan(
-        self,
-        taxonomy: Taxonomy,  # noqa: ARG002
-        outcomes: Outcomes,  # noqa: ARG002
-        nodes: NodeIds,  # noqa: ARG002
-    ) -> list[LocalProblem]:
-        """Return nothing: the members have all problems."""
-        return []
-
-    def marginals(
-        self,
-        taxonomy: Taxonomy,  # noqa: ARG002
-        outcomes: Outcomes,  # noqa: ARG002
-        scores: Scores,  # noqa: ARG002
-    ) -> Marginals:
-        """Raise a TypeError: marginals come from the members."""
-        raise TypeError("An Ensemble has no models of its own: combine those of its parts.")
-
     def combined(
         self, taxonomy: Taxonomy, outcomes: Outcomes, marginals: Iterator[Marginals]
     ) -> Marginals:
@@ -281,18 +252,6 @@ class Ensemble(Strategy, SetStrategy):
         """Return an ensemble with other members in place of its parts."""
         members = type(self)(self._set_members(), weights=self.weights, pool=self.pool)
         return members.with_parts(parts)
-
-    def check_sets(self) -> None:
-        """Raise an IncompatiblePartsError if a member has a parameter without effect."""
-        self.set_parts()
-
-    def plan_sets(
-        self,
-        members: Memberships,  # noqa: ARG002
-        learns_jointly: Callable[[ModelKey], bool],  # noqa: ARG002
-    ) -> list[LocalProblem]:
-        """Return nothing: the members have all problems."""
-        return []
 
     def combined_sets(self, tables: Iterator[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
         """Return what is pooled of all members' probabilities, for both."""

@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 
 from sklhier.exceptions import TaxonomyError, shown
 from sklhier.taxonomy._codes import parents_of_codes
-from sklhier.taxonomy._constructors import Constructors
+from sklhier.taxonomy._from_edges import FromEdges
+from sklhier.taxonomy._from_labels import FromLabels
 from sklhier.taxonomy._json import parsed, parts_of
 from sklhier.taxonomy._lines import Source
 from sklhier.taxonomy._newick import read_newick
@@ -20,7 +21,7 @@ from sklhier.taxonomy._titles import Titles, titles_of_codes
 __all__ = ["Readers"]
 
 
-class Readers(Constructors):
+class Readers(FromEdges, FromLabels):
     """Readers of files for :class:`~sklhier.Taxonomy`, which inherits them."""
 
     @classmethod

@@ -1,245 +1,34 @@
-"""The ways to build a taxonomy from what users have."""
+"""Constructors of the taxonomy from labels: paths, columns of steps, and plain classes."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length
 
-from sklhier._utils.columns import frame_columns, is_frame, package_of, values_of
-from sklhier._utils.typing import (
-    DirectedGraph,
-    Features,
-    Frame,
-    Labels,
-    NodeIds,
-    RandomState,
-    Target,
-)
+from sklhier._utils.typing import Features, Labels, RandomState, Target
 from sklhier._utils.validation import check_choice
-from sklhier.exceptions import TargetError, TaxonomyError, shown
-from sklhier.taxonomy._construction import checked_names, number_names
+from sklhier.exceptions import TargetError, shown
+from sklhier.taxonomy._constructible import Constructible
+from sklhier.taxonomy._construction import checked_names
+from sklhier.taxonomy._given_labels import in_rows, one_column, sorted_names, values_of_labels
 from sklhier.taxonomy._induce import METHODS, class_means, grouped_classes
-from sklhier.taxonomy._json import is_document, parts_of
-from sklhier.taxonomy._oddities import warn_about_levels, warn_if_flat, warn_if_reversed
-from sklhier.taxonomy._parsing import factorize_levels, label_array, refuse_equal_types
-from sklhier.taxonomy._sources import (
-    AUTO,
-    Direction,
-    NamedEdges,
-    Root,
-    checked_direction,
-    edges_of,
-    edges_of_dict,
-    edges_of_graph,
-    edges_of_parents,
-    steady_key,
-)
+from sklhier.taxonomy._oddities import warn_about_levels, warn_if_flat
+from sklhier.taxonomy._parsing import factorize_levels, label_array
+from sklhier.taxonomy._sources import AUTO, Root
 from sklhier.taxonomy._spelled import Spelled, tree_of_columns, tree_of_paths
 from sklhier.taxonomy._steps import Gaps, Missing, checked_gaps, checked_sep, cleaner
-from sklhier.taxonomy._titles import Titles, titles_of_graph
+from sklhier.taxonomy._titles import Titles
 
-__all__ = ["Constructors"]
+__all__ = ["FromLabels"]
 
 
-class Constructors:
-    """Constructors of :class:`~sklhier.Taxonomy`, which inherits them."""
-
-    if TYPE_CHECKING:  # what the taxonomy's own constructor takes
-
-        def __init__(
-            self,
-            names: Sequence[Hashable],
-            parents: NodeIds | Sequence[int],
-            children: NodeIds | Sequence[int],
-            *,
-            steps: Sequence[Hashable] | None = None,
-            root: int | None = None,
-            artificial_root: bool = False,
-            titles: Titles | None = None,
-        ) -> None: ...
-
-        def with_titles(self, titles: Titles) -> Self: ...
-
-    def _titled_if(self, titles: Titles | None) -> Self:
-        return self if titles is None else self.with_titles(titles)
-
-    # -- edges ----------------------------------------------------------------------------
-
-    @classmethod
-    def from_edges(
-        cls,
-        pairs: Iterable[tuple[Hashable | None, Hashable]] | Frame,
-        *,
-        root: Root = AUTO,
-        direction: Direction = None,
-        titles: Titles | None = None,
-    ) -> Self:
-        """Build from ``(parent, child)`` pairs; a child may have several parents (a DAG).
-
-        Parameters
-        ----------
-        pairs : iterable of (parent, child), array of shape (n_edges, 2), or table
-            The edges. A parent of None, NaN or NA puts the child at the top. Siblings keep the order
-            given; a set is read in sorted order, so that the result does not depend on the hash
-            seed. A table of pandas, polars or pyarrow has a column ``parent`` and a column
-            ``child``, or two columns in this order.
-        root : hashable or None, default=auto
-            Name of the root: every node must then be reachable from it. None: also a single top is a
-            class, below an artificial root. By default a single top is the root, and several get an
-            artificial one. See :ref:`root-rule`.
-        direction : {"parent_child", "child_parent"}, default=None
-            Which end of a pair comes first, unless columns are called ``parent`` or ``child``.
-            None is ``"parent_child"``, with a warning if the edges seem to be the other way round.
-        titles : mapping or sequence of str, default=None
-            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
-
-        Raises
-        ------
-        TaxonomyError
-            For what is no pair, a missing child, a cycle, a repeated edge.
-
-        Warns
-        -----
-        TaxonomyWarning
-            If the edges seem to go from child to parent.
-
-        Examples
-        --------
-        >>> from sklhier import Taxonomy
-        >>> Taxonomy.from_edges([("a", "c"), ("b", "c")])
-        Taxonomy(DAG of 3 nodes, 1 leaf, depth 2)
-        >>> upwards = [("owl", "bird"), ("wren", "bird"), ("bird", None)]
-        >>> Taxonomy.from_edges(upwards, direction="child_parent").root
-        'bird'
-        """
-        edges = edges_of(pairs, checked_direction(direction))
-        taxonomy = cls._from_named_edges(edges, root, doubtful=direction is None)
-        return taxonomy._titled_if(titles)
-
-    @classmethod
-    def _from_named_edges(cls, edges: NamedEdges, root: Root, *, doubtful: bool = False) -> Self:
-        names, parents, children = number_names(*edges)
-        position = None
-        if root is not AUTO and root is not None:
-            root = checked_names([root], "as the root")[0]
-            position = dict(zip(names, range(len(names)), strict=True)).get(root)
-            if position is None:
-                raise TaxonomyError.unknown(root, names)
-        taxonomy = cls(names, parents, children, root=position, artificial_root=root is None)
-        if doubtful and not edges.more and position is None:
-            warn_if_reversed(parents, children, len(names))
-        return taxonomy
-
-    @classmethod
-    def from_parents(
-        cls,
-        mapping: Mapping[Hashable, Hashable | None],
-        *,
-        root: Root = AUTO,
-        titles: Titles | None = None,
-    ) -> Self:
-        """Build a tree from a mapping of each node to its parent.
-
-        Parameters
-        ----------
-        mapping : mapping or pandas.Series
-            Parents by node (for a Series, by its index). None, NaN or NA stands for no parent;
-            parents need not be keys.
-        root : hashable or None, default=auto
-            As in :meth:`from_edges`; see :ref:`root-rule`.
-        titles : mapping or sequence of str, default=None
-            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
-
-        Examples
-        --------
-        >>> from sklhier import Taxonomy
-        >>> Taxonomy.from_parents({"owl": "bird", "wren": "bird", "fish": None, "bird": None})
-        Taxonomy(tree of 4 nodes, 3 leaves, depth 2)
-        """
-        return cls._from_named_edges(edges_of_parents(mapping), root)._titled_if(titles)
-
-    @classmethod
-    def from_dict(
-        cls,
-        nested: Mapping[Hashable, Any] | Iterable[Any],
-        *,
-        root: Root = AUTO,
-        titles: Titles | None = None,
-    ) -> Self:
-        """Build a tree from nested mappings and lists, as JSON and YAML files hold them.
-
-        Parameters
-        ----------
-        nested : mapping or list
-            A mapping leads from names to what is below them: a mapping, a list, or None. An item of
-            a list is a leaf, or a mapping from a name to what is below it. Sets are read in sorted
-            order. Or what :meth:`~sklhier.Taxonomy.to_dict` returns, which names its root.
-        root : hashable or None, default=auto
-            As in :meth:`from_edges`; see :ref:`root-rule`.
-        titles : mapping or sequence of str, default=None
-            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
-
-        Examples
-        --------
-        >>> from sklhier import Taxonomy
-        >>> print(Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": {"ray": {}, "eel": None}}))
-        <root>
-        ├── bird
-        │   ├── owl
-        │   └── wren
-        └── fish
-            ├── ray
-            └── eel
-        >>> Taxonomy.from_dict([{"bird": ["owl", {"duck": ["eider"]}]}, "fish"]).leaves
-        ('fish', 'owl', 'eider')
-        >>> Taxonomy.from_dict({"A": ["B", "C"]}).levels
-        (('B', 'C'),)
-        >>> Taxonomy.from_dict({"A": ["B", "C"]}, root=None).levels
-        (('A',), ('B', 'C'))
-        """
-        if isinstance(nested, Mapping) and is_document(nested):
-            if root is not AUTO:
-                raise TaxonomyError("A saved taxonomy has a root. Leave `root` out.")
-            return cls(**parts_of(dict(nested)))._titled_if(titles)
-        return cls._from_named_edges(edges_of_dict(nested), root)._titled_if(titles)
-
-    @classmethod
-    def from_networkx(
-        cls,
-        graph: DirectedGraph,
-        *,
-        root: Root = AUTO,
-        direction: Direction = None,
-        titles: Titles | None = None,
-    ) -> Self:
-        """Build from a :class:`networkx.DiGraph` whose edges go from parent to child.
-
-        Parameters
-        ----------
-        graph : networkx.DiGraph
-            Names are its nodes. It is read once and not kept.
-        root : hashable or None, default=auto
-            As in :meth:`from_edges`; see :ref:`root-rule`.
-        direction : {"parent_child", "child_parent"}, default=None
-            Where edges lead. Graphs of ontologies often go from child to parent. None is
-            ``"parent_child"``, with a warning if the edges seem to be the other way round.
-        titles : mapping or sequence of str, default=None
-            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
-            None: the attribute ``title`` of each node where it is a string.
-        """
-        edges = edges_of_graph(graph, checked_direction(direction))
-        names, parents, children = number_names(edges.above, edges.below, [])
-        taxonomy = cls._from_named_edges(edges, root)
-        if direction is None and root in (AUTO, None):
-            warn_if_reversed(parents, children, len(names))
-        return taxonomy.with_titles(titles_of_graph(graph) if titles is None else titles)
-
-    # -- paths ----------------------------------------------------------------------------
+class FromLabels(Constructible):
+    """Constructors of :class:`~sklhier.Taxonomy` from the labels of samples."""
 
     @classmethod
     def from_paths(
@@ -325,7 +114,7 @@ class Constructors:
         ('all', [['a', 'x'], ['(all)', 'y']])
         """
         sep, gaps, clean = checked_sep(sep), checked_gaps(gaps), cleaner(strip, missing)
-        labels = label_array(_one_column(_in_rows(y)))
+        labels = label_array(one_column(in_rows(y)))
         if labels.ndim != 1:
             raise TargetError(
                 f"`y` must be 1-D for from_paths, got an array of shape {labels.shape}. "
@@ -421,7 +210,7 @@ class Constructors:
         array(['a/x', 'a/k/y'], dtype='<U5')
         """
         sep, gaps, clean = checked_sep(sep), checked_gaps(gaps), cleaner(strip, missing)
-        columns, codes = factorize_levels(_in_rows(Y))
+        columns, codes = factorize_levels(in_rows(Y))
         tree, node_of_row = tree_of_columns(columns, codes, sep, clean=clean, gaps=gaps, root=root)
         taxonomy = cls._from_spelled(tree)
         _warn_about(tree, root)
@@ -461,7 +250,7 @@ class Constructors:
         ('a', 'b')
         """
         listed = list(labels) if isinstance(labels, set | frozenset) else labels
-        names = _sorted_names(_values(listed))
+        names = sorted_names(values_of_labels(listed))
         if root is AUTO or root is None:
             return cls(names, [], [], artificial_root=True, titles=titles)
         root = checked_names([root], "as the root")[0]
@@ -469,8 +258,6 @@ class Constructors:
             raise TargetError.names_root(root)
         below = range(1, len(names) + 1)
         return cls([root, *names], [0] * len(names), below, root=0, titles=titles)
-
-    # -- samples --------------------------------------------------------------------------
 
     @classmethod
     def induce(
@@ -541,8 +328,8 @@ class Constructors:
         >>> taxonomy.to_dict(nested=True)
         {'<group 1>': {'eel': {}, 'ray': {}}, '<group 2>': {'owl': {}, 'wren': {}}}
         """
-        values = _values(y)
-        classes = _sorted_names(values)
+        values = values_of_labels(y)
+        classes = sorted_names(values)
         if len(classes) < 3:
             raise ValueError(f"`y` must have three classes or more, got {len(classes)}.")
         check_choice("method", method, METHODS)
@@ -561,47 +348,6 @@ class Constructors:
         above = (found + len(classes)).astype(np.int32)
         below = range(len(classes))
         return cls([*classes, *groups], above, below, artificial_root=True)
-
-
-def _values(labels: Any) -> list[Any]:
-    """Return one label for each row as Python objects."""
-    return list(values_of(label_array(_one_column(_in_rows(labels)))))
-
-
-def _sorted_names(values: list[Any]) -> list[Hashable]:
-    """Return distinct labels in order, refusing those that cannot name a node."""
-    refuse_equal_types(values)
-    return sorted(dict.fromkeys(checked_names(values, "as a label")), key=steady_key)
-
-
-def _in_rows(labels: Any) -> Any:
-    """Return labels that can be read more than once; refuse what has no rows."""
-    if isinstance(labels, set | frozenset):
-        raise TargetError("Labels must have an order, got a set. Pass a list.")
-    if isinstance(labels, Iterator):
-        return list(labels)
-    if package_of(labels) == "polars" and hasattr(labels, "collect"):
-        raise TargetError(
-            f"Labels must be in memory, got {type(labels).__name__}. Collect it first."
-        )
-    if hasattr(labels, "dask"):
-        raise TargetError("Labels must be in memory, got a dask collection. Compute it first.")
-    if isinstance(labels, str | bytes) or not (hasattr(labels, "__iter__") or is_frame(labels)):
-        raise TargetError(f"There must be a label or path for each sample, got {shown(labels)}.")
-    return labels
-
-
-def _one_column(labels: Any) -> Any:
-    """Return the column of a table that has no other, anything else unchanged."""
-    if not is_frame(labels):
-        return labels
-    columns = frame_columns(labels)
-    if len(columns) != 1:
-        raise TargetError(
-            f"A table of labels must have one column, got {len(columns)}. For one column for each "
-            "level use `from_levels`."
-        )
-    return columns[0]
 
 
 def _warn_about(tree: Spelled, root: Root) -> None:
