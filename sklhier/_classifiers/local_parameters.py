@@ -81,7 +81,7 @@ class LocalParameters(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return how metadata such as ``sample_weight`` reach the base estimators."""
+        """Return the routing of metadata such as ``sample_weight`` to the base estimators."""
         router = MetadataRouter(owner=self).add_self_request(self)
         mapping = (
             MethodMapping()
