@@ -556,7 +556,7 @@ def test_partial_fit_with_nodes_that_have_seen_nothing():
     model.partial_fit(X, y)
     assert model.unseen_nodes_ == ()
     assert len(set(model.predict(X))) > 2
-    with pytest.raises(TargetError, match="'A1' is none of the 6 classes"):
+    with pytest.raises(TargetError, match="'A1' is not among the 6 classes"):
         model.partial_fit(X[:1], ["A1"])
 
 

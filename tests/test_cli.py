@@ -485,7 +485,7 @@ def test_a_taxonomy_with_two_parents_and_one_with_a_root(tmp_path, capsys):
         ("a.json", "{", "Expecting"),
         ("a.json", "[1]", "must hold an object"),
         ("a.json", '{"nodes": [1]}', "with a 'name'"),
-        ("a.json", '{"a": {"a": {}}}', "stands at the top and under 'a'"),
+        ("a.json", '{"a": {"a": {}}}', "is at the top and under 'a'"),
         ("a.json", "[" * 100_000, "nested too deeply"),
     ],
 )
@@ -726,7 +726,7 @@ def test_help_and_version(capsys):
     for arguments in (["--help"], *([name, "--help"] for name in options._PARTS)):
         status, out, _ = run(capsys, *arguments)
         assert status == 0
-        assert "Exit status: 0 done" in out
+        assert "Exit status: 0 success" in out
     assert run(capsys, "--version")[1].startswith("sklhier ")
     status, _, err = run(capsys, "train", "x.csv", "--estimator", "magic")
     assert (status, "invalid choice" in err) == (2, True)

@@ -251,7 +251,7 @@ def test_bad_taxonomies_name_the_culprit():
         Taxonomy.from_dict,
         {"A": ["Other"], "B": ["Other"]},
     )
-    raises("'x' stands at the top and under 'A'", Taxonomy.from_dict, {"x": {}, "A": ["x"]})
+    raises("'x' is at the top and under 'A'", Taxonomy.from_dict, {"x": {}, "A": ["x"]})
     raises(r"Did you mean \['x'\]", Taxonomy.from_dict, {"A": "x"})
     raises("cycle", Taxonomy.from_parents, {"a": "b", "b": "a"})
     raises("DiGraph", Taxonomy.from_networkx, nx.Graph([("a", "b")]))

@@ -160,7 +160,10 @@ GOOD = {
         ({"names": "ab"}, "`names` must be a list, got 'ab'"),
         ({"names": []}, r"`parents\[0\]` must be the position"),
         ({"names": [], "parents": [], "children": []}, "at least one node"),
-        ({"names": [None, "a", None]}, r"`names\[2\]` must be a string.*null stands for"),
+        (
+            {"names": [None, "a", None]},
+            r"`names\[2\]` must be a string.*null means an artificial root",
+        ),
         ({"names": [None, "a", ["b"]]}, r"`names\[2\]` must be a string, .*got \['b'\]"),
         ({"names": [None, "a", {"date": "x"}]}, r"`names\[2\]` must be"),
         ({"names": [None, "a", {"date": 5}]}, r"`names\[2\]` must be"),

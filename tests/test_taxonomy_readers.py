@@ -694,7 +694,7 @@ def test_listed_paths_are_read_back(taxonomy, random):
 
 def test_lines_with_gaps():
     lines = ["5 - A > B > C", "1 - A", "6 - A > D - E"]
-    with pytest.raises(TaxonomyError, match="line 1: there is no line for 'A > B'"):
+    with pytest.raises(TaxonomyError, match="line 1: there is no line for the parent 'A > B'"):
         Taxonomy.from_path_lines(lines)
     assert Taxonomy.from_path_lines(lines, gaps="skip").parents("5") == ("1",)
     filled = Taxonomy.from_path_lines(lines, gaps="fill")

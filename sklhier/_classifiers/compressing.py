@@ -131,7 +131,7 @@ class Compressible:
         check_is_fitted(self, "taxonomy_")
         if dtype is not None and not _is_float32(dtype):
             raise ValueError(
-                "`dtype` must be 'float32', or None to leave weights as they are, got "
+                "`dtype` must be 'float32', or None to keep the dtype of weights, got "
                 f"{shown(dtype)}."
             )
         check_number("min_weight", min_weight, least=0)
@@ -165,15 +165,15 @@ class Compressible:
     def compression_report_(self) -> np.ndarray[Any, Any]:
         """Structured array with a record for each local model, after :meth:`compress`."""
         if not hasattr(self, "_compressed"):
-            raise AttributeError("compression_report_ is there after compress.")
+            raise AttributeError("`compression_report_` is only available after compress.")
         return self._compressed.records([name for (_, name), _ in named_models(self._model)])
 
     def _refuse_compressed(self) -> None:
         """Raise an error if models have lost what they would go on learning from."""
         if hasattr(self, "_compressed"):
             raise ValueError(
-                "partial_fit was called after compress, which has rounded or dropped what it would "
-                "go on from. Fit again, or compress a copy: copy.copy(model).compress()."
+                "partial_fit must not follow compress, which has rounded or dropped the weights to "
+                "update. Fit again, or compress a copy: copy.copy(model).compress()."
             )
 
 

@@ -95,12 +95,13 @@ class LocalClassifier(Summarised, ShowsTaxonomy, Calibrated, Compressible, Local
 
     @property
     def selection_report_(self) -> np.ndarray[Any, Any]:
-        """Structured array with a record for each compared strategy, after fit with
-        ``strategy="auto"``."""
+        """A record for each compared strategy, after fit with ``strategy="auto"``."""
         check_is_fitted(self, "taxonomy_")
         report: np.ndarray[Any, Any] | None = vars(self).get("_selection")
         if report is None:
-            raise AttributeError('selection_report_ is there after fit with strategy="auto".')
+            raise AttributeError(
+                '`selection_report_` is only available after fit with strategy="auto".'
+            )
         return report.copy()
 
     @property
@@ -109,7 +110,9 @@ class LocalClassifier(Summarised, ShowsTaxonomy, Calibrated, Compressible, Local
         check_is_fitted(self, "taxonomy_")
         weight = vars(self).get("_rows_weight")
         if weight is None:
-            raise AttributeError("node_rows_weight_ is there after fit with node_rows.")
+            raise AttributeError(
+                "`node_rows_weight_` is only available after fit with `node_rows`."
+            )
         return float(weight)
 
     def _fitted_parts(self) -> dict[str, Any]:

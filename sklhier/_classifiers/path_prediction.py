@@ -113,7 +113,7 @@ class PathPredictor:
                 raise IncompatiblePartsError.needs(
                     decoder,
                     "calibration rows",
-                    "the classifier has seen none for this decoder",
+                    "the classifier has none for this decoder",
                     "Call conformalize(X, y) with rows that were not used in fit; or fit again, "
                     "with source='out_of_fold', without a guarantee.",
                 )
