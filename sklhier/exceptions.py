@@ -138,7 +138,7 @@ class TaxonomyError(_ShortError):
         more = " -> ..." if len(names) > 12 else ""
         return cls(
             f"The edges form a cycle: {route}{more}. "
-            "A taxonomy has none: remove one of these edges."
+            "A taxonomy must not have one: remove one of these edges."
         )
 
     @classmethod
@@ -151,7 +151,7 @@ class TaxonomyError(_ShortError):
         """One name under two parents of a tree."""
         places = ["at the top" if p is None else f"under {shown(p)}" for p in (first, second)]
         return cls(
-            f"{shown(child)} stands {' and '.join(places)}. If these are two classes, "
+            f"{shown(child)} is {' and '.join(places)}. If these are two classes, "
             "give them different names or use `from_paths`, where the whole path is the name; "
             "if one class has two parents, use `from_edges`."
         )
@@ -175,7 +175,7 @@ class TaxonomyError(_ShortError):
         return cls(
             f"A table of nodes and their ancestors must fit in memory, but it would have about "
             f"{n_entries:,} entries and take {needed / 2**30:,.1f} GiB of {memory / 2**30:,.1f} GiB. "
-            "Pass fewer different labels at a time, or a taxonomy with fewer levels."
+            "Pass fewer distinct labels at a time, or a taxonomy with fewer levels."
         )
 
     @classmethod
@@ -213,7 +213,7 @@ class TargetError(_ShortError):
     def names_root(cls, name: Hashable, where: str = "") -> Self:
         """A label that is the root, which belongs to every sample."""
         return cls(
-            f"{shown(name)}{where} names the root, which is no class. Build the taxonomy with "
+            f"{shown(name)}{where} names the root, which is not a class. Build the taxonomy with "
             "`root=None` to make it one; a sample without a label has None, or an empty collection."
         )
 
@@ -230,7 +230,7 @@ class TargetError(_ShortError):
         """A row without a label."""
         return cls(
             f"The label of row {row} is missing (None, NaN or an empty path). "
-            "Drop such rows, or label them with the deepest node you know."
+            "Drop such rows, or label them with the deepest known node."
         )
 
     @classmethod
@@ -240,16 +240,16 @@ class TargetError(_ShortError):
             f"Row {row} has a gap in its path {shown(tuple(path))}: padding (None, NaN or '') may "
             "only follow the last known level. `Taxonomy.from_levels` (and `from_paths`) makes "
             "labels and a taxonomy for fit: gaps='skip' leaves the missing level out, gaps='fill' "
-            "puts a node there that is named after its parent."
+            "inserts a node that is named after its parent."
         )
 
     @classmethod
     def one_label_each(cls) -> Self:
         """Sets of labels where each row has one."""
         return cls(
-            "There must be one label or path for each sample, got sets of labels. "
-            "Hierarchical precision, recall and F, H-loss, HMC-loss, MGIA and ICM take sets; or use "
-            "a decoder that answers with single nodes."
+            "There must be one label or path for each sample, got sets of labels. Use metrics that "
+            "take sets (hierarchical precision, recall and F, H-loss, HMC-loss, MGIA and ICM), or a "
+            "decoder that answers with single nodes."
         )
 
     @classmethod
@@ -331,8 +331,8 @@ class LocalFitError(ValueError):
         error = cls.at(original, estimator, where, n_rows)
         error.args = (
             (
-                f"{error}. It cannot predict for one of these rows. Give nodes with few rows another "
-                "estimator by `small_nodes=`."
+                f"{error}. It cannot predict one of these rows. Use another estimator for nodes with "
+                "few rows: pass `small_nodes=`."
             ),
         )
         return error
@@ -344,8 +344,8 @@ class LocalFitError(ValueError):
         more = f", ... ({len(places)} in all)" if len(places) > 5 else ""
         error = cls(
             f"A worker process died while models were fitted at {listed or 'unknown nodes'}{more}. "
-            "It may have run out of memory, or a base estimator crashed. Try fewer workers, or "
-            f"n_jobs=1 to see where. ({_told(original, 200)})"
+            "It may have run out of memory, or a base estimator crashed. Use fewer workers, or "
+            f"n_jobs=1 to see where it fails. ({_told(original, 200)})"
         )
         error.node, error.n_rows = (places[0][0], places[0][2]) if places else (None, 0)
         error.original = original
@@ -407,7 +407,7 @@ def _received(
 class LocalPredictError(LocalFitError):
     """A base estimator failed to predict at one node."""
 
-    _what = "asked about"
+    _what = "predicting"
 
     @classmethod
     def not_a_distribution(
@@ -456,7 +456,7 @@ class LeakageWarning(UserWarning):
     def of(cls, chain: object) -> Self:
         """A chain that shows no out-of-fold outputs."""
         return cls(
-            f"{chain!r} gives models features that prediction does not have: outputs for "
+            f"{chain!r} trains models on features that do not exist in prediction: outputs for "
             "samples that the models above have memorised, or true labels. Use it for "
             "comparison only; training='out_of_fold' is safe."
         )
@@ -469,9 +469,9 @@ class TaxonomyWarning(UserWarning):
     def constant_level(cls, step: Hashable) -> Self:
         """All paths begin with the same step."""
         return cls(
-            f"All paths begin with {shown(step)}, which tells nothing about a sample, but counts in "
+            f"All paths begin with {shown(step)}, which says nothing about a sample but counts in "
             f"every hierarchical metric. Pass root={shown(step)} to `from_paths` or `from_levels` to "
-            "make it the root, which is no class, or root=None to keep it as a class."
+            "make it the root, which is not a class, or root=None to keep it as a class."
         )
 
     @classmethod
@@ -489,9 +489,9 @@ class TaxonomyWarning(UserWarning):
     def reversed_edges(cls, n_tops: int, n_ends: int) -> Self:
         """Edges that make more sense in the other direction."""
         return cls(
-            "The edges look as if they went from child to parent: read as (parent, child), they have "
+            "The edges seem to go from child to parent: read as (parent, child), they have "
             f"{n_tops} tops and {n_ends} node(s) without children. Pass direction='child_parent' to "
-            "turn them round, or direction='parent_child' if they are right."
+            "reverse them, or direction='parent_child' if they are right."
         )
 
     @classmethod
@@ -500,10 +500,10 @@ class TaxonomyWarning(UserWarning):
         advice = (
             "If there are no levels, use `Taxonomy.flat`."
             if other is None
-            else f"They all hold {other!r}: pass sep={other!r}."
+            else f"They all contain {other!r}: pass sep={other!r}."
         )
         return cls(
-            f"No label holds the separator {sep!r}, such as {shown(label)}, so that all of them are "
+            f"No label contains the separator {sep!r} (such as {shown(label)}), so all labels are "
             f"children of the root. {advice}"
         )
 
@@ -525,7 +525,7 @@ class RareClassWarning(UserWarning):
     def in_one_fold(cls, names: Sequence[Hashable]) -> Self:
         """Classes of which a fold leaves out all rows."""
         return cls(
-            f"{len(names)} node(s) have all their rows in one fold, so that the models above predict "
+            f"{len(names)} node(s) have all their rows in one fold, so the models above predict "
             f"these rows without having learnt the node: {quoted(names)}. Their out-of-fold "
             "output for it is 0 or the lowest possible. Merge rare classes with `coarsen`, or "
             "stratify the folds with HierarchicalStratifiedKFold."

@@ -34,7 +34,7 @@ _TIE = 1e-9
 
 
 class Link(BaseEstimator, ABC):
-    """Turns the outputs of a local model into probabilities of its outcomes; keeps no state.
+    """Conversion of a local model's outputs to probabilities of its outcomes; keeps no state.
 
     A subclass stores its parameters in ``__init__``, like every scikit-learn object (so that
     searches can tune them), and defines :meth:`proba`.
@@ -42,9 +42,9 @@ class Link(BaseEstimator, ABC):
     Attributes
     ----------
     response_method : {"predict_proba", "decision_function"}
-        The method of the base estimator whose outputs it reads.
+        The method of the base estimator that gives the outputs.
     gives_probabilities : bool
-        Whether its results are probabilities. If not, they are weights that rank paths, and the
+        Whether the results are probabilities. If not, they are weights that rank paths, and the
         classifier has no ``predict_proba``.
 
     Examples
@@ -74,7 +74,7 @@ class Link(BaseEstimator, ABC):
         Parameters
         ----------
         outputs : ndarray of float64, shape (n_samples, n_outcomes)
-            A number for each outcome. Decision scores of a binary model come as ``[-s, s]``.
+            A number for each outcome; ``[-s, s]`` for decision scores of a binary model.
 
         Returns
         -------
@@ -119,7 +119,7 @@ class Link(BaseEstimator, ABC):
         return self.response_method == "decision_function"
 
     def check(self) -> None:
-        """Raise a ValueError if a parameter is out of its range."""
+        """Raise a ValueError if a parameter is outside its range."""
 
 
 _REGISTRY = Registry("link", Link)  # type: ignore[type-abstract]
@@ -146,7 +146,7 @@ def resolve_link(link: str | Link) -> Link:
     Raises
     ------
     ValueError
-        For another name or object, or a parameter out of its range.
+        For an unknown name or object, or a parameter outside its range.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def resolve_link(link: str | Link) -> Link:
 
 @register("identity")
 class IdentityLink(Link):
-    """Probabilities as the base estimator gives them.
+    """Unchanged probabilities of the base estimator.
 
     Examples
     --------
@@ -202,16 +202,16 @@ class _ScoreLink(Link):
 
 @register("softmax")
 class SoftmaxLink(_ScoreLink):
-    """Weights that grow with decision scores: their softmax after a multiplication.
+    """Softmax of decision scores times a factor, as weights.
 
     Decision scores have no common scale. Margins of scikit-learn's linear classifiers are about 1.
-    The softmax of bare margins is so flat that the number of outcomes of a node decides which path
-    has the largest product; one that is too sharp makes every best path greedy.
+    Their plain softmax is so flat that the path with the largest product depends mainly on the
+    numbers of outcomes; too large a factor makes every best path greedy.
 
     Parameters
     ----------
     sharpness : float, default=5.0
-        What scores are multiplied by, above 0.
+        Factor of the scores, above 0.
 
     Examples
     --------
@@ -238,16 +238,16 @@ class SoftmaxLink(_ScoreLink):
 
 @register("logistic")
 class LogisticLink(_ScoreLink):
-    """Weights of one-vs-rest classifiers: the logistic function of each score, multiplied.
+    """Logistic function of each score times a factor, as weights of one-vs-rest classifiers.
 
-    What decision scores are read by without a link. Each outcome has its own binary question, so that
-    a margin of 2 says little more than one of 1, and an outcome that is only the least bad gets
-    no weight near 1 if others are nearly as bad. Weights are divided by their sum.
+    The default for decision scores. Each outcome is a binary decision of its own, so a margin of 2
+    says little more than a margin of 1, and the least bad of several poor outcomes gets no weight
+    near 1. Weights are divided by their sum.
 
     Parameters
     ----------
     sharpness : float, default=5.0
-        What scores are multiplied by, above 0.
+        Factor of the scores, above 0.
 
     Examples
     --------
@@ -278,13 +278,12 @@ class LogisticLink(_ScoreLink):
 class HingeLink(_ScoreLink):
     r"""Weights that fall with the loss that each outcome would have: :math:`e^{-\max(0, 1 - s)^p}`.
 
-    The post-processor of PECOS [1]_ for linear classifiers with a hinge loss, divided by its
-    sum.
+    The post-processor of PECOS [1]_ for linear classifiers with a hinge loss, divided by the sum.
 
     Parameters
     ----------
     power : float, default=3.0
-        The power of the loss, 1 or more. 2 is softer.
+        Exponent of the loss, 1 or more; 2 is softer.
 
     References
     ----------

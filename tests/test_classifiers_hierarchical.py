@@ -556,7 +556,7 @@ def test_partial_fit_with_nodes_that_have_seen_nothing():
     model.partial_fit(X, y)
     assert model.unseen_nodes_ == ()
     assert len(set(model.predict(X))) > 2
-    with pytest.raises(TargetError, match="'A1' is none of the 6 classes"):
+    with pytest.raises(TargetError, match="'A1' is not among the 6 classes"):
         model.partial_fit(X[:1], ["A1"])
 
 
@@ -651,7 +651,7 @@ def test_a_failing_base_names_its_node(n_jobs, kind):
 def test_a_base_that_fails_to_predict_names_its_node(on, match):
     X, y = data(200)
     model = HierarchicalClassifier(Fails(on=on), taxonomy=RAGGED).fit(X, y)
-    with pytest.raises(LocalPredictError, match=f"at node 'R', asked about 200 row.*{match}"):
+    with pytest.raises(LocalPredictError, match=f"at node 'R', predicting 200 row.*{match}"):
         model.predict(X)
 
 

@@ -934,5 +934,5 @@ def test_node_estimators_errors_and_reports():
 
     with pytest.raises(ValueError, match=r"`strategy` must be a SetStrategy .* got OfPaths\(\)"):
         model(strategy=OfPaths()).fit(X, y)
-    with pytest.raises(IncompatiblePartsError, match="no sample has .* as most specific label"):
+    with pytest.raises(IncompatiblePartsError, match=r"no sample has .* as most specific label"):
         model(strategy=PerNode("exclusive")).fit(X[:2], [["a"], []])

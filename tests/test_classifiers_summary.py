@@ -167,7 +167,7 @@ def test_guarantees_of_paths():
     model.set_params(decoder=Conformal(0.8))
     sections = model.summary().sections
     assert sections["guarantees"] == {}
-    assert sections["settings"]["decoder"].endswith("which has learnt nothing yet")
+    assert sections["settings"]["decoder"].endswith("not calibrated or tuned yet")
     model.conformalize(X[80:], Y[80:])
     assert model.summary().sections["guarantees"] == {
         "decoder": "Conformal",

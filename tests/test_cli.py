@@ -485,7 +485,7 @@ def test_a_taxonomy_with_two_parents_and_one_with_a_root(tmp_path, capsys):
         ("a.json", "{", "Expecting"),
         ("a.json", "[1]", "must hold an object"),
         ("a.json", '{"nodes": [1]}', "with a 'name'"),
-        ("a.json", '{"a": {"a": {}}}', "stands at the top and under 'a'"),
+        ("a.json", '{"a": {"a": {}}}', "is at the top and under 'a'"),
         ("a.json", "[" * 100_000, "nested too deeply"),
     ],
 )
@@ -513,7 +513,7 @@ def test_errors_say_what_to_do(table, tmp_path, capsys):
         ((table,), 2, "train needs features.*'text', 'topic', 'subtopic'"),
         ((empty, *columns), 1, "is empty"),
         ((header, *columns), 1, "no row with a label"),
-        ((one, *columns), 1, "have the label 'x': there is nothing to tell apart"),
+        ((one, *columns), 1, "have the label 'x', so there is nothing to learn"),
         ((broken, *columns), 1, "1 bad row.*line 3: 1 field instead of 2"),
         ((quote, *columns), 1, "line 2: .*add --no-quotes"),
         ((tmp_path / "nowhere.csv", *columns), 1, "cannot be read: No such file"),
@@ -642,7 +642,7 @@ def test_files_that_are_no_models(shop, shop_model, tmp_path, capsys, monkeypatc
         path.write_bytes(data)
         status, _, err = run(capsys, "predict", shop, "--model", path, "--allow-pickle")
         assert status == 1
-        assert re.search("holds a list|is no model", err), err
+        assert re.search("holds a list|not a model", err), err
     status, _, err = run(capsys, "predict", shop, "--model", tmp_path)
     assert (status, "cannot be read: Is a directory" in err) == (1, True)
     assert not (tmp_path / "never").exists()
@@ -726,7 +726,7 @@ def test_help_and_version(capsys):
     for arguments in (["--help"], *([name, "--help"] for name in options._PARTS)):
         status, out, _ = run(capsys, *arguments)
         assert status == 0
-        assert "Exit status: 0 done" in out
+        assert "Exit status: 0 success" in out
     assert run(capsys, "--version")[1].startswith("sklhier ")
     status, _, err = run(capsys, "train", "x.csv", "--estimator", "magic")
     assert (status, "invalid choice" in err) == (2, True)

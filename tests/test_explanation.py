@@ -187,7 +187,7 @@ def test_flat(words):
         scores = model.estimators_[taxonomy.nodes[0]].decision_function(X[row : row + 1])[0]
         expected = scores[classes.index(chosen)] - scores[classes.index(foil)]
         np.testing.assert_allclose(total, expected, **EXACT)
-    with pytest.raises(IncompatiblePartsError, match="'n1' is none of those"):
+    with pytest.raises(IncompatiblePartsError, match="'n1' is not one of its classes"):
         explain(model, X[:4], foil="n1", output="arrays")
     model = HierarchicalClassifier(taxonomy=taxonomy, strategy="flat").fit(X, y)
     proba = model.predict_node_proba(X)

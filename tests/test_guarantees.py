@@ -978,7 +978,7 @@ def test_folds_that_hold_nothing_out(make):
 
 def test_a_level_may_be_searched_and_is_not_taken_for_another():
     model = paths_model(decoder=Conformal(0.7)).fit(X[FIT], Y[FIT])
-    with pytest.raises(IncompatiblePartsError, match="has seen none for this decoder"):
+    with pytest.raises(IncompatiblePartsError, match="has none for this decoder"):
         model.set_params(decoder__confidence_level=0.8).predict(X[NEW])
     proba = model.predict_node_proba(X[NEW])
     found = model.decode(proba, Conformal(0.7))

@@ -616,7 +616,7 @@ def test_partial_fit_predicts_what_it_has_seen():
     assert label not in model.unseen_nodes_
     model.partial_fit(X, Y)
     assert model.unseen_nodes_ == ()
-    with pytest.raises(TargetError, match="none of the"):
+    with pytest.raises(TargetError, match="not among the"):
         model.partial_fit(X[:1], ["n0"])
     with pytest.raises(ValueError, match="sparse"):
         model.partial_fit(sparse.csr_array(X), Y)

@@ -248,7 +248,7 @@ def test_batches_have_weights_of_their_own():
             "`estimator__class_weight` of LogisticRegression names classes, but OneVsRest",
         ),
         (Keeps(pos_label="x"), IncompatiblePartsError, "`pos_label` of Keeps refers to classes"),
-        (Keeps(cost_matrix=np.eye(5)), IncompatiblePartsError, "`cost_matrix` of Keeps speaks"),
+        (Keeps(cost_matrix=np.eye(5)), IncompatiblePartsError, "`cost_matrix` of Keeps refers"),
         (GaussianNB(priors=[0.5, 0.5]), IncompatiblePartsError, "`priors` .* by position"),
         (Keeps(priors={"x": 1.0}), IncompatiblePartsError, "no entry for the label 'y'"),
         (
@@ -837,7 +837,7 @@ def test_label_sets_validate_in_codes_of_each_node():
         ({"X_val": XV}, {}, ValueError, "`X_val` needs `y_val`"),
         ({"y_val": YV}, {}, ValueError, "in one way"),
         ({"eval_set": (XV, YV), "y_val": YV}, {}, ValueError, "does not go with"),
-        ({"base_margin": np.ones(60)}, {}, IncompatiblePartsError, "`base_margin` speaks of"),
+        ({"base_margin": np.ones(60)}, {}, IncompatiblePartsError, "`base_margin` refers to"),
         ({"eval_set": (XV, YV)}, {"chain": "proba"}, IncompatiblePartsError, "outputs of others"),
         ({"eval_set": (XV, YV)}, {"routing": "predicted"}, IncompatiblePartsError, "rest class"),
     ],

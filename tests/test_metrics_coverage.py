@@ -201,7 +201,7 @@ def test_groups_of_pandas_and_polars():
 
 def test_bad_groups():
     y = ["owl", "eel"]
-    with pytest.raises(TypeError, match="can be hashed"):
+    with pytest.raises(TypeError, match="hashable values"):
         coverage_report(y, y, taxonomy=BIRDS, groups=[["a"], {"b": 1}])
     with pytest.raises(ValueError, match=r"one value for each sample, got shape \(2, 2\)"):
         coverage_report(y, y, taxonomy=BIRDS, groups=np.zeros((2, 2)))

@@ -609,7 +609,9 @@ def test_weights_can_be_learnt_along_a_chain():
 
 def test_the_report_is_there_after_a_choice():
     model = fitted("flat")
-    with pytest.raises(AttributeError, match="selection_report_ is there after fit with"):
+    with pytest.raises(
+        AttributeError, match="selection_report_` is only available after fit with"
+    ):
         model.selection_report_  # noqa: B018
     assert len(model.set_params(strategy="auto").fit(X, Y).selection_report_) == 6
     assert not hasattr(model.set_params(strategy="flat").fit(X, Y), "selection_report_")

@@ -57,7 +57,7 @@ def test_a_single_top_of_a_graph_is_the_root_unless_it_is_to_be_a_class(source):
     assert classes.levels == (("A",), ("B", "C"))
     raises("no node 'auto'", build, root="auto")
     raises("nan cannot name a node .as the root", build, root=float("nan"))
-    raises("cannot be the root: it stands below 'A'", build, root="B")
+    raises("cannot be the root: it is below 'A'", build, root="B")
 
 
 @pytest.mark.parametrize("root", [{}, {"root": None}])
@@ -150,8 +150,8 @@ def test_a_set_with_the_root_is_refused():
         (({"x", "y"}, [0], [1]), "must be a sequence"),
         ((5, [0], [1]), "must be a sequence.*got 5"),
         (([], [], []), "at least one node"),
-        ((["x", ROOT], [0], [1]), "ROOT` names an artificial root"),
-        ((["x", ROOT], [], []), "ROOT` names an artificial root"),
+        ((["x", ROOT], [0], [1]), "ROOT` may only name an artificial root"),
+        ((["x", ROOT], [], []), "ROOT` may only name an artificial root"),
     ],
 )
 def test_wrong_numbers_and_names_are_refused(args, match):
@@ -271,7 +271,7 @@ def test_a_set_is_read_in_sorted_order_and_a_list_as_it_stands():
     assert tree.children("a") == (9, 10, "x", "y", ("t",))
     assert tree.children("b") == ("z", "w")
     assert Taxonomy.from_dict({"a": dict.fromkeys("yx").keys()}).leaves == ("y", "x")
-    raises("set below 'a' has no order", Taxonomy.from_dict, {"a": {object(), object()}})
+    raises("set below 'a' must hold names with an order", Taxonomy.from_dict, {"a": {object(), object()}})
     raises("set of edges has no order", Taxonomy.from_edges, {(object(), "a")})
     raises("must have an order, got a set", Taxonomy.from_paths, {"a/b"}, error=TargetError)
 
@@ -324,7 +324,7 @@ def test_a_missing_parent_stands_for_the_top(missing):
     raises("cannot name a node .as a child, at position 1", Taxonomy.from_edges,
            [("a", "b"), ("a", missing)])  # fmt: skip
     edges = [(missing, "a"), ("r", "a"), ("r", "b")]
-    raises("'a' stands at the top and under 'r'", Taxonomy.from_edges, edges)
+    raises("'a' is at the top and under 'r'", Taxonomy.from_edges, edges)
     raises("None -> 'a' twice", Taxonomy.from_edges, [(missing, "a"), (missing, "a"), ("a", "b")])
 
 
@@ -347,9 +347,9 @@ def test_a_series_of_parents():
            pandas.Series(["bird", "bird"]))  # fmt: skip
     assert Taxonomy.from_parents(pandas.Series([None, 0, 0])).nodes == (0, 1, 2)
     twice = pandas.Series(["bird", "fish"], index=["owl", "owl"])
-    raises("'owl' stands under 'bird' and under 'fish'", Taxonomy.from_parents, twice)
+    raises("'owl' is under 'bird' and under 'fish'", Taxonomy.from_parents, twice)
     twice = pandas.Series([None, "fish"], index=["owl", "owl"])
-    raises("'owl' stands at the top and under 'fish'", Taxonomy.from_parents, twice)
+    raises("'owl' is at the top and under 'fish'", Taxonomy.from_parents, twice)
     raises("got DataFrame.*from_edges", Taxonomy.from_parents, parents.reset_index())
 
 
@@ -466,7 +466,7 @@ def test_lists_with_mappings_as_yaml_writes_them():
         ({"A": [None]}, "None cannot name a node .below 'A', at position 0"),
         ({"A": ["x", "x"]}, "'A' -> 'x' twice"),
         ({"A": ["x", {"x": ["y"]}]}, "'A' -> 'x' twice"),
-        ({"A": ["x"], "B": [{"y": ["x"]}]}, "'x' stands under 'A' and under 'y'"),
+        ({"A": ["x"], "B": [{"y": ["x"]}]}, "'x' is under 'A' and under 'y'"),
         ({"A": ["x" * 10**6, "x" * 10**6]}, "twice"),
         ({}, "at least one node"),
         (None, "at least one node"),
@@ -479,7 +479,7 @@ def test_other_nested_values_are_refused(nested, match):
 def test_a_mapping_within_itself_ends():
     endless = {}
     endless["a"] = endless
-    raises("'a' stands at the top and under 'a'", Taxonomy.from_dict, endless)
+    raises("'a' is at the top and under 'a'", Taxonomy.from_dict, endless)
 
 
 @pytest.mark.more

@@ -259,7 +259,7 @@ def test_a_separator_that_no_label_holds(paths, other):
     with pytest.warns(TaxonomyWarning) as caught:
         Taxonomy.from_paths(paths)
     (warning,) = caught
-    assert "No label holds the separator '/', such as" in str(warning.message)
+    assert "No label contains the separator '/'" in str(warning.message)
     assert advice in str(warning.message)
     assert warning.filename == __file__
 
@@ -310,7 +310,7 @@ def test_a_backslash_as_separator():
     labels, tree = Taxonomy.from_paths(["a\\x", "b\\y"], "\\")
     assert tree.to_levels(labels).tolist() == [["a", "x"], ["b", "y"]]
     assert Taxonomy.from_levels([["a", "x"], ["b", "y"]], "\\")[1] == tree
-    raises(r"holds the separator '\\\\', which cannot be escaped", Taxonomy.from_levels,
+    raises(r"contains the separator '\\\\', which cannot be escaped", Taxonomy.from_levels,
            [["a\\b", "x"], ["b", "y"]], "\\", error=TaxonomyError)  # fmt: skip
 
 
@@ -367,7 +367,7 @@ def kinds(taxonomy, labels=None):
     "name", sorted({*TAXONOMIES} - {"chain", "several_roots", "repeated_names"})
 )
 def test_nothing_odd(name):
-    assert repr(TAXONOMIES["balanced"].lint()) == "nothing odd"
+    assert repr(TAXONOMIES["balanced"].lint()) == "no findings"
     assert set(kinds(TAXONOMIES[name])) <= {"single_children"}
     assert kinds(TAXONOMIES["flat"], ["a", "b", "c"]) == {}
 

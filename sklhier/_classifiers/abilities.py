@@ -129,7 +129,7 @@ def refuse_chain(chain: Chain, strategy: _HasStages, model: LocalParameters) -> 
         raise IncompatiblePartsError.needs(
             chain,
             "a strategy that is known before models are fitted",
-            "'auto' compares some that have no models above each other",
+            "'auto' also compares strategies without models above each other",
             "Use chain=None, or strategy='per_parent'.",
         )
     if not strategy.has_stages:

@@ -66,7 +66,7 @@ class Calibrated:
 
     @property
     def calibration_report_(self) -> np.ndarray[Any, Any]:
-        """A record for each calibrated model, or one for all answers."""
+        """Structured array with a record for each calibrated model, or one for all answers."""
         check_is_fitted(self, "taxonomy_")
         reports = vars(self).get("_calibration_reports")
         if reports is None:

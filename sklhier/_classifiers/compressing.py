@@ -73,44 +73,42 @@ class Compressible:
     _compressed: CompressionReport  # after compress
 
     def compress(self, *, dtype: Any = "float32", min_weight: float = 0.0) -> Self:
-        """Make fitted linear models smaller, for prediction alone.
+        """Compress fitted linear models, for prediction only.
 
-        Weights get another precision, and those near 0 may become 0. Columns without any other
-        weight are not stored, and of a model with more than half zeros only the other weights are,
-        with 5 bytes for each and 5 for each column. That is for ``LinearSVC``,
-        ``LogisticRegression``, ``SGDClassifier``, ``RidgeClassifier``, ``Perceptron``,
-        ``PassiveAggressiveClassifier`` and the classifiers of :mod:`sklhier.linear_model`, alone or
-        as the last step of a Pipeline, fitted to sparse or dense X; all others stay as they are.
-        Models that see the outputs of others (`chain`) only change their precision.
+        Weights get another precision, and small weights may become 0. Columns of zeros are not
+        stored; a model with more than half zeros stores only the other weights, with 5 bytes for
+        each and 5 for each column. This works for ``LinearSVC``, ``LogisticRegression``,
+        ``SGDClassifier``, ``RidgeClassifier``, ``Perceptron``, ``PassiveAggressiveClassifier`` and
+        the classifiers of :mod:`sklhier.linear_model`, alone or as the last step of a Pipeline,
+        fitted to sparse or dense X; all others do not change. Models that use outputs of others
+        (`chain`) only change their precision.
 
         Parameters
         ----------
         dtype : "float32" or None, default="float32"
-            Of the weights. float32 takes half the space, and changes probabilities in the sixth
-            digit. None: as they are.
+            Dtype of the weights. float32 takes half the space and changes probabilities in the
+            sixth digit. None keeps the dtype.
         min_weight : float, default=0.0
-            Weights whose absolute value is lower become 0, which changes predictions: compare them on
-            samples that were held out. What is low depends on the scale of X and the base estimator.
+            Weights with a smaller absolute value become 0, which changes predictions: compare them
+            on held-out samples. A suitable value depends on the scale of X and the base estimator.
             Files shrink further with ``joblib.dump(model, path, compress=3)``.
 
         Returns
         -------
         self : object
-            This classifier, changed in place. ``copy.copy(model).compress()`` leaves `model` as it
-            is.
+            This classifier, changed in place. ``copy.copy(model).compress()`` does not change
+            `model`.
 
         Raises
         ------
         IncompatiblePartsError
-            If no local model is one of those types.
+            If no local model has one of these types.
         ValueError
-            For another dtype, and for a weight that is negative or not finite.
+            For an invalid dtype, and for a weight that is negative or not finite.
 
-        Notes
-        -----
-        ``compression_report_`` tells what became of each model, ``estimators_`` gives them in full
-        width with the weights that are left. Compressed models cannot go on learning:
-        ``partial_fit`` is refused, ``fit`` begins anew.
+        Notes ----- ``compression_report_`` shows the change of each model; ``estimators_`` returns
+        them in full width with the remaining weights. Compressed models cannot learn further:
+        ``partial_fit`` is refused, ``fit`` starts again.
 
         Examples
         --------
@@ -133,7 +131,7 @@ class Compressible:
         check_is_fitted(self, "taxonomy_")
         if dtype is not None and not _is_float32(dtype):
             raise ValueError(
-                "`dtype` must be 'float32', or None to leave weights as they are, got "
+                "`dtype` must be 'float32', or None to keep the dtype of weights, got "
                 f"{shown(dtype)}."
             )
         check_number("min_weight", min_weight, least=0)
@@ -165,17 +163,17 @@ class Compressible:
 
     @property
     def compression_report_(self) -> np.ndarray[Any, Any]:
-        """A record for each local model, after :meth:`compress`."""
+        """Structured array with a record for each local model, after :meth:`compress`."""
         if not hasattr(self, "_compressed"):
-            raise AttributeError("compression_report_ is there after compress.")
+            raise AttributeError("`compression_report_` is only available after compress.")
         return self._compressed.records([name for (_, name), _ in named_models(self._model)])
 
     def _refuse_compressed(self) -> None:
         """Raise an error if models have lost what they would go on learning from."""
         if hasattr(self, "_compressed"):
             raise ValueError(
-                "partial_fit was called after compress, which has rounded or dropped what it would "
-                "go on from. Fit again, or compress a copy: copy.copy(model).compress()."
+                "partial_fit must not follow compress, which has rounded or dropped the weights to "
+                "update. Fit again, or compress a copy: copy.copy(model).compress()."
             )
 
 

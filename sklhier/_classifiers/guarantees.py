@@ -340,7 +340,7 @@ class SetGuarantees(SetPredictor):
 
     @property
     def conformal_report_(self) -> np.ndarray[Any, Any]:
-        """A record of the calibration of the decoder ``RiskControl``."""
+        """Structured array with a record of the calibration of the decoder ``RiskControl``."""
         check_is_fitted(self, "taxonomy_")
         decoder = self.decoder_
         if not isinstance(decoder, RiskControl) or not hasattr(decoder, "calibration_"):

@@ -67,16 +67,15 @@ class LocalClassifier(Summarised, ShowsTaxonomy, Calibrated, Compressible, Local
     def estimators_(self) -> Mapping[Hashable, Any]:
         """Fitted base estimators by the name of the node, or ``"level:k"``, that decides.
 
-        A mapping that cannot be changed. Linear estimators that were fitted to sparse X are stored
-        with the coefficients of their own columns; each is copied to its full width when it is
-        looked up.
+        A read-only mapping. Linear estimators that were fitted to sparse X are stored with the
+        coefficients of their own columns; looking one up makes a copy of full width.
         """
         check_is_fitted(self, "taxonomy_")
         return _FittedEstimators({name: m for (_, name), m in named_models(self._model)})
 
     @property
     def fit_report_(self) -> np.ndarray[Any, Any]:
-        """A record for each local problem of the last call to fit or partial_fit."""
+        """Structured array with a record for each local problem of the last fit or partial_fit."""
         check_is_fitted(self, "taxonomy_")
         # Records hold objects, which skops cannot save: they are made when they are read.
         return np.concatenate(
@@ -96,20 +95,24 @@ class LocalClassifier(Summarised, ShowsTaxonomy, Calibrated, Compressible, Local
 
     @property
     def selection_report_(self) -> np.ndarray[Any, Any]:
-        """A record for each strategy that was compared, after fit with ``strategy="auto"``."""
+        """A record for each compared strategy, after fit with ``strategy="auto"``."""
         check_is_fitted(self, "taxonomy_")
         report: np.ndarray[Any, Any] | None = vars(self).get("_selection")
         if report is None:
-            raise AttributeError('selection_report_ is there after fit with strategy="auto".')
+            raise AttributeError(
+                '`selection_report_` is only available after fit with strategy="auto".'
+            )
         return report.copy()
 
     @property
     def node_rows_weight_(self) -> float:
-        """The weight of each of `node_rows`, given or learnt."""
+        """The given or learnt weight of `node_rows`."""
         check_is_fitted(self, "taxonomy_")
         weight = vars(self).get("_rows_weight")
         if weight is None:
-            raise AttributeError("node_rows_weight_ is there after fit with node_rows.")
+            raise AttributeError(
+                "`node_rows_weight_` is only available after fit with `node_rows`."
+            )
         return float(weight)
 
     def _fitted_parts(self) -> dict[str, Any]:

@@ -128,8 +128,8 @@ def _routed_params(
                 "sample_weight",
                 "a base estimator whose fit takes it",
                 f"that of {type(base).__name__} does not",
-                "Leave the weights out, take another base estimator, or, where a step of a "
-                "Pipeline should get them, enable metadata routing and request them there.",
+                "Leave the weights out, use another base estimator, or, if a step of a Pipeline "
+                "should get them, enable metadata routing and request them there.",
             )
     return dict.fromkeys(bases, given)
 
@@ -147,8 +147,8 @@ def _refuse_uneven(
                 raise IncompatiblePartsError.needs(
                     f"The fit parameter {key!r}",
                     "an entry for each row",
-                    "node_rows have none",
-                    "Leave it out, or node_rows.",
+                    "node_rows have no entries",
+                    "Leave out the parameter or node_rows.",
                 )
         if model.node_rows_weight != 1 and not any(value is weights for value in params.values()):
             raise IncompatiblePartsError.needs(
@@ -190,8 +190,8 @@ def refuse_unweighted(
                 f"node_rows_weight={model.node_rows_weight!r}",
                 "a base estimator whose fit takes sample_weight",
                 f"that of {type(base).__name__} does not",
-                "Use node_rows_weight=1, take another base estimator, or, where a step of a "
-                "Pipeline should get weights, enable metadata routing and request them there.",
+                "Use node_rows_weight=1, use another base estimator, or, if a step of a Pipeline "
+                "should get weights, enable metadata routing and request them there.",
             )
 
 

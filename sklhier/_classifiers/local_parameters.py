@@ -64,7 +64,7 @@ class LocalParameters(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         within = [key for key in params if key.startswith("estimator__")]
         if within and params.get("estimator", self.estimator) is None:
             raise ValueError(
-                f"Invalid parameter {within[0]!r}: `estimator` is None, which stands for a default. "
+                f"Invalid parameter {within[0]!r}: `estimator` is None, the default estimator. "
                 f"To set its parameters, pass estimator={default_base()!r}."
             )
         given = params.get(SMALL, self.small_nodes)
@@ -81,7 +81,7 @@ class LocalParameters(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return how metadata such as ``sample_weight`` reach the base estimators."""
+        """Return the routing of metadata such as ``sample_weight`` to the base estimators."""
         router = MetadataRouter(owner=self).add_self_request(self)
         mapping = (
             MethodMapping()

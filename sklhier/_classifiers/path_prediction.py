@@ -113,7 +113,7 @@ class PathPredictor:
                 raise IncompatiblePartsError.needs(
                     decoder,
                     "calibration rows",
-                    "the classifier has seen none for this decoder",
+                    "the classifier has none for this decoder",
                     "Call conformalize(X, y) with rows that were not used in fit; or fit again, "
                     "with source='out_of_fold', without a guarantee.",
                 )
@@ -202,15 +202,15 @@ class PathPredictor:
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         groups : array-like, shape (n_samples,), default=None
-            Their groups, where :meth:`conformalize` was called with groups. None: the threshold that
-            holds the level in every group. A group that is not known gets no answer.
+            Groups of the samples, if :meth:`conformalize` was called with groups. None uses the
+            threshold that holds the level in every group. An unknown group gets no answer.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible. Labels or paths (as tuples) for all samples: a label with all that lies
-            below it. A list or set of them for each sample. An array, sparse matrix or data frame of
-            0 and 1 or bool, shape (n_samples, n_classes): columns as in ``classes_``, each for that
-            class alone. Other answers get the probability 0 and the rest is divided by its sum
-            before the decoder sees it; where that sum is 0, allowed answers are equally probable.
-            All nodes are evaluated then, a block of rows at a time.
+            Allowed answers. A list of labels or paths (as tuples) holds for all samples; a label
+            includes all that is below it. Or a list or set of them for each sample. Or an array,
+            sparse matrix or data frame of 0 and 1 or bool, shape (n_samples, n_classes), with
+            columns as in ``classes_``, each for that class alone. Other answers get probability 0,
+            and the rest is divided by its sum before decoding; if the sum is 0, allowed answers are
+            equally probable. All nodes are then evaluated, a block of rows at a time.
 
         Returns
         -------
@@ -223,8 +223,8 @@ class PathPredictor:
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For a table `allowed` of another shape, another number of lists than samples, and a sample
-            for which nothing is allowed that occurred in training.
+            For a table `allowed` of the wrong shape, a wrong number of lists, and a sample without
+            an allowed answer that occurred in training.
         """
         decoder = self._deciding(self.decoder_)
         labels = self._target.restore(self._answers(X, decoder, groups, allowed), decoder)
@@ -242,7 +242,7 @@ class PathPredictor:
         groups : array-like, shape (n_samples,), default=None
             As in :meth:`predict`.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`.
+            Allowed answers, as in :meth:`predict`.
 
         Returns
         -------
@@ -262,31 +262,30 @@ class PathPredictor:
     def predict_top_k(self, X: Any, k: int = 5, *, allowed: Any = None) -> tuple[Labels, Floats]:
         """Return the most probable answers, best first, whatever the decoder.
 
-        Found by branch and bound: not all nodes are evaluated, unless some answers are not allowed.
+        They are found by branch and bound: not all nodes are evaluated, unless `allowed` is given.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         k : int, default=5
-            Number of answers, from 1 to the number of labels that may be answered.
+            Number of answers, from 1 to the number of possible answers.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`: at least `k` answers for every sample.
+            Allowed answers, as in :meth:`predict`, at least `k` for every sample.
 
         Returns
         -------
         labels : ndarray, shape (n_samples, k)
             Names of nodes.
         proba : ndarray of float64, shape (n_samples, k)
-            Their probabilities, descending; weights, if a base estimator has decision scores alone.
+            Their probabilities, descending; weights if a base estimator has only decision scores.
 
         Raises
         ------
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For another `k`, which is at most the number of answers that are possible, and a sample
-            for which nothing is allowed.
+            For `k` outside its range, and a sample without an allowed answer.
         """
         check_is_fitted(self, "taxonomy_")
         most = len(self._model.outcomes.answers)
@@ -301,7 +300,7 @@ class PathPredictor:
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of samples whose label, or whole path, is predicted.
 
-        An answer that is a set of nodes is right if it holds the true path and nothing else.
+        An answer that is a set of nodes is right if it contains exactly the true path.
 
         Parameters
         ----------
@@ -309,7 +308,7 @@ class PathPredictor:
             Samples.
         y : array-like, shape (n_samples,) or (n_samples, n_levels), or list of lists
             True labels in any format. Unknown ones count as wrong, unless all of them are unknown.
-            The columns of a data frame are found by their names, if it has some.
+            Columns of a data frame are matched by name, if it has names.
         sample_weight : array-like, shape (n_samples,), default=None
             Weights of the samples, 0 or more.
 
@@ -321,7 +320,7 @@ class PathPredictor:
         Raises
         ------
         TargetError
-            If no label in several rows is known, and for paths with gaps.
+            If none of several labels is known, and for paths with gaps.
         ValueError
             For weights that are negative or not finite, and if all are 0.
         """

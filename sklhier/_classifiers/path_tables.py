@@ -34,15 +34,15 @@ class PathTables(PathPredictor):
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`: the probabilities given that one of these
-            answers is right.
+            Allowed answers, as in :meth:`predict`; probabilities are conditional on one of them
+            being right.
 
         Returns
         -------
         proba : ndarray of float64, shape (n_samples, n_classes)
             Columns as in ``classes_``; rows sum to 1. A class that is an inner node has the
-            probability that the label stops there: 0 where labels below it were observed, unless the
-            strategy learns stops, as ``PerParent(stop="learn")`` and ``"flat"`` do.
+            probability that the label stops there; this is 0 if labels below it were observed,
+            unless the strategy learns stops, as ``PerParent(stop="learn")`` and ``"flat"`` do.
         """
         check_is_fitted(self, "taxonomy_")
         classes = self._target.format.class_ids
@@ -68,23 +68,23 @@ class PathTables(PathPredictor):
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         dtype : {np.float32, np.float64}, default=None
-            Of the result; None is float64. Probabilities are computed in float64, block by block.
+            Dtype of the result; None means float64. Probabilities are computed in float64, block by
+            block.
         out : ndarray of float32 or float64, shape (n_samples, n_nodes), default=None
-            Where to write them, such as a :class:`numpy.memmap` for a table that is larger than
-            memory.
+            Array to write to, such as a :class:`numpy.memmap` for a table larger than memory.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`.
+            Allowed answers, as in :meth:`predict`.
 
         Returns
         -------
         node_proba : ndarray of float64 or float32, shape (n_samples, n_nodes)
-            Columns as in ``taxonomy_.nodes``, the root (always 1) first. The probability of a
-            node is that of its children summed up, and of a stop there; in float32 up to rounding.
+            Columns as in ``taxonomy_.nodes``, the root (always 1) first. The probability of a node
+            is the sum of those of its children and of a stop there; in float32 up to rounding.
 
         Raises
         ------
         TypeError, ValueError
-            For another dtype, and an `out` of another shape or kind.
+            For an unsupported dtype, and an `out` of the wrong shape or kind.
         """
         check_is_fitted(self, "taxonomy_")
         parts = self._by_block(X, lambda marginals: marginals.dense().node_proba, allowed=allowed)
@@ -102,13 +102,13 @@ class PathTables(PathPredictor):
         Parameters
         ----------
         node_proba : array-like, sparse matrix or data frame of float, shape (n_samples, n_nodes)
-            As returned by :meth:`predict_node_proba`: probabilities, those of the root 1, and those
-            of children in sum at most that of their parent. The columns of a data frame are named
-            by nodes, in any order.
+            As returned by :meth:`predict_node_proba`: probabilities, 1 for the root; those of
+            children sum to at most that of their parent. Columns of a data frame are named by
+            nodes, in any order.
         decoder : str or Decoder, default=None
             The decoder; by default the estimator's own.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`. Pass the table without any restriction.
+            Allowed answers, as in :meth:`predict`. Pass the table without any restriction.
 
         Returns
         -------
@@ -120,12 +120,11 @@ class PathTables(PathPredictor):
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For another table: names the row and the nodes. For a sample for which nothing is allowed.
+            For an invalid table (the message names the row and the nodes), and for a sample without
+            an allowed answer.
 
-        Notes
-        -----
-        The probability of a stop at a node is that of the node less the sum of its children's. So
-        rounding may tell apart answers that are equally probable, one of them a stop.
+        Notes ----- The probability of a stop at a node is that of the node minus the sum of its
+        children's. So rounding may break ties between a stop and other answers.
         """
         check_is_fitted(self, "taxonomy_")
         found = self._tuned(resolve_decoder(self.decoder if decoder is None else decoder))
@@ -148,21 +147,21 @@ class PathTables(PathPredictor):
         allowed: Any = None,
         output: str = "pandas",
     ) -> Any:
-        """Return answers with their probabilities as a table, to hand on or to look through.
+        """Return answers and their probabilities as a table.
 
         Parameters
         ----------
         X : array-like, sparse matrix, DataFrame or list, length n_samples
             Samples.
         top_k : int, default=1
-            Rows for each sample: the answer of :meth:`predict` comes first, then the most probable
-            others. From 1 to the number of labels that may be answered.
+            Rows for each sample: first the answer of :meth:`predict`, then the most probable
+            others. From 1 to the number of possible answers.
         groups : array-like, shape (n_samples,), default=None
             Groups of the samples, as in :meth:`predict`.
         allowed : list of labels, list of lists of labels, or table, default=None
-            What is possible, as in :meth:`predict`. A sample with fewer answers has fewer rows.
+            Allowed answers, as in :meth:`predict`. A sample with fewer answers has fewer rows.
         output : {"pandas", "polars", "arrays"}, default="pandas"
-            A data frame of pandas or polars, or a dictionary of arrays by name of the column.
+            A data frame of pandas or polars, or a dictionary of arrays by column.
 
         Returns
         -------
@@ -170,27 +169,27 @@ class PathTables(PathPredictor):
             Rows are in the order of X. Its columns:
 
             ``row``
-                The index of the sample in a data frame or series of pandas, else its position.
+                Index of the sample in a pandas data frame or series, else its position.
             ``rank``
                 From 1.
             ``predicted``
-                Whether :meth:`predict` answers so: True at rank 1.
+                Whether this is the answer of :meth:`predict`: True at rank 1.
             ``label``
                 The answer, as in ``classes_``; None for no answer.
             ``proba``
-                Its probability, as in :meth:`predict_proba`; of answers of a decoder that may stop
-                early, that the true label lies at the node or below it.
+                Its probability, as in :meth:`predict_proba`; for a decoder that may stop early, the
+                probability that the true label is at or below the node.
             ``level_1``, ``proba_level_1``, ...
                 Each step of the path and the probability of its node, as in
-                :meth:`predict_node_proba`. Where the labels of ``fit`` were a data frame, levels are
-                called as its columns, unless other columns are called so. A DAG has none of them.
+                :meth:`predict_node_proba`. If the labels of ``fit`` were a data frame, levels are
+                named after its columns, unless these names are taken. A DAG has none of them.
             ``stop``
-                Where the path ends: ``"leaf"``; ``"inner"``, a node with others below it; or
-                ``"none"`` for no answer, the root.
+                End of the path: ``"leaf"``; ``"inner"``, a node with others below it; or ``"none"``
+                for no answer, the root.
 
             Below the end of a path steps are None and probabilities NaN (null in polars). Without
             :meth:`predict_proba` there are no probabilities. A decoder that answers with sets has a
-            row for each of the most specific nodes.
+            row for each most specific node.
 
         Raises
         ------
@@ -201,7 +200,7 @@ class PathTables(PathPredictor):
         TargetError
             For allowed labels that are unknown.
         ValueError
-            For another `top_k` or `output`, and a sample for which nothing is allowed.
+            For an invalid `top_k` or `output`, and a sample without an allowed answer.
 
         Examples
         --------

@@ -75,8 +75,8 @@ class PathTarget:
         if unknown.any():
             row = int(np.argmax(unknown))
             raise TargetError(
-                f"{shown_row(y, row)} is none of the {len(known)} classes known since the first "
-                "call. Pass all labels that may occur as `classes` in the first call to partial_fit."
+                f"{shown_row(y, row)} is not among the {len(known)} classes of the first call. Pass "
+                "all labels that may occur as `classes` in the first call to partial_fit."
             )
         return nodes
 

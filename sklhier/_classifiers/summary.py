@@ -225,7 +225,7 @@ def _decoder(model: Any) -> str:
     try:
         return _shown(model.decoder_)
     except IncompatiblePartsError:  # set after fit, and not calibrated or tuned yet
-        return f"{_shown(model.decoder)}, which has learnt nothing yet"
+        return f"{_shown(model.decoder)}, not calibrated or tuned yet"
 
 
 def _shown(value: object) -> str:

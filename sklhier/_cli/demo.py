@@ -55,7 +55,7 @@ def run(options: Namespace) -> None:
     if options.out:
         save(model, options.out, form)
         pickled = " --allow-pickle" if form == "joblib" else ""
-        say(f'Saved to {options.out}; ask it by: --model {options.out}{pickled} --ask "..."')
+        say(f'Saved to {options.out}; query it with: --model {options.out}{pickled} --ask "..."')
     answer(model, options.ask or _QUESTIONS)
     if options.ask is None:
         _look_closer(model, _QUESTIONS[-1])

@@ -17,11 +17,11 @@ __all__ = ["parsed"]
 _PROG = "python -m sklhier"
 _WHAT = {
     "train": "learn from a table, compare with a flat model, save a model",
-    "predict": "answer the rows of a table, or typed questions, by a saved model",
+    "predict": "classify the rows of a table, or typed texts, with a saved model",
     "report": "measure a saved model on a table with labels",
     "taxonomy": "print or convert the taxonomy of a model or a file",
 }
-_STATUS = "Exit status: 0 done, 1 data or files that cannot be used, 2 wrong options."
+_STATUS = "Exit status: 0 success, 1 unusable data or files, 2 wrong options."
 
 
 class _Parser(ArgumentParser):
@@ -32,7 +32,7 @@ class _Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if "required: FILE" in message:
-            message += " (put FILE first: options that take several values go on to the next one)"
+            message += " (put FILE first: an option with several values takes all that follow)"
         super().error(message)
 
 
@@ -59,16 +59,16 @@ def parsed(arguments: Sequence[str]) -> Namespace:
 def _common(parser: ArgumentParser, run: Callable[[Namespace], None]) -> None:
     parser.set_defaults(run=run)
     parser.add_argument("--version", action="version", version=f"sklhier {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def _demo_parser() -> ArgumentParser:
     parts = ", ".join(f"{name} ({what})" for name, what in _WHAT.items())
     parser = _Parser(
         _PROG,
-        "Learn the docstrings of numpy, scipy, scikit-learn and networkx as installed, compare "
-        "with a flat classifier, answer questions. For tables of your own there are the commands "
-        f"{parts}: `{_PROG} train --help`.",
+        "Demonstration: learn the docstrings of the installed numpy, scipy, scikit-learn and "
+        "networkx, compare with a flat classifier, classify questions. For your own tables there "
+        f"are the commands {parts}: `{_PROG} train --help`.",
     )
     _common(parser, demo.run)
     parser.add_argument("--ask", nargs="+", metavar="TEXT", help="texts to classify")
@@ -92,10 +92,12 @@ def _train_parser() -> ArgumentParser:
     _reading(parser)
     parser.add_argument(
         "--test", "--test-size", default="0.2", metavar="SHARE|FILE",
-        help="share of the rows to test on, or a file with others; 0: no test (default: 0.2)",
+        help="share of the rows to test on, or a file with test rows; 0: no test (default: 0.2)",
     )  # fmt: skip
-    parser.add_argument("--no-flat", action="store_true", help="no flat model to compare with")
-    parser.add_argument("--ask", nargs="+", metavar="TEXT", help="texts to classify, no test")
+    parser.add_argument("--no-flat", action="store_true", help="do not compare with a flat model")
+    parser.add_argument(
+        "--ask", nargs="+", metavar="TEXT", help="texts to classify, without a test"
+    )
     _saving(parser)
     _learning(parser)
     return parser
@@ -114,7 +116,7 @@ def _predict_parser() -> ArgumentParser:
         "--form", choices=("levels", "path"), help="a column for each level, or one path"
     )
     parser.add_argument(
-        "--top-k", type=int, default=0, metavar="K", help="also the K most probable answers"
+        "--top-k", type=int, default=0, metavar="K", help="add the K most probable answers"
     )
     parser.add_argument("--id", nargs="+", metavar="COLUMN", help="columns to copy")
     parser.add_argument("--keep", action="store_true", help="copy all columns")
@@ -146,11 +148,11 @@ def _taxonomy_parser() -> ArgumentParser:
         "table with --levels or --label",
     )  # fmt: skip
     parser.add_argument(
-        "--lines", type=int, default=60, metavar="N", help="of the drawing, at most"
+        "--lines", type=int, default=60, metavar="N", help="largest number of lines to draw"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--lint", action="store_true", help="list what looks like a mistake, such as names alike"
+        "--lint", action="store_true", help="list possible mistakes, such as similar names"
     )
     parser.add_argument("--out", metavar="FILE", help="convert to .csv or .json")
     _trust(parser)
@@ -160,7 +162,7 @@ def _taxonomy_parser() -> ArgumentParser:
 
 
 _FILE_HELP = (
-    "CSV or TSV (gzip, bzip2, xz too), Parquet and others by polars or pandas; - for a pipe"
+    "CSV or TSV (also gzip, bzip2, xz); Parquet and others with polars or pandas; - for a pipe"
 )
 _PARTS: dict[str, Callable[[], ArgumentParser]] = {
     "train": _train_parser,
@@ -185,19 +187,19 @@ def _features(parser: ArgumentParser) -> None:
 
 def _labels(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("columns of labels")
-    group.add_argument("--levels", nargs="+", metavar="COLUMN", help="the top level first")
+    group.add_argument("--levels", nargs="+", metavar="COLUMN", help="levels, from the top")
     group.add_argument("--label", metavar="COLUMN", help="whole paths, or names of nodes")
-    group.add_argument("--sep", help="between the steps of a path (default: /)")
-    group.add_argument("--label-sep", metavar="SEP", help="between several labels of a row")
+    group.add_argument("--sep", help="separator of the steps of a path (default: /)")
+    group.add_argument("--label-sep", metavar="SEP", help="separator of several labels of a row")
 
 
 def _reading(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("reading of tables")
-    group.add_argument("--encoding", help="default: UTF-8, or what a byte order mark says")
+    group.add_argument("--encoding", help="default: UTF-8, or as the byte order mark says")
     group.add_argument("--delimiter", type=_delimiter, metavar="CHARACTER")
     group.add_argument("--no-quotes", action="store_true", help="quotation marks are just text")
     group.add_argument(
-        "--skip-bad-rows", action="store_true", help="leave them out instead of stopping"
+        "--skip-bad-rows", action="store_true", help="skip them instead of stopping"
     )
 
 
@@ -211,17 +213,17 @@ def _learning(parser: ArgumentParser) -> None:
     group.add_argument("--strategy", choices=STRATEGIES, default="per_parent")
     names = ", ".join(dict.fromkeys([*DECODERS, *SET_DECODERS]))
     group.add_argument("--decoder", metavar="NAME", help=names)
-    group.add_argument("--jobs", type=int, metavar="N", help="nodes learnt at the same time")
+    group.add_argument("--jobs", type=int, metavar="N", help="nodes fitted at the same time")
     group.add_argument("--seed", type=int, default=0)
     group.add_argument(
         "--progress", dest="verbose", action="store_const", const=2, default=1,
-        help="show progress also where standard error is no terminal",
+        help="show progress even if standard error is not a terminal",
     )  # fmt: skip
     group.add_argument("--no-progress", dest="verbose", action="store_const", const=0)
 
 
 def _saving(parser: ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="MODEL", help="save the model, learnt from all rows")
+    parser.add_argument("--out", metavar="MODEL", help="save the model, fitted to all rows")
     parser.add_argument(
         "--format",
         choices=("skops", "joblib"),
@@ -230,7 +232,9 @@ def _saving(parser: ArgumentParser) -> None:
 
 
 def _loading(parser: ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, metavar="MODEL", help="saved by train --out")
+    parser.add_argument(
+        "--model", required=True, metavar="MODEL", help="model saved by train --out"
+    )
     _trust(parser)
 
 
@@ -238,4 +242,6 @@ def _trust(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--allow-pickle", action="store_true", help="load a pickle, which can run any code"
     )
-    parser.add_argument("--trust", nargs="+", metavar="TYPE", help="types in a skops file")
+    parser.add_argument(
+        "--trust", nargs="+", metavar="TYPE", help="types to trust in a skops file"
+    )

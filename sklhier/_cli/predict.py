@@ -170,7 +170,7 @@ def _answering_sets(options: Namespace, model: Any, columns: Columns) -> Answeri
 def _knows_probabilities(model: Any) -> bool:
     knows = hasattr(classifier_of(model), "predict_node_proba")
     if not knows:
-        note("note: the base estimator has no probabilities: there are no columns of them.")
+        note("note: the base estimator has no probabilities, so the answers have none.")
     return knows
 
 

@@ -47,7 +47,7 @@ def run(options: Namespace) -> None:
         parts = split(corpus, share, options.seed)
         compare(corpus, model, parts, with_flat=not options.no_flat)
     if not (options.out or options.ask):
-        say("\nNothing is saved: give --out MODEL.skops to save a model learnt from all rows.")
+        say("\nNothing is saved. Add --out MODEL.skops to save a model fitted to all rows.")
         return
     model = fitted(corpus, model)
     if options.out:

@@ -95,7 +95,7 @@ def compare(
     say(f"Learning from {len(train):,}, testing on the other {len(test):,}.")
     if asked - known:
         new = counted(len(asked - known), "class")
-        say(f"{new} only in the test part: no model can get that right.")
+        say(f"{new} only in the test part, so no model can predict them.")
     features, classifier = clone(model[:-1]), classifier_of(model)
     started = time.perf_counter()
     X_train, X_test = features.fit_transform(train), features.transform(test)

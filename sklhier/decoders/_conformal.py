@@ -264,8 +264,8 @@ class Conformal(Decoder):
         if not hasattr(self, "thresholds_"):
             raise NotFittedError(
                 f"{self!r} must have thresholds before predictions, got none. Call "
-                "conformalize(X, y) of the fitted classifier, with rows that were not used in fit; or "
-                "fit with source='out_of_fold', without a guarantee."
+                "conformalize(X, y) of the fitted classifier, with rows that were not used in fit; "
+                "or fit with source='out_of_fold', without a guarantee."
             )
         return self.thresholds_
 

@@ -78,12 +78,12 @@ def parents_of_codes(
     if sep is not None:
         if lengths is not None or padding is not None:
             raise TaxonomyError(
-                "Either `sep` or `lengths` can tell the parent of a code, got both."
+                "Either `sep` or `lengths` may define the parent of a code, got both. Leave one out."
             )
         return _by_steps(names, sep, gaps)
     widths = _checked_lengths(lengths)
     if padding is not None and widths is None:
-        raise TaxonomyError("`padding` needs `lengths`: the number of characters at each level.")
+        raise TaxonomyError("`padding` needs `lengths`, the number of characters at each level.")
     found = [_code_of(name, padding, widths) for name in names]
     if widths is None:
         if lengths is None:
@@ -151,8 +151,8 @@ def _refuse_alike(codes: Iterable[_Code]) -> dict[tuple[str, str], int]:
         other = place.setdefault((code.first, code.last), number)
         if other != number:
             raise TaxonomyError(
-                f"The codes {names[other]!r} and {code.name!r} are one code but for their "
-                "separators or padding. Write it in one way."
+                f"The codes {names[other]!r} and {code.name!r} differ only in separators or padding. "
+                "Write a code in one way."
             )
     return place
 
@@ -172,9 +172,9 @@ def _refuse_ambiguous(codes: list[_Code]) -> None:
         for step in sorted(steps):
             if any(step[:cut] in steps for cut in range(1, len(step))):
                 raise TaxonomyError(
-                    f"The parent of {stem + step!r} is not certain: it begins with another code, but "
+                    f"The parent of {stem + step!r} is ambiguous: it begins with another code, but "
                     "dots may separate steps. Pass sep='.' for steps, or lengths='prefix' for "
-                    "beginnings."
+                    "prefixes."
                 )
 
 
@@ -203,8 +203,8 @@ class _Ranges:
                 stack.pop()
             if stack and stack[-1][1].last < code.last:
                 raise TaxonomyError(
-                    f"The ranges {stack[-1][1].name!r} and {code.name!r} overlap, so that the parent "
-                    "of a code in both is not certain. One of two ranges must hold the other."
+                    f"The ranges {stack[-1][1].name!r} and {code.name!r} overlap, so the parent of a "
+                    "code in both is ambiguous. One of two ranges must contain the other."
                 )
             self.around[place] = stack[-1][0] if stack else -1
             stack.append((place, code))
@@ -279,14 +279,14 @@ class _Finder:
 
 def _by_prefix(codes: list[_Code], gaps: str) -> CodeParents:
     if gaps == "fill":
-        raise TaxonomyError("gaps='fill' needs `lengths`: the number of characters at each level.")
+        raise TaxonomyError("gaps='fill' needs `lengths`, the number of characters at each level.")
     finder = _Finder(codes)
     parents = list(map(finder.above, range(len(codes))))
     names = [code.name for code in codes]
     if len(codes) > 1 and max(parents) < 0:
         raise TaxonomyError(
             f"No code begins with another one: {quoted(names)}. Add the codes above, or pass "
-            "`lengths` with gaps='fill'; Taxonomy.flat is for classes without parents."
+            "`lengths` with gaps='fill'. Use Taxonomy.flat for classes without parents."
         )
     if gaps == "error":
         _refuse_long_tops(
@@ -325,7 +325,7 @@ def _by_lengths(
     for code in codes:
         if code.width not in level:
             raise TaxonomyError(
-                f"The code {code.name!r} has {code.width} characters, which is none of `lengths` "
+                f"The code {code.name!r} has {code.width} characters, which is not among `lengths` "
                 f"{widths} (separators do not count)."
             )
     finder = _Finder(codes)
@@ -339,7 +339,7 @@ def _by_lengths(
             missing = _cut(code, between[-1], padding)
             raise TaxonomyError(
                 f"There is no code {missing!r} above {code.name!r}. Add it, or pass gaps='skip' to "
-                "leave the level out, or gaps='fill' to make the code up."
+                "leave the level out, or gaps='fill' to create the code."
             )
         for width in between if gaps == "fill" else ():
             made = _cut(code, width, padding)
@@ -378,7 +378,7 @@ def _by_steps(names: list[Hashable], sep: str, gaps: str) -> CodeParents:
     if not isinstance(sep, str) or not sep:
         raise TaxonomyError(f"`sep` must be text that separates steps, got {sep!r}.")
     if not any(sep in str(name) for name in names):
-        raise TaxonomyError(f"No code holds the separator {sep!r}: {quoted(names)}.")
+        raise TaxonomyError(f"No code contains the separator {sep!r}: {quoted(names)}.")
     known = {str(name): name for name in names}
     parents: CodeParents = {}
     for name in names:
@@ -391,7 +391,7 @@ def _by_steps(names: list[Hashable], sep: str, gaps: str) -> CodeParents:
             if beginning not in known and gaps == "error":
                 raise TaxonomyError(
                     f"There is no code {beginning!r} above {name!r}. Add it, or pass gaps='skip' to "
-                    "leave the level out, or gaps='fill' to make the code up."
+                    "leave the level out, or gaps='fill' to create the code."
                 )
             if beginning not in known and gaps == "fill":
                 parents.setdefault(beginning, above)

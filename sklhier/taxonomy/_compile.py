@@ -205,6 +205,5 @@ def _refuse_lower_root(names: list[Hashable], root: int | None) -> None:
     """Refuse the name of the artificial root for any other node."""
     if root is None or names[root] is not ROOT:
         raise TaxonomyError(
-            "`sklhier.taxonomy.ROOT` names an artificial root, and no other node. Choose another "
-            "name."
+            "`sklhier.taxonomy.ROOT` may only name an artificial root. Choose another name."
         )

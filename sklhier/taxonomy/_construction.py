@@ -97,7 +97,7 @@ def refuse_unreachable(
     if not loose[root]:
         into = parents[children == root]
         raise TaxonomyError(
-            f"{shown(names[root])} cannot be the root: it stands below {shown(names[int(into[0])])}. "
+            f"{shown(names[root])} cannot be the root: it is below {shown(names[int(into[0])])}. "
             "Name the top, or leave `root` out. (Edges that go from child to parent need "
             "direction='child_parent'.)"
         )

@@ -44,24 +44,24 @@ class FromEdges(Constructible):
         Parameters
         ----------
         pairs : iterable of (parent, child), array of shape (n_edges, 2), or table
-            The edges. A parent of None, NaN or NA puts the child at the top. Siblings keep the order
-            given; a set is read in sorted order, so that the result does not depend on the hash
-            seed. A table of pandas, polars or pyarrow has a column ``parent`` and a column
-            ``child``, or two columns in this order.
+            The edges. A parent of None, NaN or NA puts the child at the top. Siblings keep their
+            order; a set is sorted, so that the result does not depend on the hash seed. A table of
+            pandas, polars or pyarrow has the columns ``parent`` and ``child``, or two columns in
+            this order.
         root : hashable or None, default=auto
-            Name of the root: every node must then be reachable from it. None: also a single top is a
-            class, below an artificial root. By default a single top is the root, and several get an
-            artificial one. See :ref:`root-rule`.
+            Name of the root; every node must be reachable from it. With None even a single top is a
+            class, below an artificial root. By default a single top is the root, and several tops
+            get an artificial root. See :ref:`root-rule`.
         direction : {"parent_child", "child_parent"}, default=None
-            Which end of a pair comes first, unless columns are called ``parent`` or ``child``.
-            None is ``"parent_child"``, with a warning if the edges seem to be the other way round.
+            The order in a pair, unless columns are called ``parent`` or ``child``. None is
+            ``"parent_child"``, with a warning if the edges seem to be reversed.
         titles : mapping or sequence of str, default=None
             Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
 
         Raises
         ------
         TaxonomyError
-            For what is no pair, a missing child, a cycle, a repeated edge.
+            For an item that is not a pair, a missing child, a cycle, or a repeated edge.
 
         Warns
         -----
@@ -108,8 +108,8 @@ class FromEdges(Constructible):
         Parameters
         ----------
         mapping : mapping or pandas.Series
-            Parents by node (for a Series, by its index). None, NaN or NA stands for no parent;
-            parents need not be keys.
+            Parents by node (for a Series, by its index). None, NaN or NA means no parent; parents
+            need not be keys.
         root : hashable or None, default=auto
             As in :meth:`from_edges`; see :ref:`root-rule`.
         titles : mapping or sequence of str, default=None
@@ -131,14 +131,14 @@ class FromEdges(Constructible):
         root: Root = AUTO,
         titles: Titles | None = None,
     ) -> Self:
-        """Build a tree from nested mappings and lists, as JSON and YAML files hold them.
+        """Build a tree from nested mappings and lists, as in JSON and YAML files.
 
         Parameters
         ----------
         nested : mapping or list
-            A mapping leads from names to what is below them: a mapping, a list, or None. An item of
-            a list is a leaf, or a mapping from a name to what is below it. Sets are read in sorted
-            order. Or what :meth:`~sklhier.Taxonomy.to_dict` returns, which names its root.
+            A mapping from names to their children: a mapping, a list, or None. An item of a list is
+            a leaf, or a mapping from a name to its children. Sets are sorted. Or the result of
+            :meth:`~sklhier.Taxonomy.to_dict`, which names its root.
         root : hashable or None, default=auto
             As in :meth:`from_edges`; see :ref:`root-rule`.
         titles : mapping or sequence of str, default=None
@@ -182,15 +182,15 @@ class FromEdges(Constructible):
         Parameters
         ----------
         graph : networkx.DiGraph
-            Names are its nodes. It is read once and not kept.
+            Its nodes become the names. It is read once and not kept.
         root : hashable or None, default=auto
             As in :meth:`from_edges`; see :ref:`root-rule`.
         direction : {"parent_child", "child_parent"}, default=None
-            Where edges lead. Graphs of ontologies often go from child to parent. None is
-            ``"parent_child"``, with a warning if the edges seem to be the other way round.
+            The direction of edges. Graphs of ontologies often go from child to parent. None is
+            ``"parent_child"``, with a warning if the edges seem to be reversed.
         titles : mapping or sequence of str, default=None
-            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
-            None: the attribute ``title`` of each node where it is a string.
+            Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`. None uses the attribute
+            ``title`` of each node if it is a string.
         """
         edges = edges_of_graph(graph, checked_direction(direction))
         names, parents, children = number_names(edges.above, edges.below, [])

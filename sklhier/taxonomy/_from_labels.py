@@ -44,55 +44,55 @@ class FromLabels(Constructible):
     ) -> tuple[Labels, Self]:
         r"""Build from labels that spell out their path, such as ``"science/space/nasa"``.
 
-        A node is its whole path: two ``Other`` under different parents stay two. Siblings are
-        sorted, so that the result does not depend on the order of the rows.
+        A node is identified by its whole path: two nodes ``Other`` under different parents stay
+        two. Siblings are sorted, so that the result does not depend on the order of rows.
 
         Parameters
         ----------
         y : array-like of str, shape (n_samples,)
-            Paths; repeated and inner ones are fine. A separator within a step is preceded by a
-            backslash, as :meth:`from_levels` writes it.
+            Paths, including repeated and inner ones. A separator within a step is preceded by a
+            backslash, as in the names of :meth:`from_levels`.
         sep : str, default="/"
             Separator of the steps.
         root : hashable or None, default=auto
-            The first step of all paths, which is then the root, and no class. By default, and with
-            None, all steps are classes; None gives no warning if the first is the same everywhere.
-            See :ref:`root-rule`.
+            The first step of all paths, which becomes the root instead of a class. By default, and
+            with None, all steps are classes; None suppresses the warning if all paths begin with
+            the same step. See :ref:`root-rule`.
         gaps : {"error", "skip", "fill"}, default="error"
-            What to do about missing steps before the end of a path. ``"skip"`` leaves them out.
-            ``"fill"`` puts in a step named after its parent, in parentheses: ``"a//x"`` becomes
-            ``"a/(a)/x"``, and a missing first step ``"(root)"``; a real step of this name in the same
-            place is an error. Missing steps at the end are left out with all but ``"error"``, which
-            takes only those of `missing`. See :ref:`the guide <gaps>`.
+            Treatment of missing steps before the end of a path. ``"skip"`` leaves them out.
+            ``"fill"`` inserts a step named after its parent, in parentheses: ``"a//x"`` becomes
+            ``"a/(a)/x"``, and a missing first step ``"(root)"``; a real step of this name at the
+            same position is an error. Missing steps at the end are left out, but with ``"error"``
+            only those of `missing`. See :ref:`the guide <gaps>`.
         missing : collection or callable, default=None
             Steps that mean no label, such as ``["c__", "-", "unclassified"]``, or a function that
-            tells whether a step is one.
+            tests for them.
         strip : bool, default=True
-            Whether to take blanks (also those of a fixed width, and invisible marks) off the ends of
-            steps.
+            Whether to strip blanks (including non-breaking blanks and invisible marks) from the
+            ends of steps.
         titles : mapping or sequence of str, default=None
             Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
 
         Returns
         -------
         labels : ndarray, shape (n_samples,)
-            The names of the nodes, to give to ``fit``: `y` as a 1-D array, as far as nothing was
-            stripped or missing.
+            Names of nodes to pass to ``fit``: `y` as a 1-D array, unless something was stripped or
+            missing.
         taxonomy : Taxonomy
-            With one node for each path and for each beginning of one.
+            A node for each path and each of its ancestors.
 
         Raises
         ------
         TargetError
-            For a gap, a missing label or one that is no string. The message names the row.
+            For a gap, a missing label or one that is not a string. The message names the row.
         TaxonomyError
-            If there is nothing to build, or a parameter is wrong.
+            If there are no nodes, or a parameter is invalid.
 
         Warns
         -----
         TaxonomyWarning
-            If no path holds `sep`, if all begin with the same step, and if siblings differ only in
-            case, blanks, or the Unicode form of their letters.
+            If no path contains `sep`, if all begin with the same step, and if siblings differ only
+            in case, blanks, or the Unicode form of their letters.
 
         Examples
         --------
@@ -155,37 +155,37 @@ class FromLabels(Constructible):
         sep : str, default="/"
             Separator of the steps in the names.
         root : hashable or None, default=auto
-            The first step of all paths, which is then the root, and no class. By default, and with
-            None, all steps are classes; None gives no warning if the first is the same everywhere.
-            See :ref:`root-rule`.
+            The first step of all paths, which becomes the root instead of a class. By default, and
+            with None, all steps are classes; None suppresses the warning if all paths begin with
+            the same step. See :ref:`root-rule`.
         gaps : {"error", "skip", "fill"}, default="error"
-            What to do about missing steps before the end of a path. ``"skip"`` moves the steps below
-            up, so that the path is shorter. ``"fill"`` puts in a step named after its parent, in
-            parentheses: ``["a", None, "x"]`` becomes ``["a", "(a)", "x"]``, and a missing first step
-            ``"(root)"``; a real step of this name in the same place is an error. See
-            :ref:`the guide <gaps>`.
+            Treatment of missing steps before the end of a path. ``"skip"`` leaves them out, so that
+            the path is shorter. ``"fill"`` inserts a step named after its parent, in parentheses:
+            ``["a", None, "x"]`` becomes ``["a", "(a)", "x"]``, and a missing first step
+            ``"(root)"``; a real step of this name at the same position is an error. See :ref:`the
+            guide <gaps>`.
         missing : collection or callable, default=None
-            Further steps that mean no label, such as ``["c__", "-", "unclassified"]``, or a function
-            that tells whether a step is one.
+            Further steps that mean no label, such as ``["c__", "-", "unclassified"]``, or a
+            function that tests for them.
         strip : bool, default=True
-            Whether to take blanks (also those of a fixed width, and invisible marks) off the ends of
-            steps.
+            Whether to strip blanks (including non-breaking blanks and invisible marks) from the
+            ends of steps.
         titles : mapping or sequence of str, default=None
             Words for readers; see :meth:`~sklhier.Taxonomy.with_titles`.
 
         Returns
         -------
         labels : ndarray of str, shape (n_samples,)
-            Names of the deepest nodes: the labels to give to ``fit``, together with the taxonomy.
+            Names of the deepest nodes, to pass to ``fit`` together with the taxonomy.
         taxonomy : Taxonomy
-            With one node for each path and for each beginning of one.
+            A node for each path and each of its ancestors.
 
         Raises
         ------
         TargetError
             For a gap or an empty row. The message names the row.
         TaxonomyError
-            If there is nothing to build, or a parameter is wrong.
+            If there are no nodes, or a parameter is invalid.
 
         Warns
         -----
@@ -232,12 +232,12 @@ class FromLabels(Constructible):
     def flat(
         cls, labels: Iterable[object], *, root: Root = AUTO, titles: Titles | None = None
     ) -> Self:
-        """Build a tree of one level: every distinct label is a child of the root.
+        """Build a tree of one level, with every distinct label below the root.
 
         Parameters
         ----------
         labels : iterable of hashable
-            The classes, also repeated; they are sorted.
+            The classes, possibly repeated; they are sorted.
         root : hashable or None, default=auto
             Name of the root; by default, and with None, an artificial one.
         titles : mapping or sequence of str, default=None
@@ -269,29 +269,29 @@ class FromLabels(Constructible):
         method: str = "balanced_kmeans",
         random_state: RandomState = 0,
     ) -> Self:
-        """Build a tree of two levels over classes that have none: groups of similar classes.
+        """Build a tree of two levels from groups of similar classes.
 
-        Classes are similar if the means of their samples are close. This is for speed: with
-        thousands of classes, a classifier for each group is fitted faster than one for all classes. A
-        tree that people made of what the classes mean is better where there is one.
+        Classes are similar if the means of their samples are close. The purpose is speed: with
+        thousands of classes, a classifier for each group is fitted faster than one for all classes.
+        If there is a tree made by people from the meaning of the classes, it is better.
 
         Parameters
         ----------
         X : array-like or sparse matrix of numbers, shape (n_samples, n_features)
-            Training samples. Columns should be scaled alike, such as TF-IDF or standardised
-            features: distances are Euclidean. A sparse one is not made dense.
+            Training samples. Columns should have a common scale, such as TF-IDF or standardised
+            features, since distances are Euclidean. A sparse X stays sparse.
         y : array-like, shape (n_samples,)
-            The class of each sample, three distinct ones or more.
+            The class of each sample, with at least three distinct classes.
         n_groups : int, default=None
-            Number of groups, from 2 to one less than that of classes; by default the square root of
+            Number of groups, from 2 to the number of classes minus 1; by default the square root of
             the number of classes, rounded.
         method : {"balanced_kmeans", "ward"}, default="balanced_kmeans"
-            ``"balanced_kmeans"`` [1]_ splits the classes in two by 2-means with equal sizes, and the
-            parts again: groups differ by at most one class. ``"ward"`` merges the two groups whose
-            variance grows least; groups may be of any size, and the distances of all pairs of
-            classes have to fit in memory.
+            ``"balanced_kmeans"`` [1]_ splits the classes in two by 2-means with equal sizes, and
+            splits the parts again: group sizes differ by at most one class. ``"ward"`` merges the
+            two groups whose variance grows least; groups may be of any size, and the distances of
+            all pairs of classes must fit in memory.
         random_state : int, RandomState instance or None, default=0
-            For the first centres of ``"balanced_kmeans"``; ``"ward"`` draws nothing.
+            Seed of the initial centres of ``"balanced_kmeans"``; ``"ward"`` uses no random numbers.
 
         Returns
         -------
@@ -306,13 +306,11 @@ class FromLabels(Constructible):
         TargetError
             For labels named like a group.
         ValueError
-            For fewer than three classes, `n_groups` out of its range, another `method`, and X that is
-            not numeric or has another length.
+            For fewer than three classes, `n_groups` outside its range, an invalid `method`, and an
+            X that is not numeric or has the wrong length.
 
-        Notes
-        -----
-        The tree is learnt from labels. To score a model honestly, induce it from the training rows
-        of each fold alone.
+        Notes ----- The tree is learnt from labels. For honest scores, induce it from the training
+        rows of each fold only.
 
         References
         ----------

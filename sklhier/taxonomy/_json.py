@@ -196,7 +196,7 @@ def _decoded(value: Any, place: str, *, top: bool = False) -> Any:
     raise TaxonomyError(
         f"`{place}` must be a string, a number, true or false, or an object with the name of one "
         f"type among {', '.join(('tuple', *_READERS))}, got {shown(value)}."
-        + (" null stands for an artificial root, at the first place." if value is None else "")
+        + (" null means an artificial root, and must come first." if value is None else "")
     )
 
 
@@ -262,9 +262,9 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twin = next(key for key in keys if keys.count(key) > 1)
-        raise TaxonomyError(f"The key {twin!r} stands twice in an object.")
+        raise TaxonomyError(f"Keys of an object must be distinct, got {twin!r} twice.")
     return found
 
 
 def _refuse_constant(text: str) -> None:
-    raise TaxonomyError(f"A saved taxonomy must not hold {text}, which is no JSON.")
+    raise TaxonomyError(f"A saved taxonomy must not hold {text}, which is not valid JSON.")

@@ -127,7 +127,7 @@ def _decoded(path: Path, encoding: str) -> str:
         try:
             data = gzip.decompress(data)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise TaxonomyError(f"{path.name} is no whole gzip file: {error}") from error
+            raise TaxonomyError(f"{path.name} is not a complete gzip file: {error}") from error
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -144,7 +144,7 @@ def _decoded(path: Path, encoding: str) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise Lines(path.name, []).error(
             line,
-            f"a zero byte, so that this is no text in {encoding}. Pass the `encoding` of the "
+            f"a zero byte, so this is not text in {encoding}. Pass the `encoding` of the "
             "file, such as 'utf-16'.",
         )
     return text

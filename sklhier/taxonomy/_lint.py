@@ -81,7 +81,7 @@ class Findings(tuple[Finding, ...]):
     """All findings, one for each kind; prints as a list."""
 
     def __repr__(self) -> str:
-        return "\n".join(map(repr, self)) or "nothing odd"
+        return "\n".join(map(repr, self)) or "no findings"
 
 
 class _Group(tuple[Hashable, ...]):
@@ -175,7 +175,7 @@ def _sizes(taxonomy: _Taxonomy) -> Iterator[Finding]:
         yield Finding(
             "deep",
             (taxonomy.nodes[-1],),
-            f"There are {taxonomy.n_levels} levels. Is a list of samples, or of words, among them?",
+            f"There are {taxonomy.n_levels} levels. Is a list of samples or words read as a path?",
         )
     wide = np.flatnonzero(np.diff(taxonomy.child_offsets) > MANY_CHILDREN)
     if wide.size:
@@ -183,7 +183,7 @@ def _sizes(taxonomy: _Taxonomy) -> Iterator[Finding]:
             "wide",
             tuple(taxonomy.nodes[node] for node in wide.tolist()),
             f"Nodes with more than {MANY_CHILDREN} children. Is a level missing, or the separator "
-            "another one?",
+            "wrong?",
         )
 
 
@@ -214,7 +214,7 @@ def _unused(taxonomy: _Taxonomy, labels: Any) -> Iterator[Finding]:
     ids = taxonomy.ids(given)
     unknown = tuple(compress(given, (ids < 0).tolist()))
     if unknown:
-        yield Finding("unknown_labels", unknown, "Labels that are no nodes of the taxonomy.")
+        yield Finding("unknown_labels", unknown, "Labels that are not nodes of the taxonomy.")
     unused = ~_used(taxonomy, ids[ids >= 0])
     if unused.any():
         yield Finding(

@@ -65,7 +65,7 @@ class _Text:
             if token == "[":
                 position = self._end_of_comment(start)
             elif token in ("'", "]"):
-                raise self.error(start, f"{token} without the other one of its pair.")
+                raise self.error(start, f"{token} without its counterpart.")
             elif not token.isspace():
                 yield start, token
 
@@ -169,7 +169,7 @@ def _refuse_repeated_names(text: _Text, tree: NewickTree, inner: set[int]) -> No
                 else ""
             )
             raise text.error(
-                tree.starts[node], f"the name {name!r} stands on line {line} already.{hint}"
+                tree.starts[node], f"the name {name!r} is already on line {line}.{hint}"
             )
 
 

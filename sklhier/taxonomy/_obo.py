@@ -71,7 +71,7 @@ def read_obo(
                 continue
             if parent not in terms:
                 raise lines.error(
-                    line, f"{term.id!r} has the parent {parent!r}, which is no term."
+                    line, f"{term.id!r} has the parent {parent!r}, which is not a term."
                 )
             if terms[parent].obsolete:
                 raise lines.error(
@@ -95,9 +95,7 @@ def _by_id(lines: Lines, terms: list[_Term]) -> dict[str, _Term]:
             raise lines.error(term.line, "a [Term] without an id.")
         first = found.setdefault(term.id, term)
         if first is not term:
-            raise lines.error(
-                term.line, f"the term {term.id!r} stands on line {first.line} already."
-            )
+            raise lines.error(term.line, f"the term {term.id!r} is already on line {first.line}.")
     return found
 
 

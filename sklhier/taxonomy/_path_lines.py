@@ -54,7 +54,9 @@ def read_path_lines(
     check_choice("gaps", gaps, ("error", "skip", "fill"))
     for name, value in (("sep", sep), ("id_sep", id_sep)):
         if value is not None and not (isinstance(value, str) and value):
-            raise TaxonomyError(f"`{name}` must be text that separates, got {value!r}.")
+            raise TaxonomyError(
+                f"`{name}` must be a separator, a non-empty string, got {value!r}."
+            )
     if names == "id" and id_sep is None:
         raise TaxonomyError("names='id' needs ids: pass the `id_sep` between id and path.")
     with_ids = "path" if id_sep is None else "id"
@@ -67,8 +69,8 @@ def read_path_lines(
     _refuse_repeated(lines, found)
     if len(found) > 1 and all(len(line.path) == 1 for line in found):
         raise TaxonomyError(
-            f"{lines.name}: no line holds the separator {sep!r}. Pass the `sep` of the file, or use "
-            "Taxonomy.flat for classes without parents."
+            f"{lines.name}: no line contains the separator {sep!r}. Pass the `sep` of the file, or "
+            "use Taxonomy.flat for classes without parents."
         )
     return lines, _tree(lines, found, sep=sep, by_id=(names or with_ids) == "id", gaps=gaps)
 
@@ -97,9 +99,7 @@ def _refuse_repeated(lines: Lines, found: list[_Line]) -> None:
             first = seen.setdefault(key, line.number) if key is not None else line.number
             if first != line.number:
                 shown = key if isinstance(key, str) else line.path[-1]
-                raise lines.error(
-                    line.number, f"the {what} {shown!r} stands on line {first} already."
-                )
+                raise lines.error(line.number, f"the {what} {shown!r} is already on line {first}.")
 
 
 def _tree(lines: Lines, found: list[_Line], *, sep: str, by_id: bool, gaps: str) -> ListedPaths:
@@ -113,8 +113,8 @@ def _tree(lines: Lines, found: list[_Line], *, sep: str, by_id: bool, gaps: str)
             if beginning not in place and by_id and gaps == "error":
                 raise lines.error(
                     line.number,
-                    f"there is no line for {sep.join(beginning)!r}, which is above. Pass "
-                    " gaps='skip', or gaps='fill' to name it by its path.",
+                    f"there is no line for the parent {sep.join(beginning)!r}. Pass gaps='skip', "
+                    "or gaps='fill' to name it by its path.",
                 )
             if beginning not in place and not (by_id and gaps == "skip"):
                 name = sep.join(beginning)

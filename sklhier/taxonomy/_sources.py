@@ -81,7 +81,7 @@ def in_order(values: Iterable[Any], where: str) -> list[Any]:
     for value in values:
         if getattr(type(value), "__repr__", None) is object.__repr__:
             raise TaxonomyError(
-                f"A set {where} has no order, and {shown(value)} has none of its own. Pass a list."
+                f"A set {where} must hold names with an order, got {shown(value)}. Pass a list."
             )
     return sorted(values, key=steady_key)
 
@@ -289,7 +289,7 @@ def _children_and_parents(mapping: Any) -> tuple[list[Any], list[Any]]:
         numbered = type(mapping.index).__name__ == "RangeIndex"
         if numbered and any(isinstance(parent, str) for parent in parents):
             raise TaxonomyError(
-                "The index of a Series of parents must hold the nodes, got row numbers beside "
+                "The index of a Series of parents must hold the nodes, got row numbers for "
                 f"parents such as {shown(next(p for p in parents if isinstance(p, str)))}. Set the "
                 "index first, or pass a table of both columns to `Taxonomy.from_edges`."
             )

@@ -178,8 +178,8 @@ def _filled_gaps(columns: Columns, codes: Rows) -> tuple[Columns, Rows]:
 
 def _refuse_clash(row: int, name: str) -> None:
     raise TargetError(
-        f"gaps='fill' would name a step {shown(name)}, but row {row} has a step of that name in the "
-        "same place. Rename it, or use gaps='skip'."
+        f"gaps='fill' would name a step {shown(name)}, but row {row} has a step of that name at the "
+        "same position. Rename it, or use gaps='skip'."
     )
 
 
@@ -215,7 +215,7 @@ class _PathReader:
             raise TargetError(
                 f"The path {shown(path)} in row {self.row(path)} has an empty step: steps are "
                 f"separated by {self.sep!r}, and none may be empty. Pass gaps='skip' to leave it "
-                "out, or gaps='fill' to put a node there that is named after its parent."
+                "out, or gaps='fill' to insert a node that is named after its parent."
             )
         while steps and steps[-1] is None:
             steps.pop()

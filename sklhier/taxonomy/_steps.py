@@ -106,8 +106,8 @@ def _placeholders(missing: object, strip: bool) -> Callable[[Hashable], bool] | 
     wrong = isinstance(missing, str | bytes | Mapping) or not isinstance(missing, Collection)
     if wrong or not all(isinstance(value, Hashable) for value in missing):  # type: ignore[attr-defined]
         raise TaxonomyError(
-            "`missing` must be a collection of values that mean no label, or a function that tells "
-            f"whether a step is one, got {shown(missing)}."
+            "`missing` must be a collection of values that mean no label, or a function that tests "
+            f"for them, got {shown(missing)}."
             + (f" Did you mean [{shown(missing)}]?" if isinstance(missing, str) else "")
         )
     values = map(plain, missing)  # type: ignore[call-overload]
@@ -138,7 +138,7 @@ def escaped(step: object, sep: str) -> str:
     if "\\" in sep:  # then nothing can be escaped
         if (text + sep).find(sep) < len(text):
             raise TaxonomyError(
-                f"The step {shown(text)} holds the separator {sep!r}, which cannot be escaped. "
+                f"The step {shown(text)} contains the separator {sep!r}, which cannot be escaped. "
                 "Choose another `sep`."
             )
         return text

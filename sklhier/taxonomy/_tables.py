@@ -72,7 +72,7 @@ class Table:
         line = number if key is None else self._first.setdefault(key, number)
         if line != number:
             shown = " -> ".join(map(repr, key)) if isinstance(key, tuple) else repr(key)
-            raise self.lines.error(number, f"{shown} stands on line {line} already.")
+            raise self.lines.error(number, f"{shown} is already on line {line}.")
         self.rows.append(row)
         self._numbers.append(number)
 
@@ -180,7 +180,7 @@ def _refuse_data_as_header(
         if name and any(cells[place] == name for _, cells in body):
             raise lines.error(
                 first[0],
-                f"must name the columns, but {name!r} also stands below. Pass header=False if it is "
+                f"must name the columns, but {name!r} also occurs below. Pass header=False if it is "
                 "a row like the others, or else `columns`.",
             )
 

@@ -56,7 +56,7 @@ def _by_name(titles: Titles, names: Sequence[Hashable]) -> dict[Hashable, str | 
         pairs = [(plain(name), title) for name, title in titles.items()]
     elif isinstance(titles, str) or not isinstance(titles, Iterable):
         raise TaxonomyError(
-            "`titles` must map names of nodes to titles, or have one for each node, got "
+            "`titles` must map names of nodes to titles, or have a title for each node, got "
             f"{type(titles).__name__}."
         )
     else:
