@@ -300,7 +300,7 @@ def test_what_bases_of_several_outputs_return_is_checked(shape):
             return scores[:, 1:] if shape == "a column less" else np.where(scores > 0, np.nan, 0.0)
 
     X, y = data(n_rows=40)
-    with pytest.raises(LocalPredictError, match="numbers that are not finite, for .* outputs"):
+    with pytest.raises(LocalPredictError, match=r"numbers that are not finite, for .* outputs"):
         model(base=Wrong(), strategy="flat").fit(X, y).predict(X)
 
 
