@@ -276,7 +276,7 @@ def test_a_set_is_read_in_sorted_order_and_a_list_as_it_stands():
         Taxonomy.from_dict,
         {"a": {object(), object()}},
     )
-    raises("set of edges has no order", Taxonomy.from_edges, {(object(), "a")})
+    raises("set of edges must hold names with an order", Taxonomy.from_edges, {(object(), "a")})
     raises("must have an order, got a set", Taxonomy.from_paths, {"a/b"}, error=TargetError)
 
 

@@ -317,8 +317,8 @@ class Conformal(Decoder):
         given = _group_labels(groups)
         if (given.dtype.kind == "U") != (names.dtype.kind == "U"):
             raise ValueError(
-                f"`groups` must have the type of those in conformalize, such as {names[0]!r}, got "
-                f"{shown(groups)}."
+                "`groups` must have the type of those in conformalize, such as "
+                f"{names.tolist()[0]!r}, got {shown(groups)}."
             )
         places = np.minimum(np.searchsorted(names, given), len(names) - 1)
         return np.where(names[places] == given, places, -1)

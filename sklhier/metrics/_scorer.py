@@ -154,7 +154,7 @@ def make_hierarchical_scorer(
     """
     measure = _measure(metric, greater_is_better)
     if measure.metric in _OF_FIRST_LABELS and kwargs.get("k") is None:
-        raise ValueError(f"`k`, the number of labels that count, must be given for {metric!r}.")
+        raise ValueError(f"`k` must be given for {metric!r}, the number of labels that count.")
     if classes is not None:
         kwargs["classes"] = classes
     resolved = resolve_taxonomy(taxonomy)
