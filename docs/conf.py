@@ -17,6 +17,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(HERE / "_ext"))
 
+import versions  # noqa: E402
+
 project = "sklhier"
 author = "The sklhier developers"
 copyright = "The sklhier developers"
@@ -32,6 +34,7 @@ extensions = [
     "drawings",
     "myst_parser",
     "mathml",
+    "versions",
 ]
 if find_spec("sphinx_copybutton"):
     extensions.append("sphinx_copybutton")
@@ -134,6 +137,8 @@ html_sidebars = {
     "changelog": [],
     "auto_examples/**": [],
 }
+
+versions.configure(globals(), (ROOT / "CHANGELOG.md").read_text("utf-8"), versions.address())
 
 # -- "Edit on GitHub" ---------------------------------------------------------------------
 
