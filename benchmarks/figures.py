@@ -191,6 +191,9 @@ def _per_cent(row: Row, what: str) -> str:
     return " / ".join(f"{100 * row[f'{side} {what}']:.1f}" for side in ("peer", "our"))
 
 
+_NONE = "\N{EN DASH}"  # a hyphen would begin a list in the cell
+
+
 def _peer(row: Row) -> str:
     return f"{_NAMES[row['peer']]}, {row['model']}"
 
@@ -198,7 +201,7 @@ def _peer(row: Row) -> str:
 def _fit(row: Row) -> list[str]:
     cells = [row["workload"], _peer(row), row["our base"]]
     if "ratio" not in row:
-        return [*cells, row["failure"], f"- / {two(row['our s'])}", "-", "-"]
+        return [*cells, row["failure"], f"{_NONE} / {two(row['our s'])}", _NONE, _NONE]
     return [
         *cells,
         _ratio(row),
@@ -208,7 +211,7 @@ def _fit(row: Row) -> list[str]:
 
 def _answers(row: Row, qualities: Sequence[str]) -> list[str]:
     if "ratio" not in row:
-        missing = ["-"] * (1 + len(qualities))
+        missing = [_NONE] * (1 + len(qualities))
         return [row["workload"], _peer(row), row["our base"], row["failure"], *missing]
     return [
         row["workload"],

@@ -11,11 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from docutils import nodes
-from sphinx.addnodes import desc_content
+from sphinx.addnodes import desc_content, pending_xref
+from sphinx.ext.autosummary import autosummary_table
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(HERE / "_ext"))
+
+import versions  # noqa: E402
 
 project = "sklhier"
 author = "The sklhier developers"
@@ -32,6 +35,7 @@ extensions = [
     "drawings",
     "myst_parser",
     "mathml",
+    "versions",
 ]
 if find_spec("sphinx_copybutton"):
     extensions.append("sphinx_copybutton")
@@ -135,6 +139,8 @@ html_sidebars = {
     "auto_examples/**": [],
 }
 
+versions.configure(globals(), (ROOT / "CHANGELOG.md").read_text("utf-8"), versions.address())
+
 # -- "Edit on GitHub" ---------------------------------------------------------------------
 
 with open(ROOT / "pyproject.toml", "rb") as _file:
@@ -209,7 +215,23 @@ def _drop_empty_bases(app, doctree):
             paragraph.parent.remove(paragraph)
 
 
+# -- lists of names -----------------------------------------------------------------------
+
+
+def _drop_sources_from_lists(app, doctree):
+    """Remove signs of sources, ``[R...-1]``, from the first lines in lists of names."""
+    for table in doctree.findall(autosummary_table):
+        for sign in list(table.findall(pending_xref)):
+            if sign.get("refdomain") == "citation":
+                line = sign.parent
+                place = line.index(sign)
+                if place and isinstance(line[place - 1], nodes.Text):
+                    line[place - 1] = nodes.Text(line[place - 1].rstrip())
+                line.remove(sign)
+
+
 def setup(app):
     app.connect("doctree-read", _drop_empty_bases)
+    app.connect("doctree-read", _drop_sources_from_lists)
     app.connect("autodoc-process-bases", _show_public_bases)
     app.connect("html-page-context", _link_source, priority=100)

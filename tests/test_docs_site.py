@@ -1,9 +1,13 @@
-"""The parts of the documentation that we make ourselves: drawings, formulas, the changelog page."""
+"""The parts of the documentation that we make ourselves: drawings, order, switch of versions."""
 
 import doctest
 import importlib.util
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -45,6 +49,27 @@ def test_a_drawing_shows_what_its_text_says(drawings):
         assert marked == nodes, name
 
 
+@pytest.mark.parametrize("name", ["which_classifier", "which_strategy", "which_decoder"])
+def test_a_decision_keeps_its_type_on_a_narrow_screen_and_its_boxes_apart(drawings, name):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = drawings.DRAWINGS[name]()
+    width, _ = figure.get_size_inches() * 96  # of pixels on a screen
+    assert width <= 376  # those of 400 that a page leaves
+    (ax,) = figure.axes
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # boxes are placed around their texts
+    renderer = canvas.get_renderer()
+    assert all(text.get_fontsize() >= 8 for text in ax.texts)
+    boxes = [
+        (text.get_bbox_patch() or text).get_window_extent(renderer).padded(-0.5)
+        for text in ax.texts
+    ]
+    for number, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1, ax.texts[number].get_text()
+        assert not any(box.overlaps(other) for other in boxes[:number])
+
+
 def test_every_drawing_is_shown_and_every_shown_drawing_is_made(drawings):
     shown = {
         name
@@ -84,3 +109,109 @@ def test_the_order_of_the_gallery_names_each_example_once():
     }
     assert sorted(order._QUESTIONS) == sorted(examples)
     assert order.position("plot_new.py") > order.position("plot_from_hiclass.py")
+
+
+# -- the switch between versions ----------------------------------------------------------
+
+CHANGELOG = (
+    "# Changelog\n\n## [0.3.0] - unreleased\n\n## [0.2.0] - 2027-01-31\n\n## 0.1.0 - 2026-12-01\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, None),
+        ({"SKLHIER_DOCS_URL": "https://a.org/docs/latest"}, "https://a.org/docs/latest/"),
+        (
+            {
+                "READTHEDOCS_VERSION_TYPE": "tag",
+                "READTHEDOCS_CANONICAL_URL": "https://b.org/en/v0.2.0/",
+            },
+            "https://b.org/en/v0.2.0/",
+        ),
+        (
+            {  # a pull request: its pages have no others beside them
+                "READTHEDOCS_VERSION_TYPE": "external",
+                "READTHEDOCS_CANONICAL_URL": "https://b.org/en/12/",
+            },
+            None,
+        ),
+    ],
+)
+def test_pages_know_their_address_only_where_they_are_published(environ, url):
+    assert _extension("versions").address(environ) == url
+
+
+def test_the_switch_lists_the_newest_pages_and_what_was_released():
+    versions = _extension("versions")
+    assert versions.releases(CHANGELOG) == ["0.2.0", "0.1.0"]
+    entries = versions.listed("https://a.org/docs/v0.1.0/", CHANGELOG)
+    assert [(entry["name"], entry["url"]) for entry in entries] == [
+        ("latest", "https://a.org/docs/latest/"),
+        ("0.2.0", "https://a.org/docs/v0.2.0/"),
+        ("0.1.0", "https://a.org/docs/v0.1.0/"),
+    ]
+    assert [entry["version"] for entry in entries if entry.get("preferred")] == ["v0.2.0"]
+    (only,) = versions.listed("https://a.org/docs/latest/", "## [0.1.0] - unreleased\n")
+    assert only["preferred"]
+    released = (DOCS.parent / "CHANGELOG.md").read_text("utf-8")
+    assert len(versions.releases(released)) == len(re.findall(r"(?m)^## .*\d{4}-", released))
+
+
+@pytest.mark.parametrize("folder", ["v0.2.0", "stable"])
+def test_the_switch_marks_the_version_that_is_shown(folder):
+    config = {"html_theme_options": {}, "html_context": {}, "release": "0.2.0"}
+    versions = _extension("versions")
+    versions.configure(config, CHANGELOG, f"https://a.org/docs/{folder}/")
+    switcher = config["html_theme_options"]["switcher"]
+    assert switcher["version_match"] == "v0.2.0"
+    read = urljoin(f"https://a.org/docs/{folder}/", switcher["json_url"])
+    assert read == "https://a.org/docs/latest/_static/versions.json"
+
+
+def _site(folder, url):
+    """Build two pages for an address; return what is in the site, by path."""
+    source = folder / "source"
+    (source / "guide").mkdir(parents=True)
+    (source / "conf.py").write_text(
+        f"import sys; sys.path.insert(0, {str(DOCS / '_ext')!r}); import versions\n"
+        "extensions, release, html_theme = ['versions'], '0.2.0', 'pydata_sphinx_theme'\n"
+        f"templates_path = [{str(DOCS / '_templates')!r}]\n"
+        "html_theme_options, html_context = {}, {'default_mode': 'auto'}\n"
+        f"versions.configure(globals(), {CHANGELOG!r}, {url!r})\n",
+        "utf-8",
+    )
+    (source / "index.rst").write_text("Index\n=====\n\n.. toctree::\n\n   guide/page\n", "utf-8")
+    (source / "guide" / "page.rst").write_text("Page\n====\n\nText.\n", "utf-8")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", source, folder / "site"]
+    subprocess.run(command, check=True)
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_published_pages_have_the_switch_and_links_without_javascript(tmp_path):
+    pytest.importorskip("pydata_sphinx_theme")
+    url = "https://a.org/docs/v0.2.0/"
+    site = _site(tmp_path, url)
+    listed = json.loads((site / "_static" / "versions.json").read_text("utf-8"))
+    assert [entry["version"] for entry in listed] == ["latest", "v0.2.0", "v0.1.0"]
+    for page in ("index.html", "guide/page.html"):
+        text = (site / page).read_text("utf-8")
+        assert "version-switcher__button" in text
+        assert "theme_switcher_version_match = 'v0.2.0'" in text
+        plain = re.search(r"<noscript>\s*<details.*?</noscript>", text, flags=re.DOTALL).group()
+        links = [urljoin(url + page, link) for link in re.findall(r'href="(.*?)"', plain)]
+        assert links == [f"{entry['url']}index.html" for entry in listed]
+        # No page asks another host for anything.
+        assert not re.search(r'<(?:script|link|img)[^>]*(?:src|href)="(?:https?:)?//', text)
+
+
+@pytest.mark.slow
+def test_other_builds_name_their_version_and_ask_for_no_list(tmp_path):
+    pytest.importorskip("pydata_sphinx_theme")
+    site = _site(tmp_path, None)
+    assert not (site / "_static" / "versions.json").exists()
+    text = (site / "guide" / "page.html").read_text("utf-8")
+    assert '<span class="version">0.2.0</span>' in text
+    assert "switcher" not in text

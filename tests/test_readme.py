@@ -20,3 +20,11 @@ def test_the_first_two_shell_blocks_are_one_line_each():
     assert [block.count("\n") for block in blocks] == [1, 1]
     assert "python -m sklhier" in blocks[0]
     assert "pytest" in blocks[1]
+
+
+def test_it_holds_on_a_package_index():
+    # There is no file beside it: links are whole addresses, or lead to its own headings.
+    targets = re.findall(r"\]\(([^)\s]+)", README) + re.findall(r'(?:src|href)="([^"]+)"', README)
+    assert all(target.startswith(("https://", "#")) for target in targets), targets
+    cells = re.findall(r"(?<=\|)[^|\n]*(?=\|)", README)
+    assert max(map(len, cells)) <= 200

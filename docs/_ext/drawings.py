@@ -6,6 +6,7 @@ writes all drawings, as PNG if a second argument says ``png``.
 
 import io
 import sys
+import textwrap
 from pathlib import Path
 
 import matplotlib as mpl
@@ -78,7 +79,7 @@ def _box(ax, nodes, colour, dashed=False, pad=(0.42, 0.24), number=None):
         )  # fmt: skip
 
 
-def _tree(ax, taken=(), numbers=None, root="all"):
+def _tree(ax, taken=(), numbers=None, root="all", size=8):
     """Draw the taxonomy; nodes that are `taken`, and the edges to them, stand out."""
     for child, parent in PARENTS.items():
         (x0, y0), (x1, y1) = PLACES[parent], PLACES[child]
@@ -92,7 +93,7 @@ def _tree(ax, taken=(), numbers=None, root="all"):
         name = root if node == "root" else node
         text = name if numbers is None or node == "root" else f"{name}\n{numbers[node]:.2f}"
         ax.text(
-            x, y, text, ha="center", va="center", fontsize=8, color="white" if strong else INK,
+            x, y, text, ha="center", va="center", fontsize=size, color="white" if strong else INK,
             zorder=3, linespacing=1.15,
             bbox={
                 "boxstyle": "round,pad=0.25", "facecolor": RED if strong else "white",
@@ -287,31 +288,36 @@ SET_DECODERS = {
 # -- decisions ----------------------------------------------------------------------------
 
 
-def _decision(rows, last, width=6.6):
-    """Draw questions below each other, with the answer of a yes to the right of each."""
+def _decision(rows, last):
+    """Draw questions below each other, with the answer of a yes to the right of each.
+
+    As wide as the screen of a phone, with type that is not made smaller there.
+    """
     height = len(rows) + 1
-    ax = _axes(width, 0.78 * height, (0, 10), (-0.5, height - 0.5))
+    ax = _axes(3.75, 0.86 * height, (0, 10), (-0.5, height - 0.5))
     question = {"boxstyle": "round,pad=0.5", "facecolor": PALE, "edgecolor": LINE}
     answer = {"boxstyle": "round,pad=0.5", "facecolor": BLUE, "edgecolor": BLUE}
+    arrow = {"arrowstyle": "-|>", "mutation_scale": 10, "color": LINE, "linewidth": 1.4}
+    centred = {"ha": "center", "va": "center", "fontsize": 9}
     for row, (text, take) in enumerate(rows):
         y = height - 1 - row
-        ax.text(2.5, y, text, ha="center", va="center", fontsize=10.5, color=INK, bbox=question)
-        ax.text(7.6, y, take, ha="center", va="center", fontsize=10.5, color="white", bbox=answer)
-        arrow = {"arrowstyle": "-|>", "mutation_scale": 12, "color": LINE, "linewidth": 1.4}
-        ax.add_patch(FancyArrowPatch((4.95, y), (5.75, y), **arrow))
-        ax.text(5.3, y + 0.1, "yes", ha="center", fontsize=9, color=INK)
-        ax.add_patch(FancyArrowPatch((2.5, y - 0.3), (2.5, y - 0.72), **arrow))
-        ax.text(2.6, y - 0.55, "no", fontsize=9, color=INK)
-    ax.text(2.5, 0, last, ha="center", va="center", fontsize=10.5, color="white", bbox=answer)
+        # Arrows first: boxes cover their ends.
+        ax.add_patch(FancyArrowPatch((2.55, y), (6.1, y), **arrow))
+        ax.add_patch(FancyArrowPatch((2.55, y), (2.55, y - 0.64), **arrow))
+        ax.text(2.55, y, textwrap.fill(text, 22), color=INK, bbox=question, **centred)
+        ax.text(8, y, take, color="white", bbox=answer, **centred)
+        ax.text(5.55, y + 0.07, "yes", ha="center", fontsize=8, color=INK)
+        ax.text(2.7, y - 0.53, "no", fontsize=8, color=INK)
+    ax.text(2.55, 0, textwrap.fill(last, 22), color="white", bbox=answer, **centred)
     return ax.figure
 
 
 def which_classifier():
     return _decision(
         [
-            ("Several labels for a sample,\nor several parents of a class?",
-             "HierarchicalMultiLabel-\nClassifier"),
-            ("Dense vectors, as embeddings,\nor hidden layers wanted?", "MultiHeadClassifier"),
+            ("Several labels for a sample, or several parents of a class?",
+             "Hierarchical-\nMultiLabel-\nClassifier"),
+            ("Dense vectors, as embeddings, or hidden layers wanted?", "MultiHead-\nClassifier"),
         ],
         "HierarchicalClassifier",
     )  # fmt: skip
@@ -320,24 +326,24 @@ def which_classifier():
 def which_strategy():
     return _decision(
         [
-            ("You do not know,\nand can wait?", '"auto"'),
-            ("Dense X\nand a linear base?", '"flat"'),
-            ("Sparse texts, up to about a\nthousand classes, paths count?", '"per_level"'),
-            ("Sparse texts, more classes,\nor time counts?", '"per_parent"'),
-            ("Forests or boosting\non tables?", 'compare "flat"\nwith "per_level"'),
+            ("You do not know, and can wait?", '"auto"'),
+            ("Dense X and a linear base?", '"flat"'),
+            ("Sparse texts, up to about a thousand classes, paths count?", '"per_level"'),
+            ("Sparse texts, more classes, or time counts?", '"per_parent"'),
+            ("Forests or boosting on tables?", 'compare "flat"\nwith "per_level"'),
         ],
-        'compare "per_parent"\nwith "flat"',
+        'compare "per_parent" with "flat"',
     )
 
 
 def which_decoder():
     return _decision(
         [
-            ("May an answer stop early,\nat a guaranteed error rate?", '"conformal"'),
-            ("May it stop early where\nthe model is unsure?", '"threshold"'),
-            ("Is it known what\neach mistake costs?", "CostMatrix(costs)"),
+            ("May an answer stop early, at a guaranteed error rate?", '"conformal"'),
+            ("May it stop early where the model is unsure?", '"threshold"'),
+            ("Is it known what each mistake costs?", "CostMatrix(costs)"),
             ("Do upper levels count more?", '"level_weighted"'),
-            ("Are you judged by\nhierarchical F?", '"hierarchical_f"'),
+            ("Are you judged by hierarchical F?", '"hierarchical_f"'),
         ],
         '"best_path", the default',
     )
@@ -352,7 +358,7 @@ def landing():
     numbers = dict(
         science=0.96, sport=0.04, mars=0.89, medicine=0.04, moon=0.03, chess=0.02, tennis=0.02
     )
-    _tree(ax, _answers("mars"), numbers, root="your classes")
+    _tree(ax, _answers("mars"), numbers, root="your classes", size=10)
     ax.text(
         2.3, 3.05, "“a rover drives through red dust”", ha="center", va="center", fontsize=11,
         color=INK,
