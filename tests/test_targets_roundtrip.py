@@ -489,7 +489,9 @@ def test_columns_of_unknown_order_are_refused_unless_named():
             lambda y=y: hierarchical_f1_score(y, rows, taxonomy=tree),
             lambda y=y: list(HierarchicalStratifiedKFold(2, taxonomy=tree).split(X, y)),
         ):
-            with pytest.raises(ValueError, match=r"order of its columns.*`classes=mlb\.classes_`"):
+            with pytest.raises(
+                ValueError, match=r"order of an indicator's columns.*`classes=mlb\.classes_`"
+            ):
                 call()
     fitted = base.set_params(classes=binarizer.classes_).fit(X, table)
     assert fitted.score(X, rows) == fitted.score(X, table) == 1

@@ -271,7 +271,11 @@ def test_a_set_is_read_in_sorted_order_and_a_list_as_it_stands():
     assert tree.children("a") == (9, 10, "x", "y", ("t",))
     assert tree.children("b") == ("z", "w")
     assert Taxonomy.from_dict({"a": dict.fromkeys("yx").keys()}).leaves == ("y", "x")
-    raises("set below 'a' must hold names with an order", Taxonomy.from_dict, {"a": {object(), object()}})
+    raises(
+        "set below 'a' must hold names",
+        Taxonomy.from_dict,
+        {"a": {object(), object()}},
+    )
     raises("set of edges must hold names with an order", Taxonomy.from_edges, {(object(), "a")})
     raises("must have an order, got a set", Taxonomy.from_paths, {"a/b"}, error=TargetError)
 
