@@ -79,6 +79,20 @@ _GRID: dict[str, Column] = {
 
 # By page: the results, the table in them, the title, and the columns.
 _TABLES: dict[str, tuple[str, str, str, dict[str, Column]]] = {
+    "joint_scale": (
+        "joint_scale",
+        "W1",
+        "W1: a joint model beside SGD at each parent; ratios of CPU seconds",
+        {
+            "model": "model",
+            "passes": "passes",
+            "level 1": per_cent("level 1"),
+            "leaf": per_cent("leaf"),
+            "hF": per_cent("hF"),
+            "fit s": "fit s",
+            "fit over that of SGD": ratio("ratio"),
+        },
+    ),
     "grid_nodes": ("grids", "by nodes", "More nodes", _GRID),
     "grid_rows": ("grids", "by rows", "More rows", _GRID),
     "grid_depth": ("grids", "by depth", "More levels", _GRID),

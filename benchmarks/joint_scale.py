@@ -1,8 +1,8 @@
 """A joint model of many nodes against a model for each parent: how right, and at what cost.
 
 W1 is generated, in float32: 1,000 leaves below 110 inner nodes. Models are fitted in turns, three
-times; those that take longest, without compiled steps or with early stopping, once, after one more fit
-of SGD. `ratio` is the CPU time of a fit over that of SGD in the same turn.
+times; those that take longest, without compiled steps or with early stopping, once, after one more
+fit of SGD. `ratio` is the CPU time of a fit over that of SGD in the same turn.
 """
 
 from __future__ import annotations

@@ -39,7 +39,12 @@ from sklhier.decoders import (
     TopLabels,
     resolve_set_decoder,
 )
-from sklhier.exceptions import IncompatiblePartsError, LocalFitError, TargetError
+from sklhier.exceptions import (
+    IncompatiblePartsError,
+    LocalFitError,
+    LocalPredictError,
+    TargetError,
+)
 from sklhier.metrics import hierarchical_f1_score, make_hierarchical_scorer, violation_rate
 from sklhier.strategies import Ensemble, Memberships, PerNode, SetStrategy, Strategy
 from sklhier.strategies._policies import POLICIES
@@ -285,6 +290,18 @@ JOINT = [
     KNeighborsClassifier(3),
     MLPClassifier((3,), solver="lbfgs", alpha=1, max_iter=5000, random_state=0),
 ]
+
+
+@pytest.mark.parametrize("shape", ["a column less", "not finite"])
+def test_what_bases_of_several_outputs_return_is_checked(shape):
+    class Wrong(RidgeClassifier):
+        def decision_function(self, X):
+            scores = super().decision_function(X)
+            return scores[:, 1:] if shape == "a column less" else np.where(scores > 0, np.nan, 0.0)
+
+    X, y = data(n_rows=40)
+    with pytest.raises(LocalPredictError, match=r"numbers that are not finite, for .* outputs"):
+        model(base=Wrong(), strategy="flat").fit(X, y).predict(X)
 
 
 @pytest.mark.few(3)
@@ -735,8 +752,11 @@ def test_many_improbable_nodes_are_taken_together():
 
     rng = np.random.default_rng(0)
     proba = -np.sort(-np.concatenate([rng.random((5, 6)), 0.02 * rng.random((5, 60))], axis=1))
-    exact = _expected_f._best_sizes(proba, np.zeros(5))
-    assert_array_equal(_expected_f._best_sizes(proba[:, :20], proba[:, 20:].sum(axis=1)), exact)
+    for scale in np.linspace(0.1, 1, 10):  # from no node to most of the probable ones
+        part = scale * proba
+        exact = _expected_f._best_sizes(part, np.zeros(5))
+        found = _expected_f._best_sizes(part[:, :20], part[:, 20:].sum(axis=1))
+        assert_array_equal(found, exact)
     # The mean of an inverse, against a simulation.
     drawn = rng.poisson(0.7, 200_000)
     found = _expected_f._mean_inverses(np.array([0.7]), 3)[0]

@@ -574,6 +574,13 @@ def test_thresholds_that_fit_refuses(kind, decoder, tau, message):
     assert not hasattr(fitted, "taxonomy_")
 
 
+def test_of_equally_probable_nodes_above_the_threshold_the_first_wins():
+    tree = Taxonomy.from_dict({"a": ["x", "y"], "b": ["z", "w"]})
+    model = HierarchicalClassifier(taxonomy=tree).fit(np.eye(4), ["x", "y", "z", "w"])
+    table = [[1.0, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25], [1.0, 0.8, 0.2, 0.4, 0.4, 0.1, 0.1]]
+    assert model.decode(table, Threshold(0.3)).tolist() == ["a", "x"]
+
+
 def test_thresholds_of_nodes_with_names_of_any_kind():
     tree = Taxonomy.from_edges([(0, 1), (0, 2), (1, 3), (1, 4)])
     model = HierarchicalClassifier(taxonomy=tree).fit(np.eye(3), [3, 4, 2])

@@ -308,7 +308,7 @@ def test_groups_that_are_given(kind):
     careful = max(alone, key=theta.get)
     assert_array_equal(model.predict(X[NEW]), alone[careful].predict(X[NEW]))
     assert model.predict(X[NEW][:2], groups=["north", "a"]).tolist() == [None, None]
-    with pytest.raises(ValueError, match="must have the type of those"):
+    with pytest.raises(ValueError, match="must have the type of those in conformalize"):
         model.predict(X[NEW][:2], groups=[1, 2])
     with pytest.raises(ValueError, match="inconsistent"):
         model.predict(X[NEW][:3], groups=["east", "west"])

@@ -36,7 +36,7 @@ from sklhier import (
 from sklhier._classifiers import multihead, multihead_multilabel
 from sklhier._classifiers.joint_base import held_out_rows
 from sklhier._classifiers.saved_joint import upgraded
-from sklhier._joint import deduplicate
+from sklhier._joint import deduplicate, moments
 from sklhier._joint.answer_loss import AnswerLoss
 from sklhier._joint.deduplicate import deduplicate_rows
 from sklhier._joint.lbfgs import objective
@@ -515,6 +515,23 @@ def test_early_stopping(make):
     rare = [*y[1:], "n1.1"] if make is joint else [*y[1:], ["n1.1"]]
     rare = np.array(rare) if make is joint else rare
     assert make(**params).fit(X, rare).unseen_nodes_ == ()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("make", [joint, joint_sets])
+def test_early_stopping_keeps_the_weights_of_the_best_pass(make):
+    y = Y if make is joint else SETS
+    params = {"learning_rate": "constant", "learning_rate_init": 0.2, "n_iter_no_change": 100}
+
+    def fitted(n_passes):
+        adam = Adam(early_stopping=True, max_iter=n_passes, **params)
+        return make(solver=adam, random_state=0).fit(X, y)
+
+    model = fitted(25)
+    losses = np.array(model.validation_loss_curve_)
+    best = int(losses.argmin()) + 1
+    assert 2 < best < 25, "no test of what is kept"
+    assert_array_equal(model.coef_, fitted(best).coef_)
 
 
 def test_early_stopping_needs_samples_to_spare():
@@ -1544,3 +1561,23 @@ def test_common_checks_of_other_configurations(estimator, check):
 def test_common_checks_of_several_labels(check):
     estimator = MultiHeadMultiLabelClassifier(decoder=SetThreshold(0.5))
     getattr(estimator_checks, check)(type(estimator).__name__, estimator)
+
+
+def test_an_adaptive_rate_is_divided_by_five_and_ends_at_the_third_time():
+    schedule = Schedule(Adam(learning_rate="adaptive"), Rates(0.5, 0.5))
+    assert schedule.next() == Rates(0.5, 0.5)
+    assert schedule.slows_down()
+    assert schedule.next() == pytest.approx((0.1, 0.1, 1))
+    assert schedule.slows_down()
+    assert schedule.next() == pytest.approx((0.02, 0.02, 1))
+    assert not schedule.slows_down()
+
+
+def test_blocks_of_features_may_be_smaller_than_a_row(monkeypatch):
+    X = sparse.random(30, 20, density=0.2, format="csr", random_state=0)
+    slopes = np.random.default_rng(0).normal(size=(30, 4))
+    batch = moments.ByFeature.of(X)
+    for size in (2, 9, 2**15):
+        monkeypatch.setattr(moments, "_BLOCK", size)
+        gradients = np.concatenate([gradient for _, gradient in batch.gradients(slopes)])
+        assert_allclose(gradients, (X.T @ slopes)[batch.features], atol=1e-12)

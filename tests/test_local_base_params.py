@@ -942,3 +942,13 @@ def test_parameters_without_effect_on_label_sets_are_refused(strategy, name):
 def test_bad_parameters_of_strategies_are_refused_always(strategy, kind):
     with pytest.raises(ValueError, match="must be"):
         kind(GaussianNB(), taxonomy=TREE, strategy=strategy).fit(X, [[label] for label in Y])
+
+
+def test_what_a_search_tries_may_draw_numbers_that_all_share():
+    from sklhier._local.base_params import BaseTraits
+
+    steps = make_pipeline(GaussianNB())
+    for tried, expected in (([GaussianNB()], False), ([GaussianNB(), LinearSVC()], True)):
+        for grid in ({"gaussiannb": tried}, [{}, {"gaussiannb": tried}]):
+            search = GridSearchCV(steps, grid)
+            assert BaseTraits.of(search, lambda parameter: False).draws is expected

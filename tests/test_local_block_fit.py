@@ -1,6 +1,7 @@
 """Linear models learnt side by side at the nodes of a taxonomy: to the last bit those of ``fit``."""
 
 import pickle
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -23,6 +24,7 @@ from sklhier.linear_model import (
     ScaledLinearClassifier,
     ScaledLogisticRegression,
 )
+from sklhier.strategies import PerParent
 
 KINDS = [BlockLinearSVC, BlockLogisticRegression]
 SCALED = [ScaledLinearClassifier, ScaledLogisticRegression]
@@ -192,6 +194,27 @@ def test_label_sets_with_weights_are_fitted_one_by_one(monkeypatch):
     model.fit(X, Y, sample_weight=weights)
     node_by_node(monkeypatch)
     other = clone(model).fit(X, Y, sample_weight=weights)
+    for name, one in model.estimators_.items():
+        assert_allclose(one.coef_, other.estimators_[name].coef_, atol=1e-6)
+
+
+class Weighing(PerParent):
+    """Per parent, with rows that count as a problem says."""
+
+    def plan_sets(self, members, learns_jointly):
+        for problem in super().plan_sets(members, learns_jointly):
+            yield replace(problem, weights=1.0 + problem.codes)
+
+
+@needs_compiled
+def test_problems_with_weights_are_fitted_one_by_one(monkeypatch):
+    X, Y, taxonomy = label_sets()
+    base = BlockLinearSVC(tol=1e-8, max_iter=50_000)
+    model = HierarchicalMultiLabelClassifier(
+        base, taxonomy=taxonomy, strategy=Weighing(), random_state=0
+    ).fit(X, Y)
+    node_by_node(monkeypatch)
+    other = clone(model).fit(X, Y)
     for name, one in model.estimators_.items():
         assert_allclose(one.coef_, other.estimators_[name].coef_, atol=1e-6)
 

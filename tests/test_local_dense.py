@@ -1,4 +1,4 @@
-"""Predictions for dense X, which is checked and converted once for all local models."""
+"""Predictions for dense X by pure Python: it is checked and converted once for all local models."""
 
 import numpy as np
 import pytest
@@ -50,6 +50,12 @@ ARRAYS = {
     "by column": np.asfortranarray,
     "int": lambda X: (4 * X).astype(int),
 }
+
+
+@pytest.fixture(autouse=True)
+def _pure_python(monkeypatch):
+    """Let no linear model be asked by compiled code."""
+    monkeypatch.setenv("SKLHIER_KERNELS", "0")
 
 
 def data(n_rows=150, seed=0):

@@ -81,6 +81,9 @@ def told(model, X):
         yield model.set_params(decoder=decoder).predict(X)
     for k in (1, 3, len(model.classes_) - 3):
         yield from model.predict_top_k(X, k)
+    if hasattr(model, "predict_node_proba"):
+        yield model.predict_node_proba(X)
+        yield model.predict_proba(X)
 
 
 def agree(model, X, monkeypatch, rtol=1e-13):
@@ -164,8 +167,8 @@ def test_what_is_left_to_pure_python(way, monkeypatch):
     assert agree(model, X, monkeypatch) == {"top_down", "best"}
     model.set_params(link=SoftmaxLink(2.0)).fit(X, y)
     assert agree(model, X, monkeypatch) == {"top_down", "best"}
-    assert not agree(model, X.toarray(), monkeypatch)
     assert not agree(model, X.astype(int), monkeypatch)
+    assert not agree(model, X.astype(int).toarray(), monkeypatch)
 
     local = model.fit(X, y)._model.models[0][ModelKey(Kind.PARENT, 0)].estimator
     local.coef_ = local.coef_.copy(order="C")  # is kept by columns
@@ -180,6 +183,78 @@ def test_what_is_left_to_pure_python(way, monkeypatch):
     assert not agree(model.set_params(strategy=several).fit(X, y), X, monkeypatch)
 
 
+# -- dense rows ---------------------------------------------------------------------------
+
+
+def vectors(n_features=37):
+    X, y = data(n_features=n_features)
+    return np.random.default_rng(1).normal(X.toarray(), 0.1), y
+
+
+@pytest.mark.parametrize("stop", ["ignore", "learn"])
+@pytest.mark.parametrize("base", BASES)
+def test_answers_for_dense_rows_are_those_of_pure_python(base, stop, way, monkeypatch):
+    X, y = vectors()
+    model = HierarchicalClassifier(BASES[base], taxonomy=TREE, strategy=PerParent(stop)).fit(X, y)
+    single = base == "block svc single"
+    for rows in (X, X[[7]], np.asfortranarray(X), X.astype(np.float32)):
+        rtol = 1e-4 if single and rows.dtype == np.float32 else 1e-10
+        assert agree(model, rows, monkeypatch, rtol) == {"top_down", "best"}
+
+
+@pytest.mark.parametrize("min_weight", [0.0, 0.05, 0.5])  # all of them, single ones, fewer columns
+def test_compressed_models_take_dense_rows(min_weight, way, monkeypatch):
+    X, y = vectors()
+    model = HierarchicalClassifier(BASES["block logistic"], taxonomy=TREE).fit(X, y)
+    model.compress(min_weight=min_weight)
+    assert agree(model, X, monkeypatch, rtol=1e-5) == {"top_down", "best"}
+
+
+def test_models_of_sparse_rows_take_dense_ones(way, monkeypatch):
+    X, y = data()
+    model = HierarchicalClassifier(LinearSVC(random_state=0), taxonomy=TREE).fit(X, y)
+    assert agree(model, X.toarray(), monkeypatch, rtol=1e-10)
+    assert agree(model, X, monkeypatch)  # one form of the models for each kind of rows
+    monkeypatch.setattr(packed, "_MOST_FILLED", 299)
+    model.fit(X, y)
+    assert not agree(model, X.toarray(), monkeypatch)
+
+
+def test_an_answer_does_not_depend_on_other_rows(way):
+    X, y = vectors()
+    for rows in (X, X.astype(np.float32)):
+        model = HierarchicalClassifier(BASES["block logistic"], taxonomy=TREE).fit(rows, y)
+        for ask in (model.predict_proba, lambda part, m=model: m.predict_top_k(part, 3)[1]):
+            alone = np.concatenate([ask(row[None]) for row in rows])
+            assert_array_equal(alone, ask(rows))
+            assert_array_equal(alone[5:18], ask(rows[5:18]))
+
+
+def test_of_equal_answers_for_dense_rows_the_first_wins(way, monkeypatch):
+    X, y = vectors()
+    model = HierarchicalClassifier(LinearSVC(random_state=0), taxonomy=TREE).fit(X, y)
+    for local in model._model.models[0].values():
+        local.estimator.coef_[:] = local.estimator.coef_[0]
+        local.estimator.intercept_[:] = 0
+    assert agree(model, X, monkeypatch, rtol=1e-10)
+    # Sums of single precision, and intercepts that differ by less.
+    model = HierarchicalClassifier(BASES["block svc single"], taxonomy=TREE)
+    model.fit(X.astype(np.float32), y)
+    for local in model._model.models[0].values():
+        local.estimator.coef_[:] = 0
+        local.estimator.intercept_ = 1 + 1e-9 * np.arange(len(local.estimator.intercept_))
+    assert agree(model, X.astype(np.float32), monkeypatch, rtol=1e-10)
+
+
+def test_dense_rows_that_are_left_to_pure_python(monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    X, y = vectors()
+    model = HierarchicalClassifier(LinearSVC(random_state=0), taxonomy=TREE)
+    model.fit(pandas.DataFrame(X).add_prefix("x"), y)  # models that know the names of columns
+    with pytest.warns(UserWarning, match="feature names"):
+        assert not agree(model, X, monkeypatch)
+
+
 @pytest.mark.parametrize("decoder", ["top_down", "best_path"])
 def test_numbers_that_are_not_finite_are_refused_as_ever(decoder, way):
     X, y = data()
@@ -188,8 +263,9 @@ def test_numbers_that_are_not_finite_are_refused_as_ever(decoder, way):
     (models,) = model._model.models
     for local in models.values():
         local.estimator.intercept_ = np.full(len(local.estimator.intercept_), np.nan)
-    with pytest.raises(LocalPredictError, match="all probabilities are zero or NaN"):
-        model.predict(X)
+    for rows in (X, X.toarray()):
+        with pytest.raises(LocalPredictError, match="all probabilities are zero or NaN"):
+            model.predict(rows)
 
 
 def test_later_batches_count(way, monkeypatch):
@@ -247,6 +323,38 @@ def test_label_sets_are_those_of_pure_python(base, min_weight, decoder, way, mon
         for one, rows in zip(found, (X, X[[3]]), strict=True):
             assert [set(row) for row in one] == [set(row) for row in model.predict(rows)]
     assert b"PackedModels" not in pickle.dumps(model)
+
+
+def test_label_sets_of_other_links_are_left_to_pure_python(monkeypatch):
+    class Doubled(LogisticLink):
+        def proba(self, outputs):
+            return super().proba(2 * outputs)
+
+    X, y = sets()
+    model = HierarchicalMultiLabelClassifier(
+        BASES["svc"], taxonomy=TREE, decoder=SetThreshold(0.3), link=Doubled()
+    ).fit(X, y)
+    found = model.predict(X)
+    with monkeypatch.context() as patch:
+        patch.setenv("SKLHIER_KERNELS", "0")
+        assert found == model.predict(X)
+
+
+@pytest.mark.parametrize("decoder", [TopLabels(4), SetThreshold(0.3)], ids=repr)
+@pytest.mark.parametrize("base", ["default", "svc", "block logistic"])
+def test_label_sets_of_dense_rows(base, decoder, way, monkeypatch):
+    X, y = sets()
+    X = np.random.default_rng(1).normal(X.toarray(), 0.1)
+    model = HierarchicalMultiLabelClassifier(BASES[base], taxonomy=TREE, decoder=decoder).fit(X, y)
+    used, method = [], PackedPaths.wanted
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PackedPaths, "wanted", lambda *args: used.append(1) or method(*args))
+        found = [model.predict(rows) for rows in (X, X[[3]], X.astype(np.float32))]
+    assert len(used) == 3
+    with monkeypatch.context() as patch:
+        patch.setenv("SKLHIER_KERNELS", "0")
+        for one, rows in zip(found, (X, X[[3]], X.astype(np.float32)), strict=True):
+            assert [set(row) for row in one] == [set(row) for row in model.predict(rows)]
 
 
 @pytest.mark.parametrize("k", [1, 3, 20])
@@ -379,6 +487,43 @@ def test_products_are_those_of_scipy_to_the_last_bit(dtype, seed, n_scores, n_co
         assert not places.any()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_scores=st.sampled_from([1, 3, 300]),
+    n_columns=st.integers(1, 40),
+    n_rows=st.sampled_from([0, 1, 30]),
+)
+@settings(max_examples=15)
+def test_products_with_single_weights(dtype, seed, n_scores, n_columns, n_rows):
+    rng, kernels = np.random.default_rng(seed), compiled_predictions()
+    data, indices, indptr = csr(rng, n_rows + 1, 40, dtype)
+    indptr = indptr[1:]  # need not begin with 0
+    columns = np.sort(rng.permutation(40)[:n_columns]).astype(np.int32)
+    table = (rng.normal(size=(n_scores, n_columns)) * rng.integers(0, 2, n_columns)).astype(dtype)
+    table[-1, -1] = 1
+    single = SingleWeights.of(table)
+    places, found = np.zeros(40, dtype=np.int32), np.full((n_rows, n_scores), np.nan, dtype=dtype)
+    weights = single.values, single.classes, single.offsets
+    given_columns = None if n_columns == 40 else columns
+    kernels.products_single(data, indices, indptr, given_columns, *weights, places, found)
+    X = sparse.csr_array((data, indices, np.append(0, indptr)), shape=(n_rows + 1, 40))[1:]
+    assert_array_equal(found, X[:, columns] @ table.T)
+    assert not places.any()
+    with pytest.raises(ValueError, match="0 classes"):
+        kernels.products_single(
+            data,
+            indices,
+            indptr,
+            None,
+            single.values,
+            single.classes[:0],
+            *weights[2:],
+            places,
+            found,
+        )
+
+
 def stored(paths, node, columns, weights, about, rng):
     """Store weights as a block, or some of them, the others being 0 now, as single ones."""
     if rng.random() < 0.5:
@@ -425,19 +570,54 @@ def reference(below, shares, rank):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(
     seed=st.integers(0, 2**32 - 1),
+    n_scores=st.integers(3, 30),
+    n_features=st.integers(1, 40),
+    n_rows=st.integers(1, 70),
+)
+@settings(max_examples=15)
+def test_scores_of_dense_rows(dtype, seed, n_scores, n_features, n_rows):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, n_features)).astype(dtype)
+    weights = rng.normal(size=(n_scores, n_features)).astype(dtype)
+    intercepts = rng.normal(size=n_scores)
+    scores = X.astype(float) @ weights.T.astype(float) + intercepts
+    expected = softmax(scores, axis=1)
+    for may_be_wide in (True, False):
+        kernels = compiled_predictions()
+        kernels.choose_instructions(may_be_wide)
+        offsets = np.array([0] + [n_scores] * (n_scores + 1))
+        outcomes = np.arange(1, n_scores + 1, dtype=np.int32)
+        rank = np.arange(n_scores + 1)
+        paths = kernels.Paths(offsets, outcomes, rank, dtype is np.float64, n_features, True)
+        paths.set_dense(0, weights, False, intercepts, kernels.SOFTMAX, 1.0)
+        table = np.zeros((n_rows, n_scores + 1))
+        assert paths.all(X.ravel(), None, None, table, None)
+        rtol = 1e-4 if dtype is np.float32 else 1e-11
+        assert_allclose(table[:, 1:], expected, rtol=rtol)
+        ends = np.empty(n_rows, dtype=np.int32)
+        assert paths.descend(X.ravel(), None, None, ends)
+        clear = np.diff(np.sort(scores, axis=1)[:, -2:])[:, 0] > 1e-4
+        assert_array_equal(ends[clear], 1 + scores.argmax(axis=1)[clear])
+
+
+@pytest.mark.parametrize("is_dense", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(
+    seed=st.integers(0, 2**32 - 1),
     n_nodes=st.integers(2, 25),
     spread=st.sampled_from([0.1, 5, 60]),
 )
 @settings(max_examples=15)
-def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
+def test_descents_find_what_a_full_search_finds(dtype, is_dense, seed, n_nodes, spread):
     rng, kernels, n_features = np.random.default_rng(seed), compiled_predictions(), 12
     below = random_tree(rng, n_nodes)
     offsets = np.cumsum([0, *map(len, below)]).astype(np.int64)
     outcomes = np.array([node for members in below for node in members], dtype=np.int32)
     rank = rng.permutation(n_nodes).astype(np.int64)
-    paths = kernels.Paths(offsets, outcomes, rank, dtype is np.float64, n_features)
+    paths = kernels.Paths(offsets, outcomes, rank, dtype is np.float64, n_features, is_dense)
     data, indices, indptr = csr(rng, 9, n_features, dtype)
     X = sparse.csr_array((data, indices, indptr), shape=(9, n_features))
+    rows = (X.toarray().ravel(), None, None) if is_dense else (data, indices, indptr)
     shares = []
     for node, members in enumerate(below):
         n = len(members)
@@ -453,7 +633,12 @@ def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
             link = "SIGMOIDS"
         of_link = getattr(kernels, link)
         about = intercepts, of_link, 2.0
-        stored(paths, node, columns.astype(np.int32), weights, about, rng)
+        if is_dense:
+            table = np.zeros((n_scores, n_features), dtype=dtype)
+            table[:, columns] = weights.T
+            paths.set_dense(node, table, dtype is np.float32, *about)
+        else:
+            stored(paths, node, columns.astype(np.int32), weights, about, rng)
         scores = (X[:, columns] @ weights + intercepts.astype(dtype)).astype(float)
         if n == 2:
             scores = np.hstack([-scores, scores])
@@ -471,20 +656,29 @@ def test_descents_find_what_a_full_search_finds(dtype, seed, n_nodes, spread):
             proba = expit(scores)
         shares[-1] = proba / proba.sum(axis=1, keepdims=True)
     ends = np.empty(9, dtype=np.int32)
-    assert paths.descend(data, indices, indptr, ends)
+    assert paths.descend(*rows, ends)
+    tolerance = {"rtol": 1e-9, "atol": 1e-300}
+    if is_dense and dtype is np.float32:  # sums in another order
+        tolerance = {"rtol": 1e-4 if spread < 60 else 0.1, "atol": 1e-9}
+    table, stops = np.zeros((9, n_nodes)), np.zeros((9, n_nodes))
+    assert paths.all(*rows, table, stops)
+    for row in range(9):
+        found = reference(below, [s[row] for s in shares], rank)[1]
+        of_answers = {node: -value for value, _, node in found}
+        ending = [stops if below[node] else table for node in of_answers]
+        told = [one[row, node] for one, node in zip(ending, of_answers, strict=True)]
+        assert_allclose(told, list(of_answers.values()), **tolerance)
     n_answers = len(reference(below, [s[0] for s in shares], rank)[1])
     for k in {1, max(1, n_answers // 2), n_answers}:
         nodes, proba = np.empty((9, k), dtype=np.int32), np.empty((9, k))
-        assert paths.best(data, indices, indptr, nodes, proba)
+        assert paths.best(*rows, nodes, proba)
         for row in range(9):
             greedy, found = reference(below, [s[row] for s in shares], rank)
             expected = np.array([-value for value, _, _ in found])
-            assert_allclose(proba[row], expected[:k], rtol=1e-9, atol=1e-300)
+            assert_allclose(proba[row], expected[:k], **tolerance)
             of_node = {node: -value for value, _, node in found}
             assert len(set(nodes[row])) == k
-            assert_allclose(
-                [of_node[node] for node in nodes[row]], proba[row], rtol=1e-9, atol=1e-300
-            )
+            assert_allclose([of_node[node] for node in nodes[row]], proba[row], **tolerance)
             if spread < 60:  # no share is 1 to the last digit
                 assert ends[row] == greedy
 
@@ -500,3 +694,15 @@ def test_paths_refuse_what_does_not_fit():
     row = np.ones(1, dtype=np.float32), np.zeros(1, dtype=np.int32), np.arange(2)
     with pytest.raises(ValueError, match="type of the weights"):
         paths.descend(*row, np.zeros(1, dtype=np.int32))
+    with pytest.raises(ValueError, match="Rows must be dense if"):
+        paths.descend(np.ones(5), None, None, np.zeros(1, dtype=np.int32))
+    with pytest.raises(ValueError, match="type of the others"):
+        paths.set_dense(0, np.ones((3, 5)), False, np.zeros(3), kernels.MARGINS, 1.0)
+    with pytest.raises(ValueError, match="need a column"):
+        kernels.Paths(offsets, outcomes, np.arange(4), True, 0, True)
+    paths = kernels.Paths(offsets, outcomes, np.arange(4), True, 5, True)
+    for shape in ((3, 4), (2, 5)):
+        with pytest.raises(ValueError, match="rows of"):
+            paths.set_dense(0, np.ones(shape), False, np.zeros(3), kernels.MARGINS, 1.0)
+    with pytest.raises(ValueError, match="Weights must"):
+        paths.set(0, None, np.ones((5, 3)), np.zeros(3), kernels.MARGINS, 1.0)

@@ -60,6 +60,7 @@ from sklhier.metrics import (
     violation_rate,
 )
 from sklhier.metrics._distances import node_distances
+from sklhier.taxonomy import _closure
 from sklhier.taxonomy._node_weights import read_node_weight
 
 RAGGED = TAXONOMIES["ragged"]
@@ -494,13 +495,16 @@ def test_graph_induced_accuracy_of_single_labels(taxonomy, seed):
     assert fast == pytest.approx(mgia_score(*sets, taxonomy=taxonomy))
 
 
+@pytest.mark.parametrize("step", [0, 5_000], ids=["together", "one by one"])
 @given(st.one_of(trees(), dags()))
-def test_distances_of_all_pairs(taxonomy):
+def test_distances_of_all_pairs(step, taxonomy):
     names = taxonomy.nodes
     pairs = [(a, b) for a in names for b in names]
     first, second = (taxonomy.ids([pair[side] for pair in pairs]) for side in (0, 1))
     wanted = [taxonomy.distance(a, b) for a, b in pairs]
-    assert node_distances(first, second, taxonomy).tolist() == wanted
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_closure, "_STEP", step)
+        assert node_distances(first, second, taxonomy).tolist() == wanted
 
 
 @given(case=scored_sets())

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -115,6 +116,13 @@ def check_attribution(found, taxonomy, arrived, kinds, pairs):
         assert not found.share.any()
     ties = np.flatnonzero(np.diff(errors) == 0)
     assert (found.node_ids[ties] < found.node_ids[ties + 1]).all()
+
+
+def test_ten_pairs_are_listed_at_first():
+    taxonomy = Taxonomy.flat(list("abcde"))
+    true, predicted = zip(*permutations("abcde", 2), strict=True)
+    assert len(most_confused_pairs(true, predicted, taxonomy=taxonomy)) == 10
+    assert len(most_confused_pairs(true, predicted, taxonomy=taxonomy, n=None)) == 20
 
 
 @one_in(2)

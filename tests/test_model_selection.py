@@ -113,6 +113,15 @@ def test_coarsen(case, min_count):
 
 
 @given(labelled_trees(), st.integers(1, 6))
+def test_groups_of_codes_are_named(case, min_count):
+    taxonomy, y, _ = case
+    assume(len(y) >= min_count)
+    classes, codes = np.unique(y, return_inverse=True)
+    groups = coarsen(codes, taxonomy, min_count, classes=classes)
+    assert groups.tolist() == coarsen(y, taxonomy, min_count).tolist()
+
+
+@given(labelled_trees(), st.integers(1, 6))
 def test_nothing_is_merged_that_is_large_enough(case, min_count):
     taxonomy, y, _ = case
     y = np.repeat(y, min_count)

@@ -582,11 +582,19 @@ def test_other_classifiers_alone_are_compared_on_label_sets():
     assert (found.scores > 0.1).all()
 
 
+def test_five_folds_by_default():
+    pair = [model(), model(strategy="flat")]
+    found = [compare(pair, X, SETS, cv=cv, n_bootstrap=5).scores for cv in (None, 5, 4)]
+    assert_array_equal(found[0], found[1])
+    assert (found[0] != found[2]).any()
+
+
 def test_label_sets_against_flat():
     found = compare_with_flat(model(), X, SETS, cv=3, n_bootstrap=20)
     assert found.names == ("flat", "hierarchical")
     text = str(found)
     assert "\nset " in text
+    assert ["flat", "hierarchical", "difference", "interval"] in map(str.split, text.splitlines())
     assert "hP" in found._repr_html_()
     assert found.to_frame()["measure"].tolist()[3:7] == ["set", "hP", "hR", "hF"]
     with pytest.raises(ValueError, match="MultiHeadMultiLabelClassifier has no strategy"):

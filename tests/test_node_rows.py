@@ -504,6 +504,22 @@ def test_fit_parameters_of_a_pipeline(is_routed):
         assert np.abs(model.predict_proba(TEXTS) - plain.predict_proba(TEXTS)).max() > 1e-4
 
 
+def test_other_fit_parameters_than_those_of_samples():
+    class Takes(MultinomialNB):
+        def fit(self, X, y, feature_names=None, tags=None, level=None):
+            self.named_ = len(feature_names), level
+            return super().fit(X, y)
+
+    names, table = [f"f{i}" for i in range(len(Y))], np.abs(X)
+    with config_context(enable_metadata_routing=True):
+        base = Takes().set_fit_request(feature_names=True, tags=True, level=True)
+        model = paths(base, node_rows={"wren": table[0]})
+        model.fit(table, Y, feature_names=names, level=3)
+        assert model.estimators_["animal"].named_ == (len(Y), 3)
+        with pytest.raises(IncompatiblePartsError, match="'tags' needs an entry for each row"):
+            model.fit(table, Y, feature_names=names, tags=names)
+
+
 def test_a_pipeline_needs_a_classifier_that_takes_them():
     model = NodeRowsPipeline([("last", MultinomialNB())], node_rows=WREN)
     with pytest.raises(IncompatiblePartsError, match="MultinomialNB has none"):

@@ -282,3 +282,10 @@ def test_explanations():
     )
     for name, values in expected.items():
         assert_array_equal(found[name], values)
+
+
+def test_single_weights_have_the_shape_of_the_table_and_fewer_bytes():
+    table = table_of(np.random.default_rng(0), (9, 400), 0.02)
+    weights = SingleWeights.of(table)
+    assert (weights.shape, weights.dtype) == (table.shape, table.dtype)
+    assert np.count_nonzero(table) * table.itemsize < weights.nbytes < table.nbytes / 2

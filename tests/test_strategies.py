@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -821,3 +822,24 @@ def test_seeds_do_not_depend_on_the_hash_seed():
         check=True,
     )
     assert run.stdout.strip() == seeds_as_text()
+
+
+class Weighing(PerParent):
+    """Per parent, with rows that count as a problem says."""
+
+    def plan(self, taxonomy, outcomes, nodes):
+        for problem in super().plan(taxonomy, outcomes, nodes):
+            yield replace(problem, weights=1.0 + problem.codes)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_weights_of_a_problem_multiply_those_of_samples(weighted):
+    X, y = data(60)
+    y = np.array(["a" if label == RAGGED.root else label for label in y])
+    base = LogisticRegression(tol=1e-10, max_iter=5000)
+    model = HierarchicalClassifier(base, taxonomy=RAGGED, strategy=Weighing())
+    weights = np.linspace(0.5, 2, 60) if weighted else None
+    root = model.fit(X, y, sample_weight=weights).estimators_[RAGGED.nodes[0]]
+    codes = np.searchsorted(list("ABC"), [RAGGED.path(label)[0] for label in y])
+    own = (1.0 + codes) * (1 if weights is None else weights)
+    assert_allclose(root.coef_, clone(base).fit(X, codes, own).coef_, atol=1e-6)

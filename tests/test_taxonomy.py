@@ -321,6 +321,8 @@ def test_printing_is_cut():
     deep = Taxonomy.from_edges([(i, i + 1) for i in range(3000)])
     assert len(str(deep).splitlines()) <= 80
     assert "depth 3000" in repr(deep)
+    one = Taxonomy.flat(["a"])
+    assert repr(one) == "Taxonomy(tree of 1 node, 1 leaf, depth 1)"
     two = Taxonomy.from_edges([(a, f"{a}{i}") for a in "abcdef" for i in range(30)])
     assert str(two).splitlines()[2] == "│   ├── a0"
     assert len(str(two).splitlines()) <= 80

@@ -55,6 +55,16 @@ def test_ancestors_of_some_nodes(step, small, taxonomy, data):
     assert (table.data == 1).all()
 
 
+def test_ancestors_of_nodes_far_above_the_deepest(monkeypatch):
+    monkeypatch.setattr(_closure, "_STEP", 0)
+    monkeypatch.setattr(_arrays, "_SMALL", 0)
+    edges = [("R", "A"), ("R", "B"), ("A", "C"), ("B", "C"), ("C", "D"), ("D", "E"), ("E", "F")]
+    taxonomy = Taxonomy.from_edges(edges)
+    for names in (["A", "B"], ["C", "A"], ["B", "F"]):
+        nodes = taxonomy.ids(names)
+        assert rows_of(taxonomy.ancestors_of(nodes)) == [closed(taxonomy, node) for node in nodes]
+
+
 @pytest.mark.parametrize("small", [1, 2**11], ids=["rows", "whole"])
 @given(st.one_of(trees(), dags()), st.integers(0, 100))
 def test_sets_with_ancestors(small, taxonomy, seed):

@@ -272,7 +272,7 @@ def test_a_set_is_read_in_sorted_order_and_a_list_as_it_stands():
     assert tree.children("b") == ("z", "w")
     assert Taxonomy.from_dict({"a": dict.fromkeys("yx").keys()}).leaves == ("y", "x")
     raises(
-        "set below 'a' must hold names",
+        "set below 'a' must hold names with an order",
         Taxonomy.from_dict,
         {"a": {object(), object()}},
     )

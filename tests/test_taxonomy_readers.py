@@ -399,6 +399,7 @@ def test_the_root_of_codes():
         (["1", "2"], {}, "No code begins with another one: '1', '2'"),
         (["0799", "079.9", "07"], {}, "'0799' and '079.9' differ only in"),
         (["30-35", "33-39", "34"], {}, "ranges '30-35' and '33-39' overlap"),
+        (["30-39", "34-41", "340"], {}, "ranges '30-39' and '34-41' overlap"),
         (["11", "111", "311"], {}, "No code is above '311', .* such as '11'"),
         (["A00", "A00.1", "A01.1"], {}, "No code is above 'A01.1'"),
         (["1", "1.1", "1.1.1", "1.1.10"], {}, "parent of '1.1.10' is ambiguous.*sep='.'"),

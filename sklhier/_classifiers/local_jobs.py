@@ -145,7 +145,7 @@ def _refuse_uneven(
         for key, value in params.items():
             if value is not weights and has_entries(key, value, fixed.n_samples):
                 raise IncompatiblePartsError.needs(
-                    f"The fit parameter {key!r}",
+                    key,
                     "an entry for each row",
                     "node_rows have no entries",
                     "Leave out the parameter or node_rows.",

@@ -92,8 +92,8 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         * a linear model of dense X with rows times weights of 200,000,000 or more:
           ``Adam(learning_rate="linear", max_iter=12)`` with batches of up to 512 rows;
         * a linear model of sparse X that is too large for L-BFGS: ``Adam(learning_rate="linear",
-          learning_rate_init=0.1, max_iter=3)`` with batches of up to 256 rows. With up to 10,000
-          rows a pass has 64 batches or fewer, and all passes at least 150.
+          learning_rate_init=0.1, max_iter=3)`` with batches of a 64th of the rows, 16 to 256 of
+          them; few rows get more passes, for 150 batches.
 
         ``partial_fit`` takes ``Adam()``.
     level_weights : array-like of float, shape (n_levels,), default=None

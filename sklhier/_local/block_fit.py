@@ -48,6 +48,7 @@ class SharedTable:
         self._lock = threading.Lock()
         self._tables: dict[Any, Table | None] = {}
         self._of_thread = threading.local()
+        self._checked: Any = None
 
     def __reduce__(self) -> Any:
         return (SharedTable, ())
@@ -70,6 +71,16 @@ class SharedTable:
             if precision not in self._tables:
                 self._tables[precision] = _table(X, precision)
             return self._tables[precision]
+
+    def check(self, estimator: Any) -> None:
+        """Check the parameters of an estimator, unless they are the objects checked last."""
+        last, kind = self._checked, type(estimator)
+        if type(last) is kind and all(
+            getattr(last, name) is getattr(estimator, name) for name in _SETTINGS[kind]
+        ):
+            return
+        estimator._check()
+        self._checked = estimator
 
     def columns(self, table: Table) -> Columns:
         """Return what finds the columns of a table, one for each thread."""
@@ -216,7 +227,7 @@ def _prepared(
     """Return X, weights, the columns that are used and how to store them; None: left to ``fit``."""
     if not (is_solved_here(estimator, X) and set(params) <= {"sample_weight"}):
         return None
-    estimator._check()
+    shared.check(estimator)
     weights = _ordinary_weights(params.get("sample_weight"), len(rows))
     is_scaled = type(estimator) in _SCALED
     table = shared.table(X, None if is_scaled else estimator.dtype)

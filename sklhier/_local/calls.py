@@ -109,15 +109,16 @@ class ModelCalls:
         model = self.models[key]
         if self.batched is not None and self.batched.supports(model):
             return self.batched.outputs(model, method, rows)
-        if self._dense is not None and model.subset is None and extra is None:
-            outputs = self._dense.outputs(model.estimator, method, rows)
+        if self.dense is not None and model.subset is None and extra is None:
+            outputs = self.dense.outputs(model.estimator, method, rows)
             if outputs is not None:
                 return read_outputs(outputs, model, method)
         X = self._X if rows is None else take_rows(self._X, rows)
         return outputs_of(model, X, extra, method)
 
     @cached_property
-    def _dense(self) -> DenseRows | None:
+    def dense(self) -> DenseRows | None:
+        """The rows of a dense X; None where each model checks them itself."""
         return DenseRows.of(self._X) if batched_linear.ENABLED else None
 
     def _extra(self, upstream: Upstream, rows: Rows | None) -> ExtraFeatures:

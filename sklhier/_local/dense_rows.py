@@ -50,6 +50,25 @@ class DenseRows:
             in_range = X.min() >= -_LARGEST and X.max() <= _LARGEST  # not NaN
         return cls(X) if in_range else None
 
+    @property
+    def dtype(self) -> Any:
+        """Type of the numbers."""
+        return self.X.dtype
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.X)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns."""
+        return int(self.X.shape[1])
+
+    def compiled_form(self, dtype: Any) -> tuple[Any, None, None]:
+        """Return the numbers row by row, of a dtype, as kernels take them."""
+        return np.ascontiguousarray(self.X, dtype).reshape(-1), None, None
+
     @cached_property
     def _as_float32(self) -> Any:
         return self.X.astype(np.float32, copy=False)

@@ -142,10 +142,18 @@ class _Task:
     def ready(self) -> Self:
         """Return the task with fit parameters of its own rows, and what is to travel with it of X."""
         job, query, X = self.job, self.query, self.X
-        params = _own_params(X, job)
-        ready = replace(self, job=replace(job, params=params, whole={}, validation=None))
-        if _can_be_mapped(X):
-            return replace(ready, X=None)
+        is_mapped = _can_be_mapped(X)
+        if (
+            job.params
+            or job.whole
+            or job.validation is not None
+            or job.problem.weights is not None
+        ):
+            params = _own_params(X, job)
+            job = replace(job, params=params, whole={}, validation=None)
+        ready = replace(self, job=job, X=None if is_mapped else X)
+        if is_mapped:
+            return ready
         queried = None if query is None else take_rows(X, query.rows)
         return replace(ready, X=take_rows(X, job.problem.rows), X_queried=queried, has_own=True)
 
@@ -314,7 +322,8 @@ def _together(tasks: Iterable[_Task]) -> Iterator[_Task | _Together]:
 def _same_rows(task: _Task, other: _Task) -> bool:
     job, beside = task.job, other.job
     return (
-        may_stand_together(job.estimator, beside.estimator)
+        len(job.problem.rows) == len(beside.problem.rows)  # seldom, and soon known
+        and may_stand_together(job.estimator, beside.estimator)
         and is_solved_here(job.estimator, task.X)
         and task.method == "fit"
         and (task.query is None) == (other.query is None)

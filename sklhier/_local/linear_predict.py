@@ -18,7 +18,7 @@ from sklhier._local.sparse_rows import SparseRows
 from sklhier._utils import compat
 from sklhier._utils.kernels import compiled_predictions
 from sklhier._utils.rows import softmax
-from sklhier._utils.typing import Floats, Rows
+from sklhier._utils.typing import Floats
 from sklhier.linear_model import (
     BlockLogisticRegression,
     ScaledLinearClassifier,
@@ -32,7 +32,6 @@ __all__ = [
     "inverse_link",
     "link_of",
     "n_scores_of",
-    "packed_weights",
     "predict",
     "predict_rows",
     "scores_of",
@@ -151,32 +150,31 @@ def _add_compiled(
 ) -> bool:
     """Write scores by compiled products, to the last bit the same; False if there are none."""
     kernels = compiled_predictions()
-    tables = [packed_weights(estimator, subset) for estimator, subset in models]
-    if kernels is None or not all(tables):
+    if kernels is None or not all(map(_has_kernel, models)):
         return False
     data, indices, indptr = rows.compiled_form(scores.dtype)
-    for number, (columns, weights) in enumerate(tables):  # type: ignore[misc]
-        start, stop = bounds[number], bounds[number + 1]
-        own = scores[start:stop]
-        kernels.products(
-            data, indices, indptr[start : stop + 1], columns, weights, rows.zeros, own
-        )
-        own += models[number][0].intercept_
+    for (estimator, subset), start, stop in zip(models, bounds, bounds[1:], strict=False):
+        own, coef, columns = scores[start:stop], estimator.coef_, subset.columns
+        if columns is not None:
+            columns = columns.astype(np.int32, copy=False)
+        about = data, indices, indptr[start : stop + 1], columns
+        if isinstance(coef, SingleWeights):
+            weights = coef.values, coef.classes, coef.offsets
+            kernels.products_single(*about, *weights, rows.zeros, own)
+        else:
+            kernels.products(*about, np.atleast_2d(coef).T, rows.zeros, own)
+        own += estimator.intercept_
     return True
 
 
-def packed_weights(estimator: Any, subset: ColumnSubset) -> tuple[Rows | None, Floats] | None:
-    """Return the columns of a linear estimator and a row of weights for each, without a copy.
-
-    None for those that lie in another way.
-    """
-    weights = np.atleast_2d(estimator.coef_).T
-    columns = subset.columns
-    if not (weights.size and weights.flags.c_contiguous and weights.dtype in _FLOATS):
-        return None
-    if columns is not None and columns.dtype != np.int32:
-        columns = columns.astype(np.int32)
-    return columns, weights
+def _has_kernel(model: tuple[Any, ColumnSubset]) -> bool:
+    """Whether weights lie in a way that compiled products read, without a copy."""
+    coef = model[0].coef_
+    if coef.dtype not in _FLOATS:
+        return False
+    if isinstance(coef, SingleWeights):
+        return len(coef.values) > 0 and coef.offsets.dtype == np.int32
+    return coef.size > 0 and np.atleast_2d(coef).T.flags.c_contiguous
 
 
 def scores_side_by_side(models: Sequence[tuple[Any, ColumnSubset]], rows: SparseRows) -> Floats:

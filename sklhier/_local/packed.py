@@ -1,18 +1,22 @@
 """Compiled descents through the linear models of a taxonomy.
 
 Models that decide among children stay where they are, but for blocks made of single weights near the
-root. Those of label sets, one for each child, are
-copied once, for all later predictions: the weights of siblings stand side by side there.
+root, and weights for dense X that lie in another way or have another type. Those of label sets, one
+for each child, are copied once, for all later predictions: the weights of siblings stand side by side
+there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
-from sklhier._local import linear_predict
+from sklhier._local import linear_fit, linear_predict
+from sklhier._local.dense_rows import DenseRows
 from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.single_weights import SingleWeights
@@ -39,47 +43,52 @@ class PackedModels:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._packed: tuple[Any, Any] | None = None
+        self._about: object = None
+        self._packed: dict[Any, _Packed | None] = {}  # by the form of X
 
-    def on(self, rows: SparseRows | None, outcomes: Outcomes) -> PackedPaths | None:
+    def on(self, rows: SparseRows | DenseRows | None, outcomes: Outcomes) -> PackedPaths | None:
         """Return the descents of some rows; None where they are left to pure Python.
 
         Parameters
         ----------
-        rows : SparseRows or None
+        rows : SparseRows, DenseRows or None
         outcomes : Outcomes
             What each parent decides among.
         """
-        return self._on(rows, outcomes, lambda kernels: _pack(self._models, outcomes, kernels))
+        return self._on(rows, outcomes, partial(_pack, self._models, outcomes))
 
     def on_sets(
-        self, rows: SparseRows | None, taxonomy: Taxonomy, observed: NodeIds
+        self, rows: SparseRows | DenseRows | None, taxonomy: Taxonomy, observed: NodeIds
     ) -> PackedPaths | None:
         """Return the searches for label sets in some rows; None where pure Python has to do it.
 
         Parameters
         ----------
-        rows : SparseRows or None
+        rows : SparseRows, DenseRows or None
         taxonomy : Taxonomy
             A tree.
         observed : ndarray of int32
             Ids of the nodes that had a sample in training.
         """
-        return self._on(
-            rows, observed, lambda kernels: _pack_sets(self._models, taxonomy, observed, kernels)
-        )
+        return self._on(rows, observed, partial(_pack_sets, self._models, taxonomy, observed))
 
     def _on(
-        self, rows: SparseRows | None, about: object, pack: Callable[[Any], _Packed | None]
+        self,
+        rows: SparseRows | DenseRows | None,
+        about: object,
+        pack: Callable[[Any, Any], _Packed | None],
     ) -> PackedPaths | None:
-        if rows is None or rows.data.dtype not in _FLOATS:
+        if rows is None or rows.dtype not in _FLOATS:
             return None
         kernels = compiled_predictions()
         if kernels is None:
             return None
-        if self._packed is None or self._packed[0] is not about:
-            self._packed = about, pack(kernels)
-        packed = self._packed[1]
+        form = rows.dtype if isinstance(rows, DenseRows) else None
+        if self._about is not about:
+            self._about, self._packed = about, {}
+        if form not in self._packed:
+            self._packed[form] = pack(kernels, form)
+        packed = self._packed[form]
         if packed is None or packed[2] != rows.n_columns:
             return None
         return PackedPaths(packed[0], packed[1], rows)
@@ -96,14 +105,14 @@ class PackedPaths:
         The compiled form of the models.
     dtype : dtype
         Of the weights.
-    rows : SparseRows
+    rows : SparseRows or DenseRows
     """
 
-    def __init__(self, paths: Any, dtype: Any, rows: SparseRows) -> None:
+    def __init__(self, paths: Any, dtype: Any, rows: SparseRows | DenseRows) -> None:
         self._paths = paths
         self._dtype = dtype
         self._rows = rows
-        self.n_rows = len(rows.indptr) - 1
+        self.n_rows = rows.n_rows
 
     def top_down(self) -> NodeIds | None:
         """Return the node at which the greedy descent of each row ends."""
@@ -115,6 +124,12 @@ class PackedPaths:
         nodes = np.empty((self.n_rows, k), dtype=np.int32)
         proba = np.empty((self.n_rows, k))
         return (nodes, proba) if self._paths.best(*self._form, nodes, proba) else None
+
+    def all(self, n_nodes: int, *, stops: bool) -> tuple[Floats, Floats | None] | None:
+        """Return the probability of each node, and of stopping there if that is possible."""
+        table = np.zeros((self.n_rows, n_nodes))
+        ends = np.zeros_like(table) if stops else None
+        return (table, ends) if self._paths.all(*self._form, table, ends) else None
 
     def wanted(self, wanted: Wanted, n_nodes: int) -> tuple[Floats, NodeIds] | None:
         """Return probabilities of nodes that count, of others some or 0, and the best leaves."""
@@ -136,13 +151,18 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 # Cells of blocks that are made of single weights, from the root on. Blocks are read faster: frequent
 # columns have many weights.
 _UNPACKED = 2**23
+# Columns up to which weights that are stored by columns are filled up for dense X.
+_MOST_FILLED = 2**13
 
 
-def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> _Packed | None:
-    """Return the compiled form of models of parents; None if some are of another kind."""
+def _pack(models: Models, outcomes: Outcomes, kernels: Any, dense: Any) -> _Packed | None:
+    """Return the compiled form of models of parents; None if some are of another kind.
+
+    For dense X of the type `dense`, or None for sparse X.
+    """
     inner = outcomes.inner[outcomes.counts[outcomes.inner] > 1].tolist()
     found = [models.get(ModelKey(Kind.PARENT, node)) for node in inner]
-    form = _common_form(found)
+    form = _common_form(found, dense)
     if form is None or any(model.has_rest for model in found):  # type: ignore[union-attr]
         return None
     known: list[Any] = found
@@ -153,6 +173,7 @@ def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> _Packed | None:
         outcomes.rank.astype(np.int64, copy=False),
         dtype == np.float64,
         n_features,
+        dense is not None,
     )
     room = _UNPACKED
     for node, model in zip(inner, known, strict=True):
@@ -163,6 +184,10 @@ def _pack(models: Models, outcomes: Outcomes, kernels: Any) -> _Packed | None:
             return None
         intercepts = np.zeros(n_scores) + model.estimator.intercept_
         about = (intercepts.astype(np.float64, copy=False), *link)
+        if dense is not None:
+            if not _store_dense(paths, node, [model], form, about):
+                return None
+            continue
         coef = model.estimator.coef_
         if isinstance(coef, SingleWeights) and coef.n_rows * len(coef.counts) <= room:
             room -= coef.n_rows * len(coef.counts)
@@ -189,11 +214,40 @@ def _store(
     return bool(known)
 
 
+def _store_dense(
+    paths: Any,
+    node: int,
+    models: Sequence[LocalModel | None],
+    form: tuple[Any, int],
+    about: tuple[Any, ...],
+) -> bool:
+    """Store the weights of a node for dense X; return whether there is one row for each score."""
+    dtype, n_features = form
+    nothing = np.zeros((1, n_features), dtype=dtype)
+    tables = [nothing if model is None else _table_of(model, dtype) for model in models]
+    weights = tables[0] if len(tables) == 1 else np.concatenate(tables)
+    # As in pure Python: scores have a precision that holds sums and intercepts.
+    rounds = all(
+        model is None or getattr(model.estimator.intercept_, "dtype", None) == np.float32
+        for model in models
+    )
+    if len(weights) != len(about[0]):
+        return False
+    paths.set_dense(node, weights, rounds, *about)
+    return True
+
+
+def _table_of(model: LocalModel, dtype: Any) -> Any:
+    """Return the weights of a model for all columns, one row for each score; a copy if need be."""
+    coef = linear_fit.full_width(model.estimator, model.subset).coef_
+    return np.ascontiguousarray(np.atleast_2d(coef), dtype=dtype)
+
+
 def _pack_sets(
-    models: Models, taxonomy: Taxonomy, observed: NodeIds, kernels: Any
+    models: Models, taxonomy: Taxonomy, observed: NodeIds, kernels: Any, dense: Any
 ) -> _Packed | None:
     """Return the compiled form of models of single nodes; None if some are of another kind."""
-    form = _common_form(list(models.values()))
+    form = _common_form(list(models.values()), dense)
     if form is None:
         return None
     dtype, n_features = form
@@ -201,7 +255,12 @@ def _pack_sets(
     rank = np.full(taxonomy.n_nodes, -1, dtype=np.int64)
     rank[taxonomy.leaf_ids] = taxonomy.leaf_ids
     paths = kernels.Paths(
-        offsets.astype(np.int64, copy=False), children, rank, dtype == np.float64, n_features
+        offsets.astype(np.int64, copy=False),
+        children,
+        rank,
+        dtype == np.float64,
+        n_features,
+        dense is not None,
     )
     for parent in np.flatnonzero(np.diff(offsets)).tolist():
         siblings = [
@@ -211,6 +270,10 @@ def _pack_sets(
         about = _about(siblings, kernels)
         if about is None:
             return None
+        if dense is not None:
+            if not _store_dense(paths, parent, siblings, form, about):
+                return None
+            continue
         columns, weights = _side_by_side(siblings, n_features, dtype)
         if not _store(paths, parent, columns, weights, len(siblings), about):
             return None
@@ -282,13 +345,22 @@ def _single(
     return SingleWeights.by_column(values[by_column], of_weights[by_column], counts, shape[0])
 
 
-def _common_form(models: Sequence[LocalModel | None]) -> tuple[Any, int] | None:
+def _common_form(models: Sequence[LocalModel | None], dense: Any) -> tuple[Any, int] | None:
     """Return the dtype of weights and the number of columns, if all models are plain and alike."""
-    if not models or not all(model is not None and _is_plain(model) for model in models):
+    is_plain = _is_plain if dense is None else _is_plain_for_dense
+    if not models or not all(model is not None and is_plain(model) for model in models):
         return None
     known: list[Any] = [*models]
-    forms = {(model.estimator.coef_.dtype, model.subset.n_features) for model in known}
-    return forms.pop() if len(forms) == 1 else None
+    forms = {(model.estimator.coef_.dtype, _n_features(model)) for model in known}
+    if len(forms) > 1:
+        return None
+    dtype, n_features = forms.pop()
+    return dtype if dense is None else np.result_type(dtype, dense), n_features
+
+
+def _n_features(model: LocalModel) -> int:
+    subset = model.subset
+    return int(model.estimator.n_features_in_) if subset is None else subset.n_features
 
 
 def _is_plain(model: LocalModel) -> bool:
@@ -296,6 +368,18 @@ def _is_plain(model: LocalModel) -> bool:
         return False
     coef = getattr(model.estimator, "coef_", None)
     return isinstance(coef, np.ndarray | SingleWeights) and coef.dtype in _FLOATS
+
+
+def _is_plain_for_dense(model: LocalModel) -> bool:
+    """Whether a model is a product with all columns, which does not look for their names."""
+    estimator = model.estimator
+    if model.is_multi_output or model.upstream or type(estimator) is Pipeline:
+        return False
+    if not linear_fit.is_linear(estimator) or estimator.coef_.dtype not in _FLOATS:
+        return False
+    if "feature_names_in_" in vars(estimator):
+        return False
+    return model.subset is None or model.subset.n_features <= _MOST_FILLED
 
 
 def _link(model: LocalModel, kernels: Any) -> tuple[int, float] | None:

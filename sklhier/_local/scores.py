@@ -10,10 +10,12 @@ import numpy as np
 
 from sklhier._local.batched_linear import BatchedLinear, Group, Segment
 from sklhier._local.calls import ModelCalls
+from sklhier._local.dense_rows import DenseRows
 from sklhier._local.keys import Kind, ModelKey, described
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.outputs import conditional
 from sklhier._local.packed import PackedModels, PackedPaths
+from sklhier._local.sparse_rows import SparseRows
 from sklhier._probabilities.marginals import Outcomes
 from sklhier._probabilities.set_search import Wanted
 from sklhier._utils.typing import Floats, NodeIds, Rows
@@ -168,9 +170,14 @@ class LocalScores:
 
     def paths(self, outcomes: Outcomes) -> PackedPaths | None:
         """Return compiled descents to the answers; None where they are left to pure Python."""
-        if self._packed is None or self._batched is None:
+        return None if self._packed is None else self._packed.on(self._rows, outcomes)
+
+    @property
+    def _rows(self) -> SparseRows | DenseRows | None:
+        """The rows of X for compiled code, if they are of a kind that it takes."""
+        if self._batched is None:
             return None
-        return self._packed.on(self._batched.rows, outcomes)
+        return self._batched.rows or self._calls.dense
 
     @property
     def _batched(self) -> BatchedLinear | None:
@@ -181,9 +188,9 @@ class LocalScores:
 
         None if there is no compiled search.
         """
-        if self._packed is None or self._batched is None:
+        if self._packed is None:
             return None
-        paths = self._packed.on_sets(self._batched.rows, self._taxonomy, observed)
+        paths = self._packed.on_sets(self._rows, self._taxonomy, observed)
         return None if paths is None else paths.wanted(wanted, self._taxonomy.n_nodes)
 
     def _read(

@@ -95,6 +95,16 @@ class SparseRows:
         return self._last[1]
 
     @property
+    def dtype(self) -> Any:
+        """Type of the entries."""
+        return self.data.dtype
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.indptr) - 1
+
+    @property
     def zeros(self) -> Rows:
         """A number for each column, for kernels; 0 before and after."""
         return self._places.zeros

@@ -82,6 +82,13 @@ class Descents(Protocol):
         """
         ...
 
+    def all(self, n_nodes: int, *, stops: bool) -> tuple[Floats, Floats | None] | None:
+        """Return the probability of each node, and with `stops` that of stopping at it.
+
+        Both have the shape (n_rows, n_nodes).
+        """
+        ...
+
 
 class ProductMarginals:
     """Products of conditional probabilities down the paths, computed on request.
@@ -148,10 +155,15 @@ class ProductMarginals:
 
     def dense(self) -> DenseMarginals:
         """Compute the marginals of all nodes for every row."""
+        has_stops = bool(self.outcomes.stops.size)
+        if self._descents is not None:
+            found = self._descents.all(self.taxonomy.n_nodes, stops=has_stops)
+            if found is not None:
+                return DenseMarginals(self.taxonomy, self.outcomes, *found)
         shape = (self.n_rows, self.taxonomy.n_nodes)
         nodes = np.zeros(shape)
         nodes[:, 0] = 1.0
-        stops = np.zeros(shape) if self.outcomes.stops.size else None
+        stops = np.zeros(shape) if has_stops else None
         for owner in self.outcomes.inner.tolist():  # parents come first
             members = self.outcomes.of_node(owner)
             proba, own = self._decide(owner, members, None), nodes[:, owner : owner + 1]

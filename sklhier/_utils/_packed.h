@@ -1,9 +1,10 @@
 /* Predictions of many linear models that lie as blocks: some columns, and a weight for each score; or,
  * of each column, the weights that are not 0.
  *
- * _packed_scores.h computes the scores of a row, for both types of numbers and sets of CPU instructions.
- * Sums are taken in the order of the entries and without fused operations, so they are SciPy's to the
- * last bit. What is made of them here is the same for all types.
+ * _packed_scores.h computes the scores of a sparse row, for both types of numbers and sets of CPU
+ * instructions. Sums are taken in the order of the entries and without fused operations, so they are
+ * SciPy's to the last bit. _packed_dense.h computes those of dense rows, which are BLAS's to rounding.
+ * What is made of them here is the same for all types.
  */
 #ifndef SKLHIER_PACKED_H
 #define SKLHIER_PACKED_H
@@ -12,6 +13,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+#include <immintrin.h>
+#endif
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define PACKED_INLINE static __forceinline
@@ -35,11 +40,16 @@ enum {
 };
 
 #define PACKED_TIE 1e-9 /* as in links.py */
+#define PACKED_TOGETHER 16 /* dense rows: weights are read once for so many of them */
+#define PACKED_BYTES 131072 /* of dense rows that search together, beside what they need for it */
+#define PACKED_SHARE 3     /* of all outcomes: dense rows that ask a third in searches ask the rest in order */
+#define PACKED_BLOCK 64    /* dense rows that stay in a cache while they ask all nodes */
 
 typedef struct {
     const int32_t *columns;   /* ascending; NULL: all columns of X */
     int64_t n_columns;
-    const void *weights;      /* n_columns x n_scores, or single ones; NULL: nothing to decide */
+    const void *weights;      /* n_columns x n_scores, or single ones; for dense rows
+                               * n_scores x n_columns; NULL: nothing to decide */
     const int32_t *starts;    /* n_columns + 1: where the single weights of a column begin; NULL: block */
     const void *classes;      /* the score that each single weight belongs to, unsigned */
     int32_t class_size;       /* in bytes */
@@ -48,6 +58,7 @@ typedef struct {
     int32_t n_scores;         /* one for two outcomes */
     int32_t link;
     double sharpness;         /* what scores are multiplied by; of the hinge link its power */
+    int32_t rounds;           /* of dense rows: whether scores are rounded to the type of X */
 } packed_node;
 
 typedef struct {
@@ -63,7 +74,7 @@ typedef struct {
 typedef struct {
     const void *data;
     const int32_t *indices;
-    const int64_t *indptr;
+    const int64_t *indptr;    /* NULL: rows are dense */
     int64_t n_rows;           /* below 2^31 */
     int64_t n_features;
 } packed_rows;
@@ -77,7 +88,8 @@ typedef struct {
     int32_t *positions;       /* of the row's entries among the node's columns */
     void *values;
     void *sums;
-    double *scores;
+    double *scores;           /* of dense rows for up to PACKED_TOGETHER of them, `stride` each */
+    int64_t stride;
 } packed_room;
 
 static void *packed_allocate(int64_t count, size_t size) {
@@ -89,7 +101,7 @@ static void *packed_allocate(int64_t count, size_t size) {
 
 static int packed_open_room(packed_room *room, const packed_rows *x, int32_t widest, int32_t *places) {
     int64_t i, longest = 0;
-    for (i = 0; i < x->n_rows; i++)
+    for (i = 0; x->indptr && i < x->n_rows; i++)
         if (x->indptr[i + 1] - x->indptr[i] > longest) longest = x->indptr[i + 1] - x->indptr[i];
     room->places = places;
     room->own_places = NULL;
@@ -99,7 +111,9 @@ static int packed_open_room(packed_room *room, const packed_rows *x, int32_t wid
     room->values = packed_allocate(longest, sizeof(double));
     /* Scores come in groups of up to 48. */
     room->sums = packed_allocate((int64_t)widest + 64, sizeof(double));
-    room->scores = (double *)packed_allocate((int64_t)widest + 64, sizeof(double));
+    room->stride = (int64_t)widest + 64;
+    room->scores = (double *)packed_allocate(
+        room->stride, (x->indptr ? 1 : PACKED_TOGETHER) * sizeof(double));
     return room->positions && room->values && room->sums && room->scores ? 0 : PACKED_NO_MEMORY;
 }
 
@@ -164,12 +178,16 @@ PACKED_INLINE int64_t packed_find(const int32_t *columns, int64_t n, int32_t col
 #define ISA baseline
 #define TARGET
 #define VECTOR_BYTES 16
+#define PACKED_MULTIPLY_ADD(a, b, c) ((c) + (a) * (b))
 #define REAL float
 #include "_packed_scores.h"
+#include "_packed_dense.h"
 #undef REAL
 #define REAL double
 #include "_packed_scores.h"
+#include "_packed_dense.h"
 #undef REAL
+#undef PACKED_MULTIPLY_ADD
 #undef ISA
 #undef TARGET
 #undef VECTOR_BYTES
@@ -185,17 +203,39 @@ PACKED_INLINE int64_t packed_find(const int32_t *columns, int64_t n, int32_t col
 #define REAL double
 #include "_packed_scores.h"
 #undef REAL
+#undef TARGET
+#define TARGET __attribute__((target("avx2,fma")))
+#define PACKED_MULTIPLY_ADD(a, b, c) (NAME(lanes))_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
+#define REAL float
+#include "_packed_dense.h"
+#undef REAL
+#undef PACKED_MULTIPLY_ADD
+#define PACKED_MULTIPLY_ADD(a, b, c) \
+    (NAME(lanes))_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c))
+#define REAL double
+#include "_packed_dense.h"
+#undef REAL
+#undef PACKED_MULTIPLY_ADD
 #undef ISA
 #undef TARGET
 #undef VECTOR_BYTES
 #endif
 
 typedef void (*packed_scorer)(const packed_rows *, int64_t, const packed_node *, packed_room *);
+typedef void (*packed_dense_scorer)(
+    const packed_rows *, const int32_t *, int32_t, const packed_node *, double *, int64_t);
 
 static const packed_scorer packed_scorers[][2] = {
     {packed_score_float_baseline, packed_score_double_baseline},
 #ifdef PACKED_HAS_AVX2
     {packed_score_float_avx2, packed_score_double_avx2},
+#endif
+};
+
+static const packed_dense_scorer packed_dense_scorers[][2] = {
+    {packed_score_dense_float_baseline, packed_score_dense_double_baseline},
+#ifdef PACKED_HAS_AVX2
+    {packed_score_dense_float_avx2, packed_score_dense_double_avx2},
 #endif
 };
 
@@ -206,7 +246,7 @@ static int packed_init(int may_be_wide) {
     int wide = 0;
 #ifdef PACKED_HAS_AVX2
     __builtin_cpu_init();
-    wide = may_be_wide && __builtin_cpu_supports("avx2");
+    wide = may_be_wide && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
     (void)may_be_wide;
 #endif
@@ -250,6 +290,26 @@ static void packed_softmax(double *s, int32_t n) {
     for (j = 0; j < n; j++) s[j] /= total;
 }
 
+/* Divide sigmoids, which are the weights of two links, by their sum; return whether they are large
+ * enough for that. This takes a third of the time of logarithms. */
+static int packed_weigh_sigmoids(const packed_node *node, double *s, int32_t n) {
+    double most = -INFINITY, far = 0, total = 0;
+    int32_t j;
+    for (j = 0; j < n; j++) {
+        if (!(fabs(s[j]) <= far)) far = fabs(s[j]);
+        if (s[j] > most) most = s[j];
+    }
+    if (!(most > -30 && far < 1e4)) return 0; /* NaN, too */
+    for (j = 0; j < n; j++) {
+        const double e = exp(-fabs(s[j])), tie = PACKED_TIE * s[j];
+        const double sigmoid = (s[j] < 0 ? e : 1) / (1 + e);
+        s[j] = node->link == PACKED_LOGISTIC ? sigmoid * (1 + tie + tie * tie / 2) : sigmoid;
+        total += s[j];
+    }
+    for (j = 0; j < n; j++) s[j] /= total;
+    return 1;
+}
+
 /* Turn scores of outcomes, one each, into logarithms of weights. */
 static void packed_weigh(const packed_node *node, double *s, int32_t n) {
     int32_t j;
@@ -285,8 +345,11 @@ static int packed_shares(const packed_node *node, double *s, int32_t n) {
             s[1] = s[0];
             s[0] = -s[0];
         }
-        packed_weigh(node, s, n);
-        packed_softmax(s, n);
+        if ((node->link != PACKED_LOGISTIC && node->link != PACKED_LOG_SIGMOIDS)
+            || !packed_weigh_sigmoids(node, s, n)) {
+            packed_weigh(node, s, n);
+            packed_softmax(s, n);
+        }
     }
     for (j = 0; j < n; j++) total += s[j];
     for (j = 0; j < n; j++) s[j] /= total;
@@ -404,15 +467,33 @@ static int64_t packed_next_node(
     const packed_node *node = paths->nodes + at;
     int64_t stop = start, n_entries = 0;
     for (; stop < crowd->n && crowd->at[crowd->rows[stop]] == at; stop++)
-        n_entries += x->indptr[crowd->rows[stop] + 1] - x->indptr[crowd->rows[stop]];
-    if (node->weights) packed_enter(room, node, n_entries);
+        if (x->indptr)
+            n_entries += x->indptr[crowd->rows[stop] + 1] - x->indptr[crowd->rows[stop]];
+    if (node->weights && x->indptr) packed_enter(room, node, n_entries);
     return stop;
+}
+
+/* The scores of the row at place i of those from `start` to `stop`, which ask the same node in turns. */
+PACKED_INLINE double *packed_scores(
+    const packed_paths *paths, const packed_rows *x, const packed_node *node, const int32_t *rows,
+    int64_t start, int64_t i, int64_t stop, packed_room *room
+) {
+    const int32_t place = (int32_t)((i - start) % PACKED_TOGETHER);
+    if (x->indptr) {
+        if (i + 1 < stop)
+            packed_fetch_row(x, rows[i + 1], paths->is_double ? sizeof(double) : sizeof(float));
+        packed_scorers[packed_wide][paths->is_double](x, rows[i], node, room);
+        return room->scores;
+    }
+    if (!place)
+        packed_dense_scorers[packed_wide][paths->is_double](
+            x, rows + i, (int32_t)(stop - i < PACKED_TOGETHER ? stop - i : PACKED_TOGETHER), node,
+            room->scores, room->stride);
+    return room->scores + place * room->stride;
 }
 
 /* Greedy descent: write the node at which each row ends. */
 static int packed_descend(const packed_paths *paths, const packed_rows *x, int32_t *ends) {
-    const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
-    const size_t size = paths->is_double ? sizeof(double) : sizeof(float);
     packed_room room;
     packed_crowd crowd;
     int64_t i, start, stop, left;
@@ -430,11 +511,9 @@ static int packed_descend(const packed_paths *paths, const packed_rows *x, int32
             for (i = start; i < stop; i++) {
                 const int32_t row = crowd.rows[i];
                 int32_t best = 0, next;
-                if (node->weights) {
-                    if (i + 1 < stop) packed_fetch_row(x, crowd.rows[i + 1], size);
-                    score(x, row, node, &room);
-                    best = packed_first_best(node, room.scores, n);
-                }
+                if (node->weights)
+                    best = packed_first_best(
+                        node, packed_scores(paths, x, node, crowd.rows, start, i, stop, &room), n);
                 if (best < 0) {
                     failed = best;
                     break;
@@ -558,17 +637,86 @@ static int packed_ask(
     return 0;
 }
 
-/* Write the k most probable answers of each row, and their probabilities. */
-static int packed_best(
-    const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas
+/* Add the outcomes that rows have asked for; return whether it takes less to ask all that is left at once. */
+PACKED_INLINE int packed_is_much(const packed_paths *paths, const packed_rows *x, int64_t n_asked) {
+    return !x->indptr && n_asked > x->n_rows * (paths->offsets[paths->n_nodes] / PACKED_SHARE);
+}
+
+/* Do the same as packed_best for up to PACKED_TOGETHER dense rows, node by node. `table` has room for a
+ * number for each of them and node. */
+static int packed_best_of_all(
+    const packed_paths *paths, const packed_rows *x, const int32_t *rows, int32_t n_rows, int32_t k,
+    int32_t *nodes, double *probas, double *table, packed_room *room
 ) {
-    const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
-    const size_t size = paths->is_double ? sizeof(double) : sizeof(float);
+    const packed_dense_scorer score = packed_dense_scorers[packed_wide][paths->is_double];
+    int32_t at, i, j, kept[PACKED_TOGETHER], n_kept;
+    int failed = 0;
+    for (i = 0; i < n_rows; i++) {
+        table[i * paths->n_nodes] = 1;
+        for (j = 0; j < k; j++) probas[(int64_t)rows[i] * k + j] = -INFINITY;
+    }
+    for (at = 0; at < paths->n_nodes && !failed; at++) {
+        const packed_node *node = paths->nodes + at;
+        const int32_t *outcomes = paths->outcomes + paths->offsets[at];
+        const int32_t n = (int32_t)(paths->offsets[at + 1] - paths->offsets[at]);
+        if (!n) continue;
+        for (i = n_kept = 0; i < n_rows; i++) {
+            kept[n_kept] = rows[i];
+            n_kept += table[i * paths->n_nodes + at] >= packed_least(probas[(int64_t)rows[i] * k + k - 1]);
+        }
+        if (node->weights && n_kept) score(x, kept, n_kept, node, room->scores, room->stride);
+        for (i = n_kept = 0; i < n_rows && !failed; i++) {
+            double *own = table + i * paths->n_nodes, *best = probas + (int64_t)rows[i] * k;
+            double one = 1, *shares = &one;
+            if (!(own[at] >= packed_least(best[k - 1]))) {
+                for (j = 0; j < n; j++)
+                    if (outcomes[j] != at) own[outcomes[j]] = -1;
+                continue;
+            }
+            if (node->weights) {
+                shares = room->scores + n_kept++ * room->stride;
+                failed = packed_shares(node, shares, n);
+            }
+            for (j = 0; j < n && !failed; j++) {
+                const int32_t outcome = outcomes[j];
+                const double proba = own[at] * shares[j];
+                if (outcome == at || paths->offsets[outcome + 1] == paths->offsets[outcome])
+                    packed_offer(paths->rank, outcome, proba, k, nodes + (int64_t)rows[i] * k, best);
+                else own[outcome] = proba;
+            }
+        }
+    }
+    return failed;
+}
+
+/* Let rows that were not found by searches ask all nodes. */
+static int packed_rest_of_all(
+    const packed_paths *paths, const packed_rows *x, const packed_crowd *crowd, int32_t k,
+    int32_t *nodes, double *probas, packed_room *room
+) {
+    double *table = (double *)packed_allocate(PACKED_TOGETHER * paths->n_nodes, sizeof(double));
+    int64_t start;
+    int failed = table ? 0 : PACKED_NO_MEMORY;
+    for (start = 0; start < crowd->n && !failed; start += PACKED_TOGETHER) {
+        const int64_t n = crowd->n - start;
+        failed = packed_best_of_all(paths, x, crowd->rows + start,
+            (int32_t)(n < PACKED_TOGETHER ? n : PACKED_TOGETHER), k, nodes, probas, table, room);
+    }
+    free(table);
+    return failed;
+}
+
+/* Write the k most probable answers of rows that are asked together, and their probabilities. With
+ * `at_once` dense rows ask all nodes; return whether that would have paid. */
+static int packed_best_together(
+    const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas,
+    int *at_once
+) {
     packed_room room;
     packed_crowd crowd;
     packed_pool pool = {NULL, 0, 0, NULL};
     double *above = (double *)packed_allocate(x->n_rows, sizeof(double));
-    int64_t i, start, stop, left;
+    int64_t i, start, stop, left, n_asked = 0;
     int failed = packed_open_room(&room, x, paths->widest, NULL);
     failed |= packed_gather(&crowd, x, paths->n_nodes);
     pool.first = (int32_t *)packed_allocate(x->n_rows, sizeof(int32_t));
@@ -584,24 +732,24 @@ static int packed_best(
         }
         if (!paths->offsets[1]) crowd.n = 0;
     }
-    while (!failed && crowd.n) {
+    while (!failed && crowd.n && !*at_once) {
         packed_sort(&crowd, paths->n_nodes);
         for (left = start = 0; start < crowd.n && !failed; start = stop) {
             const int32_t at = crowd.at[crowd.rows[start]];
             const packed_node *node = paths->nodes + at;
             const int32_t n = (int32_t)(paths->offsets[at + 1] - paths->offsets[at]);
             stop = packed_next_node(paths, x, &crowd, start, &room);
+            n_asked += n * (stop - start);
             for (i = start; i < stop && !failed; i++) {
                 const int32_t row = crowd.rows[i];
                 double *own = probas + (int64_t)row * k;
-                room.scores[0] = 1;
+                double one = 1, *shares = &one;
                 if (node->weights) {
-                    if (i + 1 < stop) packed_fetch_row(x, crowd.rows[i + 1], size);
-                    score(x, row, node, &room);
-                    failed = packed_shares(node, room.scores, n);
+                    shares = packed_scores(paths, x, node, crowd.rows, start, i, stop, &room);
+                    failed = packed_shares(node, shares, n);
                     if (failed) break;
                 }
-                failed = packed_ask(paths, at, above[row], room.scores, row, k,
+                failed = packed_ask(paths, at, above[row], shares, row, k,
                     nodes + (int64_t)row * k, own, &pool);
                 if (failed) break;
                 crowd.at[row] = packed_pop(&pool, row, packed_least(own[k - 1]), above + row);
@@ -610,11 +758,74 @@ static int packed_best(
         }
         memcpy(crowd.rows, crowd.spare, (size_t)left * sizeof(int32_t));
         crowd.n = left;
+        *at_once = packed_is_much(paths, x, n_asked);
     }
+    if (!failed && crowd.n) failed = packed_rest_of_all(paths, x, &crowd, k, nodes, probas, &room);
     free(pool.all);
     free(pool.first);
     free(above);
     packed_scatter(&crowd);
+    packed_close_room(&room);
+    return failed;
+}
+
+/* Write the k most probable answers of each row, and their probabilities. */
+static int packed_best(
+    const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas
+) {
+    const size_t size = (size_t)x->n_features * (paths->is_double ? sizeof(double) : sizeof(float));
+    int64_t begin, step = x->n_rows;
+    int at_once = 0, failed = 0;
+    if (!x->indptr && step > PACKED_BYTES / (int64_t)size + PACKED_TOGETHER)
+        step = PACKED_BYTES / (int64_t)size + PACKED_TOGETHER;
+    for (begin = 0; begin < x->n_rows && !failed; begin += step) {
+        packed_rows part = *x;
+        if (!x->indptr) part.data = (const char *)x->data + begin * size;
+        part.n_rows = x->n_rows - begin < step ? x->n_rows - begin : step;
+        failed = packed_best_together(paths, &part, k, nodes + begin * k, probas + begin * k, &at_once);
+    }
+    return failed;
+}
+
+/* -- all nodes ------------------------------------------------------------------------------ */
+
+/* Write the probability of each node, and of stopping at it; both tables hold zeros. A node comes after
+ * its parent. */
+static int packed_all(const packed_paths *paths, const packed_rows *x, double *table, double *stops) {
+    const int64_t size = x->indptr || x->n_rows < PACKED_BLOCK ? x->n_rows : PACKED_BLOCK;
+    int32_t *rows = (int32_t *)packed_allocate(size, sizeof(int32_t));
+    packed_room room;
+    int64_t begin, i, n_rows;
+    int32_t at, j;
+    int failed = packed_open_room(&room, x, paths->widest, NULL);
+    if (!rows) failed = PACKED_NO_MEMORY;
+    for (begin = 0; !failed && begin < x->n_rows; begin += size) {
+        n_rows = x->n_rows - begin < size ? x->n_rows - begin : size;
+        for (i = 0; i < n_rows; i++) {
+            rows[i] = (int32_t)(begin + i);
+            table[rows[i] * paths->n_nodes] = 1;
+        }
+        for (at = 0; at < paths->n_nodes && !failed; at++) {
+            const packed_node *node = paths->nodes + at;
+            const int32_t *outcomes = paths->outcomes + paths->offsets[at];
+            const int32_t n = (int32_t)(paths->offsets[at + 1] - paths->offsets[at]);
+            if (node->weights && x->indptr)
+                packed_enter(&room, node, x->indptr[begin + n_rows] - x->indptr[begin]);
+            for (i = 0; i < n_rows && n && !failed; i++) {
+                double *own = table + rows[i] * paths->n_nodes;
+                double one = 1, *shares = &one;
+                if (node->weights) {
+                    shares = packed_scores(paths, x, node, rows, 0, i, n_rows, &room);
+                    failed = packed_shares(node, shares, n);
+                }
+                for (j = 0; j < n; j++) {
+                    if (outcomes[j] != at) own[outcomes[j]] = own[at] * shares[j];
+                    else stops[rows[i] * paths->n_nodes + at] = own[at] * shares[j];
+                }
+            }
+        }
+    }
+    free(rows);
     packed_close_room(&room);
     return failed;
 }
@@ -655,8 +866,6 @@ static int packed_search(
     const packed_paths *paths, const packed_rows *x, int32_t k, const double *least, double *table,
     int32_t *nodes
 ) {
-    const packed_scorer score = packed_scorers[packed_wide][paths->is_double];
-    const size_t size = paths->is_double ? sizeof(double) : sizeof(float);
     packed_room room;
     packed_crowd crowd;
     packed_pool pool = {NULL, 0, 0, NULL};
@@ -693,13 +902,12 @@ static int packed_search(
                 double *own = table + row * paths->n_nodes;
                 double *best = probas + (int64_t)row * k;
                 const int64_t opened = pool.n;
-                if (i + 1 < stop) packed_fetch_row(x, crowd.rows[i + 1], size);
-                score(x, row, node, &room);
-                failed = packed_memberships(node, room.scores, n);
+                double *shares = packed_scores(paths, x, node, crowd.rows, start, i, stop, &room);
+                failed = packed_memberships(node, shares, n);
                 if (failed) break;
                 for (j = 0; j < n; j++) {
                     const int32_t child = paths->outcomes[first + j];
-                    const double proba = room.scores[j] * above[row];
+                    const double proba = shares[j] * above[row];
                     own[child] = proba;
                     if (k && paths->rank[child] >= 0)
                         packed_offer(paths->rank, child, proba, k, nodes + (int64_t)row * k, best);

@@ -24,6 +24,7 @@ cdef extern from "_packed.h" nogil:
         int32_t n_scores
         int32_t link
         double sharpness
+        int32_t rounds
 
     ctypedef struct packed_paths:
         const packed_node *nodes
@@ -50,6 +51,8 @@ cdef extern from "_packed.h" nogil:
     int packed_descend(const packed_paths *paths, const packed_rows *x, int32_t *ends)
     int packed_best(
         const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas)
+    int packed_all(
+        const packed_paths *paths, const packed_rows *x, double *table, double *stops)
     int packed_search(
         const packed_paths *paths, const packed_rows *x, int32_t k, const double *least,
         double *table, int32_t *nodes)
@@ -79,12 +82,12 @@ cdef packed_rows rows_of(
     int64_t n_features,
 ) except *:
     cdef packed_rows rows
-    rows.n_rows = indptr.shape[0] - 1
+    rows.n_rows = indptr.shape[0] - 1 if indptr is not None else data.shape[0] // n_features
     if not 0 <= rows.n_rows < 2**31:
         raise ValueError(f"Predictions take fewer than {2**31} rows, got {rows.n_rows}.")
     rows.data = &data[0] if data.shape[0] else NULL
-    rows.indices = &indices[0] if indices.shape[0] else NULL
-    rows.indptr = &indptr[0]
+    rows.indices = &indices[0] if indptr is not None and indices.shape[0] else NULL
+    rows.indptr = &indptr[0] if indptr is not None else NULL
     rows.n_features = n_features
     return rows
 
@@ -129,6 +132,47 @@ def products(
     check(failed)
 
 
+def products_single(
+    const floating[::1] data,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const int32_t[::1] columns,
+    const floating[::1] values,
+    const class_number[::1] classes,
+    const int32_t[::1] starts,
+    int32_t[::1] places,
+    floating[:, ::1] out,
+):
+    """Write the products of rows with the weights of one model that are not 0.
+
+    Parameters
+    ----------
+    data, indices, indptr, columns, places, out
+        As in :func:`products`.
+    values, classes, starts
+        As in :meth:`Paths.set_single`.
+    """
+    cdef packed_node node
+    cdef packed_rows rows = rows_of(data, indices, indptr, places.shape[0])
+    cdef int failed = 0
+    cdef bint is_double = floating is double
+    if not values.shape[0] or classes.shape[0] != values.shape[0]:
+        raise ValueError(f"Got {classes.shape[0]} classes for {values.shape[0]} weights.")
+    if not out.shape[0]:
+        return
+    node.columns = &columns[0] if columns is not None else NULL
+    node.n_columns = starts.shape[0] - 1
+    node.weights = &values[0]
+    node.starts = &starts[0]
+    node.classes = &classes[0]
+    node.class_size = sizeof(class_number)
+    node.intercepts = NULL
+    node.n_scores = out.shape[1]
+    with nogil:
+        failed = packed_products(&node, &rows, is_double, &places[0], &out[0, 0])
+    check(failed)
+
+
 cdef class Paths:
     """Linear models at the nodes of a tree, each of which decides among what is below it.
 
@@ -144,11 +188,14 @@ cdef class Paths:
         Whether weights, and the entries of the rows, are of double precision.
     n_features : int
         Number of columns of X.
+    is_dense : bool
+        Whether rows are dense. Then `data` holds all their numbers, and `indices` and `indptr` are None.
     """
 
     cdef packed_paths _paths
     cdef packed_node *_nodes
     cdef int64_t _n_features
+    cdef bint _is_dense
     cdef list _kept
 
     def __cinit__(
@@ -158,10 +205,14 @@ cdef class Paths:
         const int64_t[::1] rank,
         bint is_double,
         int64_t n_features,
+        bint is_dense=False,
     ):
         cdef int64_t node, n_nodes = offsets.shape[0] - 1
+        if is_dense and n_features < 1:
+            raise ValueError("Dense rows need a column.")
         self._kept = [offsets, outcomes, rank]
         self._n_features = n_features
+        self._is_dense = is_dense
         self._nodes = <packed_node *>calloc(n_nodes, sizeof(packed_node))
         if self._nodes == NULL:
             raise MemoryError("packed linear models found no memory")
@@ -198,8 +249,22 @@ cdef class Paths:
         node.link = link
         node.sharpness = sharpness
         node.certain = &certain[0] if certain is not None else NULL
+        node.rounds = 0
         self._kept.append((intercepts, certain))
         return node
+
+    cdef packed_rows _rows(
+        self,
+        const floating[::1] data,
+        const int32_t[::1] indices,
+        const int64_t[::1] indptr,
+    ) except *:
+        cdef bint is_double = floating is double
+        if is_double != self._paths.is_double:
+            raise ValueError("Entries must have the type of the weights.")
+        if self._is_dense != (indptr is None):
+            raise ValueError("Rows must be dense if the weights are those of dense rows.")
+        return rows_of(data, indices, indptr, self._n_features)
 
     def set(
         self,
@@ -230,7 +295,7 @@ cdef class Paths:
         """
         cdef packed_node *node
         cdef bint is_double = floating is double
-        if is_double != self._paths.is_double or not weights.shape[0]:
+        if is_double != self._paths.is_double or not weights.shape[0] or self._is_dense:
             raise ValueError("Weights must have the type of the others, and columns.")
         if weights.shape[1] != intercepts.shape[0]:
             raise ValueError(f"Got {weights.shape[1]} scores for {intercepts.shape[0]} intercepts.")
@@ -240,6 +305,40 @@ cdef class Paths:
         node.weights = &weights[0, 0]
         node.starts = NULL
         self._kept.append((columns, weights))
+
+    def set_dense(
+        self,
+        int64_t number,
+        const floating[:, ::1] weights,
+        bint rounds,
+        const double[::1] intercepts,
+        int32_t link,
+        double sharpness,
+        const uint8_t[::1] certain=None,
+    ):
+        """Store the model of a node for dense rows.
+
+        Parameters
+        ----------
+        weights : memoryview, shape (n_scores, n_features)
+        rounds : bool
+            Whether scores have the precision of the weights, or that of double precision.
+        number, intercepts, link, sharpness, certain
+            As in :meth:`set`.
+        """
+        cdef packed_node *node
+        cdef bint is_double = floating is double
+        if is_double != self._paths.is_double or not self._is_dense:
+            raise ValueError("Weights must have the type of the others.")
+        if weights.shape[1] != self._n_features or weights.shape[0] != intercepts.shape[0]:
+            raise ValueError(f"Weights have {weights.shape[0]} rows of {weights.shape[1]} numbers.")
+        node = self._opened(number, intercepts, link, sharpness, certain)
+        node.columns = NULL
+        node.n_columns = weights.shape[1]
+        node.weights = &weights[0, 0]
+        node.starts = NULL
+        node.rounds = rounds
+        self._kept.append(weights)
 
     def set_single(
         self,
@@ -268,7 +367,7 @@ cdef class Paths:
         """
         cdef packed_node *node
         cdef bint is_double = floating is double
-        if is_double != self._paths.is_double or not values.shape[0]:
+        if is_double != self._paths.is_double or not values.shape[0] or self._is_dense:
             raise ValueError("Weights must have the type of the others, and columns.")
         if classes.shape[0] != values.shape[0] or starts[starts.shape[0] - 1] != values.shape[0]:
             raise ValueError(f"Got {classes.shape[0]} classes for {values.shape[0]} weights.")
@@ -305,13 +404,10 @@ cdef class Paths:
             the best leaves are written here; -1 where no more have a probability above 0. Leaves have
             ranks of 0 or more, other nodes -1.
         """
-        cdef bint is_double = floating is double
-        cdef packed_rows rows = rows_of(data, indices, indptr, self._n_features)
+        cdef packed_rows rows = self._rows(data, indices, indptr)
         cdef int32_t k = best.shape[1]
         cdef int32_t *nodes = &best[0, 0] if k and rows.n_rows else NULL
         cdef int failed = 0
-        if is_double != self._paths.is_double:
-            raise ValueError("Entries must have the type of the weights.")
         if rows.n_rows:
             with nogil:
                 failed = packed_search(&self._paths, &rows, k, &least[0], &table[0, 0], nodes)
@@ -332,11 +428,8 @@ cdef class Paths:
             As in :func:`products`.
         ends : memoryview of int32, shape (n_rows,)
         """
-        cdef bint is_double = floating is double
-        cdef packed_rows rows = rows_of(data, indices, indptr, self._n_features)
+        cdef packed_rows rows = self._rows(data, indices, indptr)
         cdef int failed = 0
-        if is_double != self._paths.is_double:
-            raise ValueError("Entries must have the type of the weights.")
         if rows.n_rows:
             with nogil:
                 failed = packed_descend(&self._paths, &rows, &ends[0])
@@ -361,13 +454,40 @@ cdef class Paths:
         proba : memoryview of float64, shape (n_rows, k)
             Their probabilities.
         """
-        cdef bint is_double = floating is double
-        cdef packed_rows rows = rows_of(data, indices, indptr, self._n_features)
+        cdef packed_rows rows = self._rows(data, indices, indptr)
         cdef int32_t k = nodes.shape[1]
         cdef int failed = 0
-        if is_double != self._paths.is_double:
-            raise ValueError("Entries must have the type of the weights.")
         if rows.n_rows:
             with nogil:
                 failed = packed_best(&self._paths, &rows, k, &nodes[0, 0], &proba[0, 0])
+        return bool(check(failed))
+
+    def all(
+        self,
+        const floating[::1] data,
+        const int32_t[::1] indices,
+        const int64_t[::1] indptr,
+        double[:, ::1] table,
+        double[:, ::1] stops,
+    ):
+        """Write the probability of every node; return False if numbers are not finite.
+
+        Nodes come after their parents.
+
+        Parameters
+        ----------
+        data, indices, indptr
+            As in :func:`products`.
+        table : memoryview of float64, shape (n_rows, n_nodes)
+            Zeros.
+        stops : memoryview of float64, shape (n_rows, n_nodes), or None
+            Zeros; for the probability of stopping at a node. None: that is no outcome anywhere.
+        """
+        cdef packed_rows rows = self._rows(data, indices, indptr)
+        cdef double *ends = NULL
+        cdef int failed = 0
+        if rows.n_rows:
+            ends = &stops[0, 0] if stops is not None else NULL
+            with nogil:
+                failed = packed_all(&self._paths, &rows, &table[0, 0], ends)
         return bool(check(failed))

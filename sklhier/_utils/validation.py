@@ -55,6 +55,8 @@ def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
     ValueError
         If X has no rows, is 1-D and numeric, or has other features than at fit.
     """
+    if type(X) is np.ndarray and not reset and _has_known_columns(estimator, X):
+        return X
     if type(X) not in _CSR:
         require_rows(X)
         X = _as_container(X)
@@ -66,9 +68,8 @@ def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
         )
     if sparse.issparse(X):
         X = _indexable_sparse(X)
-        known = not reset and not hasattr(estimator, "feature_names_in_")
-        if known and X.shape[0] and X.shape[1] == getattr(estimator, "n_features_in_", None):
-            return X  # as validate_data would, which costs more than a decision
+        if not reset and _has_known_columns(estimator, X):
+            return X
     if _num_samples(X) == 0:
         shape = getattr(X, "shape", (0,))
         raise ValueError(
@@ -76,6 +77,16 @@ def prepare_features(estimator: object, X: Any, *, reset: bool) -> Any:
             f"{type(estimator).__name__}."
         )
     return validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def _has_known_columns(estimator: object, X: Any) -> bool:
+    """Whether validate_data would return a table as it is, which costs more than a decision."""
+    return (
+        X.ndim == 2
+        and bool(X.shape[0])
+        and X.shape[1] == getattr(estimator, "n_features_in_", None)
+        and not hasattr(estimator, "feature_names_in_")
+    )
 
 
 def require_rows(X: Any) -> None:
