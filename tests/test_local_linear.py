@@ -919,7 +919,7 @@ def test_compressed_label_sets():
     online = HierarchicalMultiLabelClassifier(
         BASES["sgd"], taxonomy=TREE, decoder=SetThreshold(0.5)
     ).partial_fit(X, sets)
-    with pytest.raises(ValueError, match="after compress"):
+    with pytest.raises(ValueError, match="must not follow compress"):
         online.compress().partial_fit(X, sets)
 
 

@@ -429,7 +429,7 @@ def test_no_rows_change_nothing():
     for rows in (None, {}, (np.zeros((0, WIDTH)), [])):
         model = paths(node_rows=rows).fit(X, Y)
         assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
-        with pytest.raises(AttributeError, match="after fit with node_rows"):
+        with pytest.raises(AttributeError, match="after fit with `node_rows`"):
             _ = model.node_rows_weight_
 
 

@@ -489,7 +489,9 @@ def test_columns_of_unknown_order_are_refused_unless_named():
             lambda y=y: hierarchical_f1_score(y, rows, taxonomy=tree),
             lambda y=y: list(HierarchicalStratifiedKFold(2, taxonomy=tree).split(X, y)),
         ):
-            with pytest.raises(ValueError, match=r"order of its columns.*`classes=mlb\.classes_`"):
+            with pytest.raises(
+                ValueError, match=r"order of an indicator's columns.*`classes=mlb\.classes_`"
+            ):
                 call()
     fitted = base.set_params(classes=binarizer.classes_).fit(X, table)
     assert fitted.score(X, rows) == fitted.score(X, table) == 1
@@ -498,12 +500,12 @@ def test_columns_of_unknown_order_are_refused_unless_named():
     # Rows with all their ancestors tell the order; nothing has any order.
     closed = tree.binarize(rows)
     assert base.fit(X, closed).score(X, rows) == 1
-    with pytest.raises(ValueError, match=r"order of its columns"):
+    with pytest.raises(ValueError, match=r"order of an indicator's columns"):
         base.fit(X, tree.binarize(rows, closed=False))
     assert hierarchical_f1_score(closed * 0, [[]] * 24, taxonomy=tree, zero_division=1) == 1
     # In one level every row has its ancestors, so that only sorted nodes are certain.
     flat = Taxonomy.from_dict({"b": None, "a": None})
-    with pytest.raises(ValueError, match=r"order of its columns.*taxonomy\.nodes"):
+    with pytest.raises(ValueError, match=r"order of an indicator's columns.*taxonomy\.nodes"):
         base.set_params(taxonomy=flat).fit(X, np.eye(2)[CODES % 2])
     sorted_ = Taxonomy.flat(["a", "b"])
     assert base.set_params(taxonomy=sorted_).fit(X, np.eye(2)[CODES % 2]).classes_.tolist() == [
