@@ -213,9 +213,9 @@ class Training:
         """
         if self.solver is not None or self.hidden:
             return self
-        if sparse.issparse(X):
-            return self if _is_small(sizes) else self._few_sparse_passes(X.shape[0])
         n_rows = X.shape[0]
+        if sparse.issparse(X):
+            return self if _is_small(sizes) else self._few_sparse_passes(n_rows)
         if n_rows * sizes[0] * sizes[-1] < _MUCH_WORK:
             return self
         size = min(_LARGE_BATCH, max(_SMALL_BATCH, n_rows // _BATCHES))

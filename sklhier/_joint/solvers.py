@@ -179,8 +179,8 @@ class AdamState:
         steps = list(zip(network.arrays, gradient.arrays, penalties, rates, strict=True))
         if self._of_features is not None:
             weights, slopes, *_ = steps.pop(0)
-            penalties = partial(self._penalties, len(rows), alpha)
-            self._of_features.step(weights, X, slopes, rate, penalties)
+            factors = partial(self._penalties, len(rows), alpha)
+            self._of_features.step(weights, X, slopes, rate, factors)
         for moments, step in zip(self._of_others, steps, strict=True):
             moments.move(*step)
         return float(shares @ losses)
