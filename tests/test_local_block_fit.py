@@ -9,11 +9,20 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from private import local_models
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
+from sklearn.svm import LinearSVC
+from sklearn.utils import check_random_state
 
-from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier._local import block_fit, fitting
+from sklhier._local.base_params import BaseTraits
 from sklhier._local.block_fit import SharedTable, fit_together
+from sklhier._local.jobs import FitContext
+from sklhier._local.keys import Kind, ModelKey
 from sklhier._utils import parallel
 from sklhier._utils.kernels import compiled
 from sklhier.datasets import make_hierarchical_classification, make_hierarchical_text
@@ -23,6 +32,7 @@ from sklhier.linear_model import (
     BlockLogisticRegression,
     ScaledLinearClassifier,
     ScaledLogisticRegression,
+    _block,
 )
 from sklhier.strategies import PerParent
 
@@ -298,3 +308,68 @@ def test_a_small_share_of_columns_is_sorted(monkeypatch):
         assert_array_equal(used.columns, np.unique(taken.indices))
         assert_array_equal(used.columns[used.local], taken.indices)
         assert_array_equal(used.starts, taken.indptr)
+
+
+# -- what each node costs ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        BlockLinearSVC(C=2, dtype="float32"),
+        ScaledLinearClassifier(C=3.0),
+        LogisticRegression().set_params(C=0.5),
+        SGDClassifier(loss="log_loss"),
+        BlockLinearSVC(class_weight={0: 2.0, 1: 1.0}),
+        make_pipeline(MaxAbsScaler(), LinearSVC()),
+    ],
+    ids=lambda base: type(base).__name__,
+)
+def test_bases_are_cloned_as_scikit_learn_does(base):
+    context = FitContext(Taxonomy.flat(["a", "b"]))
+    traits = BaseTraits.of(base, lambda parameter: False)
+    base.fitted_ = "by the user, who fits it first"
+    found = [context.seeded_clone(base, ModelKey(Kind.PARENT, node), traits) for node in (0, 1, 0)]
+    expected = clone(base)
+    for one in found:
+        assert type(one) is type(expected)
+        assert vars(one).keys() == vars(expected).keys()
+        assert repr(one) == repr(expected)
+        assert repr(one.get_params()) == repr(expected.get_params())
+    assert len({id(one) for one in found}) == 3
+    assert not hasattr(found[0], "fitted_")
+    found[0].set_params(**{next(iter(found[0].get_params(deep=False))): None})
+    assert repr(found[1].get_params()) == repr(expected.get_params())
+
+
+def test_requests_of_metadata_are_cloned():
+    with config_context(enable_metadata_routing=True):
+        base = LogisticRegression().set_fit_request(sample_weight=True)
+    traits = BaseTraits.of(base, lambda parameter: False)
+    context = FitContext(Taxonomy.flat(["a", "b"]))
+    found = [context.seeded_clone(base, ModelKey(Kind.PARENT, 0), traits) for _ in range(2)]
+    requests = [one._metadata_request for one in (base, *found)]
+    assert len({id(request) for request in requests}) == 3
+    assert all(request.fit.requests["sample_weight"] is True for request in requests)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1, None, np.random.RandomState(3)])
+def test_random_numbers_are_those_of_scikit_learn(seed):
+    if isinstance(seed, int):
+        assert _block._random_numbers(seed).randint(2**31) == check_random_state(seed).randint(
+            2**31
+        )
+    else:
+        assert _block._random_numbers(seed) is check_random_state(seed)
+    with pytest.raises(ValueError, match="Seed must be"):
+        _block._random_numbers(-1)
+
+
+def test_parameters_of_each_node_are_checked():
+    X, y, taxonomy = make_hierarchical_text(300, branching=(3, 3), random_state=0)
+    name = taxonomy.nodes[2]
+    for tol in (-1.0, 0, "no"):
+        bases = {name: BlockLinearSVC(tol=tol)}
+        model = HierarchicalClassifier(BlockLinearSVC(), taxonomy=taxonomy, node_estimators=bases)
+        with pytest.raises(LocalFitError, match="`tol` must be"):
+            model.fit(X, y)
