@@ -466,7 +466,9 @@ def test_columns_for_leaves_and_for_classes():
     X, y = data(n_rows=80)
     leaves = [[n for n in row if n in RAGGED.leaves] for row in y]
     table = RAGGED.binarize(leaves).toarray()[:, RAGGED.leaf_ids - 1]
-    with pytest.raises(TargetError, match=r"order of its columns.*classes=mlb.classes_"):
+    with pytest.raises(
+        TargetError, match=r"order of an indicator's columns.*classes=mlb.classes_"
+    ):
         model().fit(X, table)
     fitted = model(classes=RAGGED.leaves).fit(X, table)
     assert_array_equal(fitted.classes_, RAGGED.leaves)

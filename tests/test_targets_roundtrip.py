@@ -602,7 +602,7 @@ def test_level_frames_are_matched_by_name():
             model.score(X, other)
     assert hierarchical_f1_score(frame, turned) == hierarchical_f1_score(frame, frame) == 1
     assert hierarchical_f1_score(frame, frame.set_axis(["p", "q"], axis=1)) == 1
-    with pytest.raises(ValueError, match="got 'top', 'q' in place of 'top', 'low'"):
+    with pytest.raises(ValueError, match="got 'top', 'q' instead of 'top', 'low'"):
         hierarchical_f1_score(frame, frame.set_axis(["top", "q"], axis=1))
 
 

@@ -382,6 +382,7 @@ def test_what_is_no_error_of_a_base_estimator_stays_what_it_is(backend, kind, mo
     ],
 )
 def test_no_memory_in_predictions(base, place, monkeypatch):
+    monkeypatch.setenv("SKLHIER_KERNELS", "0")  # compiled code asks no function of these
     X, y, taxonomy = DATA
     model = HierarchicalClassifier(base, taxonomy=taxonomy).fit(X, y)
 
