@@ -1096,11 +1096,9 @@ def test_scorers_know_all_names():
     with pytest.raises(ValueError, match="one of") as error:
         make_hierarchical_scorer("?")
     assert str(sorted(SCORES_OF_AN_ORACLE)) in str(error.value)
-    with pytest.raises(ValueError, match="`k`, the number of labels that count, must be given"):
+    with pytest.raises(ValueError, match="`k` must be given for 'distance_at_k'"):
         make_hierarchical_scorer("distance_at_k")
-    with pytest.raises(
-        ValueError, match="`k`, the number of labels that count, must be given for 'recall_at_k'"
-    ):
+    with pytest.raises(ValueError, match="`k` must be given for 'recall_at_k'"):
         make_hierarchical_scorer("recall_at_k")
 
 
