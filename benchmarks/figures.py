@@ -240,12 +240,50 @@ def _peers(results: dict[str, Any]) -> list[str]:
     return [*fit, *predict, *rank]
 
 
+# -- compiled kernels ---------------------------------------------------------------------
+
+_DECODERS = {"top_down": "top-down", "best_path": "best path", "top_labels": "five best labels"}
+_ASKED = ("compiled", "compiled, no AVX2", "compiled, compressed")
+
+
+def _kernel_fits(results: dict[str, Any]) -> list[str]:
+    rows = [row for row in results["fits"] if row["way"] != "liblinear"]
+    columns: dict[str, Column] = {
+        "data": "data",
+        "loss": "loss",
+        "tolerance": lambda row: f"{row['tol']:g}",
+        "way": lambda row: row["way"].removeprefix("side by side").removeprefix(", ") or "double",
+        "fit, CPU s": "fit s",
+        "ratio": ratio("ratio"),
+        "same answers %": per_cent("same answers"),
+    }
+    title = "Fits of classes side by side; ratios are the time of liblinear over theirs"
+    return _table(title, columns, rows)
+
+
+def _kernel_predictions(results: dict[str, Any]) -> list[str]:
+    asked: dict[tuple[str, ...], Row] = {}
+    for row in results["predictions"]:
+        key = row["data"], row["decoder"], row["rows"]
+        asked.setdefault(key, {})[row["way"]] = row
+    lines = []
+    for (data, decoder, rows), by_way in asked.items():
+        times = f"{two(by_way['compiled']['predict ms'])}"
+        ratios = [ratio("ratio")(by_way[way]) for way in _ASKED]
+        lines.append([data, f"{_DECODERS.get(decoder, decoder)}, {rows}", times, *ratios])
+    head = ("data", "asked", "compiled, CPU ms", *_ASKED)
+    title = "Predictions; ratios are the time of pure Python over theirs"
+    return list_table(title, head, lines)
+
+
 # -- files -----------------------------------------------------------------------------------
 
 
 def texts() -> dict[Path, str]:
     """Return what belongs into each file."""
     pages = {"peers": _peers(_results("peers"))}
+    pages["kernels_fits"] = _kernel_fits(_results("kernels"))
+    pages["kernels_predictions"] = _kernel_predictions(_results("kernels"))
     for page, (source, table, title, columns) in _TABLES.items():
         pages[page] = _table(title, columns, _results(source)[table])
     return {
