@@ -86,7 +86,7 @@ class FitContext:
         first = self._clones[id(estimator)][1]
         if first is None:
             return _unfitted(estimator, traits)
-        found = type(first).__new__(type(first))
+        found = object.__new__(type(first))
         vars(found).update(vars(first))
         return found
 
