@@ -257,7 +257,7 @@ def _peers(results: dict[str, Any]) -> list[str]:
     return [*fit, *predict, *rank]
 
 
-# -- guarantees and calibration -----------------------------------------------------------------
+# -- guarantees --------------------------------------------------------------------------------
 
 
 def _hundredths(row: Row, name: str) -> str:
@@ -313,22 +313,39 @@ def _guarantees(results: dict[str, Any]) -> list[str]:
     ]
 
 
-def _calibration(results: dict[str, Any]) -> list[str]:
-    """Return a line for each data set and base: loss and error of confidence, before and after."""
+# -- compiled kernels ---------------------------------------------------------------------
+
+_DECODERS = {"top_down": "top-down", "best_path": "best path", "top_labels": "five best labels"}
+_ASKED = ("compiled", "compiled, no AVX2", "compiled, compressed")
+
+
+def _kernel_fits(results: dict[str, Any]) -> list[str]:
+    rows = [row for row in results["fits"] if row["way"] != "liblinear"]
+    columns: dict[str, Column] = {
+        "data": "data",
+        "loss": "loss",
+        "tolerance": lambda row: f"{row['tol']:g}",
+        "way": lambda row: row["way"].removeprefix("side by side").removeprefix(", ") or "double",
+        "fit, CPU s": "fit s",
+        "ratio": ratio("ratio"),
+        "same answers %": per_cent("same answers"),
+    }
+    title = "Fits of classes side by side; ratios are the time of liblinear over theirs"
+    return _table(title, columns, rows)
+
+
+def _kernel_predictions(results: dict[str, Any]) -> list[str]:
+    asked: dict[tuple[str, ...], Row] = {}
+    for row in results["predictions"]:
+        key = row["data"], row["decoder"], row["rows"]
+        asked.setdefault(key, {})[row["way"]] = row
     lines = []
-    for rows in (rows for title, rows in results.items() if "NLL" in (rows or [{}])[0]):
-        data = next(title for title, own in results.items() if own is rows).rsplit(", ", 1)[0]
-        by_name = {row["calibration"]: row for row in rows}
-        plain = by_name["none"]
-        deepest = max(key for key in plain if key.startswith("ECE"))
-        line = [data, plain["base"], f"{100 * plain['leaf']:.1f}"]
-        for name in ("none", "temperature", "sigmoid", "isotonic"):
-            row = by_name[name]
-            line.append(f"{row['NLL']:.2f} / {100 * row[deepest]:.0f}")
-        costs = [row["fit ratio"] for row in rows if row["calibration"] != "none"]
-        lines.append([*line, f"{min(costs):.0f} to {max(costs):.0f}"])
-    head = ("data", "base", "leaf %", "none", "temperature", "sigmoid", "isotonic", "fit, times")
-    title = "Log loss of the leaf / expected calibration error of the leaf in %, on test parts"
+    for (data, decoder, rows), by_way in asked.items():
+        times = f"{two(by_way['compiled']['predict ms'])}"
+        ratios = [ratio("ratio")(by_way[way]) for way in _ASKED]
+        lines.append([data, f"{_DECODERS.get(decoder, decoder)}, {rows}", times, *ratios])
+    head = ("data", "asked", "compiled, CPU ms", *_ASKED)
+    title = "Predictions; ratios are the time of pure Python over theirs"
     return list_table(title, head, lines)
 
 
@@ -339,6 +356,8 @@ def texts() -> dict[Path, str]:
     """Return what belongs into each file."""
     written = {"peers": _peers, "guarantees": _guarantees}
     pages = {page: lines(_results(page)) for page, lines in written.items()}
+    pages["kernels_fits"] = _kernel_fits(_results("kernels"))
+    pages["kernels_predictions"] = _kernel_predictions(_results("kernels"))
     for page, (source, table, title, columns) in _TABLES.items():
         pages[page] = _table(title, columns, _results(source)[table])
     return {
