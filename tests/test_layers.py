@@ -204,7 +204,8 @@ def test_the_tour_names_every_module():
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("number", [0, 1])
-def test_the_tour_goes_the_way_that_calls_go(number):
+def test_the_tour_goes_the_way_that_calls_go(number, monkeypatch):
+    monkeypatch.setenv("SKLHIER_KERNELS", "0")  # the way of pure Python
     tables = TOUR.read_text(encoding="utf-8").split(".. list-table:: The way of ")[1:]
     section = tables[number].partition("\n.. _")[0]
     steps = re.findall(r"^   \* - ``([\w.]+)``\n     - ``([\w.]+)``$", section, flags=re.MULTILINE)
