@@ -957,8 +957,8 @@ def test_much_dense_work_takes_a_dozen_passes(shape, columns, params, solver):
 @pytest.mark.parametrize(
     ("n_rows", "n_features", "params", "batch_size", "passes"),
     [
-        (20_000, 50_000, {}, 256, 3),
-        (6400, 50_000, {}, 100, 3),
+        (20_000, 50_000, {}, 256, 4),
+        (6400, 50_000, {}, 100, 4),
         (500, 50_000, {}, 16, 5),
         (10, 50_000, {}, 16, 240),
         (20_000, 19_999, {}, None, None),  # few weights
@@ -974,7 +974,7 @@ def test_many_sparse_features_take_few_passes(n_rows, n_features, params, batch_
         assert settled is training
         return
     assert settled.alpha == 1e-6
-    expected = {"learning_rate_init": 0.1, "max_iter": passes, "batch_size": batch_size}
+    expected = {"learning_rate_init": 0.05, "max_iter": passes, "batch_size": batch_size}
     assert repr(settled.solver) == repr(Adam(learning_rate="linear", **expected))
     given = MultiHeadClassifier(alpha=1e-5, **params)._training()
     assert given.settled([n_features, 100], X).alpha == 1e-5

@@ -92,7 +92,7 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         * a linear model of dense X with rows times weights of 200,000,000 or more:
           ``Adam(learning_rate="linear", max_iter=12)`` with batches of up to 512 rows;
         * a linear model of sparse X that is too large for L-BFGS: ``Adam(learning_rate="linear",
-          learning_rate_init=0.1, max_iter=3)`` with batches of a 64th of the rows, 16 to 256 of
+          learning_rate_init=0.05, max_iter=4)`` with batches of a 64th of the rows, 16 to 256 of
           them; few rows get more passes, for 150 batches.
 
         ``partial_fit`` takes ``Adam()``.
@@ -100,17 +100,10 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         Weight of each level from the first, 0 or more; None means 1 each. ``"soft_labels"`` ignores
         them, ``"hxe"`` multiplies by them.
     alpha : float or "auto", default="auto"
-        :class:`~sklhier.objectives.LBFGS` uses all samples at once,
-        :class:`~sklhier.objectives.Adam` mini-batches, with optional early stopping. ``"auto"`` is
-        L-BFGS for a linear model of at most 2,000,000 weights, and Adam otherwise. Two exceptions:
-
-        * a linear model of dense X with rows times weights of 200,000,000 or more:
-          ``Adam(learning_rate="linear", max_iter=12)`` with batches of up to 512 rows;
-        * a linear model of sparse X that is too large for L-BFGS: ``Adam(learning_rate="linear",
-          learning_rate_init=0.1, max_iter=3)`` with batches of up to 256 rows. With up to 10,000
-          rows a pass has 64 batches or fewer, and all passes at least 150.
-
-        ``partial_fit`` takes ``Adam()``.
+        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5; where ``solver="auto"`` makes a dozen
+        passes through dense X, 1e-5 times the mean square of the features; where it makes a few
+        through sparse X, 1e-6. With weights of 1, alpha is ``1 / (n_samples * C)`` of
+        ``LogisticRegression``. Intercepts are not penalised.
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of hidden layers that all nodes share. Empty for a linear model.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
