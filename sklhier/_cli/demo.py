@@ -28,7 +28,7 @@ _PATHS = 3
 _NEXT = """
 Next:
   python -m sklhier train table.csv --text COLUMN --levels TOP NEXT --out model.skops
-      the same for your own table
+      the same for your own table (after pip install skops; --out model.joblib needs nothing)
   python -m sklhier --ask "invert a matrix" "read a text file"
       your own questions
   README.md: the quick start in Python; docs/getting_started.rst: the first ten minutes"""
