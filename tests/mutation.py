@@ -1,4 +1,7 @@
-"""Draw changes of the code at random, and run the tests against one: for ``mutation.toml``."""
+"""Draw changes of the code at random, and run the tests against one: for ``mutation.toml``.
+
+The tests run twice, with compiled code switched off and on, where it was built.
+"""
 
 import argparse
 import ast
@@ -10,19 +13,45 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-TRACE, TIMES = Path("mutation.coverage"), Path("mutation.times.xml")
 FIRST = 60  # tests that start alone: most changes fail one of them
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """The tests with compiled code switched off or on."""
+
+    name: str
+    kernels: str
+
+    @property
+    def trace(self):
+        return Path(f"mutation.{self.name}.coverage")
+
+    @property
+    def times(self):
+        return Path(f"mutation.{self.name}.xml")
+
+    def run(self, command, **variables):
+        environment = {**os.environ, "SKLHIER_KERNELS": self.kernels, **variables}
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+WAYS = (Way("python", "0"), Way("compiled", "1"))
 
 
 def trace():
     """Record which tests run each line, and how long each test takes."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider"]
-    command += ["--cov=sklhier", "--cov-context=test", "--cov-report=", f"--junitxml={TIMES}"]
-    environment = {**os.environ, "COVERAGE_FILE": str(TRACE)}
-    return subprocess.run(command, env=environment, check=False).returncode
+    options = ["-n", "auto", "--cov=sklhier", "--cov-context=test", "--cov-report="]
+    ended = [
+        way.run([*PYTEST, *options, f"--junitxml={way.times}"], COVERAGE_FILE=str(way.trace))
+        for way in WAYS
+    ]
+    return max(ended)
 
 
 def changed_lines():
@@ -37,10 +66,10 @@ def changed_lines():
     return path, lines
 
 
-def seconds_by_test():
+def seconds_by_test(way):
     """Return the time of each test by its id."""
     times = {}
-    for case in ET.parse(TIMES).iter("testcase"):
+    for case in ET.parse(way.times).iter("testcase"):
         file = case.get("classname").replace(".", "/") + ".py"
         times[f"{file}::{case.get('name')}"] = float(case.get("time"))
     return times
@@ -59,18 +88,18 @@ def whole_statements(path, lines):
     return [line for line in range(1, n_lines + 1) if parser.first_line(line) in first]
 
 
-def tests_of(path, lines, seconds):
+def tests_of(way, path, lines, seconds):
     """Return the tests that run these lines, the fastest first, of at most so many seconds."""
     import coverage
 
-    data = coverage.CoverageData(str(TRACE))
+    data = coverage.CoverageData(str(way.trace))
     data.read()
     # The trace may have been taken in another clone.
     (measured,) = (file for file in data.measured_files() if file.endswith(f"/{path}"))
     contexts = data.contexts_by_lineno(measured)
     lines = whole_statements(path, lines)
     ids = {context.partition("|")[0] for line in lines for context in contexts.get(line, ())}
-    times = seconds_by_test()
+    times = seconds_by_test(way)
     # What runs when a module is imported belongs to no test: then all of them have run it.
     chosen = sorted(times if ids == {""} else ids - {""}, key=lambda test: times.get(test, 0.0))
     spent = itertools.accumulate(times.get(test, 0.0) for test in chosen)
@@ -79,16 +108,17 @@ def tests_of(path, lines, seconds):
 
 def test(seconds):
     """Run the tests that run the changed lines until one fails: a few of them before the others."""
-    chosen = tests_of(*changed_lines(), seconds)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=line", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "SKLHIER_HYPOTHESIS": "first_failure"}
-    for part in filter(None, (chosen[:FIRST], chosen[FIRST:])):
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-            file.write("\n".join(part))
-            file.flush()
-            ended = subprocess.run([*command, f"@{file.name}"], env=environment, check=False)
-        if ended.returncode:
-            return ended.returncode
+    path, lines = changed_lines()
+    for way in WAYS:
+        chosen = tests_of(way, path, lines, seconds)
+        for part in filter(None, (chosen[:FIRST], chosen[FIRST:])):
+            with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+                file.write("\n".join(part))
+                file.flush()
+                command = [*PYTEST, "-x", "--tb=line", f"@{file.name}"]
+                ended = way.run(command, SKLHIER_HYPOTHESIS="first_failure")
+            if ended:
+                return ended
     return 0
 
 
