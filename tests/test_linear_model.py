@@ -6,8 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.optimize import minimize
 from scipy.special import expit
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, recall_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -15,7 +18,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklhier import HierarchicalClassifier
 from sklhier.datasets import make_hierarchical_text
-from sklhier.linear_model import ScaledLinearClassifier, ScaledLogisticRegression
+from sklhier.linear_model import (
+    ScaledLinearClassifier,
+    ScaledLogisticRegression,
+    _block_solvers,
+    _left_out,
+)
 
 TIGHT = {"tol": 1e-8, "max_iter": 1000}
 
@@ -173,7 +181,8 @@ def test_dense_columns_have_the_model_of_logistic_regression(n_classes):
     assert_array_equal(model.predict_proba(X), other.predict_proba(X))
     assert not model.has_margins_
     model.fit(sparse.csr_array(X), y)
-    assert model.has_margins_
+    assert not model.has_margins_
+    assert model.set_params(sharpness=5).fit(sparse.csr_array(X), y).has_margins_
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
@@ -182,3 +191,112 @@ def test_parameters_out_of_range(container, params):
     X, y = problem(3)
     with pytest.raises(ValueError, match=next(iter(params))):
         ScaledLinearClassifier(**params).fit(container(X), y)
+
+
+# -- log-odds from margins of rows that are left out --------------------------------------
+
+
+def skewed(n_samples, n_columns=90, seed=0, shares=(0.7, 0.2, 0.1), concentration=0.3):
+    """Return rows of unit length in many columns, and classes of which some are rare."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(len(shares), n_samples, p=shares)
+    topics = np.random.default_rng(1).dirichlet(np.full(n_columns, concentration), len(shares))
+    X = np.array([rng.multinomial(12, topics[label]) for label in y], dtype=float)
+    return sparse.csr_array(X / np.linalg.norm(X, axis=1, keepdims=True)), y
+
+
+def log_odds_one_by_one(X, y, weights, C):
+    """Return the slope and the offset of each class against the rest, row by row."""
+    margins = ScaledLinearClassifier(C, sharpness=1.0, tol=1e-9).fit(X, y, weights)
+    rows = np.column_stack([X.toarray(), np.ones(len(y))])
+    problems = [1] if len(margins.classes_) == 2 else range(len(margins.classes_))
+    found = []
+    for number, label in enumerate(problems):
+        weight = np.append(margins.coef_[number], margins.intercept_[number])
+        signs = np.where(y == margins.classes_[label], 1.0, -1.0)
+        curvature = np.ones(len(weight))
+        for row, sign, count in zip(rows, signs, weights, strict=True):
+            if sign * (row @ weight) < 1:
+                curvature += 2 * C * count * row**2
+        without = np.empty(len(y))
+        for k, (row, sign) in enumerate(zip(rows, signs, strict=True)):
+            gradient = -2 * C * sign * max(0.0, 1 - sign * (row @ weight)) * row
+            without[k] = row @ (weight + gradient / curvature)
+        n_positive, n_negative = weights[signs > 0].sum(), weights[signs < 0].sum()
+        target = np.where(signs > 0, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+
+        def loss(params, without=without, target=target):
+            scores = params[0] * without + params[1]
+            prior = 0.02 * ((params - [10, 0]) ** 2).sum()  # deviations of 5
+            return prior + (weights * (np.logaddexp(0, scores) - target * scores)).sum()
+
+        found.append(minimize(loss, [10.0, 0.0], bounds=[(0.5, None), (None, None)]).x)
+    return margins, np.array(found)
+
+
+@pytest.mark.parametrize("shares", [(0.7, 0.3), (0.7, 0.2, 0.1)])
+@pytest.mark.parametrize("C", [0.3, 3.0])
+def test_slopes_and_offsets_are_those_found_row_by_row(shares, C):
+    X, y = skewed(60, shares=shares)
+    weights = np.random.default_rng(0).integers(1, 4, len(y)).astype(float)
+    model = ScaledLinearClassifier(C, tol=1e-9).fit(X, y, weights)
+    margins, (slopes, offsets) = (lambda m, f: (m, f.T))(*log_odds_one_by_one(X, y, weights, C))
+    # Counts in bins change the last digits.
+    assert_allclose(model.coef_, slopes[:, np.newaxis] * margins.coef_, rtol=0.02, atol=1e-3)
+    assert_allclose(model.intercept_, slopes * margins.intercept_ + offsets, rtol=0.02, atol=0.02)
+    assert model.predict_proba(X).sum(axis=1) == pytest.approx(1)
+
+
+def test_margins_without_a_row_are_like_those_of_a_fit_without_it():
+    X, y = skewed(50)
+    codes, rows = (y > 0).astype(int), np.arange(50)
+    table, ones = _block_solvers.Table.of(X), np.ones(50)
+    problems = _block_solvers.Problems(table, rows, codes, ones, np.ones(2))
+    fitted = ScaledLinearClassifier(sharpness=1.0, tol=1e-9).fit(X, codes)
+    own = X @ fitted.coef_.T + fitted.intercept_
+    signs = _left_out._signs(problems, problems.numbers)
+    found = _left_out._left_out(X.multiply(X), signs, own.copy(), ones, 1.0)[:, 0]
+    true = np.array(
+        [
+            clone(fitted).fit(X[rows != row], codes[rows != row]).decision_function(X[[row]])[0]
+            for row in rows
+        ]
+    )
+    assert np.abs(found - true).mean() < 0.4 * np.abs(own[:, 0] - true).mean()
+
+
+def test_rare_classes_are_not_drowned_and_probabilities_hold():
+    X, y = skewed(600, concentration=3.0)
+    train, test = slice(150), slice(150, None)
+    fixed = ScaledLinearClassifier(sharpness=5).fit(X[train], y[train])
+    model = ScaledLinearClassifier().fit(X[train], y[train])
+    of_rare = [recall_score(y[test], m.predict(X[test]), average="macro") for m in (fixed, model)]
+    assert of_rare[1] > of_rare[0] + 0.02
+    losses = [log_loss(y[test], m.predict_proba(X[test])) for m in (fixed, model)]
+    assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_classes_by_chance_do_not_change_places(n_classes):
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((400, 90), density=0.2, random_state=rng).tocsr()
+    y = rng.integers(0, n_classes, 400)
+    model, margins = (ScaledLinearClassifier(sharpness=s).fit(X, y) for s in ("auto", 1.0))
+    slopes = (model.coef_ * margins.coef_).sum(axis=1) / (margins.coef_**2).sum(axis=1)
+    assert (slopes > 0.499).all()
+    assert slopes.min() < 0.501  # there was something to keep
+    assert_allclose(model.coef_, slopes[:, np.newaxis] * margins.coef_, atol=1e-9)
+
+
+def test_classes_in_blocks_are_those_found_together(monkeypatch):
+    X, y = skewed(80, shares=(0.3, 0.3, 0.2, 0.1, 0.1))
+    together = ScaledLinearClassifier().fit(X, y)
+    monkeypatch.setattr(_left_out, "_AT_ONCE", 2 * X.shape[1])
+    in_blocks = ScaledLinearClassifier().fit(X, y)
+    assert_allclose(in_blocks.coef_, together.coef_, rtol=1e-9)
+    assert_allclose(in_blocks.intercept_, together.intercept_, rtol=1e-9)
+
+
+def test_two_rows_are_enough():
+    model = ScaledLinearClassifier().fit(sparse.eye_array(2, format="csr"), ["a", "b"])
+    assert model.predict(sparse.eye_array(2, format="csr")).tolist() == ["a", "b"]

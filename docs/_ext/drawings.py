@@ -356,7 +356,7 @@ def landing():
     """A text on its way down the tree, with the probabilities of the code below; for phones, too."""
     ax = _axes(4.8, 3.7, (-0.62, 4.62), (-0.95, 3.35))
     numbers = dict(
-        science=0.96, sport=0.04, mars=0.89, medicine=0.04, moon=0.03, chess=0.02, tennis=0.02
+        science=0.96, sport=0.04, mars=0.88, medicine=0.04, moon=0.03, chess=0.02, tennis=0.02
     )
     _tree(ax, _answers("mars"), numbers, root="your classes", size=10)
     ax.text(
@@ -367,7 +367,7 @@ def landing():
     ax.add_patch(
         FancyArrowPatch((2.3, 2.82), (2.3, 2.12), arrowstyle="-|>", mutation_scale=14, color=INK)
     )
-    ax.text(2.0, -0.72, "science / mars  0.89", ha="center", fontsize=12, color=RED, weight="bold")
+    ax.text(2.0, -0.72, "science / mars  0.88", ha="center", fontsize=12, color=RED, weight="bold")
     return ax.figure
 
 

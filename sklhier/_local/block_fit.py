@@ -196,7 +196,9 @@ def fit_together(
         return False, None
     table, weights, used, subset = found
     problems = Problems(table, rows, codes, first._strength * weights, np.empty(0), used)
-    solution = solve(problems, first._solver(problems), first._n_threads)
+    solution = first._finished(
+        problems, solve(problems, first._solver(problems), first._n_threads)
+    )
     for number, estimator in enumerate(estimators):
         own = slice(number, number + 1)
         estimator._keep(

@@ -18,7 +18,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklhier._utils import validation
 from sklhier._utils.typing import Floats, Integers, Labels, Rows, SampleWeight
 from sklhier._utils.warning import warn_caller
-from sklhier.linear_model._block_solvers import Problems, Solver, Table, UsedColumns, solve
+from sklhier.linear_model._block_solvers import (
+    Problems,
+    Solution,
+    Solver,
+    Table,
+    UsedColumns,
+    solve,
+)
 from sklhier.linear_model._scaled_logistic import shares
 
 __all__ = ["BlockLinearSVC", "BlockLogisticRegression"]
@@ -196,6 +203,10 @@ class _BlockClassifier(ClassifierMixin, BaseEstimator):
     def _takes(self, n_rows: int, n_columns: int) -> bool:  # noqa: ARG002
         """Whether problems of so many rows and weights of columns are solved in this way."""
         return True
+
+    def _finished(self, problems: Problems, found: Solution) -> Solution:  # noqa: ARG002
+        """Return the solution that is kept."""
+        return found
 
     def _solver(self, problems: Problems) -> Solver:  # noqa: ARG002
         bias = float(self.intercept_scaling) if self.fit_intercept else 0.0

@@ -12,6 +12,8 @@ from sklearn.svm import LinearSVC
 from sklhier._utils import validation
 from sklhier._utils.typing import Floats as Doubles
 from sklhier._utils.typing import Rows
+from sklhier.linear_model._block_solvers import Problems, Solution
+from sklhier.linear_model._left_out import log_odds_of
 from sklhier.linear_model._scaled_logistic import (
     FEW_WEIGHTS,
     Floats,
@@ -32,9 +34,11 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
       regression learns all classes together, as in :class:`ScaledLogisticRegression`.
     * **Sparse X**, such as TF-IDF: each class is learnt against the rest with the squared hinge loss
       of ``LinearSVC``, which is fast and needs little tuning. Columns with absolute values above 1
-      are divided by the largest, so that TF-IDF stays as it is. The probability of a class is the
-      logistic function of its margin times `sharpness`; with several classes, these are divided by
-      their sum.
+      are divided by the largest, so that TF-IDF stays as it is. Margins become log-odds by a slope
+      and an offset for each class (Platt scaling [1]_), learnt from the margins that rows would have
+      if they had been left out of the fit. An infinitesimal jackknife [2]_ finds these without
+      another fit. So rare classes are not drowned by frequent ones, and probabilities mean what they
+      say. Those of several classes are divided by their sum.
 
     The fitted weights apply to the original X. With the compiled solvers (see
     :func:`sklhier.show_versions`) classes are learnt side by side, as in :class:`BlockLinearSVC`.
@@ -52,8 +56,10 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
     max_iter : int, default=10000
         Largest number of iterations of the solver: dual coordinate descent for sparse X, Newton's
         method with conjugate gradients for dense X.
-    sharpness : float, default=5.0
-        Factor of the margins of sparse X in probabilities, above 0.
+    sharpness : float or "auto", default="auto"
+        "auto" learns what makes log-odds of margins. A number above 0 is the slope for all classes,
+        without offsets: margins stay as they are, and the probability of a class is the logistic
+        function of its margin times this number.
 
     Attributes
     ----------
@@ -68,7 +74,8 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
     one_vs_rest_ : bool
         Whether each of several classes was learnt against the rest, as for sparse X.
     has_margins_ : bool
-        Whether decision scores are margins, as for sparse X, instead of log-odds.
+        Whether decision scores are margins instead of log-odds: for sparse X if `sharpness` is a
+        number.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str
@@ -78,6 +85,13 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
     --------
     ScaledLogisticRegression : The logistic loss for sparse X as well.
     BlockLinearSVC : The loss for sparse X, with weights of classes and without probabilities.
+
+    References
+    ----------
+    .. [1] J. Platt (1999), "Probabilistic outputs for support vector machines and comparisons to
+       regularized likelihood methods", Advances in Large Margin Classifiers.
+    .. [2] R. Giordano, W. Stephenson, R. Liu, M. Jordan, T. Broderick (2019), "A Swiss Army
+       infinitesimal jackknife", AISTATS.
 
     Examples
     --------
@@ -102,7 +116,7 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
         class_weight: Any = None,
         tol: float | Literal["auto"] = "auto",
         max_iter: int = 10_000,
-        sharpness: float = 5.0,
+        sharpness: float | Literal["auto"] = "auto",
     ) -> None:
         super().__init__(C, class_weight=class_weight, tol=tol, max_iter=max_iter)
         self.sharpness = sharpness
@@ -110,7 +124,7 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
     def _proba(self, X: Any) -> Floats:
         if not self.has_margins_:
             return super()._proba(X)
-        return of_margins(self.sharpness, self.decision_function(X))
+        return of_margins(float(self.sharpness), self.decision_function(X))
 
     @property
     def _strength(self) -> float:
@@ -118,7 +132,13 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
 
     def _check(self) -> None:
         super()._check()
-        validation.check_number("sharpness", self.sharpness, above=0)
+        if self.sharpness != "auto":
+            validation.check_number("sharpness", self.sharpness, above=0)
+
+    def _finished(self, problems: Problems, found: Solution) -> Solution:
+        if self.sharpness != "auto":
+            return found
+        return log_odds_of(problems, found, self._strength)
 
     def _takes(self, n_rows: int, n_columns: int) -> bool:
         # Texts of small nodes have few columns, too, but even fewer rows.
@@ -150,12 +170,12 @@ class ScaledLinearClassifier(ScaledLogisticRegression):
         self, X: Any, codes: npt.NDArray[np.intp], weights: npt.ArrayLike | None
     ) -> tuple[Floats, Floats, int]:
         self._check()
-        self.has_margins_ = True
+        self.has_margins_ = self.sharpness != "auto"
         return super()._one_by_one(X, codes, weights)
 
     def _keep(self, classes: Any, weights: Floats, intercepts: Floats, n_iter: int) -> None:
         super()._keep(classes, weights, intercepts, n_iter)
-        self.has_margins_ = True
+        self.has_margins_ = self.sharpness != "auto"
 
 
 def of_margins(sharpness: float, scores: Doubles) -> Doubles:

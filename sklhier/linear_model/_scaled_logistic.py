@@ -195,10 +195,13 @@ class ScaledLogisticRegression(LogisticRegression):
     ) -> tuple[Floats, Floats, int]:
         """Return weights and intercepts of each class against the rest, and the iterations."""
         used = np.unique(X.indices)
-        if not self._takes(X.shape[0], len(used)):
-            return self._by_newton(X, used, codes, weights)
-        rows, weights = validation.weighted_rows(weights, X.shape[0])
-        found = self._solved(Table.of(X), rows, codes[rows], weights, None)
+        rows, row_weights = validation.weighted_rows(weights, X.shape[0])
+        problems = self._problems(Table.of(X), rows, codes[rows], row_weights, None)
+        if self._takes(X.shape[0], len(used)):
+            found = self._solved(problems)
+        else:
+            coef, intercept, n_iter = self._by_newton(X, used, codes, weights)
+            found = self._finished(problems, Solution(coef.T, intercept, n_iter, True))
         return found.weights.T, found.intercepts, found.n_iter
 
     def _by_newton(
@@ -226,15 +229,21 @@ class ScaledLogisticRegression(LogisticRegression):
 
     # -- on sparse X: what stands side by side with the problems of other nodes ---------------
 
-    def _solved(
+    def _problems(
         self, table: Table, rows: Rows, codes: Integers, weights: Doubles, used: UsedColumns | None
-    ) -> Solution:
-        """Solve the problem of each class, whose codes are all there."""
+    ) -> Problems:
+        """Return the problem of each class, whose codes are all there."""
         self._check()
         of_classes = np.ones(int(codes.max()) + 1)
-        problems = Problems(table, rows, codes, self._strength * weights, of_classes, used)
+        return Problems(table, rows, codes, self._strength * weights, of_classes, used)
+
+    def _solved(self, problems: Problems) -> Solution:
         found = solve(problems, self._solver(problems), self._n_threads)
         self._warn_unless(found.has_converged)
+        return self._finished(problems, found)
+
+    def _finished(self, problems: Problems, found: Solution) -> Solution:  # noqa: ARG002
+        """Return the solution that is kept."""
         return found
 
     def _learn(
@@ -247,7 +256,7 @@ class ScaledLogisticRegression(LogisticRegression):
         used: UsedColumns | None = None,
     ) -> None:
         """Learn from rows with weights above 0, of a table whose columns are left as they are."""
-        found = self._solved(table, rows, codes, weights, used)
+        found = self._solved(self._problems(table, rows, codes, weights, used))
         self._keep(classes, found.weights, found.intercepts, found.n_iter)
 
     @property
@@ -277,7 +286,7 @@ class ScaledLogisticRegression(LogisticRegression):
         if (
             self.tol == "auto" and problems.n_columns <= FEW_WEIGHTS
         ):  # an exact answer costs little
-            tol = 1e-9 if problems.table.data.dtype == np.float64 else 1e-4
+            tol = 1e-10 if problems.table.data.dtype == np.float64 else 1e-4
         # Rows are visited in random order, always in the same one.
         return Solver(self._is_logistic, float(tol), int(self.max_iter), 1.0, 0)
 
