@@ -141,7 +141,7 @@ def _sets(data: label_sets.Sets, options: Any) -> Task:
     return _task(f"{data.name}, sets", X, Y, data.taxonomy, data.X_train.shape[0], options)
 
 
-def _tasks(options: Any) -> Iterator[Task]:
+def tasks(options: Any) -> Iterator[Task]:
     if options.smoke:
         data = tables.generated()
         yield Task(data.name, data.X, data.y, data.taxonomy, *data.splits[0])
@@ -214,7 +214,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.smoke:
         options.data = [name for name in options.data if name in ("trec", "sets:medical_icd9")]
     results: dict[str, list[dict[str, Any]]] = {"single": [], "sets": []}
-    for task in _tasks(options):
+    for task in tasks(options):
         rows = list(_rows(task, options.bases))
         common.print_table(task.name, rows)  # a run takes long
         results["single" if isinstance(task.y, np.ndarray) else "sets"] += rows

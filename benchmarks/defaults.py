@@ -1,0 +1,122 @@
+"""What the defaults give: the default base with each strategy, beside a flat ``LinearSVC``.
+
+Rows to learn from and to be scored on are those of :mod:`benchmarks.default_base`: three quarters of
+each training set and the fourth, or with ``--test`` the whole training set and the test set. At most
+``--rows`` rows are learnt from and ``--scored`` scored. The last two columns of strategies learn
+out-of-fold which strategy to take, or the weights of a pool of three. ``se`` is the standard error
+of the whole path, or of F1 of sets, over the scored rows. Seconds are CPU seconds of the fit.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from benchmarks import common, default_base
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier
+from sklhier.metrics import hierarchical_f1_score
+from sklhier.strategies import Ensemble
+
+STRATEGIES: dict[str, Any] = {
+    "flat": "flat",
+    "per parent": "per_parent",
+    "per node": "per_node",
+    "per level": "per_level",
+    "auto": "auto",
+    "pool": Ensemble(("per_parent", "per_level", "flat"), weights="oof", pool="log"),
+}
+REFERENCE = "flat LinearSVC"
+
+
+def _some(rows: np.ndarray, n_most: int) -> np.ndarray:
+    """Return at most so many of the rows, drawn at random."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[:n_most])
+
+
+def _models(task: default_base.Task, names: list[str]) -> Iterator[tuple[str, Any]]:
+    has_sets = not isinstance(task.y, np.ndarray)
+    kind = HierarchicalMultiLabelClassifier if has_sets else HierarchicalClassifier
+    params = {"classes": task.taxonomy.nodes[1:]} if has_sets else {}
+    svc: Any = LinearSVC(random_state=0)
+    if not sparse.issparse(task.X):
+        svc = make_pipeline(StandardScaler(), svc)
+    for name in names:
+        base = svc if name == REFERENCE else None
+        strategy = STRATEGIES.get(name, "flat")
+        yield name, kind(base, taxonomy=task.taxonomy, strategy=strategy, **params)
+
+
+def _quality(task: default_base.Task, predicted: Any) -> dict[str, float]:
+    true = task.y[task.test]
+    if isinstance(task.y, np.ndarray):
+        found = common.quality(true, predicted, task.taxonomy)
+        leaf = found["leaf"]
+        return {key: found[key] for key in ("level 1", "leaf", "hF")} | {
+            "se": float(np.sqrt(leaf * (1 - leaf) / len(true)))
+        }
+    names = {"classes": task.taxonomy.nodes[1:]}
+    hf = hierarchical_f1_score(true, predicted, taxonomy=task.taxonomy, **names)
+    halves = np.random.default_rng(0).integers(0, len(task.test), (20, len(task.test)))
+    drawn = [
+        hierarchical_f1_score(true[rows], predicted[rows], taxonomy=task.taxonomy, **names)
+        for rows in halves
+    ]
+    return {"hF": hf, "se": float(np.std(drawn))}
+
+
+def _rows(task: default_base.Task, names: list[str]) -> Iterator[dict[str, Any]]:
+    for name, model in _models(task, names):
+        common.note(f"{task.name}: {name}")
+        X, y = task.X[task.train], task.y[task.train]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            _, seconds = common.timed(lambda m=model, X=X, y=y: m.fit(X, y))
+        row = {"data": task.name, "strategy": name, "rows": len(task.train)}
+        row |= _quality(task, model.predict(task.X[task.test])) | {"fit s": seconds}
+        yield row | ({"chosen": str(model.strategy_)} if name == "auto" else {})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = common.parser(__doc__)
+    names = [
+        *default_base.TEXTS,
+        *default_base.TABLES,
+        *(f"sets:{name}" for name in default_base.SETS),
+    ]
+    strategies = [REFERENCE, *STRATEGIES]
+    parser.add_argument("--data", nargs="+", default=names, choices=names, metavar="NAME")
+    parser.add_argument(
+        "--strategies", nargs="+", default=strategies, choices=strategies, metavar="NAME"
+    )
+    parser.add_argument("--rows", type=int, default=15_000, help="to learn from, at most")
+    parser.add_argument("--scored", type=int, default=3_000, help="to be scored on, at most")
+    parser.add_argument("--test", action="store_true", help="score on the test sets")
+    options = parser.parse_args(arguments)
+    if options.smoke:
+        options.data = [name for name in options.data if name in ("trec", "sets:medical_icd9")]
+    results: dict[str, list[dict[str, Any]]] = {"single": [], "sets": []}
+    for task in default_base.tasks(options):
+        task = replace(
+            task,
+            train=_some(task.train, options.rows),
+            test=_some(task.test, options.scored),
+        )
+        rows = list(_rows(task, options.strategies))
+        common.print_table(task.name, rows)  # a run takes long
+        results["single" if isinstance(task.y, np.ndarray) else "sets"] += rows
+    texts = [name for name in options.data if name in default_base.TEXTS]
+    name = "defaults_test" if options.test else "defaults"
+    common.report(name, results, options, data=texts)
+
+
+if __name__ == "__main__":
+    main()
