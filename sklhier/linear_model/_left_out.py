@@ -36,7 +36,7 @@ _N_BINS, _REACH = 128, 4.0
 # variance) are those of a weak prior, chosen with the other defaults.
 _PRIOR, _PRECISIONS = np.array([10.0, 0.0]), np.array([0.04, 0.04])
 _LEAST_SLOPE = 0.5  # classes never change places with what stands against them
-_MOST_STEPS, _TOLERANCE = 50, 1e-8
+_MOST_STEPS, _TOLERANCE = 50, 1e-5
 
 
 def log_odds_of(problems: Problems, solution: Solution, strength: float) -> Solution:
@@ -140,7 +140,8 @@ def _by_newton(
     loss = _loss(found, centres, counts, targets)
     for _ in range(_MOST_STEPS):
         step = _newton_step(found, is_free, centres, counts, targets)
-        if np.abs(step).max() <= _TOLERANCE:
+        step[np.abs(step).max(axis=1) <= _TOLERANCE] = 0  # each class stops by itself
+        if not step.any():
             break
         for _ in range(_MOST_STEPS):  # where a whole step does not help, half of it may
             after = _loss(found - step, centres, counts, targets)
