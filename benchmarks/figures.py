@@ -313,6 +313,52 @@ def _guarantees(results: dict[str, Any]) -> list[str]:
     ]
 
 
+# -- what the defaults give -----------------------------------------------------------------
+
+
+def _by_data(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
+    """Return the rows of each data set by their strategy."""
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(row["data"].removesuffix(", sets"), {})[row["strategy"]] = row
+    return found
+
+
+def _scores(rows: dict[str, Row], names: Sequence[str], strategy: str) -> str:
+    """Return the scores of a strategy in per cent; the best of a data set are bold."""
+    shown = []
+    for name in names:
+        own, best = (f"{100 * score:.1f}" for score in (
+            rows[strategy][name], max(row[name] for row in rows.values())
+        ))  # fmt: skip
+        shown.append(f"**{own}**" if own == best else own)
+    return " ".join(shown)
+
+
+def _defaults_table(title: str, names: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    strategies = list(dict.fromkeys(row["strategy"] for row in rows))
+    lines = []
+    for data, of_data in _by_data(rows).items():
+        cells = [_scores(of_data, names, strategy) for strategy in strategies]
+        reference, *_ = of_data.values()
+        costs = [
+            two(of_data[name]["fit s"] / reference["fit s"]) for name in ("per parent", "auto")
+        ]
+        error = f"{100 * of_data['per parent']['se']:.1f}"
+        lines.append([data, *cells, error, ", ".join(costs)])
+    head = ["data", *strategies, "standard error", "fit: per parent, auto"]
+    return list_table(title, head, lines)
+
+
+def _defaults(results: dict[str, Any]) -> list[str]:
+    single = "Level 1, whole path, hierarchical F1 of the test sets, %"
+    several = "Label sets: hierarchical F1 of the test sets, %"
+    return [
+        *_defaults_table(single, ("level 1", "leaf", "hF"), results["single"]),
+        *_defaults_table(several, ("hF",), results["sets"]),
+    ]
+
+
 # -- compiled kernels ---------------------------------------------------------------------
 
 _DECODERS = {"top_down": "top-down", "best_path": "best path", "top_labels": "five best labels"}
@@ -356,6 +402,7 @@ def texts() -> dict[Path, str]:
     """Return what belongs into each file."""
     written = {"peers": _peers, "guarantees": _guarantees}
     pages = {page: lines(_results(page)) for page, lines in written.items()}
+    pages["defaults"] = _defaults(_results("defaults_test"))
     pages["kernels_fits"] = _kernel_fits(_results("kernels"))
     pages["kernels_predictions"] = _kernel_predictions(_results("kernels"))
     for page, (source, table, title, columns) in _TABLES.items():

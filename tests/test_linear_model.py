@@ -1,5 +1,7 @@
 """Linear classifiers: against scikit-learn's own, on scaled columns."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklhier import HierarchicalClassifier
+from sklhier._utils.kernels import compiled
 from sklhier.datasets import make_hierarchical_text
 from sklhier.linear_model import (
     ScaledLinearClassifier,
@@ -199,7 +202,7 @@ def test_parameters_out_of_range(container, params):
 def skewed(n_samples, n_columns=90, seed=0, shares=(0.7, 0.2, 0.1), concentration=0.3):
     """Return rows of unit length in many columns, and classes of which some are rare."""
     rng = np.random.default_rng(seed)
-    y = rng.choice(len(shares), n_samples, p=shares)
+    y = rng.choice(len(shares), n_samples, p=np.divide(shares, np.sum(shares)))
     topics = np.random.default_rng(1).dirichlet(np.full(n_columns, concentration), len(shares))
     X = np.array([rng.multinomial(12, topics[label]) for label in y], dtype=float)
     return sparse.csr_array(X / np.linalg.norm(X, axis=1, keepdims=True)), y
@@ -254,7 +257,7 @@ def test_margins_without_a_row_are_like_those_of_a_fit_without_it():
     problems = _block_solvers.Problems(table, rows, codes, ones, np.ones(2))
     fitted = ScaledLinearClassifier(sharpness=1.0, tol=1e-9).fit(X, codes)
     own = X @ fitted.coef_.T + fitted.intercept_
-    signs = _left_out._signs(problems, problems.numbers)
+    signs = _left_out._signs(problems, slice(None))
     found = _left_out._left_out(X.multiply(X), signs, own.copy(), ones, 1.0)[:, 0]
     true = np.array(
         [
@@ -295,6 +298,31 @@ def test_classes_in_blocks_are_those_found_together(monkeypatch):
     in_blocks = ScaledLinearClassifier().fit(X, y)
     assert_allclose(in_blocks.coef_, together.coef_, rtol=1e-9)
     assert_allclose(in_blocks.intercept_, together.intercept_, rtol=1e-9)
+
+
+@pytest.mark.skipif(compiled() is None, reason="no compiled solvers in use")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("has_labels", [False, True])
+def test_compiled_slopes_are_those_of_pure_python(dtype, n_classes, has_labels):
+    X, y = skewed(80, n_columns=120, shares=(0.5, 0.3, 0.2)[-n_classes:])
+    table = _block_solvers.Table.of(sparse.csr_matrix(X.astype(dtype)))
+    rows = np.flatnonzero(np.arange(80) % 5)
+    codes = np.column_stack([y == 0, y < 2]).astype(int)[rows] if has_labels else y[rows]
+    costs = 0.7 * (1 + rows % 3)
+    used = _block_solvers.Columns(table).used_by(rows)
+    of_classes = np.ones(0 if has_labels else n_classes)
+    problems = _block_solvers.Problems(table, rows, codes, costs, of_classes, used)
+    solver = ScaledLinearClassifier(0.7)._solver(problems)
+    solution = _block_solvers.solve(problems, solver, None)
+    found = _left_out._found_compiled(problems, solution, slice(None), 0.7)
+    everywhere = np.zeros((X.shape[1], solution.weights.shape[1]), dtype=dtype)
+    everywhere[used.columns] = solution.weights
+    solution, problems = replace(solution, weights=everywhere), replace(problems, used=None)
+    wanted = _left_out._found(problems, solution, slice(None), 0.7)
+    assert_allclose(found, wanted, rtol=1e-7 if dtype == np.float64 else 1e-3)
+    again = _left_out._found_compiled(problems, solution, slice(None), 0.7)
+    assert_array_equal(again, found)
 
 
 def test_two_rows_are_enough():

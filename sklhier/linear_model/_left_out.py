@@ -24,6 +24,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.special import expit
 
+from sklhier._utils.kernels import compiled
 from sklhier._utils.typing import Floats
 from sklhier.linear_model._block_solvers import Problems, Solution
 
@@ -51,17 +52,14 @@ def log_odds_of(problems: Problems, solution: Solution, strength: float) -> Solu
     strength : float
         ``C``.
     """
-    X, weights = _rows_of(problems), problems.costs / strength
-    squares = sparse.csr_matrix((X.data**2, X.indices, X.indptr), X.shape)
+    find = _found if compiled() is None else _found_compiled
     n_problems = solution.weights.shape[1]
-    size = max(1, _AT_ONCE // max(X.shape))
-    slopes, offsets = np.empty(n_problems), np.empty(n_problems)
+    size = max(1, _AT_ONCE // max(len(problems.rows), problems.n_columns))
+    found = np.empty((n_problems, 2))
     for start in range(0, n_problems, size):
         block = slice(start, start + size)
-        signs = _signs(problems, problems.numbers[block])
-        margins = X @ solution.weights[:, block] + solution.intercepts[block]
-        left_out = _left_out(squares, signs, margins.astype(np.float64), problems.costs, strength)
-        slopes[block], offsets[block] = _platt(left_out, signs > 0, weights)
+        found[block] = find(problems, solution, block, strength)
+    slopes, offsets = found.T
     kind = solution.weights.dtype
     return replace(
         solution,
@@ -70,19 +68,59 @@ def log_odds_of(problems: Problems, solution: Solution, strength: float) -> Solu
     )
 
 
-def _rows_of(problems: Problems) -> Any:
-    """Return the rows of the problems, with the columns that get weights."""
-    X, used = problems.table.X, problems.used
-    if len(problems.rows) < X.shape[0]:
-        X = X[problems.rows]
-    if used is None:
-        return X
-    return sparse.csr_matrix((X.data, used.local, used.starts), (X.shape[0], len(used.columns)))
+def _found(problems: Problems, solution: Solution, block: slice, strength: float) -> Floats:
+    """Return the slope and the offset of each class of a block."""
+    X = problems.table.X
+    X = X if len(problems.rows) == X.shape[0] else X[problems.rows]
+    squares = sparse.csr_matrix((X.data**2, X.indices, X.indptr), X.shape)
+    signs, costs = _signs(problems, block), problems.costs
+    margins = (X @ solution.weights[:, block] + solution.intercepts[block]).astype(float)
+    left_out = _left_out(squares, signs, margins, costs, strength)
+    return _platt(left_out, signs > 0, costs / strength)
 
 
-def _signs(problems: Problems, numbers: range) -> Floats:
+def _found_compiled(
+    problems: Problems, solution: Solution, block: slice, strength: float
+) -> Floats:
+    kernels: Any = compiled()
+    table, used, costs = problems.table, problems.used, problems.costs
+    signs = _signs(problems, block)
+    weights = np.ascontiguousarray(solution.weights[:, block])
+    margins, found = np.empty(signs.shape), np.empty((signs.shape[1], 2))
+    kernels.margins_left_out(
+        table.data,
+        table.indices if used is None else used.local,
+        table.indptr,
+        None if used is None else used.starts,
+        problems.rows.astype(np.int64, copy=False),
+        signs,
+        weights,
+        np.ascontiguousarray(solution.intercepts[block]),
+        costs,
+        strength,
+        np.ones(weights.shape),
+        np.ones(signs.shape[1]),
+        margins,
+    )
+    kernels.platt_scaling(
+        margins,
+        signs,
+        costs / strength,
+        _PRIOR,
+        _PRECISIONS,
+        _REACH,
+        _LEAST_SLOPE,
+        _MOST_STEPS,
+        _TOLERANCE,
+        np.empty((2, 2, _N_BINS)),
+        found,
+    )
+    return found
+
+
+def _signs(problems: Problems, block: slice) -> Floats:
     """Return 1 where a row belongs to a class (or has a label), otherwise -1."""
-    codes = problems.codes
+    codes, numbers = problems.codes, problems.numbers[block]
     if codes.ndim == 1:
         return np.where(codes[:, np.newaxis] == np.array(numbers), 1.0, -1.0)
     return np.where(codes[:, numbers.start : numbers.stop] > 0, 1.0, -1.0)
@@ -100,7 +138,7 @@ def _left_out(
     return margins
 
 
-def _platt(margins: Floats, is_positive: npt.NDArray[np.bool_], weights: Floats) -> Any:
+def _platt(margins: Floats, is_positive: npt.NDArray[np.bool_], weights: Floats) -> Floats:
     """Return the slope and the offset of the log-odds of each class, by Platt's method."""
     n_classes = margins.shape[1]
     place = np.clip((margins + _REACH) * (_N_BINS / (2 * _REACH)), 0, _N_BINS - 1).astype(np.intp)
@@ -117,7 +155,7 @@ def _platt(margins: Floats, is_positive: npt.NDArray[np.bool_], weights: Floats)
     return _regressed(centres, counts, targets[:, :, np.newaxis])
 
 
-def _regressed(centres: Floats, counts: Floats, targets: Floats) -> Any:
+def _regressed(centres: Floats, counts: Floats, targets: Floats) -> Floats:
     """Return slope and offset of a logistic regression of each class."""
     found = np.tile(_PRIOR, (centres.shape[1], 1))
     all_free = np.ones(len(found), dtype=bool)
@@ -126,7 +164,7 @@ def _regressed(centres: Floats, counts: Floats, targets: Floats) -> Any:
     if not is_free.all():
         found[:, 0] = np.maximum(found[:, 0], _LEAST_SLOPE)
         found = _by_newton(found, is_free, centres, counts, targets)
-    return found.T
+    return found
 
 
 def _by_newton(
