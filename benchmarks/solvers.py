@@ -15,6 +15,7 @@ from sklearn.svm import LinearSVC
 from benchmarks import common, workloads
 from benchmarks.workloads import Workload
 from sklhier import HierarchicalClassifier
+from sklhier.linear_model import BlockLinearSVC, ScaledLinearClassifier
 
 _DATA = ("onet_titles", "newsgroups20")
 _WORKLOADS = ("W1", "W4")
@@ -28,8 +29,10 @@ def _sgd(**params: Any) -> SGDClassifier:
     return SGDClassifier(alpha=1e-5, random_state=0, **params)
 
 
-_BASES = {
+_BASES: dict[str, Any] = {
     "LinearSVC": _svc,
+    "the default": ScaledLinearClassifier,
+    "BlockLinearSVC, tol .1": partial(BlockLinearSVC, tol=0.1, random_state=0),
     "LinearSVC, tol .01": partial(_svc, tol=0.01),
     "LinearSVC, tol .1": partial(_svc, tol=0.1),
     "LinearSVC, dual, tol .1": partial(_svc, tol=0.1, dual=True),
