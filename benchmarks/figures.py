@@ -326,6 +326,8 @@ def _by_data(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
 
 def _scores(rows: dict[str, Row], names: Sequence[str], strategy: str) -> str:
     """Return the scores of a strategy in per cent; the best of a data set are bold."""
+    if strategy not in rows:
+        return ""
     shown = []
     for name in names:
         own, best = (f"{100 * score:.1f}" for score in (
@@ -340,13 +342,13 @@ def _defaults_table(title: str, names: Sequence[str], rows: Sequence[Row]) -> li
     lines = []
     for data, of_data in _by_data(rows).items():
         cells = [_scores(of_data, names, strategy) for strategy in strategies]
-        reference, *_ = of_data.values()
         costs = [
-            two(of_data[name]["fit s"] / reference["fit s"]) for name in ("per parent", "auto")
+            two(of_data[name]["fit s"] / of_data["flat"]["fit s"])
+            for name in ("per parent", "auto")
         ]
         error = f"{100 * of_data['per parent']['se']:.1f}"
         lines.append([data, *cells, error, ", ".join(costs)])
-    head = ["data", *strategies, "standard error", "fit: per parent, auto"]
+    head = ["data", *strategies, "standard error", "fit over flat: per parent, auto"]
     return list_table(title, head, lines)
 
 
