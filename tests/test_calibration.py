@@ -680,6 +680,17 @@ def test_own_calibrators_of_answers():
     assert model.calibration_report_[0]["method"] == "Spy()"
 
 
+def test_all_answers_below_an_inner_label_are_true():
+    y = Y.astype(object)
+    y[::4] = [label.partition(".")[0] for label in y[::4]]
+    classifier(Spy()).fit(X, y)
+    n_below = dict(zip(TREE.nodes, TREE.n_leaves_below.tolist(), strict=True))
+    found = np.concatenate([part.true.sum(axis=1) for part in Spy.blocks])
+    wanted = [n_below[label] for label in y]
+    assert sorted(found) == sorted(wanted)
+    assert set(wanted) > {1}
+
+
 class Hard(ScoreCalibrator):
     """Always the share of the class."""
 
@@ -692,6 +703,13 @@ class Hard(ScoreCalibrator):
 
     def predict(self, scores):
         return np.full(len(scores), self.share_)
+
+
+def test_the_loss_of_label_sets_counts_both_sides():
+    report = sets_classifier(Hard(), strategy="flat").fit(X, SETS).calibration_report_
+    for node, loss in zip(report["node"], report["nll_after"], strict=True):
+        share = np.mean([any(label.startswith(node) for label in labels) for labels in SETS])
+        assert loss == pytest.approx(-share * np.log(share) - (1 - share) * np.log(1 - share))
 
 
 def test_own_calibrators_of_scores_and_ties():

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
@@ -18,6 +18,7 @@ from sklhier import (
     HierarchicalMultiLabelClassifier,
     MultiHeadClassifier,
     MultiHeadMultiLabelClassifier,
+    Taxonomy,
 )
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.exceptions import IncompatiblePartsError
@@ -99,6 +100,18 @@ def test_a_joint_model_of_label_sets_is_that_model():
     pool = sets([JOINT_SETS, "per_parent"], weights=[1, 0], decoder="top_labels").fit(X, SETS)
     own = clone(JOINT_SETS).set_params(taxonomy=TREE).fit(X, SETS)
     assert_allclose(pool.predict_node_proba(X), own.predict_node_proba(X), atol=1e-5)
+
+
+def test_members_without_an_error_share_alike():
+    X = np.repeat(np.eye(4), 6, axis=0)
+    y = np.repeat(list("bcef"), 6)
+    members = [("flat", KNeighborsClassifier(1)), ("per_parent", KNeighborsClassifier(1))]
+    pool = Ensemble([*members, ("per_level", KNeighborsClassifier(1))], weights="oof")
+    model = HierarchicalClassifier(
+        taxonomy=Taxonomy.from_dict({"a": ["b", "c"], "d": ["e", "f"]}), strategy=pool
+    )
+    model.set_params(cv=StratifiedKFold(3)).fit(X, y)
+    assert_allclose(model.strategy_.weights, [1 / 3] * 3)
 
 
 @pytest.mark.parametrize("pool", ["linear", "log"])

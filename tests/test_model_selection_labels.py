@@ -167,6 +167,10 @@ def test_a_pair_of_swapped_labels_comes_first_and_its_level_tells_how_far():
     assert (first[far]["level"], first[far]["node"]) == (1, "n2")
     assert first[near]["suggested"] == Y[near]
     assert first[far]["suggested"] == Y[far]
+    given = wrong[found.rows]
+    suggested = np.array([r["suggested"] for r in found.records()])
+    assert_array_equal(found.differs, suggested != given)
+    assert (found.suggested_ids[found.differs] < found.given_ids[found.differs]).any()
     assert (np.diff(found.scores) <= 0).all()
 
 

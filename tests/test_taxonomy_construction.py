@@ -239,6 +239,20 @@ def test_edges_in_range_build_what_networkx_calls_acyclic(case):
 # -- order and types ----------------------------------------------------------------------
 
 
+def test_sets_may_be_names_within_sets():
+    names = {frozenset({1, 2}), ("x", frozenset({3})), "a"}
+    assert set(Taxonomy.flat(names).nodes[1:]) == names
+
+
+def test_different_steps_of_one_type_that_print_alike_are_refused():
+    class Step:
+        def __repr__(self):
+            return "same"
+
+    with pytest.raises(TaxonomyError, match="Two different paths print as 'top/same'"):
+        Taxonomy.from_levels([["top", Step()], ["top", Step()]])
+
+
 @pytest.mark.slow
 def test_sets_do_not_depend_on_the_hash_seed():
     code = """

@@ -169,6 +169,12 @@ def test_quotes_blanks_and_marks_of_a_file(tmp_path):
         ),
         (["a,b"], {"header": False, "columns": [0, 2]}, "there is no column 2.*got 2 columns"),
         (["parent;child", "a;b"], {}, "line 1: .*Pass delimiter=';'"),
+        (["parent\tchild", "a\tb"], {}, r"line 1: .*Pass delimiter='\\t'"),
+        (
+            ["parent child", "a b"],
+            {},
+            r"line 1: [^;]*; got the columns 'parent child'\.(?!.*delimiter)",
+        ),
         (["parent,child"], {"columns": ["parent", "kid"]}, "line 1: there is no column 'kid'"),
         (["parent,child"], {"columns": [0, 2]}, "there is no column 2"),
         (["parent,child"], {"columns": [-1, 0]}, "there is no column -1"),
