@@ -9,6 +9,7 @@ the Brier score of all nodes.
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ _TABLES = ("imclef07a",)
 _SETS = ("enron_corr", "imclef07d")
 _FOLDERS = {"imclef07a": "imclef07", "imclef07d": "imclef07"}
 _N_BINS = 15
-_MOST_BOOSTED = 100  # classes: boosting grows a tree for each of them in each of its rounds
+_MOST_BOOSTED = 150  # classes: boosting grows a tree for each of them in each of its rounds
 
 
 class Weights(SoftmaxLink):
@@ -214,6 +215,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--bases", nargs="+", default=_DEFAULT_BASES, choices=list(_BASES))
     parser.add_argument("--calibrations", nargs="+", default=list(_CALIBRATIONS))
     parser.add_argument("--rows", type=int, help="train on so many rows at most, drawn at random")
+    parser.add_argument(
+        "--add", action="store_true", help="keep stored results of other data and bases"
+    )
     options = parser.parse_args(arguments)
     results: dict[str, list[dict[str, Any]]] = {}
     with warnings.catch_warnings():
@@ -233,7 +237,19 @@ def main(arguments: list[str] | None = None) -> None:
             common.note(f"{data.name}: several labels")
             results[f"{data.name}, several labels"] = list(_sets_rows(data, options.calibrations))
     folders = sorted({_FOLDERS.get(name, name) for name in options.data})
+    if options.add:
+        results = _stored(options.rows) | results
     common.report("calibration", results, options, data=folders, rows=options.rows)
+
+
+def _stored(n_rows: int | None) -> dict[str, list[dict[str, Any]]]:
+    """Return the results of earlier runs with as many rows."""
+    stored = json.loads(common.results_path("calibration").read_text(encoding="utf-8"))
+    before = stored.pop("environment")["rows"]
+    if before != n_rows:
+        raise ValueError(f"--add needs the --rows of the stored results, {before}, got {n_rows}.")
+    tables: dict[str, list[dict[str, Any]]] = stored
+    return tables
 
 
 if __name__ == "__main__":

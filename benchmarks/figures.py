@@ -313,6 +313,42 @@ def _guarantees(results: dict[str, Any]) -> list[str]:
     ]
 
 
+# -- calibration ------------------------------------------------------------------------------
+
+
+def _calibration(results: dict[str, Any]) -> list[str]:
+    """Return a line for each data set and base: calibrations beside each other."""
+    names = ("none", "temperature", "sigmoid", "isotonic")
+    lines, sets = [], []
+    for title, rows in results.items():
+        if title == "environment":
+            continue
+        data, _, base = title.partition(", ")
+        found = {row["calibration"]: row for row in rows}
+        if "NLL" not in rows[0]:
+            sets += [[data, row["base"], row["calibration"], *_of_sets(row)] for row in rows]
+            continue
+        cells = [
+            f"{row['NLL']:.2f}, {100 * row['leaf']:.1f}, {100 * row['ECE 1']:.1f}"
+            for name in names
+            for row in [found[name]]
+        ]
+        cost = [two(found[name]["fit ratio"]) for name in names[1:]]
+        lines.append([data, base, *cells, ", ".join(cost)])
+    head = ["data", "base", *names, "fit over none"]
+    title = "1,000 training rows: log loss, whole paths % and calibration error of level 1 %"
+    of_sets = ["data", "base", "calibration", "area under the precision-recall curve"]
+    of_sets += ["hierarchical F1, tuned thresholds", "Brier score"]
+    return [
+        *list_table(title, head, lines),
+        *list_table("Label sets, strategy ``flat``", of_sets, sets),
+    ]
+
+
+def _of_sets(row: Row) -> list[str]:
+    return [f"{row['AU(PRC)']:.3f}", f"{row['hF']:.3f}", f"{row['Brier']:.4f}"]
+
+
 # -- what the defaults give -----------------------------------------------------------------
 
 
@@ -402,7 +438,7 @@ def _kernel_predictions(results: dict[str, Any]) -> list[str]:
 
 def texts() -> dict[Path, str]:
     """Return what belongs into each file."""
-    written = {"peers": _peers, "guarantees": _guarantees}
+    written = {"peers": _peers, "guarantees": _guarantees, "calibration": _calibration}
     pages = {page: lines(_results(page)) for page, lines in written.items()}
     pages["defaults"] = _defaults(_results("defaults_test"))
     pages["kernels_fits"] = _kernel_fits(_results("kernels"))
