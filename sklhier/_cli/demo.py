@@ -50,7 +50,6 @@ def run(options: Namespace) -> None:
     )
     if options.ask is None:
         compare(corpus, model, split(corpus, options.test, options.seed), with_flat=True)
-    classifier_of(model).set_params(calibration="temperature")  # answers as sure as they are right
     model = fitted(corpus, model)
     if options.out:
         save(model, options.out, form)
