@@ -79,7 +79,7 @@ def _rows(task: default_base.Task, names: list[str]) -> Iterator[dict[str, Any]]
             _, seconds = common.timed(lambda m=model, X=X, y=y: m.fit(X, y))
         row = {"data": task.name, "strategy": name, "rows": len(task.train)}
         row |= _quality(task, model.predict(task.X[task.test])) | {"fit s": seconds}
-        yield row | ({"chosen": str(model.strategy_)} if name == "auto" else {})
+        yield row | ({"chosen": " ".join(str(model.strategy_).split())} if name == "auto" else {})
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -144,12 +144,6 @@ def test_label_sets_on_a_common_scale(kind, params, monkeypatch):
     assert_allclose(model.predict_node_proba(X), other.predict_node_proba(X), atol=1e-6)
 
 
-def test_complex_numbers_are_refused_as_by_other_bases():
-    X, y, taxonomy = texts()
-    with pytest.raises(ValueError, match="Complex data not supported"):
-        HierarchicalClassifier(BlockLinearSVC(), taxonomy=taxonomy).fit(X.astype(complex), y)
-
-
 @needs_compiled
 @pytest.mark.parametrize("params", [{}, {"strategy": "flat"}])
 @pytest.mark.parametrize("order", ["sorted", "backwards", "twice"])

@@ -328,8 +328,8 @@ def which_strategy():
         [
             ("You do not know, and can wait?", '"auto"'),
             ("Dense X and a linear base?", '"flat"'),
-            ("Sparse texts, up to about a thousand classes, paths count?", '"per_level"'),
-            ("Sparse texts, more classes, or time counts?", '"per_parent"'),
+            ("Sparse texts, few classes with many texts each?", 'compare "flat"\nwith "per_level"'),
+            ("Other sparse texts?", '"per_parent"'),
             ("Forests or boosting on tables?", 'compare "flat"\nwith "per_level"'),
         ],
         'compare "per_parent" with "flat"',

@@ -178,9 +178,9 @@ class BaseEstimators:
         The parameter `node_estimators` of a classifier.
     taxonomy : Taxonomy
         The taxonomy.
-    leaves_decide : bool, default=False
+    leaves_decide : bool
         Whether there are models that decide about single leaves.
-    small : SmallNodes, default=None
+    small : SmallNodes or None
         What takes the place of others at nodes with few rows.
 
     Raises
@@ -195,8 +195,8 @@ class BaseEstimators:
         overrides: Mapping[Hashable, Any] | Callable[..., Any] | None,
         taxonomy: Taxonomy,
         *,
-        leaves_decide: bool = False,
-        small: SmallNodes | None = None,
+        leaves_decide: bool,
+        small: SmallNodes | None,
     ) -> None:
         self._leaves_decide = leaves_decide
         self._small = small
