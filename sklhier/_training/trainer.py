@@ -567,9 +567,8 @@ def _gather_node(
     model, column = decider
     outputs = tables[model.key][rows]
     if model.is_multi_output:
-        own = outputs[:, column]
         proba = model.link.membership(outputs)[:, column]
-        outputs = np.column_stack([-own if model.method == "decision_function" else 1 - own, own])
+        outputs = outputs[:, [column]]  # for two outcomes the last one tells all
     else:
         proba = conditional(model.link.proba(outputs), model.outcomes, model.outcomes)[:, 1]
     before = np.where(problem.codes == 1, proba, 1 - proba)
