@@ -219,7 +219,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--add", action="store_true", help="keep stored results of other data and bases"
     )
     options = parser.parse_args(arguments)
-    results: dict[str, list[dict[str, Any]]] = {}
+    results = _stored(options.rows) if options.add else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for task in _tasks(options):
@@ -237,8 +237,6 @@ def main(arguments: list[str] | None = None) -> None:
             common.note(f"{data.name}: several labels")
             results[f"{data.name}, several labels"] = list(_sets_rows(data, options.calibrations))
     folders = sorted({_FOLDERS.get(name, name) for name in options.data})
-    if options.add:
-        results = _stored(options.rows) | results
     common.report("calibration", results, options, data=folders, rows=options.rows)
 
 

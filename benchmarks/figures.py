@@ -6,6 +6,7 @@ Reads results and writes files only, so that a test can compare the two.
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -316,37 +317,104 @@ def _guarantees(results: dict[str, Any]) -> list[str]:
 # -- calibration ------------------------------------------------------------------------------
 
 
-def _calibration(results: dict[str, Any]) -> list[str]:
-    """Return a line for each data set and base: calibrations beside each other."""
-    names = ("none", "temperature", "sigmoid", "isotonic")
-    lines, sets = [], []
+_WAYS = ("none", "temperature", "sigmoid", "isotonic")
+
+
+def _by_base(results: dict[str, Any]) -> dict[tuple[str, str], dict[str, Row]]:
+    """Return the rows of each data set and base by calibration, those of a data set together."""
+    found: dict[tuple[str, str], dict[str, Row]] = {}
     for title, rows in results.items():
-        if title == "environment":
-            continue
-        data, _, base = title.partition(", ")
-        found = {row["calibration"]: row for row in rows}
-        if "NLL" not in rows[0]:
-            sets += [[data, row["base"], row["calibration"], *_of_sets(row)] for row in rows]
-            continue
-        cells = [
-            f"{row['NLL']:.2f}, {100 * row['leaf']:.1f}, {100 * row['ECE 1']:.1f}"
-            for name in names
-            for row in [found[name]]
-        ]
-        cost = [two(found[name]["fit ratio"]) for name in names[1:]]
-        lines.append([data, base, *cells, ", ".join(cost)])
-    head = ["data", "base", *names, "fit over none"]
-    title = "1,000 training rows: log loss, whole paths % and calibration error of level 1 %"
-    of_sets = ["data", "base", "calibration", "area under the precision-recall curve"]
-    of_sets += ["hierarchical F1, tuned thresholds", "Brier score"]
+        if title != "environment" and "NLL" in rows[0]:
+            data, base = title.split(", ")
+            found[data, base] = {row["calibration"]: row for row in rows}
+    order = list(dict.fromkeys(data for data, _ in found))
+    return {key: found[key] for key in sorted(found, key=lambda key: order.index(key[0]))}
+
+
+def _losses(rows: dict[str, Row]) -> list[str]:
+    """Return log loss and whole paths of each calibration, the smallest loss bold."""
+    losses = [f"{rows[way]['NLL']:.2f}" for way in _WAYS]
+    least = min(losses, key=float)
     return [
-        *list_table(title, head, lines),
-        *list_table("Label sets, strategy ``flat``", of_sets, sets),
+        f"{f'**{loss}**' if loss == least else loss}, {100 * rows[way]['leaf']:.1f}"
+        for way, loss in zip(_WAYS, losses, strict=True)
+    ]
+
+
+def _errors(rows: dict[str, Row]) -> list[str]:
+    """Return the calibration errors of the first and the deepest level."""
+    deepest = max((name for name in rows["none"] if name.startswith("ECE")), key=lambda n: n[4:])
+    return [
+        ", ".join(f"{100 * rows[way][name]:.1f}" for name in ("ECE 1", deepest)) for way in _WAYS
+    ]
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"**{two(statistics.median(values))}** ({two(min(values))} to {two(max(values))})"
+
+
+def _costs(found: dict[tuple[str, str], dict[str, Row]]) -> list[list[str]]:
+    """Return a line for each calibration: the times of the default base and of the others."""
+    sides = [
+        [rows for (_, base), rows in found.items() if (base == "default") is is_default]
+        for is_default in (True, False)
+    ]
+    return [
+        [
+            way,
+            *(
+                _range([rows[way][name] for rows in side])
+                for name in ("fit ratio", "predict ratio")
+                for side in sides
+            ),
+        ]
+        for way in _WAYS[1:]
     ]
 
 
 def _of_sets(row: Row) -> list[str]:
     return [f"{row['AU(PRC)']:.3f}", f"{row['hF']:.3f}", f"{row['Brier']:.4f}"]
+
+
+def _calibration(results: dict[str, Any]) -> list[str]:
+    """Return the tables of calibrations beside each other, by data set and base."""
+    found = _by_base(results)
+    sets = [
+        [title.split(", ")[0], row["base"], row["calibration"], *_of_sets(row)]
+        for title, rows in results.items()
+        if title != "environment" and "NLL" not in rows[0]
+        for row in rows
+    ]
+    head = ["data", "base", *_WAYS]
+    times = [
+        "fit, default base",
+        "fit, others",
+        "predict_proba, default base",
+        "predict_proba, others",
+    ]
+    of_sets = ["area under the precision-recall curve", "hierarchical F1, tuned thresholds"]
+    return [
+        *list_table(
+            "Log loss of the leaf, the smallest bold, and whole paths that are right, %",
+            head,
+            [[*key, *_losses(rows)] for key, rows in found.items()],
+        ),
+        *list_table(
+            "Calibration error (confidence and accuracy apart) of level 1 and the deepest level, %",
+            head,
+            [[*key, *_errors(rows)] for key, rows in found.items()],
+        ),
+        *list_table(
+            "CPU time over that without calibration: median (smallest to largest)",
+            ["calibration", *times],
+            _costs(found),
+        ),
+        *list_table(
+            "Label sets, strategy ``flat``",
+            ["data", "base", "calibration", *of_sets, "Brier score"],
+            sets,
+        ),
+    ]
 
 
 # -- what the defaults give -----------------------------------------------------------------
