@@ -431,7 +431,7 @@ def _by_data(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
 def _scores(rows: dict[str, Row], names: Sequence[str], strategy: str) -> str:
     """Return the scores of a strategy in per cent; the best of a data set are bold."""
     if strategy not in rows:
-        return "-"
+        return "not run"
     shown = []
     for name in names:
         own, best = (f"{100 * score:.1f}" for score in (
