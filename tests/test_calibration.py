@@ -33,6 +33,7 @@ from sklhier import (
 )
 from sklhier._local import batched_linear
 from sklhier._probabilities.calibrated import ancestors_by_level
+from sklhier._training.calibration import CalibratedNodes
 from sklhier.calibration import (
     AnswerCalibrator,
     BinaryTemperature,
@@ -680,6 +681,17 @@ def test_own_calibrators_of_answers():
     assert model.calibration_report_[0]["method"] == "Spy()"
 
 
+def test_all_answers_below_an_inner_label_are_right():
+    y = Y.astype(object)
+    y[::4] = [label.partition(".")[0] for label in y[::4]]
+    classifier(Spy()).fit(X, y)
+    true = np.concatenate([part.true for part in Spy.blocks])
+    leaves = np.array(TREE.leaves)
+    for label, row in zip(y, true, strict=True):
+        below = [leaf for leaf in leaves if leaf == label or leaf in TREE.descendants(label)]
+        assert leaves[row].tolist() == below
+
+
 class Hard(ScoreCalibrator):
     """Always the share of the class."""
 
@@ -860,6 +872,16 @@ def test_unknown_names_and_types(make, calibration):
     assert not hasattr(model, "taxonomy_")
 
 
+def test_nodes_without_held_out_rows_have_the_probabilities_of_their_scores():
+    scores = np.array([[0.1, 0.7], [0.3, 0.9]])
+    for method, expected in (
+        ("decision_function", SoftmaxLink().membership(scores)),
+        ("predict_proba", scores),
+    ):
+        link = CalibratedNodes({}, {}, {}).link(np.array([1, 2]), method)
+        assert_allclose(link.membership(scores), expected, atol=1e-9)
+
+
 class Neither(Calibrator):
     """A calibrator of nothing."""
 
@@ -955,6 +977,9 @@ def test_a_node_is_calibrated_on_held_out_rows(base):
         expected = Sigmoid().fit(scores, y).predict(own.decision_function(X))
         raw = next(model._blocks(model._prepared(X))).raw[:, 1 + column]
         assert_allclose(raw, expected, rtol=1e-5)
+        proba = Sigmoid().fit(scores, y).predict(scores)
+        loss = -np.log(np.where(y, proba, 1 - proba)).mean()
+        assert_allclose(model.calibration_report_["nll_after"][column], loss, rtol=1e-5)
 
 
 def test_thresholds_are_tuned_on_calibrated_probabilities():

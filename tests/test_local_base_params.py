@@ -529,8 +529,17 @@ def test_small_nodes_of_label_sets():
     joint = clone(model).set_params(estimator=KNeighborsClassifier(24))
     assert used(joint.fit(X_FEW, sets))["children", "b"] == "DummyClassifier: small_nodes"
     joint.set_params(small_nodes=GaussianNB())
-    with pytest.raises(IncompatiblePartsError, match="several outputs in one call"):
+    with pytest.raises(IncompatiblePartsError, match=r"small_nodes at node 'b'.*several outputs"):
         joint.fit(X_FEW, sets)
+
+
+def test_calibration_needs_the_folds_of_scikit_learn():
+    labels = np.repeat(["x", "y", "u", "v"], [5, 30, 4, 30])
+    model = HierarchicalClassifier(
+        CalibratedClassifierCV(GaussianNB()), taxonomy=SMALL, small_nodes=DummyClassifier()
+    ).fit(features(labels, 1), labels)
+    assert used(model)["a"] == "CalibratedClassifierCV"
+    assert used(model)["b"] == "DummyClassifier: small_nodes"
 
 
 def test_small_nodes_within_chains():

@@ -325,6 +325,9 @@ def test_exclusive_siblings_need_labels_at_inner_nodes():
     )
     with pytest.raises(IncompatiblePartsError, match=r"no sample has the label 'A'.*'siblings'"):
         model.fit(X, y)
+    pair = Taxonomy.from_dict({"A": ["a", "b"], "B": []})
+    with pytest.raises(IncompatiblePartsError, match="no sample has the label 'A'"):
+        clone(model).set_params(taxonomy=pair).fit(X[:4], ["a", "b", "B", "B"])
     X, y = data(90, np.array([*LEAVES, "A", "B", "A1", "A2"]))
     model.fit(X, y)
     learnt = clone(model).set_params(strategy__stop="learn").fit(X, y)

@@ -296,6 +296,12 @@ def test_weights_are_learnt_from_rows_that_models_have_not_seen(pool):
     assert_allclose(learnt_, learner.weights(), atol=1e-6)
 
 
+def test_members_without_errors_count_alike():
+    learner = learner_of("linear", 4, excludes=True, n_numbers=0)
+    learner.add([np.eye(2)] * 4, np.eye(2), np.ones(2))
+    assert_array_equal(learner.weights(), np.full(4, 0.25))
+
+
 @pytest.mark.few(1)
 @pytest.mark.parametrize("pool", ["linear", "log"])
 def test_label_sets_learn_weights_too(pool):
