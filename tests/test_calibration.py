@@ -33,6 +33,7 @@ from sklhier import (
 )
 from sklhier._local import batched_linear
 from sklhier._probabilities.calibrated import ancestors_by_level
+from sklhier._training.calibration import CalibratedNodes
 from sklhier.calibration import (
     AnswerCalibrator,
     BinaryTemperature,
@@ -680,15 +681,15 @@ def test_own_calibrators_of_answers():
     assert model.calibration_report_[0]["method"] == "Spy()"
 
 
-def test_all_answers_below_an_inner_label_are_true():
+def test_all_answers_below_an_inner_label_are_right():
     y = Y.astype(object)
     y[::4] = [label.partition(".")[0] for label in y[::4]]
     classifier(Spy()).fit(X, y)
-    n_below = dict(zip(TREE.nodes, TREE.n_leaves_below.tolist(), strict=True))
-    found = np.concatenate([part.true.sum(axis=1) for part in Spy.blocks])
-    wanted = [n_below[label] for label in y]
-    assert sorted(found) == sorted(wanted)
-    assert set(wanted) > {1}
+    true = np.concatenate([part.true for part in Spy.blocks])
+    leaves = np.array(TREE.leaves)
+    for label, row in zip(y, true, strict=True):
+        below = [leaf for leaf in leaves if leaf == label or leaf in TREE.descendants(label)]
+        assert leaves[row].tolist() == below
 
 
 class Hard(ScoreCalibrator):
@@ -703,13 +704,6 @@ class Hard(ScoreCalibrator):
 
     def predict(self, scores):
         return np.full(len(scores), self.share_)
-
-
-def test_the_loss_of_label_sets_counts_both_sides():
-    report = sets_classifier(Hard(), strategy="flat").fit(X, SETS).calibration_report_
-    for node, loss in zip(report["node"], report["nll_after"], strict=True):
-        share = np.mean([any(label.startswith(node) for label in labels) for labels in SETS])
-        assert loss == pytest.approx(-share * np.log(share) - (1 - share) * np.log(1 - share))
 
 
 def test_own_calibrators_of_scores_and_ties():
@@ -878,6 +872,16 @@ def test_unknown_names_and_types(make, calibration):
     assert not hasattr(model, "taxonomy_")
 
 
+def test_nodes_without_held_out_rows_have_the_probabilities_of_their_scores():
+    scores = np.array([[0.1, 0.7], [0.3, 0.9]])
+    for method, expected in (
+        ("decision_function", SoftmaxLink().membership(scores)),
+        ("predict_proba", scores),
+    ):
+        link = CalibratedNodes({}, {}, {}).link(np.array([1, 2]), method)
+        assert_allclose(link.membership(scores), expected, atol=1e-9)
+
+
 class Neither(Calibrator):
     """A calibrator of nothing."""
 
@@ -973,6 +977,9 @@ def test_a_node_is_calibrated_on_held_out_rows(base):
         expected = Sigmoid().fit(scores, y).predict(own.decision_function(X))
         raw = next(model._blocks(model._prepared(X))).raw[:, 1 + column]
         assert_allclose(raw, expected, rtol=1e-5)
+        proba = Sigmoid().fit(scores, y).predict(scores)
+        loss = -np.log(np.where(y, proba, 1 - proba)).mean()
+        assert_allclose(model.calibration_report_["nll_after"][column], loss, rtol=1e-5)
 
 
 def test_thresholds_are_tuned_on_calibrated_probabilities():

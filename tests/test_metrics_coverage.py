@@ -476,7 +476,10 @@ def test_answers_of_which_nothing_is_known_are_left_out():
         ({"confidence": [1, 2], "node_proba": np.zeros((2, 6))}, "Either `confidence`"),
         ({"confidence": [1, 2, 3]}, r"the shape \(2,\), or \(2, 2\).* got \(3,\)"),
         ({"confidence": np.zeros((2, 3))}, r"got \(2, 3\)"),
-        ({"confidence": [1, np.nan]}, "must be finite where there is an answer, got nan in row 1"),
+        (
+            {"confidence": [1, np.nan]},
+            "finite where there is an answer, got nan in row 1 at level 1",
+        ),
         ({"confidence": ["much", "more"]}, "must hold numbers"),
         ({"node_proba": np.full((2, 6), 7.0)}, r"must hold probabilities in \[0, 1\]"),
         ({"node_proba": np.zeros((2, 3))}, "must have a column for each"),
@@ -501,6 +504,15 @@ def test_bad_curves():
         curve.coverage_at(2)
     with pytest.raises(ValueError, match=r"`coverage` must be in \(0, 1\], got 0"):
         curve.risk_at(0)
+
+
+def test_curves_are_told_apart_by_identity():
+    curves = [
+        risk_coverage_curve(["owl"], [label], confidence=[1], taxonomy=BIRDS)
+        for label in ("owl", "eel")
+    ]
+    assert len({*curves, curves[0]}) == 2
+    assert curves[0] != curves[1]
 
 
 def test_a_curve_and_the_calibration_error_read_the_same_answers():

@@ -318,16 +318,6 @@ def test_exclusive_policies_sum_what_tells_classes_apart(policy):
     assert_allclose(model.predict_proba(X), wanted / wanted.sum(axis=1, keepdims=True), atol=1e-12)
 
 
-def test_one_of_two_siblings_without_labels_is_refused():
-    tree = Taxonomy.from_dict({"A": ["a1", "a2"], "b": None})
-    X, y = data(60, np.array(["a1", "a2", "b"]))
-    model = HierarchicalClassifier(
-        GaussianNB(), taxonomy=tree, strategy=PerNode("exclusive_siblings")
-    )
-    with pytest.raises(IncompatiblePartsError, match=r"no sample has the label 'A'"):
-        model.fit(X, y)
-
-
 def test_exclusive_siblings_need_labels_at_inner_nodes():
     X, y = data(60)
     model = HierarchicalClassifier(
@@ -335,6 +325,9 @@ def test_exclusive_siblings_need_labels_at_inner_nodes():
     )
     with pytest.raises(IncompatiblePartsError, match=r"no sample has the label 'A'.*'siblings'"):
         model.fit(X, y)
+    pair = Taxonomy.from_dict({"A": ["a", "b"], "B": []})
+    with pytest.raises(IncompatiblePartsError, match="no sample has the label 'A'"):
+        clone(model).set_params(taxonomy=pair).fit(X[:4], ["a", "b", "B", "B"])
     X, y = data(90, np.array([*LEAVES, "A", "B", "A1", "A2"]))
     model.fit(X, y)
     learnt = clone(model).set_params(strategy__stop="learn").fit(X, y)

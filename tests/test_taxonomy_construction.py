@@ -280,6 +280,15 @@ for tree in trees:
     assert len(runs) == 1
 
 
+def test_names_that_hold_sets_are_sorted_however_the_sets_were_built():
+    """Equal sets print in the order in which they were built, where two members collide."""
+    orders = set()
+    for first in (frozenset([0, 8]), frozenset([8, 0])):
+        pair = {("t", first), ("t", frozenset([5]))}
+        orders.add(Taxonomy.from_dict({"a": pair, "b": []}).children("a"))
+    assert len(orders) == 1
+
+
 def test_a_set_is_read_in_sorted_order_and_a_list_as_it_stands():
     tree = Taxonomy.from_dict({"a": {"y", "x", 10, 9, ("t",)}, "b": ["z", "w"]})
     assert tree.children("a") == (9, 10, "x", "y", ("t",))

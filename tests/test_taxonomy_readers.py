@@ -170,11 +170,7 @@ def test_quotes_blanks_and_marks_of_a_file(tmp_path):
         (["a,b"], {"header": False, "columns": [0, 2]}, "there is no column 2.*got 2 columns"),
         (["parent;child", "a;b"], {}, "line 1: .*Pass delimiter=';'"),
         (["parent\tchild", "a\tb"], {}, r"line 1: .*Pass delimiter='\\t'"),
-        (
-            ["parent child", "a b"],
-            {},
-            r"line 1: [^;]*; got the columns 'parent child'\.(?!.*delimiter)",
-        ),
+        (["parent", "a"], {}, "got the columns 'parent'. Name others with `columns`.$"),
         (["parent,child"], {"columns": ["parent", "kid"]}, "line 1: there is no column 'kid'"),
         (["parent,child"], {"columns": [0, 2]}, "there is no column 2"),
         (["parent,child"], {"columns": [-1, 0]}, "there is no column -1"),
@@ -235,6 +231,9 @@ def test_files_that_are_no_text(tmp_path):
         Taxonomy.from_csv(path)
     path.write_bytes("parent,child\na,b\n".encode("utf-16-le"))
     with pytest.raises(TaxonomyError, match=r"line 1: a zero byte.*'utf-16'"):
+        Taxonomy.from_csv(path)
+    path.write_bytes(b"parent,child\na,\0\n")
+    with pytest.raises(TaxonomyError, match=r"line 2: a zero byte"):
         Taxonomy.from_csv(path)
     with pytest.raises(ValueError, match=r"`encoding` must name .* got 'utf-99'"):
         Taxonomy.from_csv(path, encoding="utf-99")
