@@ -763,7 +763,7 @@ def test_the_demonstration_in_small(docstrings, tmp_path, capsys):
     assert (status, err) == (0, "")
     assert "accuracy at level 2" in out
     drawn, _, after = out.partition("most probable paths")[2].partition("decoder='threshold'")
-    assert out.count("->") == 4
+    assert out.count("->") == 5
     assert drawn.count("<- answer") == 1
     assert after
     model = tmp_path / "demo.skops"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from sklhier._cli.answers import answer, answers_of
@@ -21,8 +22,9 @@ __all__ = ["run"]
 _QUESTIONS = (
     "solve a sparse linear system",
     "shortest path between two nodes of a graph",
-    "draw random numbers from a normal distribution",
+    "draw random samples from a normal distribution",
     "group similar samples into clusters",
+    "sort the values of an array",
 )
 _PATHS = 3
 _NEXT = """
@@ -57,21 +59,23 @@ def run(options: Namespace) -> None:
         say(f'Saved to {options.out}; query it with: --model {options.out}{pickled} --ask "..."')
     answer(model, options.ask or _QUESTIONS)
     if options.ask is None:
-        _look_closer(model, _QUESTIONS[-1])
+        _look_closer(model, _QUESTIONS)
         say(_NEXT)
 
 
-def _look_closer(model: Any, question: str) -> None:
-    """Draw what an answer was chosen from, and say where it stops if it has to be sure."""
-    classifier, features = classifier_of(model), model[:-1].transform([question])
+def _look_closer(model: Any, questions: Sequence[str]) -> None:
+    """Draw what the least sure answer was chosen from, and say where it stops if it has to be sure."""
+    classifier, features = classifier_of(model), model[:-1].transform(questions)
     if not hasattr(classifier, "predict_node_proba"):
         return
+    row = int(classifier.predict_proba(features).max(axis=1).argmin())
     walker = Walker(classifier.taxonomy_)
-    answers = answers_of(model, walker, [question], _PATHS)
-    proba = classifier.predict_node_proba(features)
+    answers = answers_of(model, walker, [questions[row]], _PATHS)
+    proba = classifier.predict_node_proba(features[[row]])
     ends = [node for node, _ in answers.top[0]]
     drawn = picture(walker.taxonomy, proba[0], ends, answers.nodes[0])
-    say(f"\nThe {_PATHS} most probable paths for {question!r}:\n")
+    say(f"\nThe least sure of these answers, and the {_PATHS} most probable paths:")
+    say(f"\n  {questions[row]}\n")
     say("\n".join(f"  {line}" for line in drawn.splitlines()))
     sure = classifier.decode(proba, "threshold")
     (end,) = walker.nodes(walker.taxonomy.to_levels(sure))
