@@ -282,7 +282,7 @@ def test_rare_classes_are_not_drowned_and_probabilities_hold():
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_classes_by_chance_do_not_change_places(n_classes):
     rng = np.random.default_rng(0)
-    X = sparse.random_array((400, 90), density=0.2, random_state=rng).tocsr()
+    X = sparse.random(400, 90, density=0.2, format="csr", random_state=0)
     y = rng.integers(0, n_classes, 400)
     model, margins = (ScaledLinearClassifier(sharpness=s).fit(X, y) for s in ("auto", 1.0))
     slopes = (model.coef_ * margins.coef_).sum(axis=1) / (margins.coef_**2).sum(axis=1)
@@ -326,5 +326,5 @@ def test_compiled_slopes_are_those_of_pure_python(dtype, n_classes, has_labels):
 
 
 def test_two_rows_are_enough():
-    model = ScaledLinearClassifier().fit(sparse.eye_array(2, format="csr"), ["a", "b"])
-    assert model.predict(sparse.eye_array(2, format="csr")).tolist() == ["a", "b"]
+    model = ScaledLinearClassifier().fit(sparse.eye(2, format="csr"), ["a", "b"])
+    assert model.predict(sparse.eye(2, format="csr")).tolist() == ["a", "b"]
