@@ -229,6 +229,20 @@ def test_problems_with_weights_are_fitted_one_by_one(monkeypatch):
         assert_allclose(one.coef_, other.estimators_[name].coef_, atol=1e-6)
 
 
+@needs_compiled
+def test_rows_are_visited_in_the_order_of_the_first_of_several():
+    X = texts()[0]
+    codes = np.random.default_rng(0).integers(0, 2, (X.shape[0], 2))
+
+    def weights(*seeds):
+        bases = [BlockLinearSVC(tol=0.1, random_state=seed) for seed in seeds]
+        assert fit_together(bases, SharedTable(), X, np.arange(len(codes)), codes, {})[0]
+        return np.vstack([base.coef_ for base in bases])
+
+    assert_array_equal(weights(0, 1), weights(0, 2))
+    assert (weights(0, 1) != weights(2, 1)).any()
+
+
 @pytest.mark.few(1)
 @needs_compiled
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -294,6 +308,7 @@ def test_what_overflows_in_single_precision_is_left_to_fit():
     assert SharedTable().table(X, np.float32) is None
     assert SharedTable().table(X, None) is not None
     assert SharedTable().table(X[:, :0], None) is None
+    assert SharedTable().table(X.toarray().astype(str), None) is None
 
 
 @needs_compiled

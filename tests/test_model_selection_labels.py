@@ -172,6 +172,7 @@ def test_a_pair_of_swapped_labels_comes_first_and_its_level_tells_how_far():
     assert_array_equal(found.differs, suggested != given)
     assert (found.suggested_ids[found.differs] < found.given_ids[found.differs]).any()
     assert (np.diff(found.scores) <= 0).all()
+    assert_array_equal(found.differs, [r["suggested"] != r["given"] for r in found.records()])
 
 
 def test_classes_that_a_fold_lacks_are_judged_above():

@@ -138,6 +138,15 @@ def test_levels_keep_types_and_tell_1_from_its_text():
     assert [type(step) for step in taxonomy.to_levels(labels)[:2, 1]] == [int, str]
 
 
+def test_paths_that_print_alike_are_refused_though_their_steps_differ():
+    class Alike:
+        def __repr__(self):
+            return "b"
+
+    with pytest.raises(TaxonomyError, match="Two different paths print as 'a/b'"):
+        Taxonomy.from_levels([["a", Alike()], ["a", Alike()]])
+
+
 @pytest.mark.parametrize("steps", [[0, "0"], ["2.5", 2.5], [None, "0", 0.0]])
 def test_steps_that_print_alike_are_refused_as_names_would_depend_on_other_rows(steps):
     for rows in ([["a", step] for step in steps], [[step] for step in steps if step is not None]):

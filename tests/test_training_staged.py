@@ -477,6 +477,21 @@ def test_predicted_members_are_added_as_not_here():
     assert_array_equal(rows_of(X, filtered[0]), np.flatnonzero(top == "A"))
 
 
+def test_routing_may_read_what_a_chain_does_not_show_of_nodes_that_nobody_sees():
+    tree = Taxonomy.from_dict({"A": {"A1": ["a", "b"], "A2": ["c", "d"]}, "B": ["e", "f"]})
+    X, y = data()
+    fitted = model(LogisticRegression(), tree, chain="decision", routing="predicted").fit(X, y)
+    assert [key.number for key in local_models(fitted)["A1"].upstream.keys] == [0, tree.id("A")]
+
+
+def test_nodes_after_a_stop_are_seen_too():
+    tree = Taxonomy.from_dict({"A": ["a", "b"], "B": {"B1": ["c", "d"], "B2": ["e", "f"]}})
+    X, y = data(labels=np.array([*"abcdef", "A"]))
+    fitted = model(taxonomy=tree, strategy=PerNode(stop="learn"), chain="proba").fit(X, y)
+    seen = [key.number for key in local_models(fitted)["c"].upstream.keys]
+    assert seen == tree.ids(["B", "B1"]).tolist()
+
+
 def test_weights_are_held_out_probabilities():
     X, y = data(seed=3)
     top, proba = held_out_top(X, y)
