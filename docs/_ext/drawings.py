@@ -328,7 +328,10 @@ def which_strategy():
         [
             ("You do not know, and can wait?", '"auto"'),
             ("Dense X and a linear base?", '"flat"'),
-            ("Sparse texts, few classes with many texts each?", 'compare "flat"\nwith "per_level"'),
+            (
+                "Sparse texts, few classes with many texts each?",
+                'compare "flat"\nwith "per_level"',
+            ),
             ("Other sparse texts?", '"per_parent"'),
             ("Forests or boosting on tables?", 'compare "flat"\nwith "per_level"'),
         ],
