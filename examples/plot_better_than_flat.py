@@ -12,11 +12,10 @@ once along the tree and once flat, on the same folds, with an interval for every
 #
 # Every second docstring of the installed libraries; their package, module and submodule are the
 # classes. Some texts belong to no submodule: ``stop="learn"`` lets the tree end there, as the
-# flat model does by itself.
+# flat model does by itself. Both have the default base estimator.
 
 import matplotlib.pyplot as plt
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import make_pipeline
 
 from sklhier import HierarchicalClassifier
@@ -25,10 +24,9 @@ from sklhier.strategies import PerParent
 
 corpus = load_docstrings()
 texts, y = corpus.data[::2], corpus.target[::2]
-base = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=0)
 model = make_pipeline(
     TfidfVectorizer(sublinear_tf=True, min_df=2),
-    HierarchicalClassifier(base, taxonomy=corpus.taxonomy, strategy=PerParent(stop="learn")),
+    HierarchicalClassifier(taxonomy=corpus.taxonomy, strategy=PerParent(stop="learn")),
 )
 
 # %%

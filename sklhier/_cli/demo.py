@@ -64,7 +64,7 @@ def run(options: Namespace) -> None:
 
 
 def _look_closer(model: Any, questions: Sequence[str]) -> None:
-    """Draw what the least sure answer was chosen from, and say where it stops if it must be sure."""
+    """Draw what the least sure answer was chosen from, and say where it would stop."""
     classifier, features = classifier_of(model), model[:-1].transform(questions)
     if not hasattr(classifier, "predict_node_proba"):
         return

@@ -46,8 +46,8 @@ def explain(
     At every decision on the path to an answer, the chosen outcome is compared with another one, the
     foil. In linear models a feature contributes its value times the difference of the two weights,
     in trees the difference of its two Shapley values. The contributions of a decision sum to the
-    difference of the two decision scores: log-odds for logistic regression and boosted trees,
-    margins for ``LinearSVC``, probabilities for forests.
+    difference of the two decision scores: log-odds for logistic regression, the default base and
+    boosted trees, margins for ``LinearSVC``, probabilities for forests.
 
     Parameters
     ----------

@@ -48,8 +48,8 @@ class PerLevel(Strategy, SetStrategy):
     beta : float or "oof", default=0.75
         Exponent of the product, positive; lower values give less confident answers. The product
         treats levels as independent, so that 1 is often overconfident. On held-out training rows of
-        five data sets with the default base estimator, 0.75 has the best mean log-likelihood among
-        0.5, 0.75 and 1; the best value for a single data set is 0.5 to 1.6. ``"oof"`` learns it from
+        five sets of texts, with the default base estimator, the best value was 0.6 to 0.9 on
+        four, and below 0.5 on one with five levels and a thousand classes. ``"oof"`` learns it from
         out-of-fold answers by maximum likelihood, for one more fit of every model in each fold (see
         ``cv`` of the classifier); ``strategy_`` shows the value.
         ``calibration="temperature"`` of the classifier does the same for any strategy. The most
