@@ -178,7 +178,7 @@ class BaseEstimators:
         The parameter `node_estimators` of a classifier.
     taxonomy : Taxonomy
         The taxonomy.
-    leaves_decide : bool, default=False
+    leaves_decide : bool
         Whether there are models that decide about single leaves.
     small : SmallNodes, default=None
         What takes the place of others at nodes with few rows.
@@ -195,7 +195,7 @@ class BaseEstimators:
         overrides: Mapping[Hashable, Any] | Callable[..., Any] | None,
         taxonomy: Taxonomy,
         *,
-        leaves_decide: bool = False,
+        leaves_decide: bool,
         small: SmallNodes | None = None,
     ) -> None:
         self._leaves_decide = leaves_decide

@@ -345,7 +345,7 @@ def _for_folds(model: Any, route: Route, data: Data) -> Any:
 
 
 def _taught(data: Data, train: Rows) -> sparse.csr_array:
-    """Return what a fold teaches: two rows, nodes at or above a label, and labels themselves."""
+    """Return what a fold teaches: two rows, nodes at or above a label, and the labels of sets."""
     rows = train if data.weights is None else train[data.weights[train] > 0]
     n_nodes = data.taxonomy.n_nodes
     known, labelled = np.zeros(n_nodes, dtype=bool), np.zeros(n_nodes, dtype=bool)
@@ -354,7 +354,6 @@ def _taught(data: Data, train: Rows) -> sparse.csr_array:
         known[closed.indices] = True
         labelled[data.taxonomy.most_specific_of(closed).indices] = True
     else:
-        labelled[data.nodes[rows]] = True
         known[data.taxonomy.ancestors_of(np.unique(data.nodes[rows])).indices] = True
     return sparse.csr_array(np.array([known, labelled], dtype=np.float64))
 
