@@ -650,3 +650,9 @@ def test_columns_of_pandas_keep_their_types_in_models_of_earlier_versions():
     assert tuple(frame.dtypes) == types
     assert frame["x"].tolist() == [True, True]
     assert frame["y"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", [0, 1])
+def test_a_bit_that_names_a_node_is_a_label(name):
+    closed, taxonomy, _ = read([[name], [name]], Taxonomy.flat([name, 2]))
+    assert closed[:, [taxonomy.id(name)]].toarray().ravel().tolist() == [1, 1]
