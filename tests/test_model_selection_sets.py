@@ -628,7 +628,7 @@ def test_columns_that_classes_name():
 def test_codes_that_classes_name():
     names, codes = np.unique(PY, return_inverse=True)
     folds = list(KFold(3).split(PX))
-    decoders = ["best_path", "top_down"]
+    decoders = ["best_path", "top_down", Threshold(0.99)]
     plain = HierarchicalClassifier(GaussianNB(), taxonomy=PTREE)
     wanted = tune_decoder(plain, PX, PY, decoders, cv=folds, scoring="tree_distance")
     for estimator, classes in ((plain, names), (clone(plain).set_params(classes=names), None)):

@@ -17,7 +17,7 @@ from test_model_selection import read_table
 from sklhier import Taxonomy
 from sklhier._targets.any_format import closed_indicator, holds_label_sets
 from sklhier._targets.formats import detect
-from sklhier._targets.label_sets import read_label_sets
+from sklhier._targets.label_sets import FrameFormat, read_label_sets
 from sklhier.exceptions import TargetError, TaxonomyError
 from sklhier.model_selection import HierarchicalStratifiedKFold
 
@@ -640,3 +640,19 @@ def test_real_label_sets_are_spread_evenly(name):
     assert mean_deviation(ours) < plain
     common = ours.sum(axis=0) >= 5
     assert (ours[:, common] == 0).any(axis=0).sum() <= 2
+
+
+def test_columns_of_pandas_keep_their_types_in_models_of_earlier_versions():
+    types = (np.dtype(bool), np.dtype(np.int8))
+    saved = FrameFormat(np.array([1, 2], dtype=np.int32), "pandas", ("x", "y"), types)
+    tree = Taxonomy.flat(["a", "b"])
+    frame = saved.restore(sparse.csr_array(np.array([[0, 1, 0], [0, 1, 1]])), tree)
+    assert tuple(frame.dtypes) == types
+    assert frame["x"].tolist() == [True, True]
+    assert frame["y"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", [0, 1])
+def test_a_bit_that_names_a_node_is_a_label(name):
+    closed, taxonomy, _ = read([[name], [name]], Taxonomy.flat([name, 2]))
+    assert closed[:, [taxonomy.id(name)]].toarray().ravel().tolist() == [1, 1]

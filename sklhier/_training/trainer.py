@@ -559,7 +559,7 @@ def _gather_node(
     tables: dict[ModelKey, Floats],
     weights: Floats,
 ) -> None:
-    """Add the outputs for a node, as those of a model of two outcomes."""
+    """Add the outputs for a node, not those against it."""
     rows = problem.rows
     if decider is None or _of_another_kind(gathered, decider[0]):
         gathered.n_dropped += len(rows)
@@ -572,7 +572,7 @@ def _gather_node(
     else:
         proba = conditional(model.link.proba(outputs), model.outcomes, model.outcomes)[:, 1]
     before = np.where(problem.codes == 1, proba, 1 - proba)
-    gathered.add(outputs, problem.codes, weights[rows], before)
+    gathered.add(outputs[:, -1:], problem.codes, weights[rows], before)
 
 
 def _of_another_kind(gathered: Gathered, model: LocalModel) -> bool:

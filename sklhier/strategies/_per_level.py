@@ -49,7 +49,7 @@ class PerLevel(Strategy, SetStrategy):
         Exponent of the product, positive; lower values give less confident answers. The product
         treats levels as independent, so that 1 is often overconfident. On held-out training rows of
         five sets of texts, with the default base estimator, the best value was 0.6 to 0.9 on
-        four, and below 0.5 on one with five levels and a thousand classes. ``"oof"`` learns it from
+        four, and 0.5 or less on one with five levels and a thousand classes. ``"oof"`` learns it from
         out-of-fold answers by maximum likelihood, for one more fit of every model in each fold (see
         ``cv`` of the classifier); ``strategy_`` shows the value.
         ``calibration="temperature"`` of the classifier does the same for any strategy. The most
