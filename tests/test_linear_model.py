@@ -325,6 +325,18 @@ def test_compiled_slopes_are_those_of_pure_python(dtype, n_classes, has_labels):
     assert_array_equal(again, found)
 
 
+@pytest.mark.parametrize("n_columns", [5, 90])
+@pytest.mark.parametrize("shares", [(0.7, 0.3), (0.6, 0.3, 0.1)])
+def test_single_precision_learns_the_same(n_columns, shares):
+    X, y = skewed(120, n_columns=n_columns, shares=shares)
+    double, single = (
+        ScaledLinearClassifier(tol=1e-4).fit(X.astype(dtype), y)
+        for dtype in (np.float64, np.float32)
+    )
+    assert single.coef_.dtype == np.float32
+    assert_allclose(single.predict_proba(X), double.predict_proba(X), atol=2e-3)
+
+
 def test_two_rows_are_enough():
     model = ScaledLinearClassifier().fit(sparse.eye(2, format="csr"), ["a", "b"])
     assert model.predict(sparse.eye(2, format="csr")).tolist() == ["a", "b"]

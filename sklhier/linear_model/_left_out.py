@@ -85,7 +85,8 @@ def _found_compiled(
     kernels: Any = compiled()
     table, used, costs = problems.table, problems.used, problems.costs
     signs = _signs(problems, block)
-    weights = np.ascontiguousarray(solution.weights[:, block])
+    kind = table.data.dtype  # few weights were found in double precision
+    weights = np.ascontiguousarray(solution.weights[:, block], kind)
     margins, found = np.empty(signs.shape), np.empty((signs.shape[1], 2))
     kernels.margins_left_out(
         table.data,
@@ -95,7 +96,7 @@ def _found_compiled(
         problems.rows.astype(np.int64, copy=False),
         signs,
         weights,
-        np.ascontiguousarray(solution.intercepts[block]),
+        np.ascontiguousarray(solution.intercepts[block], kind),
         costs,
         strength,
         np.ones(weights.shape),
