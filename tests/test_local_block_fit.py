@@ -144,6 +144,23 @@ def test_label_sets_on_a_common_scale(kind, params, monkeypatch):
     assert_allclose(model.predict_node_proba(X), other.predict_node_proba(X), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [None, BlockLinearSVC(random_state=0)])
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_bits_and_counts_are_numbers_too(kind, dtype):
+    X, y, taxonomy = texts()
+    X = (X > 0).astype(dtype)
+    model = HierarchicalClassifier(kind, taxonomy=taxonomy).fit(X, y)
+    assert_array_equal(model.predict(X), clone(model).fit(X.astype(float), y).predict(X))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_without_an_entry_the_shares_of_classes_are_learnt(n_classes):
+    X, y = sparse.csr_matrix((60, 4)), np.arange(60) % 5 % n_classes
+    model = HierarchicalClassifier(taxonomy=Taxonomy.flat(range(n_classes))).fit(X, y)
+    shares = np.bincount(y) / len(y)
+    assert_allclose(model.predict_proba(X), np.tile(shares, (60, 1)), atol=0.05)
+
+
 @needs_compiled
 @pytest.mark.parametrize("params", [{}, {"strategy": "flat"}])
 @pytest.mark.parametrize("order", ["sorted", "backwards", "twice"])

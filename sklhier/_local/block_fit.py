@@ -95,14 +95,19 @@ def _table(X: Any, precision: np.dtype[Any]) -> Table | None:
     if not entries.size or not X.shape[1]:
         return None
     largest = np.finfo(precision).max
-    lowest, highest = entries.min(), entries.max()
+    lowest, highest = _range(entries)
     if not (-largest <= lowest and highest <= largest):  # or not a number
         return None
     order = {} if is_csr(X) else {"order": "C"}
     table = Table.of(X.astype(precision, copy=False, **order))
     if table.data.size < entries.size:  # of entries of one cell, the sum counts
-        lowest, highest = table.data.min(), table.data.max()
-    return replace(table, largest=float(max(-lowest, highest)))
+        lowest, highest = _range(table.data)
+    return replace(table, largest=max(-lowest, highest))
+
+
+def _range(entries: Any) -> tuple[float, float]:
+    """Return the smallest and the largest entry; bits and counts have no negative of their own."""
+    return float(entries.min()), float(entries.max())
 
 
 def fit_rows(

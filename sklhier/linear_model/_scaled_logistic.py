@@ -194,7 +194,7 @@ class ScaledLogisticRegression(LogisticRegression):
         self, X: Any, codes: npt.NDArray[np.intp], weights: npt.ArrayLike | None
     ) -> tuple[Floats, Floats, int]:
         """Return weights and intercepts of each class against the rest, and the iterations."""
-        used = np.unique(X.indices)
+        used = np.unique(X.indices) if X.nnz else np.array([0])
         rows, row_weights = validation.weighted_rows(weights, X.shape[0])
         problems = self._problems(Table.of(X), rows, codes[rows], row_weights, None)
         if self._takes(X.shape[0], len(used)):
