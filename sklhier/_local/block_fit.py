@@ -94,7 +94,7 @@ def _table(X: Any, precision: np.dtype[Any]) -> Table | None:
     entries: Any = X.data if is_csr(X) else X
     if not entries.size or not X.shape[1]:
         return None
-    largest = np.finfo(precision).max
+    largest = float(np.finfo(precision).max)
     lowest, highest = _range(entries)
     if not (-largest <= lowest and highest <= largest):  # or not a number
         return None
