@@ -51,8 +51,8 @@ for size in sizes:
 # ---------
 #
 # On logarithmic axes a line with slope 1 means that twice the rows take twice the time. Dashed is
-# where the last two points lead to: a guess, for larger data also meet other limits, of memory
-# above all.
+# where the last two points lead to: a guess, because larger data also meet other limits,
+# above all memory.
 
 MILLION = 1_000_000
 fig, ax = plt.subplots(figsize=(7, 4.6), layout="constrained")
@@ -62,7 +62,7 @@ for (name, times), colour in zip(seconds.items(), ("#0072B2", "#D55E00"), strict
     ax.loglog(sizes, times, "o-", color=colour, markersize=8)
     ax.loglog([sizes[-1], MILLION], [times[-1], guess], "--", color=colour)
     ax.annotate(
-        f"{name}: slope {slope:.2f},\n{guess:.0f} s at a million",
+        f"{name}: slope {slope:.2f},\n{guess:.2g} s at a million",
         (MILLION, guess),
         xytext=(-8, 10),
         textcoords="offset points",

@@ -14,6 +14,7 @@ rows, and what is an answer worth that has the right branch at least?
 
 import warnings
 from itertools import pairwise
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +30,7 @@ X, y, taxonomy = make_hierarchical_text(
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     check_rare_classes(y, taxonomy, min_count=5)
-print(caught[0].message)
+print(fill(str(caught[0].message), 95))
 
 # %%
 # Split them

@@ -73,10 +73,12 @@ for strategy, colour in strategies.items():
         markersize=9,
         label=strategy,
     )
-    for name, place in (("best path", 0), ("64, 8, 1", -1)):
-        point = points[place]
+    for name, point, shift in (
+        ("best path", points[0], (8, -4)),
+        ("64, 8, 1", points[-1], (0, 9)),
+    ):
         ax.annotate(
-            name, (point[-1], point[0]), xytext=(8, -4), textcoords="offset points", fontsize=11
+            name, (point[-1], point[0]), xytext=shift, textcoords="offset points", fontsize=11
         )
 ax.set_xlabel("accuracy of the whole path, test rows")
 ax.set_ylabel("accuracy at level 1")

@@ -47,7 +47,8 @@ model = make_pipeline(
 )
 found = find_label_issues(model, corpus.data, labels, cv=3)
 for issue in found.records()[:5]:
-    print({key: issue[key] for key in ("row", "given", "suggested")}, corpus.names[issue["row"]])
+    name, given, suggested = corpus.names[issue["row"]], issue["given"], issue["suggested"]
+    print(f"{name}\n    {given} -> {suggested}")
 
 # %%
 # How many labels must be read?
