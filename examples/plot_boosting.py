@@ -3,15 +3,14 @@ How do I put XGBoost at the nodes?
 ==================================
 
 Any classifier with scikit-learn's interface can decide at the nodes: boosted trees at all of them,
-or where they pay, and something cheap elsewhere.
+or only where they help, with something cheaper elsewhere.
 """
 
 # %%
 # Digits, by their holes
 # ----------------------
 #
-# An image of a handwritten digit, first by the number of holes that the digit has, then by the
-# digit.
+# Images of handwritten digits, classified first by the number of holes, then by the digit.
 
 import time
 from importlib.util import find_spec
@@ -37,8 +36,7 @@ X, X_test, y, y_test = train_test_split(
 # The base estimator
 # ------------------
 #
-# This page uses XGBoost if it is installed, and scikit-learn's boosted trees otherwise. It says
-# which:
+# XGBoost if it is installed, otherwise scikit-learn's boosted trees:
 
 if find_spec("xgboost"):
     from xgboost import XGBClassifier
@@ -54,8 +52,8 @@ print("At the nodes:", type(boosting).__name__)
 # Everywhere, or where it pays
 # ----------------------------
 #
-# ``node_estimators`` gives chosen nodes, or whole levels (``"level:1"``), an estimator of their
-# own. Below ``two holes`` there is nothing to decide, and no model.
+# ``node_estimators`` sets the estimator of single nodes, or of whole levels (``"level:1"``). Below
+# ``two holes`` there is nothing to decide, so there is no model.
 
 linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
 models = {
@@ -80,8 +78,8 @@ for node, fitted in models["boosting at the top,\nlinear below"].estimators_.ite
 # --------------
 #
 # Right answers and seconds of processor time. When this page was written, flat boosting was ahead:
-# with ten classes and many images a hierarchy adds little. On your data, compare as in :ref:`this
-# example <sphx_glr_auto_examples_plot_better_than_flat.py>`.
+# with ten classes of many images each, a hierarchy adds little. Compare on your own data, as in
+# :ref:`this example <sphx_glr_auto_examples_plot_better_than_flat.py>`.
 
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 names = list(results)[::-1]

@@ -2,8 +2,8 @@
 Does it scale to a million rows?
 ================================
 
-Measure the slope on rows that you have, before you wait for all of them. Set ``LARGEST`` to a
-million to see it done; this page stops earlier, to be built in seconds.
+Measure on some of your rows how the time grows, before you fit all of them. This page stops early,
+to be built in seconds; set ``LARGEST`` to a million to fit them all.
 """
 
 # %%
@@ -50,9 +50,9 @@ for size in sizes:
 # The slope
 # ---------
 #
-# On logarithmic axes a line with slope 1 means that twice the rows take twice the time. Dashed is
-# where the last two points lead to: a guess, because larger data also meet other limits,
-# above all memory.
+# On logarithmic axes a slope of 1 means that twice the rows take twice the time. The dashed line
+# continues the last two points. It is a guess: larger data also meet other limits, above all
+# memory.
 
 MILLION = 1_000_000
 fig, ax = plt.subplots(figsize=(7, 4.6), layout="constrained")
