@@ -59,25 +59,17 @@ fig, ax = plt.subplots(figsize=(7, 4.6), layout="constrained")
 for (name, times), colour in zip(seconds.items(), ("#0072B2", "#D55E00"), strict=True):
     slope = np.log(times[-1] / times[-2]) / np.log(sizes[-1] / sizes[-2])
     guess = times[-1] * (MILLION / sizes[-1]) ** slope
-    ax.loglog(sizes, times, "o-", color=colour, markersize=8)
+    label = f"{name}: slope {slope:.2f}, {guess:.2g} s at a million"
+    ax.loglog(sizes, times, "o-", color=colour, markersize=8, label=label)
     ax.loglog([sizes[-1], MILLION], [times[-1], guess], "--", color=colour)
-    ax.annotate(
-        f"{name}: slope {slope:.2f},\n{guess:.2g} s at a million",
-        (MILLION, guess),
-        xytext=(-8, 10),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        color=colour,
-        fontsize=12,
-    )
-ax.set_ylim(top=ax.get_ylim()[1] * 3)
+ax.set_ylim(top=ax.get_ylim()[1] * 8)  # room for the legend
 ax.set_xlabel("rows")
 ax.set_ylabel("seconds, one core")
 ax.set_title(
     f"{len(taxonomy.leaves)} classes, a model for each of {len(model.estimators_)} parents"
 )
 ax.grid(alpha=0.3)
+ax.legend(frameon=False, fontsize=12, loc="upper left")
 plt.show()
 
 # %%

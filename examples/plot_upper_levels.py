@@ -73,12 +73,14 @@ for strategy, colour in strategies.items():
         markersize=9,
         label=strategy,
     )
-    for name, point, shift in (
-        ("best path", points[0], (8, -4)),
-        ("64, 8, 1", points[-1], (0, 9)),
-    ):
+    for name, point, side in (("best path", points[0], "left"), ("64, 8, 1", points[-1], "right")):
         ax.annotate(
-            name, (point[-1], point[0]), xytext=shift, textcoords="offset points", fontsize=11
+            name,
+            (point[-1], point[0]),
+            xytext=(8 if side == "left" else -8, -4),
+            textcoords="offset points",
+            ha=side,
+            fontsize=11,
         )
 ax.set_xlabel("accuracy of the whole path, test rows")
 ax.set_ylabel("accuracy at level 1")
