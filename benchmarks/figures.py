@@ -284,7 +284,7 @@ def _coverage(rows: Sequence[Row]) -> list[str]:
         for name in names
     ]
     head = ["data"]
-    for way in ("conformalize", "out-of-fold", 'conformalize, by="top"'):
+    for way in ("conformalize", "out-of-fold", "conformalize by top node"):
         head += [f"{way}: wrong %", "depth kept %"]
     title = "Wrong answers where 5 % are allowed: mean of 50 splits of the test part (nine in ten)"
     return list_table(title, head, lines)

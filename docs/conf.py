@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import re
 import sys
 import tomllib
 import urllib.request
@@ -215,6 +216,29 @@ def _drop_empty_bases(app, doctree):
             paragraph.parent.remove(paragraph)
 
 
+# -- types of parameters ------------------------------------------------------------------
+
+_STRAIGHT = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+
+
+def _keep_quotes_of_types(app, doctree):
+    """Write ``default="micro"`` with the quotes of Python: Sphinx made them round."""
+    for kind in doctree.findall(nodes.classifier):
+        for text in list(kind.findall(nodes.Text)):
+            text.parent.replace(text, nodes.Text(text.translate(_STRAIGHT)))
+
+
+# -- tables of figures --------------------------------------------------------------------
+
+
+def _keep_figures_together(app, doctree):
+    """Break no line within ``1.4 (1.2 to 1.5)`` or ``84.9 / 34.4`` in a cell of a table."""
+    for cell in doctree.findall(nodes.entry):
+        if re.fullmatch(r"(?:to|once|[\d.,()/+\s\u2013\u2212-])+", cell.astext()):
+            for text in list(cell.findall(nodes.Text)):
+                text.parent.replace(text, nodes.Text(text.replace(" ", "\N{NO-BREAK SPACE}")))
+
+
 # -- lists of names -----------------------------------------------------------------------
 
 
@@ -233,5 +257,7 @@ def _drop_sources_from_lists(app, doctree):
 def setup(app):
     app.connect("doctree-read", _drop_empty_bases)
     app.connect("doctree-read", _drop_sources_from_lists)
+    app.connect("doctree-read", _keep_quotes_of_types)
+    app.connect("doctree-read", _keep_figures_together)
     app.connect("autodoc-process-bases", _show_public_bases)
     app.connect("html-page-context", _link_source, priority=100)

@@ -2,15 +2,15 @@
 A new class appears: what do I do?
 ==================================
 
-The catalogue grows: a class is added to the tree, with few examples at first. How many does it
-need before the model finds it, and do the others suffer?
+A class is added to the tree, with few examples at first. How many does the model need to find it,
+and do the other classes suffer?
 """
 
 # %%
 # A tree without one class, then with it
 # --------------------------------------
 #
-# We take ``scipy/ndimage`` out of the texts and of the tree, as if nobody had written it yet.
+# We take ``scipy/ndimage`` out of the training texts and the tree, as if it did not exist yet.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,8 +33,8 @@ rows = np.flatnonzero(~is_new & ~test)
 model = HierarchicalClassifier(base, taxonomy=before).fit(X[rows], y[rows])
 
 # %%
-# ``graft`` adds the class below its parent; names of nodes stay. Without an example it is
-# known and never predicted, and is listed:
+# ``graft`` adds the class below its parent; other names stay. Without an example it is never
+# predicted, and is listed as unseen:
 
 taxonomy = before.graft([("scipy", new)])
 model = HierarchicalClassifier(base, taxonomy=taxonomy).fit(X[rows], y[rows])
@@ -45,7 +45,7 @@ new in model.unseen_nodes_
 # ----------------------
 #
 # For each number of examples the model is fitted again. Only the models on the path to the new
-# class change: that of the root, and that of ``scipy``. The others see the same rows as before.
+# class change: those of the root and of ``scipy``.
 
 examples = random.permutation(np.flatnonzero(is_new & ~test))
 numbers = [n for n in (0, 2, 5, 10, 20, 40) if n < len(examples)]
@@ -61,7 +61,8 @@ for number in numbers:
 # How many examples does it need?
 # -------------------------------
 #
-# A few examples go a long way, for the class has words of its own; the others do not notice.
+# A few examples go a long way, because the class has its own words. The other classes lose
+# nothing.
 
 fig, ax = plt.subplots(figsize=(6.8, 4.3), layout="constrained")
 places = np.arange(len(numbers))
@@ -77,5 +78,5 @@ ax.legend(frameon=False, fontsize=12, loc="lower right")
 plt.show()
 
 # %%
-# If there is no example at all, do not wait for the first mistakes: ``reject=`` refuses texts that
-# belong to none of the known classes (:doc:`/user_guide/guarantees`).
+# Without any example, ``reject=`` refuses texts that seem to belong to none of the known classes
+# (:doc:`/user_guide/guarantees`).

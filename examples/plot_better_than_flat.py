@@ -2,17 +2,17 @@
 Is the hierarchy better than a flat classifier?
 ===============================================
 
-A hierarchy does not win by itself. The honest test: the same features and the same base estimator,
-once along the tree and once flat, on the same folds, with an interval for every difference.
+A hierarchy does not always win. An honest test takes the same features and base estimator, once
+along the tree and once flat, on the same folds, and gives an interval for every difference.
 """
 
 # %%
 # Texts with a tree
 # -----------------
 #
-# Every second docstring of the installed libraries; their package, module and submodule are the
-# classes. Some texts belong to no submodule: ``stop="learn"`` lets the tree end there, as the
-# flat model does by itself. Both have the default base estimator.
+# Every second docstring of the installed libraries, labelled by package, module and submodule.
+# Some texts belong to no submodule: ``stop="learn"`` lets the path end there, as the flat model
+# always can. Both have the default base estimator.
 
 import matplotlib.pyplot as plt
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -33,8 +33,8 @@ model = make_pipeline(
 # Compare
 # -------
 #
-# :func:`~sklhier.model_selection.compare_with_flat` makes the flat twin of the model and fits both
-# on each fold. Intervals come from resampled rows, in pairs.
+# :func:`~sklhier.model_selection.compare_with_flat` makes a flat copy of the model and fits both
+# on each fold. Intervals come from resampled rows, the same for both models.
 
 from sklhier.model_selection import compare_with_flat
 
@@ -45,9 +45,9 @@ print(comparison)
 # How to read it
 # --------------
 #
-# A dot right of 0 is for the tree, one left of 0 for the flat model. An interval that crosses 0
-# shows no difference, which is no proof that there is none. Look at the level that you care
-# about: the answer need not be the same at the top and at the bottom.
+# A dot right of 0 speaks for the tree, one left of 0 for the flat model. An interval that contains
+# 0 shows no difference, which does not prove that there is none. Look at the level that you care
+# about: the answer may differ between levels.
 
 from sklhier.displays import ComparisonDisplay
 
@@ -56,5 +56,6 @@ ComparisonDisplay.from_comparison(comparison).plot(ax=ax)
 plt.show()
 
 # %%
-# If flat wins, take it: ``strategy="flat"`` still gives probabilities of all nodes, all decoders
-# and metrics. Before that, try the :doc:`other strategies </auto_examples/plot_which_strategy>`.
+# If flat wins, take it: ``strategy="flat"`` still gives the probabilities of all nodes, and all
+# decoders and metrics work with it. First try the :doc:`other strategies
+# </auto_examples/plot_which_strategy>`.

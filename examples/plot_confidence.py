@@ -2,16 +2,17 @@
 Can its probabilities be trusted?
 =================================
 
-A model that says 0.9 should be right nine times in ten, at each level. A model that knows what it
-does not know can refuse those answers. Two pictures show whether it does.
+An answer with a probability of 0.9 should be right nine times out of ten, at each level. And wrong
+answers should be the least probable ones, so that they can be refused. Two pictures show whether
+this holds.
 """
 
 # %%
 # A model, as it is and calibrated
 # --------------------------------
 #
-# Naive Bayes counts every word as evidence of its own, and is far too sure of itself. Some labels
-# are inner nodes, such as ``scipy/sparse``: ``stop="learn"`` lets the model end there.
+# Naive Bayes treats every word as independent evidence, so it is overconfident. Some labels are
+# inner nodes, such as ``scipy/sparse``: ``stop="learn"`` lets paths end there.
 # ``calibration="temperature"`` learns one number from out-of-fold predictions of the training
 # texts.
 
@@ -48,8 +49,8 @@ for calibration in (None, "temperature"):
 # --------------------------
 #
 # At each level we take the most probable node. Of all answers with a probability of 0.8, four in
-# five should be right: the dots should lie on the diagonal. Below it the model is too sure of
-# itself, above it not sure enough. ECE is the mean distance.
+# five should be right, so the dots should lie on the diagonal. Below it the model is
+# overconfident, above it underconfident. ECE is the mean distance.
 
 from sklhier.displays import LevelCalibrationDisplay
 
@@ -60,11 +61,11 @@ for ax, (calibration, model) in zip(axes, models.items(), strict=True):
 plt.show()
 
 # %%
-# How many mistakes are left without the least sure answers?
-# ----------------------------------------------------------
+# How many mistakes remain without the least certain answers?
+# -----------------------------------------------------------
 #
-# From right to left, more and more of the least sure answers are refused. A line that falls
-# steeply is a model that knows what it does not know.
+# From right to left, more of the least certain answers are refused. The steeper a line falls, the
+# better the model knows which answers are doubtful.
 
 from sklhier.displays import RiskCoverageDisplay
 

@@ -2,8 +2,8 @@
 My tree is in a CSV file: how do I use it?
 ==========================================
 
-Someone keeps the taxonomy in a table, with codes, titles, and a few slips. Read it, look for what
-was not meant, and train on labels that are codes.
+The taxonomy is a table of codes and titles, with a mistake in it. Read it, find the mistake, and
+train on labels that are codes.
 """
 
 # %%
@@ -11,7 +11,7 @@ was not meant, and train on labels that are codes.
 # -------
 #
 # A table with a code, the code above it and a title is of the kind ``"parents"``. ``from_csv``
-# takes the name of a file just as well as lines. Other tables and formats are in
+# takes a file name or lines. For other tables and formats see
 # :doc:`/user_guide/reading_taxonomies`.
 
 from sklhier import Taxonomy
@@ -38,18 +38,18 @@ taxonomy = Taxonomy.from_csv(lines, "parents", columns=["code", "part_of"], titl
 print(taxonomy)
 
 # %%
-# Look for slips
-# --------------
+# Look for mistakes
+# -----------------
 #
-# ``lint`` finds names that look alike, single children, edges the wrong way round and more.
-# Here the names are codes, so the look-alikes are among the titles:
+# ``lint`` finds names that look alike, single children, reversed edges and more. Here names are
+# codes, so we look for repeated titles ourselves:
 
 print(taxonomy.lint())
 titles = [taxonomy.title_of(code).lower() for code in taxonomy.leaves]
 print({title for title in titles if titles.count(title) > 1})
 
 # %%
-# ``Seeds`` is there twice. Remove one of them:
+# There are two ``Seeds``. Remove one:
 
 taxonomy = taxonomy.prune(["013"])
 taxonomy.leaves
@@ -58,7 +58,7 @@ taxonomy.leaves
 # Train
 # -----
 #
-# Labels are codes, at any depth: somebody has filed the wholesale pans under ``022``.
+# Labels are codes at any depth: the pans for a hotel are filed under ``022``.
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression

@@ -2,8 +2,8 @@
 A class has several parents: what then?
 =======================================
 
-``scipy/fft`` belongs to the package scipy, and to the subject Fourier transforms, as ``numpy/fft``
-does. Such a taxonomy is no tree but a directed acyclic graph (DAG). Nothing has to be cut.
+``scipy/fft`` belongs to the package scipy and, like ``numpy/fft``, to the subject of Fourier
+transforms. Such a taxonomy is not a tree but a directed acyclic graph (DAG).
 """
 
 # %%
@@ -39,8 +39,7 @@ print("parents of scipy/fft:", *taxonomy.parents("scipy/fft"))
 # Train
 # -----
 #
-# In a DAG the answer is a set, even if each text has one label. Its parents are in it by
-# themselves.
+# In a DAG an answer is a set, even if each text has one label. Parents are added automatically.
 
 corpus = load_docstrings()
 leaves = taxonomy.leaves

@@ -2,8 +2,8 @@
 Which classes are bad, and where do predictions go wrong?
 =========================================================
 
-One number says that a model is wrong in so many cases. It does not say whether one pair of classes
-is to blame, one branch, or the first decision of all. Three pictures do.
+An error rate does not say whether a pair of classes, a branch or the first decision is to blame.
+Three pictures do.
 """
 
 # %%
@@ -37,9 +37,9 @@ print(f"{model.score(test_texts, y_test):.3f} of {len(y_test)} answers are right
 # Where do they go wrong?
 # -----------------------
 #
-# Start here. A text goes down the tree from the top; an error belongs to the node at which it
-# took the wrong turn. A few nodes hold most of them: more data, better features or another
-# classifier (``node_estimators=``) pay there first.
+# Start here. Each error is counted at the node where the path takes a wrong turn. A few nodes have
+# most of them: more data, better features or another classifier (``node_estimators=``) help most
+# there.
 
 from sklhier.displays import ErrorAttributionDisplay
 
@@ -70,9 +70,8 @@ display.plot(ax=ax, max_nodes=100)
 plt.show()
 
 # %%
-# Without axes a display makes a figure of the size that its rows need. In a notebook, a taxonomy
-# is a list to unfold, which :meth:`~sklhier.displays.TaxonomyDisplay.to_html` also writes for a
-# report:
+# Without axes, a display makes a figure large enough for its rows. In a notebook it is a list to
+# unfold, which :meth:`~sklhier.displays.TaxonomyDisplay.to_html` also writes for a report:
 
 TaxonomyDisplay.from_estimator(model, test_texts, y_test)
 
@@ -80,8 +79,8 @@ TaxonomyDisplay.from_estimator(model, test_texts, y_test)
 # Do mistakes stay within their branch?
 # -------------------------------------
 #
-# Mistakes in a grey square are within a branch: a neighbour was taken for the class. Those
-# outside cost more, wherever the upper levels matter.
+# Mistakes in a grey square stay within a branch: the answer is a close relative. Those outside
+# cost more if upper levels matter.
 
 from sklhier.displays import HierarchicalConfusionMatrixDisplay
 

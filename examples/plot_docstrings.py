@@ -3,17 +3,16 @@ Topic, subtopic, class: how do I train that on texts?
 =====================================================
 
 Which part of which library answers a question? The classes form a tree of three levels: package,
-module, submodule. We train on the docstrings of installed libraries, compare a classifier for each
-parent node with the flat baseline, let the classifier stop where it is unsure, and ask it
-something.
+module, submodule. We train on docstrings, compare one classifier per parent node with the flat
+baseline, let it stop where it is unsure, and ask it something.
 """
 
 # %%
 # Real texts with a taxonomy
 # --------------------------
 #
-# The texts come from the libraries that are installed here: nothing is downloaded, and
-# numbers vary a little with their versions.
+# The texts are the docstrings of installed libraries: nothing is downloaded, and numbers vary a
+# little with the versions.
 
 from sklhier.datasets import load_docstrings
 
@@ -66,9 +65,9 @@ models = {
 }
 
 # %%
-# Three models: a classifier for each parent node, which always goes on to a leaf; the same with
-# one more outcome, to stop at an inner node that occurs as a label; and a single classifier
-# over all classes. What was fitted for the first:
+# Three models: one classifier per parent node, which always continues to a leaf; the same with one
+# more outcome, to stop at an inner node that occurs as a label; and a single classifier over all
+# classes. What was fitted for the first:
 
 tree = models["per parent"][-1]
 report = tree.fit_report_
@@ -94,12 +93,12 @@ for name, answer in answers.items():
     )
 
 # %%
-# Do not stop at the first number. A model that always goes on to a leaf pays with hierarchical
-# precision where the true label is an inner node, and may gain recall where it is not. Accuracy at
-# a level counts the samples whose true label reaches that level, and nothing below it. Compare
-# like with like: the flat model stops as well.
+# Do not stop at the first number. A model that always continues to a leaf loses hierarchical
+# precision where the true label is an inner node, and may gain recall elsewhere. Accuracy at a
+# level counts only samples whose true label reaches that level. Compare like with like: the flat
+# model can stop as well.
 #
-# The bars reach two standard errors to either side. Gaps that are small beside them say nothing.
+# The bars reach two standard errors to either side. Smaller gaps say nothing.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -208,6 +207,5 @@ for row, question in enumerate(questions):
     print(f"{question}\n    path:      {' > '.join(steps)}\n    Threshold: {sure[row]}\n")
 
 # %%
-# The last question belongs nowhere, but the probabilities are those of a text that belongs
-# *somewhere* in the taxonomy: they are shared out among the classes that there are, and a
-# threshold does not reliably notice.
+# The last question belongs nowhere. But probabilities are always shared out among the known
+# classes, so a threshold does not reliably notice.

@@ -2,16 +2,16 @@
 I have embeddings: which model do I take?
 =========================================
 
-Sentence vectors are dense, and one plane does not separate a topic that is many clouds of points.
-A joint model, with a head for each node, is the one to try first.
+Sentence vectors are dense, and no plane separates a topic that consists of many clusters. Try a
+joint model first, with a head for each node.
 """
 
 # %%
 # Vectors of texts
 # ----------------
 #
-# Latent semantic analysis makes 48 numbers of each docstring; any other embedding takes its place.
-# The models learn from half of the texts, so that this page is soon built.
+# Latent semantic analysis turns each docstring into 48 numbers; any other embedding can replace
+# it. To build this page quickly, only half of the texts are used.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,8 +60,8 @@ for name, model in models.items():
 # The vectors, and the models
 # ---------------------------
 #
-# On the left two of the 48 numbers: packages overlap, and no line parts them. On the right the
-# accuracy at each level.
+# On the left, two of the 48 numbers: packages overlap, and no line separates them. On the right,
+# the accuracy at each level.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 package = np.array([label.split("/")[0] for label in corpus.target])

@@ -2,8 +2,7 @@
 I come from HiClass: what changes?
 ==================================
 
-The labels stay, one line changes, and there is a choice that was not there before: how
-probabilities become an answer.
+Labels stay, and one line changes. New is the choice of how probabilities become an answer.
 """
 
 # %%
@@ -50,8 +49,8 @@ as_before[:3]
 # What is new
 # -----------
 #
-# The best whole path, from the same models, without fitting again. Paths that end early, learnt as
-# such. And levels that correct each other.
+# The best whole path, from the same models without a new fit; paths that may end early; and levels
+# that correct each other.
 
 classifier = model[-1].set_params(decoder="best_path")
 answers = {"as HiClass: top-down": as_before, "best path": model.predict(test_texts)}

@@ -2,8 +2,8 @@
 Does it scale to a million rows?
 ================================
 
-Measure the slope on rows that you have, before you wait for all of them. Set ``LARGEST`` to a
-million to see it done; this page stops earlier, to be built in seconds.
+Measure on some of your rows how the time grows, before you fit all of them. This page stops early,
+to be built in seconds; set ``LARGEST`` to a million to fit them all.
 """
 
 # %%
@@ -50,34 +50,26 @@ for size in sizes:
 # The slope
 # ---------
 #
-# On logarithmic axes a line with slope 1 means that twice the rows take twice the time. Dashed is
-# where the last two points lead to: a guess, for larger data also meet other limits, of memory
-# above all.
+# On logarithmic axes a slope of 1 means that twice the rows take twice the time. The dashed line
+# continues the last two points. It is a guess: larger data also meet other limits, above all
+# memory.
 
 MILLION = 1_000_000
 fig, ax = plt.subplots(figsize=(7, 4.6), layout="constrained")
 for (name, times), colour in zip(seconds.items(), ("#0072B2", "#D55E00"), strict=True):
     slope = np.log(times[-1] / times[-2]) / np.log(sizes[-1] / sizes[-2])
     guess = times[-1] * (MILLION / sizes[-1]) ** slope
-    ax.loglog(sizes, times, "o-", color=colour, markersize=8)
+    label = f"{name}: slope {slope:.2f}, {guess:.2g} s at a million"
+    ax.loglog(sizes, times, "o-", color=colour, markersize=8, label=label)
     ax.loglog([sizes[-1], MILLION], [times[-1], guess], "--", color=colour)
-    ax.annotate(
-        f"{name}: slope {slope:.2f},\n{guess:.0f} s at a million",
-        (MILLION, guess),
-        xytext=(-8, 10),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        color=colour,
-        fontsize=12,
-    )
-ax.set_ylim(top=ax.get_ylim()[1] * 3)
+ax.set_ylim(top=ax.get_ylim()[1] * 8)  # room for the legend
 ax.set_xlabel("rows")
 ax.set_ylabel("seconds, one core")
 ax.set_title(
     f"{len(taxonomy.leaves)} classes, a model for each of {len(model.estimators_)} parents"
 )
 ax.grid(alpha=0.3)
+ax.legend(frameon=False, fontsize=12, loc="upper left")
 plt.show()
 
 # %%

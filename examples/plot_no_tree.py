@@ -2,7 +2,7 @@
 I have no tree: can I make one?
 ===============================
 
-With thousands of flat classes a tree saves time, even one that nobody drew. It groups classes with
+With thousands of classes a tree saves time, even one made by a program. It groups classes with
 similar rows.
 """
 
@@ -32,8 +32,8 @@ print(taxonomy)
 # Is it as good as flat?
 # ----------------------
 #
-# Do not expect more from such a tree: it knows nothing that the rows do not say. A tree that
-# somebody has thought about is usually better.
+# Do not expect such a tree to be more accurate: it knows only what the rows say. A tree made by
+# people is usually better.
 
 scores = {}
 for strategy in ("per_parent", "flat"):
@@ -65,5 +65,5 @@ fig.suptitle(
 plt.show()
 
 # %%
-# To score such a model honestly, induce the tree from the training rows of each fold.
-# ``method="ward"`` makes another one.
+# In cross-validation, induce the tree from the training rows of each fold. ``method="ward"``
+# groups classes in another way.

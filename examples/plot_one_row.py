@@ -2,16 +2,14 @@
 How fast does it answer a single row?
 =====================================
 
-A service gets one text at a time. How long does an answer take, what takes the time, and what
-comes out of the file that was saved?
+A service gets one text at a time. How long does an answer take, and which step takes the time?
 """
 
 # %%
 # Train, save, load
 # -----------------
 #
-# Pickle within your own programs; for files that you pass on there is skops:
-# :doc:`/user_guide/saving`.
+# We use pickle. For files that you share, use skops (:doc:`/user_guide/saving`).
 
 import pickle
 import time
@@ -51,9 +49,9 @@ answer = sklhier.predict_frame(served, [question], output="arrays")
 # Milliseconds
 # ------------
 #
-# 150 texts, one call for each. The vectoriser has its share. ``top_down`` asks only the models on
-# one path, ``best_path`` sometimes a few more; and all texts in one call take a fraction of it for
-# each.
+# 150 texts, one call each. Much of the time goes into the vectoriser. ``top_down`` calls only the
+# models on one path, ``best_path`` sometimes a few more. With all texts in one call, each takes a
+# fraction of the time.
 
 
 def milliseconds(function, rows):

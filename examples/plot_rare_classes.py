@@ -3,7 +3,7 @@ Most of my classes are rare: does that work?
 ============================================
 
 In real taxonomies a few classes have most of the rows. What can be learnt about a class with five
-rows, and what is an answer worth that has the right branch at least?
+rows, and is at least the branch right?
 """
 
 # %%
@@ -14,6 +14,7 @@ rows, and what is an answer worth that has the right branch at least?
 
 import warnings
 from itertools import pairwise
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,14 +30,14 @@ X, y, taxonomy = make_hierarchical_text(
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     check_rare_classes(y, taxonomy, min_count=5)
-print(caught[0].message)
+print(fill(str(caught[0].message), 95))
 
 # %%
 # Split them
 # ----------
 #
-# ``StratifiedKFold`` warns here. This splitter stratifies a rare class by the deepest branch that
-# has enough rows, so that the branches at least are in all parts:
+# ``StratifiedKFold`` warns here. This splitter stratifies a rare class by the deepest branch with
+# enough rows, so at least the branches are in all parts:
 
 train, test = next(HierarchicalStratifiedKFold(2, taxonomy=taxonomy).split(X, y))
 
@@ -58,10 +59,10 @@ merged = HierarchicalClassifier(base, taxonomy=taxonomy).fit(X[train][kept], coa
 # Right class or right branch, by the size of the class
 # -----------------------------------------------------
 #
-# On the left the whole label has to be right; that of a merged class cannot be. On the right it is
-# enough to have the branch above it. Where a class itself is hardly ever found, its branch is
-# right much more often, for it learns from its other classes, too: that is what a hierarchy does
-# for the tail.
+# On the left the whole label must be right, which is impossible for merged classes. On the right
+# the branch above it is enough. A rare class is hardly ever found, but its branch is right much
+# more often, because it also learns from its other classes. That is how a hierarchy helps rare
+# classes.
 
 counts = dict(zip(*np.unique(y[train], return_counts=True), strict=True))
 size = np.array([counts.get(label, 0) for label in y[test]])

@@ -2,16 +2,16 @@
 A text has several topics: how do I find all of them?
 =====================================================
 
-Questions to a help desk are often about two things at once. Every node of the tree then has its
-own yes or no, and the answer is a set of labels.
+Questions to a help desk are often about two things at once. So each node of the tree decides yes
+or no, and the answer is a set of labels.
 """
 
 # %%
 # Questions about two things
 # --------------------------
 #
-# There are no such texts in the installed libraries, so we make them: two docstrings of scipy, of
-# 200 letters each, in one text. Its labels are the modules of both. Every fourth has one.
+# We make such texts from two docstrings of scipy, 200 letters of each. Their labels are the
+# modules of both. Every fourth text is a single docstring.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -45,8 +45,8 @@ print(texts[0][:90], "...", labels[0])
 # Fit and ask
 # -----------
 #
-# A docstring that comes in both parts would make it look too good. So docstrings are dealt out
-# first; a text is in a part if all of it is.
+# A docstring in both parts would make the scores too good. So docstrings are split first, and a
+# text belongs to a part if all of it does.
 
 held_out = random.uniform(size=len(corpus.data)) < 0.5
 test = np.flatnonzero(held_out[first] & held_out[second])

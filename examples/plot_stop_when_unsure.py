@@ -2,16 +2,15 @@
 Can it stop when it is unsure?
 ==============================
 
-"Something in scipy" is a better answer than a wrong submodule. A decoder with a threshold answers
-with the deepest node that is probable enough; a conformal one holds a rate of errors that you
-choose.
+"Something in scipy" is a better answer than a wrong submodule. A threshold decoder answers with
+the deepest node that is probable enough; a conformal one keeps an error rate that you choose.
 """
 
 # %%
 # Three parts of the data
 # -----------------------
 #
-# The model learns from the first, the threshold from the second, the figures come from the third.
+# The model learns from the first, the threshold from the second; the third is for the figures.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -65,8 +64,8 @@ curve = np.array([shares(model.decode(node_proba, Threshold(tau))) for tau in ta
 # Wrong at most 10 % of the time
 # ------------------------------
 #
-# :class:`~sklhier.decoders.Conformal` finds its own threshold, from rows that no model has seen.
-# With 95 % it would stop early more often, with 80 % less.
+# :class:`~sklhier.decoders.Conformal` finds its threshold from rows that no model has seen. With
+# 95 % it would stop early more often, with 80 % less often.
 
 model.set_params(decoder=Conformal(0.9)).conformalize(X_cal, y_cal)
 exact, short, none, wrong = shares(model.predict(X_test))
@@ -77,7 +76,7 @@ print(f"exact {exact:.1%}, true but short {short:.1%}, no answer {none:.1%}, wro
 # -------------------------
 #
 # From left to right there are fewer wrong answers and more short ones. The last bar is the
-# conformal decoder, with a threshold that was learnt and not looked for on this picture.
+# conformal decoder, whose threshold was not chosen from this picture.
 
 fig, ax = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
 bars = np.vstack([curve, [exact, short, none, wrong]])

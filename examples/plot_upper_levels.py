@@ -2,7 +2,7 @@
 The upper levels matter most: what can I do?
 ============================================
 
-A ticket on the wrong shelf is a nuisance; one in the wrong department is lost. Three knobs favour
+A ticket in the wrong team is a nuisance; one in the wrong department is lost. Three choices favour
 the upper levels: the decoder, the strategy, and the metric by which you choose them.
 """
 
@@ -10,7 +10,7 @@ the upper levels: the decoder, the strategy, and the metric by which you choose 
 # A tree with hard decisions
 # --------------------------
 #
-# Generated rows: 4 departments with 4 teams of 3 shelves each, which overlap a lot.
+# Generated rows: 4 departments with 4 teams of 3 classes each, which overlap a lot.
 
 import matplotlib.pyplot as plt
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -30,9 +30,10 @@ X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_
 # Decode with weights
 # -------------------
 #
-# :class:`~sklhier.decoders.LevelWeighted` takes the path with the largest expected sum of weights
-# of right nodes. Weights 0, 0, 1 give the best path, and 1, 1, 1 the most right nodes; the more
-# the first level weighs, the nearer it comes to deciding that one first. The models stay the same.
+# :class:`~sklhier.decoders.LevelWeighted` takes the path with the largest expected weight of right
+# nodes. Weights 0, 0, 1 give the best path, and 1, 1, 1 the most right nodes. The larger the
+# weight of the first level, the closer this comes to deciding that level first. The models stay
+# the same.
 
 weights = {
     "best path": [0, 0, 1],
@@ -56,11 +57,10 @@ for strategy in strategies:
 # First level against whole path
 # ------------------------------
 #
-# Up is a better first level, right a better whole path. Weights can only use what the
-# probabilities know. Those of the flat model fit these data, and its line rises: the first level
-# gains about three points for next to nothing. A plane between whole departments does not fit
-# them, so the line per parent falls: there the weights cost something and bring nothing. Measure
-# before you weigh.
+# Higher is a better first level, further right a better whole path. The probabilities of the flat
+# model fit these data, and its line rises: the first level gains about three points at almost no
+# cost. No plane separates whole departments, so the line per parent falls: there weights cost
+# something and gain nothing. Measure before you set weights.
 
 fig, ax = plt.subplots(figsize=(6.8, 4.6), layout="constrained")
 for strategy, colour in strategies.items():
@@ -73,10 +73,14 @@ for strategy, colour in strategies.items():
         markersize=9,
         label=strategy,
     )
-    for name, place in (("best path", 0), ("64, 8, 1", -1)):
-        point = points[place]
+    for name, point, side in (("best path", points[0], "left"), ("64, 8, 1", points[-1], "right")):
         ax.annotate(
-            name, (point[-1], point[0]), xytext=(8, -4), textcoords="offset points", fontsize=11
+            name,
+            (point[-1], point[0]),
+            xytext=(8 if side == "left" else -8, -4),
+            textcoords="offset points",
+            ha=side,
+            fontsize=11,
         )
 ax.set_xlabel("accuracy of the whole path, test rows")
 ax.set_ylabel("accuracy at level 1")
@@ -87,7 +91,7 @@ ax.legend(frameon=False, fontsize=11)
 plt.show()
 
 # %%
-# Choose by the metric that says what you mean, on held-out rows of the training set:
+# Choose by the metric that matters to you, on held-out rows of the training set:
 # ``make_hierarchical_scorer("level_accuracy", level=1)``, or
 # :func:`~sklhier.metrics.hierarchical_f1_score` with weights. A :doc:`joint model
 # </user_guide/joint>` can put the weights of the levels into its loss (``level_weights=``).

@@ -2,16 +2,15 @@
 Which strategy is right for my data?
 ====================================
 
-A model for each parent, for each node, for each level, or one for all classes: which is best
-depends on the data. One call tries them on the same folds, and says which one to take.
+One model per parent, per node, per level, or for all classes: which is best depends on the data.
+One call compares them on the same folds and recommends one.
 """
 
 # %%
-# A table with four levels of noise
-# ---------------------------------
+# A noisy table
+# -------------
 #
-# Generated rows of 24 classes in a tree of three levels, as they might come from sensors: ten
-# numbers each.
+# Generated rows of ten numbers, as from sensors, with 24 classes in a tree of three levels.
 
 import matplotlib.pyplot as plt
 from sklearn.naive_bayes import GaussianNB
@@ -32,8 +31,8 @@ print(found)
 # Score against time
 # ------------------
 #
-# Up and to the left is better. Seconds are those of the machine that built this page, with a base
-# estimator that takes next to no time: with a slower one, the flat model and the levels pay more.
+# Up and to the left is better. Seconds are those of the machine that built this page. The base
+# estimator is fast; with a slower one, flat and per level take relatively longer.
 
 fig, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 for name, score, seconds in zip(found.names, found.scores, found.seconds, strict=True):
@@ -56,5 +55,5 @@ ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# ``strategy="auto"`` does the same inside of ``fit``, and can also take a mean of several
-# strategies: :ref:`auto-strategy`.
+# ``strategy="auto"`` does the same within ``fit``, and can also choose an ensemble of strategies:
+# :ref:`auto-strategy`.

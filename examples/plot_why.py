@@ -2,8 +2,8 @@
 Why this answer?
 ================
 
-An answer in a tree is a chain of decisions. For linear models each of them is a sum, and every
-word has its share in it.
+An answer in a tree is a chain of decisions. In linear models each decision is a sum to which every
+word contributes.
 """
 
 # %%
@@ -34,8 +34,8 @@ print(model.predict([question])[0])
 # What spoke for it
 # -----------------
 #
-# At each step the node that was chosen is compared with the runner-up. Contributions of a step sum
-# to the difference of the two scores.
+# At each step the chosen node is compared with the runner-up. The contributions sum to the
+# difference of the two scores.
 
 table = explain(model, [question], top=6)
 print(table[["step", "chosen", "foil", "feature", "contribution"]].round(2).to_string(index=False))
@@ -44,7 +44,7 @@ print(table[["step", "chosen", "foil", "feature", "contribution"]].round(2).to_s
 # Why not another one?
 # --------------------
 #
-# The words without which it would have been:
+# Without which words it would have been another answer:
 
 print(why_not(model, question, "scipy/sparse/csgraph"))
 
@@ -58,7 +58,7 @@ print(features[["node", "feature", "weight"]].round(1).to_string(index=False))
 # The chain of decisions
 # ----------------------
 #
-# One picture for each step: blue speaks for the node that was chosen, orange for the runner-up.
+# One picture for each step: blue speaks for the chosen node, orange for the runner-up.
 
 steps = list(table.groupby("step"))
 fig, axes = plt.subplots(len(steps), figsize=(8.6, 2.1 * len(steps)), layout="constrained")

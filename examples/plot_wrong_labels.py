@@ -2,15 +2,15 @@
 Which of my labels are wrong?
 =============================
 
-Labels of large taxonomies are made by many hands. Models that have not seen a row say how well its
-label fits, step by step of its path: look at the least fitting ones first.
+Many people label the rows of a large taxonomy. Models that were fitted without a row judge each
+step of its label. Check the least likely labels first.
 """
 
 # %%
 # Labels with planted mistakes
 # ----------------------------
 #
-# One label in twenty gets another one at random.
+# One label in twenty is replaced at random.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,7 +35,7 @@ print(f"{len(planted)} of {len(labels)} labels are wrong")
 # Look for them
 # -------------
 #
-# Three folds: each row is judged by models that did not learn from it.
+# Three folds: each row is judged by models fitted without it.
 
 model = make_pipeline(
     TfidfVectorizer(sublinear_tf=True, min_df=2),
@@ -47,14 +47,15 @@ model = make_pipeline(
 )
 found = find_label_issues(model, corpus.data, labels, cv=3)
 for issue in found.records()[:5]:
-    print({key: issue[key] for key in ("row", "given", "suggested")}, corpus.names[issue["row"]])
+    name, given, suggested = corpus.names[issue["row"]], issue["given"], issue["suggested"]
+    print(f"{name}\n    {given} -> {suggested}")
 
 # %%
 # How many labels must be read?
 # -----------------------------
 #
-# Who reads the most doubtful labels first finds most mistakes soon. Who reads in any order finds
-# them as they come.
+# Reading the most doubtful labels first finds most mistakes soon. The dashed line is any other
+# order.
 
 hits = np.cumsum(np.isin(found.rows, planted))
 read = np.arange(1, len(hits) + 1)

@@ -167,7 +167,8 @@ def model_card(model: object) -> Any:
 
     References
     ----------
-    .. [1] M. Mitchell et al. Model cards for model reporting. FAT* (2019).
+    .. [1] M. Mitchell et al. Model cards for model reporting.
+       FAT* (2019).
 
     Examples
     --------

@@ -111,6 +111,15 @@ def test_the_order_of_the_gallery_names_each_example_once():
     assert order.position("plot_new.py") > order.position("plot_from_hiclass.py")
 
 
+def test_a_source_that_begins_with_an_initial_has_two_lines():
+    # On a single line "P. Koehn" is an item of a list, from P on.
+    package = DOCS.parent / "sklhier"
+    for path in [*package.rglob("*.py"), *(DOCS / "user_guide").glob("*.rst")]:
+        text = path.read_text("utf-8")
+        for source in re.finditer(r"( *)\.\. \[\w+\] [A-Z]\. .*\n(.*)", text):
+            assert source[2].startswith(f"{source[1]}   "), (path.name, source[0])
+
+
 # -- the switch between versions ----------------------------------------------------------
 
 CHANGELOG = (

@@ -147,17 +147,18 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
     small_nodes : classifier or (int, classifier), default=None
         Replacement estimator for nodes with few rows. A classifier is used where the base
         estimator is known to need more rows, such as one of each outcome for each fold of its `cv`
-        (see the user guide); a pair, also at every node with fewer rows than the number.
+        (:ref:`small-nodes`); a pair, also at every node with fewer rows than the number.
         ``fit_report_`` shows where. Not for ``partial_fit``.
     node_rows : mapping or (rows, names), default=None
         Names, titles or descriptions of classes as training rows: a mapping from names of nodes to
         one or more rows, or a pair of rows and the name of the node of each. Rows have the format
         of X: vectors, sparse rows, a data frame, or texts if the base estimator takes texts. They
-        belong to every training part of the folds and to no held-out part. A node named only here
-        is a class and can be predicted, unless a class below it is known. A row of another inner
-        node is an example of that node and its ancestors, and says nothing about what is below.
-        Not with `chain`, `routing` or ``partial_fit``. See the page "Rare and empty classes" of the
-        user guide.
+        belong to every training part of the folds and to no held-out part.
+
+        A node named only here is a class and can be predicted, unless a class below it is known. A
+        row of another inner node is an example of that node and its ancestors, and says nothing
+        about what is below. Not with `chain`, `routing` or ``partial_fit``. See
+        :doc:`/user_guide/rare_classes`.
     node_rows_weight : float or "oof", default=1.0
         Weight of each of these rows; a sample has weight 1, or its `sample_weight`. ``"oof"`` tries
         0.25, 1, 4 and 16, and keeps the weight with the best out-of-fold hierarchical F1, for four

@@ -100,7 +100,8 @@ class FeatureSteps:
 
     References
     ----------
-    .. [1] Y. Zhang et al. Adam-mini: use fewer learning rates to gain more. ICLR (2025).
+    .. [1] Y. Zhang et al. Adam-mini: use fewer learning rates to gain more.
+       ICLR (2025).
     """
 
     def __init__(self, weights: Any) -> None:

@@ -112,7 +112,8 @@ class AdamState:
 
     References
     ----------
-    .. [1] D. P. Kingma, J. Ba. Adam: a method for stochastic optimization. ICLR (2015).
+    .. [1] D. P. Kingma, J. Ba. Adam: a method for stochastic optimization.
+       ICLR (2015).
     """
 
     def __init__(self, network: Network, *, is_sparse: bool) -> None:

@@ -1,4 +1,4 @@
-"""ExtraFeatures of numbers beside X, whatever X is, and base estimators that are shown both."""
+"""Extra features beside X, whatever X is, and base estimators that are shown both."""
 
 from __future__ import annotations
 

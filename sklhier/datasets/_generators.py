@@ -201,7 +201,8 @@ def make_hierarchical_text(
 
     References
     ----------
-    .. [1] G. K. Zipf, "Human behavior and the principle of least effort", 1949.
+    .. [1] G. K. Zipf, "Human behavior and the principle of least
+       effort", 1949.
     .. [2] A. McCallum, R. Rosenfeld, T. Mitchell and A. Ng, "Improving text classification by
        shrinkage in a hierarchy of classes", ICML 1998.
 

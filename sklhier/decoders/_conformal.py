@@ -108,6 +108,7 @@ class Conformal(Decoder):
 
     At most a share of ``1 - confidence_level`` of the answers is wrong, that is, neither the true
     node nor one of its ancestors. The method is split conformal prediction with nested paths [1]_.
+
     For each of `n` calibration rows, take the largest probability among the wrong nodes on its
     predicted path, 0 if there are none. The threshold is the `k`-th smallest of these numbers, for
     :math:`k = \lceil (n + 1) \, c \rceil` and the confidence level `c`. The answer is the deepest

@@ -40,7 +40,8 @@ class CostMatrix(Decoder):
 
     References
     ----------
-    .. [1] C. Elkan. The foundations of cost-sensitive learning. IJCAI (2001).
+    .. [1] C. Elkan. The foundations of cost-sensitive learning.
+       IJCAI (2001).
 
     Examples
     --------

@@ -135,7 +135,8 @@ def hierarchical_classification_report(
 
     References
     ----------
-    .. [1] B. Efron, R. J. Tibshirani. An introduction to the bootstrap. Chapman & Hall (1993).
+    .. [1] B. Efron, R. J. Tibshirani. An introduction to the bootstrap. Chapman &
+       Hall (1993).
 
     Examples
     --------

@@ -111,7 +111,8 @@ def compare(
 
     References
     ----------
-    .. [1] P. Koehn. Statistical significance tests for machine translation evaluation. EMNLP (2004).
+    .. [1] P. Koehn. Statistical significance tests for machine translation evaluation.
+       EMNLP (2004).
 
     Examples
     --------

@@ -147,7 +147,7 @@ class Comparison:
         )
         seconds = (
             f"{name} takes {fit:.2f} times as long as {baseline} to fit ({cpu:.2f} times the "
-            f"processor's time) and {predict:.2f} times as long to predict."
+            f"processor's time)\nand {predict:.2f} times as long to predict."
         )
         return [
             f"{name} against {baseline}: {'; '.join(parts)}.",

@@ -83,7 +83,8 @@ class Ensemble(Compound):
 
     References
     ----------
-    .. [1] L. Breiman. Stacked regressions. Machine Learning 24 (1996).
+    .. [1] L. Breiman. Stacked regressions. Machine Learning
+       24 (1996).
     .. [2] M. J. van der Laan, E. C. Polley, A. E. Hubbard. Super learner. Statistical Applications in
        Genetics and Molecular Biology 6 (2007).
     .. [3] C. Genest, J. V. Zidek. Combining probability distributions: a critique and an annotated

@@ -49,12 +49,12 @@ class PerLevel(Strategy, SetStrategy):
         Exponent of the product, positive; lower values give less confident answers. The product
         treats levels as independent, so that 1 is often overconfident. On held-out training rows of
         five sets of texts, with the default base estimator, the best value was 0.6 to 0.9 on
-        four, and 0.5 or less on one with five levels and a thousand classes. ``"oof"`` learns it from
-        out-of-fold answers by maximum likelihood, for one more fit of every model in each fold (see
-        ``cv`` of the classifier); ``strategy_`` shows the value.
-        ``calibration="temperature"`` of the classifier does the same for any strategy. The most
-        probable answer does not depend on beta. Folds, and so the learnt value, depend on the order
-        of rows.
+        four, and 0.5 or less on one with five levels and a thousand classes.
+
+        ``"oof"`` learns it from out-of-fold answers by maximum likelihood, for one more fit of every
+        model in each fold (see ``cv`` of the classifier); ``strategy_`` shows the value, which
+        depends on the order of rows, as folds do. ``calibration="temperature"`` of the classifier
+        does the same for any strategy. The most probable answer does not depend on beta.
 
     References
     ----------

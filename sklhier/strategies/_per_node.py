@@ -39,7 +39,7 @@ class PerNode(Strategy, SetStrategy):
     ``"exclusive"``          :math:`E(c)`   all others
     ``"less_exclusive"``     :math:`E(c)`   all but :math:`D(c)`
     ``"less_inclusive"``     :math:`D(c)`   all but :math:`D(c)`
-    ``"inclusive"``          :math:`D(c)`   all but :math:`D(c)` and :math:`E(a)` of ancestors a
+    ``"inclusive"``          :math:`D(c)`   all but :math:`D(c)` and the ancestors' :math:`E(a)`
     ``"siblings"``           :math:`D(c)`   :math:`D(s)` of all siblings
     ``"exclusive_siblings"`` :math:`E(c)`   :math:`E(s)` of all siblings
     ======================== ============== ================================================
