@@ -422,6 +422,16 @@ def test_one_temperature_keeps_every_best_path_and_the_order(base, strategy):
     assert_allclose(model.predict_top_k(X, 6)[1], expected, rtol=1e-9)
 
 
+def test_one_temperature_of_two_answers():
+    some = np.isin(Y, np.unique(Y)[[0, -1]])
+    plain = classifier(None, GaussianNB()).fit(X[some], Y[some])
+    model = classifier("temperature", GaussianNB()).fit(X[some], Y[some])
+    power = model._model.calibration.inverse_temperature_
+    assert power != 1
+    raw = plain.predict_proba(X) ** power
+    assert_allclose(model.predict_proba(X), raw / raw.sum(axis=1, keepdims=True), rtol=1e-9)
+
+
 def test_the_best_path_needs_no_normaliser(monkeypatch):
     model = classifier("temperature").fit(X, Y)
     expected = model.predict(X)
@@ -960,6 +970,12 @@ def test_label_sets_are_calibrated_and_consistent(strategy, calibration, base):
     assert report["node"].tolist() == list(TREE.nodes[1:])
     assert np.average(report["nll_after"]) < np.average(report["nll_before"])
     assert_allclose(model.predict_node_proba(X[:1]), nodes[:1], rtol=1e-9)
+
+
+def test_nodes_with_few_rows_share_a_temperature():
+    assert set(
+        sets_classifier(Sigmoid(min_rows=1000)).fit(X, SETS).calibration_report_["method"]
+    ) == {"shared temperature"}
 
 
 @pytest.mark.parametrize(

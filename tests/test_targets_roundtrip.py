@@ -600,6 +600,10 @@ def test_level_frames_are_matched_by_name():
     ):
         with pytest.raises(ValueError, match="columns of level frames must have the same names"):
             model.score(X, other)
+    twins = frame.set_axis(["low", "low"], axis=1)  # matched by position
+    assert model.score(X, twins) == hierarchical_f1_score(frame, twins) == 1
+    assert HierarchicalClassifier(GaussianNB()).fit(X, twins).score(X, frame) == 1
+    assert hierarchical_f1_score(twins, frame) == 1
     assert hierarchical_f1_score(frame, turned) == hierarchical_f1_score(frame, frame) == 1
     assert hierarchical_f1_score(frame, frame.set_axis(["p", "q"], axis=1)) == 1
     with pytest.raises(ValueError, match="got 'top', 'q' instead of 'top', 'low'"):
