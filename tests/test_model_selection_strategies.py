@@ -156,16 +156,13 @@ def test_rows_that_are_drawn():
 
 def test_the_group_that_is_too_large_is_the_one_drawn_first():
     groups = np.repeat([0, 1, 2], [60, 50, 40])
-    refused = 0
+    answers = set()
     for seed in range(20):
         try:
-            rows = _drawn_rows(150, groups, 45, np.random.RandomState(seed))
+            answers.add(len(_drawn_rows(150, groups, 45, np.random.RandomState(seed))))
         except ValueError as error:
-            assert re.search("the first group has (60|50) rows", str(error))
-            refused += 1
-        else:
-            assert_array_equal(rows, np.arange(110, 150))
-    assert 0 < refused < 20
+            answers.add(re.search("the first group has (.*) rows", str(error))[1])
+    assert answers == {40, "50", "60"}  # never that the one of 40 rows were too large
 
 
 def test_label_sets_and_pipelines():
