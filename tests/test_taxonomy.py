@@ -347,7 +347,7 @@ def test_printing_is_cut():
     big = Taxonomy.from_parents({i: (i - 1) // 4 if i else None for i in range(4000)})
     assert len(big.to_text(30).splitlines()) <= 30
     # However few lines there may be, the first ones are of the first level.
-    nine = Taxonomy.flat("abcdefghi")
+    nine = Taxonomy.flat([*"abcdefghi"])
     assert [nine.to_text(n).splitlines()[1].split()[-1] for n in (2, 3, 4)] == ["a"] * 3
     # With four children of each node the second level would take 21 lines, with three 13.
     square = Taxonomy.from_dict({a: [a + b for b in "wxyz"] for a in "abcd"})
