@@ -795,6 +795,24 @@ def test_classes_that_a_fold_does_not_know_are_dropped():
         assert_allclose(model.predict_proba(X).sum(axis=1), 1)
 
 
+@pytest.mark.filterwarnings("ignore::sklhier.exceptions.RareClassWarning")
+@pytest.mark.parametrize("make", [classifier, sets_classifier])
+@pytest.mark.parametrize("min_rows", [5, 1000])
+def test_models_without_a_held_out_row_are_told_apart(min_rows, make):
+    tops = TREE.to_levels(Y)[:, 0]
+    own, rest = np.flatnonzero(tops == tops[0]), np.flatnonzero(tops != tops[0])
+    parts = [(np.append(rest[train], own), rest[test]) for train, test in KFold(2).split(rest)]
+    y = Y if make is classifier else [[label] for label in Y]
+    model = make(Sigmoid(min_rows), GaussianNB(), cv=[(rest, own), *parts]).fit(X, y)
+    report = model.calibration_report_
+    nothing = report["n_rows"] == 0
+    assert nothing.any()
+    assert not nothing.all()
+    assert_array_equal(report["method"] == "nothing: no rows", nothing)
+    others = repr(Sigmoid(5)) if min_rows == 5 else "shared temperature"
+    assert set(report["method"][~nothing]) == {others}
+
+
 def test_folds_that_know_fewer_classes_of_a_model():
     order = np.argsort(Y, kind="stable")
     leaf = order[: np.unique(Y, return_counts=True)[1][0]]
@@ -970,12 +988,6 @@ def test_label_sets_are_calibrated_and_consistent(strategy, calibration, base):
     assert report["node"].tolist() == list(TREE.nodes[1:])
     assert np.average(report["nll_after"]) < np.average(report["nll_before"])
     assert_allclose(model.predict_node_proba(X[:1]), nodes[:1], rtol=1e-9)
-
-
-def test_nodes_with_few_rows_share_a_temperature():
-    assert set(
-        sets_classifier(Sigmoid(min_rows=1000)).fit(X, SETS).calibration_report_["method"]
-    ) == {"shared temperature"}
 
 
 @pytest.mark.parametrize(
