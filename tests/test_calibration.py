@@ -422,6 +422,16 @@ def test_one_temperature_keeps_every_best_path_and_the_order(base, strategy):
     assert_allclose(model.predict_top_k(X, 6)[1], expected, rtol=1e-9)
 
 
+def test_one_temperature_of_two_answers():
+    some = np.isin(Y, np.unique(Y)[[0, -1]])
+    plain = classifier(None, GaussianNB()).fit(X[some], Y[some])
+    model = classifier("temperature", GaussianNB()).fit(X[some], Y[some])
+    power = model._model.calibration.inverse_temperature_
+    assert power != 1
+    raw = plain.predict_proba(X) ** power
+    assert_allclose(model.predict_proba(X), raw / raw.sum(axis=1, keepdims=True), rtol=1e-9)
+
+
 def test_the_best_path_needs_no_normaliser(monkeypatch):
     model = classifier("temperature").fit(X, Y)
     expected = model.predict(X)
@@ -783,6 +793,24 @@ def test_classes_that_a_fold_does_not_know_are_dropped():
         report = model.calibration_report_
         assert report["n_dropped"].max() == len(leaf)
         assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+
+@pytest.mark.filterwarnings("ignore::sklhier.exceptions.RareClassWarning")
+@pytest.mark.parametrize("make", [classifier, sets_classifier])
+@pytest.mark.parametrize("min_rows", [5, 1000])
+def test_models_without_a_held_out_row_are_told_apart(min_rows, make):
+    tops = TREE.to_levels(Y)[:, 0]
+    own, rest = np.flatnonzero(tops == tops[0]), np.flatnonzero(tops != tops[0])
+    parts = [(np.append(rest[train], own), rest[test]) for train, test in KFold(2).split(rest)]
+    y = Y if make is classifier else [[label] for label in Y]
+    model = make(Sigmoid(min_rows), GaussianNB(), cv=[(rest, own), *parts]).fit(X, y)
+    report = model.calibration_report_
+    nothing = report["n_rows"] == 0
+    assert nothing.any()
+    assert not nothing.all()
+    assert_array_equal(report["method"] == "nothing: no rows", nothing)
+    others = repr(Sigmoid(5)) if min_rows == 5 else "shared temperature"
+    assert set(report["method"][~nothing]) == {others}
 
 
 def test_folds_that_know_fewer_classes_of_a_model():

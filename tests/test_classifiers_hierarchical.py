@@ -23,6 +23,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -653,6 +654,23 @@ def test_a_base_that_fails_to_predict_names_its_node(on, match):
     model = HierarchicalClassifier(Fails(on=on), taxonomy=RAGGED).fit(X, y)
     with pytest.raises(LocalPredictError, match=f"at node 'R', predicting 200 row.*{match}"):
         model.predict(X)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("kind", [RuntimeError, MemoryError])
+def test_a_base_that_fails_on_held_out_rows_names_its_node(kind, n_jobs):
+    X, y = data(200)
+    base = Fails("predict many", kind)
+    model = HierarchicalClassifier(
+        base, taxonomy=RAGGED, chain="proba", cv=KFold(2), n_jobs=n_jobs
+    )
+    if kind is MemoryError:  # of the machine
+        with pytest.raises(MemoryError, match="out of luck"):
+            model.fit(X, y)
+        return
+    with pytest.raises(LocalPredictError, match=r"at node 'R', predicting .* luck") as caught:
+        model.fit(X, y)
+    assert isinstance(caught.value.__cause__, kind)
 
 
 @pytest.mark.parametrize(

@@ -695,6 +695,28 @@ def test_no_other_threshold_of_one_node_is_better(case, kind, min_rows, seed):
             assert f_of(kind(other), parts, 1.0) <= own + 1e-9
 
 
+@one_in(2)
+@given(ANY, st.sampled_from([Threshold, Climbing]), st.integers(0, 99))
+def test_rows_of_weight_0_are_not_there_when_thresholds_are_tuned(case, kind, seed):
+    tree, outcomes, proba = case
+    part, _ = held_out(case, seed)
+    rng = np.random.default_rng(seed)
+    places = np.sort(rng.integers(0, len(proba) + 1, 3))
+    marginals, _ = marginals_of(tree, outcomes, np.insert(proba, places, proba[0][::-1], axis=0))
+    more = HeldOutPaths(
+        marginals,
+        np.insert(part.nodes, places, part.nodes[0]),
+        np.insert(part.weights, places, 0.0),
+    )
+    for scope in ("global", "level", "node"):
+        options = {"min_rows": 2} if scope == "node" else {}
+        one, other = (
+            kind("oof", scope, **options).tuned(lambda p=p: iter([p])) for p in (part, more)
+        )
+        assert_array_equal(one.tau, other.tau)
+        assert_array_equal(one.threshold_report_["n_rows"], other.threshold_report_["n_rows"])
+
+
 @pytest.mark.few(1)
 @pytest.mark.parametrize("seed", range(4))
 def test_no_other_threshold_of_one_level_is_better_for_many_rows(seed):

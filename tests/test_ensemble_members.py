@@ -189,6 +189,22 @@ def test_batches_reach_the_base_of_each_member():
     assert {model.var_smoothing for model in several.estimators_.values()} == {1e-9, 1.0}
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_members_that_print_alike_get_what_each_requests(first):
+    weights = np.linspace(0.1, 3, len(Y)) ** 3
+    with config_context(enable_metadata_routing=True):
+        bases = [LogisticRegression().set_fit_request(sample_weight=w) for w in (first, not first)]
+        base = GaussianNB().set_fit_request(sample_weight=True)
+        members = list(zip(["flat", "per_parent"], bases, strict=True))
+        pool = paths(members, base).fit(X, Y, sample_weight=weights)
+    mean = 0
+    for (strategy, _), is_weighted in zip(members, (first, not first), strict=True):
+        part = HierarchicalClassifier(LogisticRegression(), taxonomy=TREE, strategy=strategy)
+        part.fit(X, Y, sample_weight=weights if is_weighted else None)
+        mean += part.predict_node_proba(X) / 2
+    assert_allclose(pool.predict_node_proba(X), mean, atol=1e-12)
+
+
 def test_clones_searches_and_files():
     members = [("flat", KNN), JOINT, "per_parent"]
     grid = {"strategy__members": [members, ["flat", "per_parent"]]}

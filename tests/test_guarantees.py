@@ -668,6 +668,26 @@ def test_risks_of_ones_own(risk, method):
     assert found.is_held
 
 
+@pytest.mark.parametrize("kind", ["0 or 1", "sometimes 0", "never 0"])
+def test_thresholds_are_tested_by_their_exact_p_value(kind):
+    part, _ = some_sets(TREE, 3, n_rows=300)
+
+    def risk(true, answered):
+        misses = (true > answered).sum(axis=1) > 0
+        return {"0 or 1": misses, "sometimes 0": misses / 2, "never 0": (1 + misses) / 4}[kind]
+
+    found = RiskControl(risk, 0.4, "ltt").tuned(lambda: iter([part])).calibration_
+    assert found.is_held
+    mean = found.mean_loss
+    if kind == "0 or 1":
+        wanted = binom.cdf(round(300 * mean), 300, 0.4)
+    else:
+        entropy = mean * np.log(mean / 0.4) + (1 - mean) * np.log((1 - mean) / 0.6)
+        bentkus = np.e * binom.cdf(np.ceil(300 * mean - 1e-9), 300, 0.4)
+        wanted = min(np.exp(-300 * entropy), bentkus)
+    assert found.bound == pytest.approx(wanted, rel=1e-6)
+
+
 @pytest.mark.parametrize("risk", ["fnr", "fdr", "distance"])
 def test_the_threshold_is_the_last_that_holds(risk):
     part, _ = some_sets(TREE, 2, n_rows=300)

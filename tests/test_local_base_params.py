@@ -680,6 +680,7 @@ def validated(params, strategy="per_parent", target=Y, kind=HierarchicalClassifi
 
 XV = np.arange(24.0).reshape(6, 4)
 YV = np.array(["v", "x", "w", "y", "a", "v"])
+CODES = np.unique(Y, return_inverse=True)[1]
 
 
 def test_pairs_are_restricted_and_translated():
@@ -838,6 +839,18 @@ def test_label_sets_validate_in_codes_of_each_node():
             {},
             TargetError,
             "`eval_set`: y must hold labels that the model knows",
+        ),
+        (
+            {"eval_set": [(XV, [*YV[:4], None, "v"])]},
+            {},
+            TargetError,
+            "`eval_set`: .*row 4 is missing",
+        ),
+        (
+            {"eval_set": [(XV, [0, 1, 2, 9, 0, 1])]},
+            {"target": CODES, "classes": np.unique(Y)},
+            TargetError,
+            "`eval_set`: The label of row 3 is missing or not in the taxonomy",
         ),
         ({"eval_set": [(XV, YV[:3])]}, {}, ValueError, "inconsistent numbers of samples"),
         ({"eval_set": [(np.ones((6, 9)), YV)]}, {}, ValueError, "features"),

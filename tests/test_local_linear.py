@@ -196,9 +196,9 @@ def test_no_promise_no_restriction(name):
 
 
 @pytest.mark.parametrize("loss", ["squared_hinge", "hinge"])
-@pytest.mark.parametrize("n_rows", [30, 90, 250])
+@pytest.mark.parametrize("n_rows", [30, 60, 90, 200, 250])
 def test_svc_chooses_its_problem_by_all_columns(n_rows, loss):
-    """It goes by whether there are more rows (30, 90 or 250) than columns: all 200 or the 60 used."""
+    """It goes by whether there are fewer rows than columns: than all 200, not than the 60 used."""
     X, y = sparse_rows(n_rows, 200, 0, n_used=60), np.resize([0, 1, 2], n_rows)
     base = LinearSVC(loss=loss, random_state=0, max_iter=100_000)  # far from its optimum
     fitted, subset = on_used_columns(base, X, y)
@@ -288,6 +288,30 @@ def test_svc_without_its_checks_is_the_same(
     plain, fitted = deepcopy(base).fit(X, y, **weight), deepcopy(base)
     linear_fit.fit_on_used_columns(fitted, X, y, weight)
     same_state(plain, fitted, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        np.linspace(0, 2, 40, dtype=np.float32),
+        np.arange(40),
+        np.arange(40.0).tolist(),
+        np.where(np.arange(40) == 3, np.nan, 1.0),
+        np.ones(39),
+        np.ones((40, 1)),
+    ],
+)
+def test_svc_with_other_weights_does_what_svc_does(weights):
+    X, y = sparse_rows(40, 30, 1), np.resize(np.arange(3), 40)
+    plain, fitted = (LinearSVC(random_state=0) for _ in range(2))
+    try:
+        plain.fit(X, y, sample_weight=weights)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error)[:30])):
+            linear_fit.fit_on_used_columns(fitted, X, y, {"sample_weight": weights})
+    else:
+        linear_fit.fit_on_used_columns(fitted, X, y, {"sample_weight": weights})
+        same_state(plain, fitted, rtol=0)
 
 
 @pytest.mark.parametrize(

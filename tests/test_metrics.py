@@ -591,6 +591,17 @@ def test_information_from_frequencies():
     information["a"] = information["A1"] - 0.01
     with pytest.raises(ValueError, match="not fall from a parent to its child, but the node 'a'"):
         icm_score(true, predicted, taxonomy=RAGGED, information=information)
+    information["A1"] = information["A"] - 0.005  # above it, so named first
+    with pytest.raises(ValueError, match="but the node 'A1' has less than its parent"):
+        icm_score(true, predicted, taxonomy=RAGGED, information=information)
+
+
+def test_information_that_falls_by_rounding_does_not_fall():
+    of_all = dict.fromkeys(RAGGED.nodes[1:], 1.0)
+    rounded = of_all | {"a": 1 - 1e-10, "b": 1 - 1e-12}
+    for y in (["a"], ["b"]), (["a"], ["C"]), (["b"], ["A"]):
+        scores = [icm_score(*y, taxonomy=RAGGED, information=i) for i in (of_all, rounded)]
+        assert scores[0] == scores[1]
 
 
 @pytest.mark.few(1)

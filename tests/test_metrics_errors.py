@@ -310,6 +310,18 @@ def test_pairs_of_a_level_are_the_confusion_matrix(case, level):
     assert pairs[:2] == most_confused_pairs(true, predicted, n=2, **options)
 
 
+@given(answered_labels(), st.data())
+def test_pairs_of_rows_without_weight_are_none(case, data):
+    tree, true, predicted, _ = case
+    counts = st.lists(st.integers(0, 1), min_size=len(true), max_size=len(true))
+    weights = np.array(data.draw(counts.filter(any)))
+    kept = [[y[row] for row in np.flatnonzero(weights)] for y in (true, predicted)]
+    for level in (None, 1):
+        options = {"taxonomy": tree, "level": level}
+        found = most_confused_pairs(true, predicted, sample_weight=weights, **options)
+        assert found == most_confused_pairs(*kept, **options)
+
+
 def test_pairs_as_a_frame_and_bad_input():
     pytest.importorskip("pandas")
     y = ["owl", "eel"], ["wren", "owl"]

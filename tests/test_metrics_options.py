@@ -389,6 +389,15 @@ def test_first_k_of_lists():
     assert precision_at_k_score(holes, PROBA[:1, :], **options) == 0.5
 
 
+def test_scores_of_the_first_k_in_any_container():
+    options = {"k": 2, "taxonomy": BIRDS}
+    of_lists = precision_at_k_score(SETS, PROBA.tolist(), **options)
+    assert of_lists == precision_at_k_score(SETS, PROBA, **options)
+    for dtype in (np.float32, object):
+        assert precision_at_k_score(SETS, PROBA.astype(dtype), **options) == of_lists
+    assert precision_at_k_score(SETS, list(PROBA), **options) == of_lists
+
+
 def test_first_k_is_top_k_accuracy():
     y = ["owl", "ray", "eel", "wren", "owl"]
     assert recall_at_k_score(y, PROBA, k=1, taxonomy=BIRDS) == 0.4

@@ -84,6 +84,9 @@ def test_the_text_shows_stops_where_there_are_some():
     assert "stopped" not in plain
     assert "coverage" not in plain
     assert "no answer" not in plain
+    none_listed = report(TRUE, ANSWERS, output="text", min_support=100)
+    assert "coverage" in none_listed
+    assert "stopped" not in none_listed
 
 
 def test_sets_that_stop():

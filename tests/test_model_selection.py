@@ -4,6 +4,7 @@ import copy
 import csv
 import gzip
 import warnings
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -873,6 +874,12 @@ def test_what_a_comparison_shows():
     text = str(found)
     assert "180 rows in 5 folds; 90% intervals of 20 paired resamples" in text
     assert "careful against <flat>:" in text
+    slower = np.array([[1.0], [2.0], [4.0]]) * np.full(5, 1e-3)
+    quick = replace(found, fit_seconds=slower, fit_cpu_seconds=slower**2, predict_seconds=slower)
+    assert (
+        "careful takes 4.00 times as long as <flat> to fit (16.00 times the processor's time) and "
+        "4.00 times as long to predict."
+    ) in str(quick)
     assert "&lt;flat&gt;" in found._repr_html_()
     assert "<flat>" not in found._repr_html_()
 

@@ -290,6 +290,44 @@ def test_taxonomies_that_labels_spell_out():
     assert_allclose(of_paths.scores, of_names.scores)
 
 
+@pytest.mark.filterwarnings("ignore::sklhier.exceptions.RareClassWarning")
+def test_nodes_that_some_folds_lack_count():
+    paths = [[tuple(RAGGED.path(name)) for name in row] for row in SETS]
+    paths[0], paths[-1] = [("A", "A1", "new")], [("new", "x"), ("new", "y")]
+    spelled = HierarchicalMultiLabelClassifier(GaussianNB(), decoder=SetThreshold(0.4))
+    whole = clone(spelled).set_params(taxonomy=clone(spelled).fit(X, paths).taxonomy_)
+    kwargs = {"decoders": [SetThreshold(0.2), TopLabels(1)], "cv": KFold(3), "refit": False}
+    found, wanted = (tune_decoder(one, X, paths, **kwargs) for one in (spelled, whole))
+    assert_array_equal(found.results_["mean_test_score"], wanted.results_["mean_test_score"])
+
+
+class Asked(KFold):
+    """Remembers the labels that it gets."""
+
+    def split(self, X, y=None, groups=None):
+        self.labels = y
+        return super().split(X, y, groups)
+
+
+class AskedForPaths(HierarchicalStratifiedKFold):
+    """Remembers the labels that it gets."""
+
+    def split(self, X, y, groups=None):
+        self.labels = y
+        return super().split(X, y, groups)
+
+
+@pytest.mark.filterwarnings("ignore::sklhier.exceptions.RareClassWarning")
+@pytest.mark.parametrize("form", ["collections", "sparse", "frame"])
+def test_splitters_of_label_sets_get_a_table_of_all_nodes(form):
+    pair = [model(), model(strategy="flat")]
+    plain, own = Asked(2), AskedForPaths(2, taxonomy=RAGGED)
+    compare(pair, X, FORMS[form], cv=plain, n_bootstrap=5)
+    assert_array_equal(plain.labels, TABLE)
+    compare(pair, X, FORMS[form], cv=own, n_bootstrap=5)
+    assert own.labels is FORMS[form]
+
+
 # -- decoders of single paths -------------------------------------------------------------
 
 PX, PY, PTREE = make_hierarchical_classification(

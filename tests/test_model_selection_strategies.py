@@ -1,5 +1,6 @@
 """Strategies compared: scores, the choice among them, fewer rows."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -73,6 +74,13 @@ def test_what_is_recommended():
     assert unclear.good_enough == (best,)
     assert unclear.sentence.startswith(f"Take {best}: it scores best by hF, though ")
     assert unclear.sentence.endswith(" are not shown to be worse.")
+    words = unclear.sentence.replace(",", " ").replace(":", " ").split()
+    assert [words.count(name) for name in others] == [1, 0, 1]
+    alike = with_figures([-0.3] * 3, [0.1] * 3, [9, 1, 1, 1])
+    rest = [name for name in NAMES if name != best]
+    assert alike.sentence.endswith(
+        f"though {rest[0]}, {rest[1]} and {rest[2]} are not shown to be worse."
+    )
     one = with_figures([-0.3] * 3, [0.1, -0.1, -0.1], [9, 1, 1, 1])
     assert one.sentence.endswith(f"though {others[0]} is not shown to be worse.")
     fast = with_figures([-0.3, -0.009, -0.01], [0.1] * 3, [10, 1, 7.4, 3])
@@ -144,6 +152,17 @@ def test_rows_that_are_drawn():
     rows = _drawn_rows(60, groups, 20, random)
     assert len(rows) == 18
     assert (np.bincount(groups[rows])[np.unique(groups[rows])] == 3).all()
+
+
+def test_the_group_that_is_too_large_is_the_one_drawn_first():
+    groups = np.repeat([0, 1, 2], [60, 50, 40])
+    answers = set()
+    for seed in range(20):
+        try:
+            answers.add(len(_drawn_rows(150, groups, 45, np.random.RandomState(seed))))
+        except ValueError as error:
+            answers.add(re.search("the first group has (.*) rows", str(error))[1])
+    assert answers == {40, "50", "60"}  # never that the one of 40 rows were too large
 
 
 def test_label_sets_and_pipelines():

@@ -228,6 +228,31 @@ def test_zeros_of_blocks_are_not_missed(base, strategy):
     assert not again["n_dropped"].any()
 
 
+@pytest.mark.parametrize("n_asked", [1, 8, 200])
+def test_models_that_are_asked_together_say_the_same(n_asked):
+    """Siblings with equally many children, and fewer weights than entries of samples, or more."""
+    rng = np.random.default_rng(0)
+    tree = Taxonomy.from_dict({a: [f"{a}{i}" for i in range(3)] for a in "abc"})
+    y = np.resize(tree.leaves, 180)
+    of_class = sparse.csr_array(np.eye(60)[np.arange(180) % 9])
+    X = sparse.csr_array(rows_of(rng, (180, 60)) + 3 * of_class)
+    asked = rows_of(rng, (200, 60), 0.4)
+    model = HierarchicalClassifier(LogisticRegression(), taxonomy=tree).fit(X, y)
+    model.compress(min_weight=0.6)
+    assert n_single(model) == 4
+    whole = with_tables(model)
+    for start in range(0, 200, n_asked):
+        rows = asked[start : start + n_asked]
+        for decoder in ("top_down", "best_path"):
+            model.set_params(decoder=decoder)
+            whole.set_params(decoder=decoder)
+            assert_array_equal(model.predict(rows), whole.predict(rows))
+        for found, wanted in zip(
+            model.predict_top_k(rows, 3), whole.predict_top_k(rows, 3), strict=True
+        ):
+            assert_array_equal(found, wanted)
+
+
 def test_models_of_dense_samples():
     (X, y), (asked, _) = data(), data(30, seed=1)
     X, asked = X.toarray()[:, :60], asked.toarray()[:, :60]

@@ -242,9 +242,10 @@ def test_policies_of_the_literature():
 
 @pytest.mark.few(3)
 @pytest.mark.parametrize("policy", POLICIES)
-@given(case=labelled_trees())
-def test_policies_by_sets(policy, case):
+@given(case=labelled_trees(), n_without=st.integers(0, 2))
+def test_policies_by_sets(policy, case, n_without):
     tree, y, _ = case
+    y = np.array([*y, *[tree.root] * n_without])
     rows = set(range(len(y)))
     exact = {name: {row for row in rows if y[row] == name} for name in tree.nodes}
     below = {
@@ -259,7 +260,9 @@ def test_policies_by_sets(policy, case):
             "less_inclusive": (below[name], rows - below[name]),
             "inclusive": (
                 below[name],
-                rows - below[name] - set().union(*(exact[a] for a in tree.ancestors(name))),
+                rows
+                - below[name]
+                - exact[tree.root].union(*(exact[a] for a in tree.ancestors(name))),
             ),
             "siblings": (below[name], set().union(*(below[s] for s in siblings))),
             "exclusive_siblings": (exact[name], set().union(*(exact[s] for s in siblings))),

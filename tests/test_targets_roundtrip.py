@@ -17,7 +17,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
 from sklhier._targets.formats import FORMATS, detect
-from sklhier.decoders import SetThreshold, Threshold
+from sklhier.decoders import HierarchicalF, SetThreshold, Threshold
 from sklhier.exceptions import TargetError
 from sklhier.metrics import (
     hierarchical_classification_report,
@@ -425,6 +425,29 @@ def test_rows_of_bits_come_back_as_an_array():
 
 
 @pytest.mark.parametrize("padding", ["", None, np.nan])
+def test_lists_of_one_label_have_no_padding(padding):
+    model = HierarchicalMultiLabelClassifier(
+        GaussianNB(), taxonomy=TREE, decoder=SetThreshold(0.5)
+    )
+    for read in (lambda y: TREE.encode(y, kind="sets"), lambda y: model.fit(np.eye(2), y)):
+        with pytest.raises(TargetError, match=r"not in the taxonomy: ''|Row 1 holds (None|nan)"):
+            read([["c"], [padding]])
+        read([["c", "a/x"], ["c", padding]])
+
+
+@pytest.mark.parametrize(
+    "decoder", ["best_path", "top_down", "level_weighted", HierarchicalF(answer="leaf")], ids=repr
+)
+def test_decoders_that_answer_classes_keep_the_type(decoder):
+    levels = np.array([[1, 11], [1, 12], [2, 21]])
+    model = HierarchicalClassifier(GaussianNB(), decoder=decoder).fit(np.eye(3), levels)
+    assert model.predict(np.eye(3)).dtype == levels.dtype
+    names = np.array(["a/x", "b/z", "a/y"]).astype(string_dtype())
+    model = HierarchicalClassifier(GaussianNB(), taxonomy=TREE, decoder=decoder)
+    assert model.fit(np.eye(3), names).predict(np.eye(3)).dtype == names.dtype
+
+
+@pytest.mark.parametrize("padding", ["", None, np.nan])
 def test_padded_lists_of_labels(padding):
     rows = [["a/x", padding], ["a/y", "b/z"], ["c", padding], [padding, padding]]
     wanted = TREE.binarize(ROWS).toarray()
@@ -586,6 +609,19 @@ def test_score_refuses_what_it_cannot_compare():
         sets.fit(X, [[n] for n in names]).score(X[:2], [["c"]] * 2, sample_weight=[-1, 1])
 
 
+@pytest.mark.parametrize("classes", [["c", None], ["c", ()], [float("nan"), "c"]])
+def test_a_code_stands_for_a_label(classes):
+    place = 0 if classes[1] == "c" else 1
+    for read in (
+        lambda: TREE.encode([0, 1, 0], classes=classes),
+        lambda: HierarchicalClassifier(GaussianNB(), taxonomy=TREE, classes=classes).fit(
+            np.eye(3), [0, 1, 0]
+        ),
+    ):
+        with pytest.raises(TargetError, match=f"The label of row {place} is missing"):
+            read()
+
+
 def test_level_frames_are_matched_by_name():
     frame = pd.DataFrame(columns([PATHS[code] for code in CODES]))
     turned = frame[["low", "top"]]
@@ -600,6 +636,10 @@ def test_level_frames_are_matched_by_name():
     ):
         with pytest.raises(ValueError, match="columns of level frames must have the same names"):
             model.score(X, other)
+    twins = frame.set_axis(["low", "low"], axis=1)  # matched by position
+    assert model.score(X, twins) == hierarchical_f1_score(frame, twins) == 1
+    assert HierarchicalClassifier(GaussianNB()).fit(X, twins).score(X, frame) == 1
+    assert hierarchical_f1_score(twins, frame) == 1
     assert hierarchical_f1_score(frame, turned) == hierarchical_f1_score(frame, frame) == 1
     assert hierarchical_f1_score(frame, frame.set_axis(["p", "q"], axis=1)) == 1
     with pytest.raises(ValueError, match="got 'top', 'q' instead of 'top', 'low'"):

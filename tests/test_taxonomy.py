@@ -305,6 +305,12 @@ def test_bad_questions_name_the_nearest():
     raises("'Z' has the parents 'P', 'S'", lambda: DIAMOND.parent_ids)
 
 
+def test_a_misspelt_node_is_among_the_nearest():
+    tree = Taxonomy.from_dict({"bird": ["owl", "heron"], "fish": ["salmon"]})
+    for name in tree.nodes[1:]:
+        raises(f"no node '{name}s'. Nearest names:.*'{name}'", tree.path, f"{name}s")
+
+
 @pytest.mark.slow
 def test_sets_are_read_in_an_order_of_their_own():
     code = (
@@ -340,6 +346,9 @@ def test_printing_is_cut():
     assert "..." not in str(Taxonomy.from_edges(longest))
     big = Taxonomy.from_parents({i: (i - 1) // 4 if i else None for i in range(4000)})
     assert len(big.to_text(30).splitlines()) <= 30
+    # However few lines there may be, the first ones are of the first level.
+    nine = Taxonomy.flat([*"abcdefghi"])
+    assert [nine.to_text(n).splitlines()[1].split()[-1] for n in (2, 3, 4)] == ["a"] * 3
     # With four children of each node the second level would take 21 lines, with three 13.
     square = Taxonomy.from_dict({a: [a + b for b in "wxyz"] for a in "abcd"})
     assert square.to_text(13).count("... 2 more") == 3

@@ -321,9 +321,16 @@ def test_tables_of_two_columns_are_edges():
     wanted = Taxonomy.from_edges([("p", "c"), ("p", "d")])
     swapped = {"Child": PAIRS["child"], "PARENT ": PAIRS["parent"]}
     half = {"child": PAIRS["child"], "over": PAIRS["parent"]}
+    halves = [
+        dict(columns)
+        for one, other in (("parent", "y"), ("x", "child"))
+        for ends in [[(one, PAIRS["parent"]), (other, PAIRS["child"])]]
+        for columns in (ends, ends[::-1])
+    ]
     wide = {"note": ["", ""], **half, "parent": PAIRS["parent"]}
     for make in (pandas.DataFrame, polars.DataFrame, pyarrow.table):
-        for columns in (PAIRS, swapped, half, wide, {"x": PAIRS["parent"], "y": PAIRS["child"]}):
+        unnamed = {"x": PAIRS["parent"], "y": PAIRS["child"]}
+        for columns in (PAIRS, swapped, half, *halves, wide, unnamed):
             assert Taxonomy.from_edges(make(columns)) == wanted
         assert Taxonomy.from_edges(make(swapped), direction="child_parent") == wanted
         upwards = make({"x": PAIRS["child"], "y": PAIRS["parent"]})

@@ -540,6 +540,15 @@ def test_stanzas_of_an_ontology():
     assert alt_ids == {"GO:22": "GO:2", "GO:23": "GO:2"}
 
 
+def test_the_default_namespace_is_a_line_of_the_header():
+    wanted = Taxonomy.from_obo(GO, namespace="process")
+    version, default, *stanzas = GO
+    for header in ([default, version, "ontology: other"], [version, "remark: none", default]):
+        assert same(Taxonomy.from_obo([*header, *stanzas], namespace="process"), wanted)
+    within = [*GO[:4], "default-namespace: other", *GO[4:]]
+    assert same(Taxonomy.from_obo(within, namespace="process"), wanted)
+
+
 def test_parts_of_an_ontology():
     process = Taxonomy.from_obo(GO, namespace="process", relationships=("is_a", "part_of"))
     assert process.root == "GO:1"

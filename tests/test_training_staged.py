@@ -583,6 +583,34 @@ def test_models_that_rule_everything_out_leave_an_answer():
     assert_array_equal(fitted.predict(X), y)
 
 
+class OnTheWay(PerParent):
+    """Decides at each node for itself, though models may know samples of others."""
+
+    def marginals(self, taxonomy, outcomes, scores):
+        class Plain:
+            has_rest = False
+
+            def __getattr__(self, name):
+                return getattr(scores, name)
+
+        return super().marginals(taxonomy, outcomes, Plain())
+
+
+def test_who_rules_out_all_that_it_is_asked_of_leaves_it_open():
+    X, y = data()
+    base = DecisionTreeClassifier(random_state=0)
+    fitted = model(base, routing=Everywhere(), strategy=OnTheWay()).fit(X, y)
+    proba = fitted.predict_node_proba(X)
+    assert_allclose(proba[:, DEEP.ids(DEEP.levels[0])].sum(axis=1), 1)
+    local = local_models(fitted)["A"]
+    outputs = fitted.estimators_["A"].predict_proba(X)
+    strangers = outputs[:, 0] == 1
+    assert strangers.any()
+    below = DEEP.ids([DEEP.nodes[node] for node in local.outcomes[1:]])
+    above = proba[strangers][:, DEEP.ids(["A"])]
+    assert_allclose(proba[strangers][:, below], np.repeat(above / len(below), len(below), axis=1))
+
+
 @pytest.mark.parametrize("routing", [Everywhere(), "predicted"])
 def test_evidence_of_models_that_know_strangers_reaches_the_nodes_above(routing):
     """Answers are in proportion to what all models on their paths say, however the top decides."""

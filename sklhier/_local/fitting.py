@@ -236,7 +236,7 @@ def _fit_one(task: _Task, X: Any) -> Fitted:
 def _fit_in_place(task: _Task, X: Any) -> tuple[bool, ColumnSubset | None]:
     """Fit an estimator to its rows without taking them, if that is possible."""
     job, problem = task.job, task.job.problem
-    if task.has_own or job.goes_on or task.method != "fit" or job.extra is not None:
+    if task.has_own or task.method != "fit" or job.extra is not None:
         return False, None
     rows, codes = problem.rows, problem.codes
     if type(job.estimator) in SUMMED and task.shared_rows is not None:

@@ -94,7 +94,7 @@ def _ancestors_with_steps(nodes: Rows, taxonomy: Taxonomy) -> tuple[Offsets, Row
         wave = np.setdiff1d(np.repeat(owners, counts) * n_nodes + above, reached)
         everything = np.concatenate([reached, wave])
         order = np.argsort(everything, kind="stable")
-        step = np.full(len(wave), steps.max(initial=0) + 1)
+        step = np.full(len(wave), steps.max() + 1)
         reached, steps = everything[order], np.concatenate([steps, step])[order]
     owners, ancestors = np.divmod(reached, n_nodes)
     return ops.offsets_of(np.bincount(owners, minlength=len(nodes))), ancestors, steps

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
+from sklearn import get_config
+from sklearn.utils.metadata_routing import get_routing_for_object
+
 from sklhier._local.base_estimators import MEMBER, check_classifier, knows_taxonomy, learns_jointly
 from sklhier._local.keys import ModelKey
 from sklhier._local.problem import LocalProblem
@@ -42,8 +45,14 @@ class Member(Strategy, SetStrategy):
 
     @property
     def base_name(self) -> str:
-        """The name of the base estimator, which members with the same one share."""
-        return f"{MEMBER}{_full(self.estimator)}"
+        """The name of the base estimator, which members with the same one share.
+
+        With metadata routing it also tells what the estimator requests, which is not in its print.
+        """
+        name = f"{MEMBER}{_full(self.estimator)}"
+        if not get_config()["enable_metadata_routing"]:
+            return name
+        return f"{name} {get_routing_for_object(self.estimator)}"
 
     @property
     def pair(self) -> tuple[Any, Any]:
