@@ -877,7 +877,7 @@ def test_what_a_comparison_shows():
     slower = np.array([[1.0], [2.0], [4.0]]) * np.full(5, 1e-3)
     quick = replace(found, fit_seconds=slower, fit_cpu_seconds=slower**2, predict_seconds=slower)
     assert (
-        "careful takes 4.00 times as long as <flat> to fit (16.00 times the processor's time) and "
+        "careful takes 4.00 times as long as <flat> to fit (16.00 times the processor's time)\nand "
         "4.00 times as long to predict."
     ) in str(quick)
     assert "&lt;flat&gt;" in found._repr_html_()
