@@ -32,7 +32,7 @@ settings.register_profile(
 )
 settings.register_profile("longer", parent=settings.get_profile("quick"), max_examples=25)
 settings.register_profile(
-    "thorough", parent=settings.get_profile("quick"), max_examples=300, derandomize=False
+    "thorough", parent=settings.get_profile("quick"), max_examples=150, derandomize=False
 )
 # For runs of which nobody reads the examples: stop at the first that fails.
 settings.register_profile(
