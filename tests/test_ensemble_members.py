@@ -238,3 +238,29 @@ def test_other_members_are_refused(kind, members, error, match):
 def test_a_joint_model_of_paths_is_refused_for_label_sets():
     with pytest.raises(IncompatiblePartsError, match="MultiHeadMultiLabelClassifier"):
         sets([JOINT]).fit(X, SETS)
+
+
+@pytest.mark.parametrize(("kind", "joint"), [(paths, JOINT), (sets, JOINT_SETS)])
+def test_candidates_may_be_estimators_and_pairs(kind, joint):
+    y = Y if kind is paths else SETS
+    candidates = ["flat", joint, ("per_parent", KNN)]
+    best = [kind([candidate]).fit(X, y) for candidate in candidates]
+    for wanted, model in enumerate(best):
+        answers = iter(np.arange(3) == wanted)
+        auto = Auto(candidates, scoring=lambda *_, scores=answers, **__: float(next(scores)))
+        chosen = kind([]).set_params(strategy=auto).fit(X, y)
+        assert_array_equal(chosen.selection_report_["chosen"], np.arange(3) == wanted)
+        assert_allclose(chosen.predict_node_proba(X), model.predict_node_proba(X), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "error", "match"),
+    [
+        (7, ValueError, "Strategy object"),
+        (KNeighborsClassifier, TypeError, "Call it"),
+        ((1,), ValueError, "pair"),
+    ],
+)
+def test_other_candidates_are_refused(candidate, error, match):
+    with pytest.raises(error, match=match):
+        paths([]).set_params(strategy=Auto(["flat", candidate])).fit(X, Y)

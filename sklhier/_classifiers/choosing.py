@@ -434,7 +434,7 @@ def _best(strategy: Auto, options: list[Option], scores: Floats) -> Choice:
     """Return the option of the best score; a pool must be better by a margin."""
     if np.isnan(scores).any():
         raise ValueError(f"`scoring` must return numbers, got {scores.tolist()}.")
-    is_pool = np.array([isinstance(option.strategy, Ensemble) for option in options])
+    is_pool = np.array([len(option.members) > 1 for option in options])
     best = int(np.argmax(scores))
     if is_pool[best] and not is_pool.all():
         single = int(np.argmax(np.where(is_pool, -np.inf, scores)))

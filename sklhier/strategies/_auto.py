@@ -37,10 +37,12 @@ class Auto(Compound):
 
     Parameters
     ----------
-    candidates : sequence of str or Strategy, default=None
+    candidates : sequence of str, Strategy, (strategy, estimator) or estimator, default=None
         The strategies to compare; the first of equals wins. None means per parent, per level, flat,
         per node, and ``"linear"`` and ``"log"`` pools of these four with learnt weights
-        (:class:`Ensemble`). Models that several candidates share are fitted once.
+        (:class:`Ensemble`). A pair has its own base estimator, and an estimator alone is a joint
+        model or one classifier over all classes: each becomes an :class:`Ensemble` of one. Models
+        that several candidates share are fitted once.
     scoring : "hierarchical_f1" or callable, default="hierarchical_f1"
         The score, larger is better: micro hierarchical F1, or
         ``scoring(y_true, y_pred, taxonomy=taxonomy)`` of names of nodes (lists of names with label
@@ -50,8 +52,8 @@ class Auto(Compound):
         Largest number of rows to compare on. From more rows a sample is drawn that is balanced over
         the classes. None uses all.
     min_gain : float, default=0.002
-        Margin by which an :class:`Ensemble` must beat the best single strategy, since it takes
-        the time of all its members.
+        Margin by which an :class:`Ensemble` of several must beat the best single strategy, since it
+        takes the time of all its members.
 
     Raises
     ------
@@ -123,7 +125,8 @@ class Auto(Compound):
 
     def _candidates(self) -> Sequence[Any]:
         if self.candidates is not None:
-            return self.candidates
+            alone = (str, Strategy, SetStrategy)
+            return [c if isinstance(c, alone) else Ensemble([c]) for c in self.candidates]
         pools = [Ensemble(_SINGLE, weights="oof", pool=pool) for pool in ("linear", "log")]
         return [*_SINGLE, *pools]
 
