@@ -144,6 +144,20 @@ _TABLES: dict[str, tuple[str, str, str, dict[str, Column]]] = {
             "predict time, ratio": ratio("best_path ratio"),
         },
     ),
+    "embeddings": (
+        "embeddings",
+        "models",
+        "Per cent of the test rows; CPU seconds",
+        {
+            "data": "data",
+            "vectors": "vectors",
+            "model": "model",
+            "level 1": per_cent("level 1"),
+            "leaf": per_cent("leaf"),
+            "hF": per_cent("hF"),
+            "fit, s": "fit s",
+        },
+    ),
     "scale": (
         "scale",
         "one large taxonomy",

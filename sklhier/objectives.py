@@ -211,7 +211,7 @@ class Adam(BaseEstimator):
         `early_stopping`. ``partial_fit`` keeps the initial rate.
     learning_rate_init : float or "auto", default="auto"
         Initial learning rate. ``"auto"`` is 0.03 for sparse features and 0.003 for dense ones; with
-        ``"linear"`` and a linear model of dense features, 0.01 divided by the root mean square of
+        ``"linear"`` and a linear model of dense features, 0.004 divided by the root mean square of
         the features.
     batch_size : int or "auto", default="auto"
         Samples in a mini-batch, at least 1; ``"auto"`` is 128.

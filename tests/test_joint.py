@@ -1120,8 +1120,35 @@ def test_the_linear_rate_is_for_any_unit_of_the_features():
     other = joint(**params).fit(data * 1024, y)  # a power of 2 rounds nothing
     assert_allclose(other.coef_ * 1024, one.coef_, rtol=1e-3, atol=1e-4)
     first = first_rates_of(params["solver"], data * 1024, one.networks_[0])
-    assert first == (pytest.approx(0.01 / 1024, rel=0.1),) * 2 + (pytest.approx(1024, rel=0.1),)
+    assert first == (pytest.approx(0.004 / 1024, rel=0.1),) * 2 + (pytest.approx(1024, rel=0.1),)
     assert np.isfinite(joint(**params).fit(data * 0, y).coef_).all()
+
+
+@pytest.mark.parametrize("solver", ["auto", LONG], ids=repr)
+def test_the_penalty_of_all_dense_rows_is_for_any_unit_of_the_features(solver):
+    params = {"solver": solver, "alpha": "auto"}
+    weights = np.arange(len(Y)) % 3 + 1.0
+    one = joint(**params).fit(X, Y, weights)
+    other = joint(**params).fit(X * 8, Y, weights)
+    assert_allclose(other.predict_proba(X * 8), one.predict_proba(X), atol=5e-3)
+    alpha = 0.01 * np.average((X**2).mean(axis=1), weights=weights)
+    assert_allclose(joint(solver=solver, alpha=alpha).fit(X, Y, weights).coef_, one.coef_)
+    rows = np.repeat(np.arange(len(Y)), weights.astype(int))
+    assert_array_equal(joint(**params).fit(X[rows[::-1]], Y[rows[::-1]]).coef_, one.coef_)
+    assert np.isfinite(joint(**params).fit(X * 0, Y).coef_).all()
+
+
+def test_the_penalty_follows_neither_sparse_rows_nor_hidden_layers_nor_mini_batches():
+    for rows, params in (
+        (sparse.csr_matrix(X), {}),
+        (X, {"hidden_layer_sizes": 3}),
+        (X, {"solver": Adam(max_iter=2, learning_rate="linear")}),
+    ):
+        fits = [
+            joint(alpha=alpha, random_state=0, **params).fit(rows, Y) for alpha in ("auto", 1e-5)
+        ]
+        for own, other in zip(*(fit.coefs_ for fit in fits), strict=True):
+            assert_array_equal(own, other)
 
 
 @pytest.mark.few(1)

@@ -100,10 +100,14 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         Weight of each level from the first, 0 or more; None means 1 each. ``"soft_labels"`` ignores
         them, ``"hxe"`` multiplies by them.
     alpha : float or "auto", default="auto"
-        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5; where ``solver="auto"`` makes a dozen
-        passes through dense X, 1e-5 times the mean square of the features; where it makes a few
-        through sparse X, 1e-6. With weights of 1, alpha is ``1 / (n_samples * C)`` of
-        ``LogisticRegression``. Intercepts are not penalised.
+        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5, but for linear models:
+
+        * with L-BFGS and dense X, 0.01 times the mean square of the features;
+        * where ``solver="auto"`` makes a dozen passes through dense X, 1e-5 times the mean square;
+        * where it makes a few through sparse X, 1e-6.
+
+        With weights of 1, alpha is ``1 / (n_samples * C)`` of ``LogisticRegression``. Intercepts are
+        not penalised.
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of hidden layers that all nodes share. Empty for a linear model.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
@@ -479,6 +483,7 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         shares = self._shares(nodes, weights, target)
         if by_frequencies:
             start_by(joints, columns.log_odds(nodes, shares, weights.sum()))
+        training = training.scaled(sizes, X, shares)
         fitted = fit_all(joints, X, shares, path_loss, training, held_out)
         return JointPaths.of_all(columns, fitted)
 

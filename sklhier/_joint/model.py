@@ -56,6 +56,7 @@ _MOST_WEIGHTS = 2_000_000
 # many rows, of which there should be enough for some batches.
 _MUCH_WORK, _PASSES = 200_000_000, 12
 _ALPHA = 1e-5
+_LBFGS_ALPHA = 0.01  # of dense features whose mean square is 1
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 64, 512, 6
 # The same for sparse features, where weights are too many for L-BFGS: the best mean accuracy on
 # held-out training rows of four sets of texts and of generated ones with many labels.
@@ -234,6 +235,17 @@ class Training:
         return replace(
             self, solver=adam, alpha=_SPARSE_ALPHA if self.follows_scale else self.alpha
         )
+
+    def scaled(self, sizes: list[int], X: Any, shares: Floats) -> Self:
+        """Return the parameters with the penalty of L-BFGS for one path, given rows and their shares.
+
+        It follows the squares of dense features, so that their unit does not matter.
+        """
+        is_linear = isinstance(self.solver_for(sizes), LBFGS) and not self.hidden
+        if not (self.follows_scale and is_linear) or sparse.issparse(X):
+            return self
+        squares = np.einsum("ij,ij->i", X, X, dtype=np.float64)
+        return replace(self, alpha=_LBFGS_ALPHA * float(shares @ squares) / X.shape[1])
 
     def solver_for(self, sizes: list[int]) -> Solver:
         """Return the solver for a network of such sizes."""

@@ -15,7 +15,7 @@ from sklhier.objectives import Adam
 __all__ = ["Rates", "Schedule", "Watch", "first_rates_of"]
 
 _RATE_OF_SPARSE, _RATE_OF_DENSE = 0.03, 0.003  # what "auto" stands for
-_RATE_OF_SCALED = 0.01  # for dense features whose mean square is 1
+_RATE_OF_SCALED = 0.004  # for dense features whose mean square is 1
 _SLOWER = 5.0  # divisor of the adaptive learning rate
 _SLOWEST = 0.03  # share of the first learning rate at which it stops
 
