@@ -220,12 +220,13 @@ def test_models_of_sparse_rows_take_dense_ones(way, monkeypatch):
     assert not agree(model, X.toarray(), monkeypatch)
 
 
-def test_an_answer_does_not_depend_on_other_rows(way):
-    X, y = vectors()
+@pytest.mark.parametrize("made", [data, vectors])
+def test_an_answer_does_not_depend_on_other_rows(made, way):
+    X, y = made()
     for rows in (X, X.astype(np.float32)):
         model = HierarchicalClassifier(BASES["block logistic"], taxonomy=TREE).fit(rows, y)
         for ask in (model.predict_proba, lambda part, m=model: m.predict_top_k(part, 3)[1]):
-            alone = np.concatenate([ask(row[None]) for row in rows])
+            alone = np.concatenate([ask(rows[[i]]) for i in range(len(y))])
             assert_array_equal(alone, ask(rows))
             assert_array_equal(alone[5:18], ask(rows[5:18]))
 
@@ -662,6 +663,13 @@ def test_descents_find_what_a_full_search_finds(dtype, is_dense, seed, n_nodes, 
         tolerance = {"rtol": 1e-4 if spread < 60 else 0.1, "atol": 1e-9}
     table, stops = np.zeros((9, n_nodes)), np.zeros((9, n_nodes))
     assert paths.all(*rows, table, stops)
+    # Many rows look their columns up in another way than few.
+    many = np.zeros((27, n_nodes)), np.zeros((27, n_nodes))
+    thrice = sparse.vstack([X] * 3, format="csr")
+    tiled = (thrice.data, thrice.indices.astype(np.int32), thrice.indptr.astype(np.int64))
+    assert paths.all(*((np.tile(rows[0], 3), None, None) if is_dense else tiled), *many)
+    for few, all_rows in zip((table, stops), many, strict=True):
+        assert_array_equal(np.tile(few, (3, 1)), all_rows)
     for row in range(9):
         found = reference(below, [s[row] for s in shares], rank)[1]
         of_answers = {node: -value for value, _, node in found}

@@ -43,6 +43,7 @@ enum {
 #define PACKED_TOGETHER 16 /* dense rows: weights are read once for so many of them */
 #define PACKED_BYTES 131072 /* of dense rows that search together, beside what they need for it */
 #define PACKED_SHARE 3     /* of all outcomes: dense rows that ask a third in searches ask the rest in order */
+#define PACKED_FEW 16      /* sparse rows that ask all nodes through an index */
 #define PACKED_BLOCK 64    /* dense rows that stay in a cache while they ask all nodes */
 
 typedef struct {
@@ -90,6 +91,9 @@ typedef struct {
     void *sums;
     double *scores;           /* of dense rows for up to PACKED_TOGETHER of them, `stride` each */
     int64_t stride;
+    const int32_t *found;     /* NULL, or the positions of the entries that the node at hand knows, */
+    const void *found_values; /* the entries, */
+    int64_t n_found;          /* and how many there are */
 } packed_room;
 
 static void *packed_allocate(int64_t count, size_t size) {
@@ -107,6 +111,7 @@ static int packed_open_room(packed_room *room, const packed_rows *x, int32_t wid
     room->own_places = NULL;
     room->n_features = x->n_features;
     room->filled = NULL;
+    room->found = NULL;
     room->positions = (int32_t *)packed_allocate(longest, sizeof(int32_t));
     room->values = packed_allocate(longest, sizeof(double));
     /* Scores come in groups of up to 48. */
@@ -787,14 +792,23 @@ static int packed_best(
     return failed;
 }
 
+#include "_packed_index.h"
+
 /* -- all nodes ------------------------------------------------------------------------------ */
 
 /* Write the probability of each node, and of stopping at it; both tables hold zeros. A node comes after
- * its parent. */
-static int packed_all(const packed_paths *paths, const packed_rows *x, double *table, double *stops) {
-    const int64_t size = x->indptr || x->n_rows < PACKED_BLOCK ? x->n_rows : PACKED_BLOCK;
+ * its parent. Few sparse rows take one after the other, through the index if there is one. */
+static int packed_all(
+    const packed_paths *paths, const packed_rows *x, const packed_index *index, double *table,
+    double *stops
+) {
+    const int by_index = x->indptr && index->starts && x->n_rows < PACKED_FEW;
+    const int64_t most = x->indptr ? x->n_rows : PACKED_BLOCK;
+    const int64_t size = by_index ? 1 : x->n_rows < most ? x->n_rows : most;
+    const size_t entry = paths->is_double ? sizeof(double) : sizeof(float);
     int32_t *rows = (int32_t *)packed_allocate(size, sizeof(int32_t));
     packed_room room;
+    packed_known known = {NULL, NULL, NULL};
     int64_t begin, i, n_rows;
     int32_t at, j;
     int failed = packed_open_room(&room, x, paths->widest, NULL);
@@ -805,11 +819,16 @@ static int packed_all(const packed_paths *paths, const packed_rows *x, double *t
             rows[i] = (int32_t)(begin + i);
             table[rows[i] * paths->n_nodes] = 1;
         }
+        if (by_index) failed = packed_know(&known, index, paths, x, begin);
         for (at = 0; at < paths->n_nodes && !failed; at++) {
             const packed_node *node = paths->nodes + at;
             const int32_t *outcomes = paths->outcomes + paths->offsets[at];
             const int32_t n = (int32_t)(paths->offsets[at + 1] - paths->offsets[at]);
-            if (node->weights && x->indptr)
+            if (by_index) {
+                room.found = known.places + known.starts[at];
+                room.found_values = known.values + known.starts[at] * entry;
+                room.n_found = known.starts[at + 1] - known.starts[at];
+            } else if (node->weights && x->indptr)
                 packed_enter(&room, node, x->indptr[begin + n_rows] - x->indptr[begin]);
             for (i = 0; i < n_rows && n && !failed; i++) {
                 double *own = table + rows[i] * paths->n_nodes;
@@ -824,6 +843,7 @@ static int packed_all(const packed_paths *paths, const packed_rows *x, double *t
                 }
             }
         }
+        if (by_index) packed_drop_known(&known);
     }
     free(rows);
     packed_close_room(&room);

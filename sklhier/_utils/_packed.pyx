@@ -35,6 +35,9 @@ cdef extern from "_packed.h" nogil:
         int32_t widest
         int32_t is_double
 
+    ctypedef struct packed_index:
+        int64_t *starts
+
     ctypedef struct packed_rows:
         const void *data
         const int32_t *indices
@@ -42,7 +45,7 @@ cdef extern from "_packed.h" nogil:
         int64_t n_rows
         int64_t n_features
 
-    int PACKED_NO_MEMORY
+    int PACKED_NO_MEMORY, PACKED_FEW
     int PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS
     int PACKED_LOGISTIC, PACKED_HINGE
     int packed_init(int may_be_wide)
@@ -51,8 +54,11 @@ cdef extern from "_packed.h" nogil:
     int packed_descend(const packed_paths *paths, const packed_rows *x, int32_t *ends)
     int packed_best(
         const packed_paths *paths, const packed_rows *x, int32_t k, int32_t *nodes, double *probas)
+    void packed_make_index(packed_index *index, const packed_paths *paths, int64_t n_features)
+    void packed_drop_index(packed_index *index)
     int packed_all(
-        const packed_paths *paths, const packed_rows *x, double *table, double *stops)
+        const packed_paths *paths, const packed_rows *x, const packed_index *index, double *table,
+        double *stops)
     int packed_search(
         const packed_paths *paths, const packed_rows *x, int32_t k, const double *least,
         double *table, int32_t *nodes)
@@ -196,6 +202,8 @@ cdef class Paths:
     cdef packed_node *_nodes
     cdef int64_t _n_features
     cdef bint _is_dense
+    cdef packed_index _index  # made when few rows ask all nodes
+    cdef bint _is_indexed
     cdef list _kept
 
     def __cinit__(
@@ -229,6 +237,7 @@ cdef class Paths:
 
     def __dealloc__(self):
         free(self._nodes)
+        packed_drop_index(&self._index)
 
     cdef packed_node *_opened(
         self,
@@ -242,6 +251,8 @@ cdef class Paths:
         cdef packed_node *node = &self._nodes[number]
         cdef int64_t n = self._paths.offsets[number + 1] - self._paths.offsets[number]
         cdef int64_t n_scores = 1 if n == 2 and certain is None else n
+        packed_drop_index(&self._index)
+        self._is_indexed = False
         if intercepts.shape[0] != n_scores or (certain is not None and certain.shape[0] != n):
             raise ValueError(f"Got {intercepts.shape[0]} scores for {n} outcomes.")
         node.intercepts = &intercepts[0]
@@ -488,6 +499,9 @@ cdef class Paths:
         cdef int failed = 0
         if rows.n_rows:
             ends = &stops[0, 0] if stops is not None else NULL
+            if not self._is_indexed and not self._is_dense and rows.n_rows < PACKED_FEW:
+                packed_make_index(&self._index, &self._paths, self._n_features)
+                self._is_indexed = True
             with nogil:
-                failed = packed_all(&self._paths, &rows, &table[0, 0], ends)
+                failed = packed_all(&self._paths, &rows, &self._index, &table[0, 0], ends)
         return bool(check(failed))

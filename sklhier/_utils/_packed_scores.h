@@ -150,7 +150,11 @@ TARGET static void NAME(score)(
     REAL *sums = (REAL *)room->sums, *kept = (REAL *)room->values;
     int64_t q, n = size;
     int32_t j;
-    if (node->columns) {
+    if (node->columns && room->found) {
+        n = room->n_found;
+        values = (const REAL *)room->found_values;
+        positions = room->found;
+    } else if (node->columns) {
         n = 0;
         values = kept;
         positions = room->positions;
