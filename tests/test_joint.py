@@ -1106,12 +1106,6 @@ def test_a_batch_that_fails_moves_no_weights(monkeypatch, way):
     assert_array_equal(model.predict_proba(X), before)
 
 
-def test_a_penalty_that_follows_the_features_is_for_one_path():
-    assert MultiHeadClassifier(alpha="auto")._training().alpha == 1e-5
-    with pytest.raises(ValueError, match="`alpha` must be a finite number"):
-        joint_sets(alpha="auto").fit(X, SETS)
-
-
 def test_the_linear_rate_is_for_any_unit_of_the_features():
     data = np.random.RandomState(0).normal(size=(700, 6)).astype(np.float32)
     y = np.tile(Y, 4)[:700]
@@ -1124,28 +1118,36 @@ def test_the_linear_rate_is_for_any_unit_of_the_features():
     assert np.isfinite(joint(**params).fit(data * 0, y).coef_).all()
 
 
+@BOTH
 @pytest.mark.parametrize("solver", ["auto", LONG], ids=repr)
-def test_the_penalty_of_all_dense_rows_is_for_any_unit_of_the_features(solver):
-    params = {"solver": solver, "alpha": "auto"}
-    weights = np.arange(len(Y)) % 3 + 1.0
-    one = joint(**params).fit(X, Y, weights)
-    other = joint(**params).fit(X * 8, Y, weights)
-    assert_allclose(other.predict_proba(X * 8), one.predict_proba(X), atol=5e-3)
+def test_the_penalty_of_all_dense_rows_follows_their_squares(make, solver):
+    y, params = labels_of(make), {"solver": solver, "alpha": "auto"}
+    weights = np.arange(len(y)) % 3 + 1.0
+    one = make(**params).fit(X, y, sample_weight=weights)
     alpha = 0.01 * np.average((X**2).mean(axis=1), weights=weights)
-    assert_allclose(joint(solver=solver, alpha=alpha).fit(X, Y, weights).coef_, one.coef_)
-    rows = np.repeat(np.arange(len(Y)), weights.astype(int))
-    assert_array_equal(joint(**params).fit(X[rows[::-1]], Y[rows[::-1]]).coef_, one.coef_)
-    assert np.isfinite(joint(**params).fit(X * 0, Y).coef_).all()
+    other = make(solver=solver, alpha=alpha).fit(X, y, sample_weight=weights)
+    assert_allclose(other.coef_, one.coef_, rtol=1e-5, atol=1e-8)
+    rows = np.repeat(np.arange(len(y)), weights.astype(int))[::-1]
+    repeated = make(**params).fit(X[rows], [y[row] for row in rows])
+    assert_array_equal(repeated.coef_, one.coef_)
+    assert np.isfinite(make(**params).fit(X * 0, y).coef_).all()
 
 
-def test_the_penalty_follows_neither_sparse_rows_nor_hidden_layers_nor_mini_batches():
+def test_the_penalty_of_all_dense_rows_is_for_any_unit_of_the_features():
+    one, other = (joint(alpha="auto").fit(unit * X, Y) for unit in (1, 8))
+    assert_allclose(other.predict_proba(8 * X), one.predict_proba(X), atol=5e-3)
+
+
+@BOTH
+def test_the_penalty_follows_neither_sparse_rows_nor_hidden_layers_nor_mini_batches(make):
     for rows, params in (
         (sparse.csr_matrix(X), {}),
         (X, {"hidden_layer_sizes": 3}),
         (X, {"solver": Adam(max_iter=2, learning_rate="linear")}),
     ):
         fits = [
-            joint(alpha=alpha, random_state=0, **params).fit(rows, Y) for alpha in ("auto", 1e-5)
+            make(alpha=alpha, random_state=0, **params).fit(rows, labels_of(make))
+            for alpha in ("auto", 1e-5)
         ]
         for own, other in zip(*(fit.coefs_ for fit in fits), strict=True):
             assert_array_equal(own, other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -150,8 +150,6 @@ class JointEstimator(Summarised, ShowsTaxonomy, Calibrated, ClassifierMixin, Bas
     verbose: int
     random_state: Any
 
-    _has_auto_alpha: ClassVar[bool] = False
-
     n_features_in_: int
     taxonomy_: Taxonomy
     _model: JointPaths | JointSets
@@ -184,7 +182,6 @@ class JointEstimator(Summarised, ShowsTaxonomy, Calibrated, ClassifierMixin, Bas
         check_flag("warm_start", self.warm_start)
         return Training.of(
             alpha=self.alpha,
-            may_follow_scale=self._has_auto_alpha,
             hidden_layer_sizes=self.hidden_layer_sizes,
             activation=self.activation,
             dropout=self.dropout,

@@ -229,7 +229,6 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
     """
 
     _model: JointPaths
-    _has_auto_alpha = True
 
     def __init__(
         self,

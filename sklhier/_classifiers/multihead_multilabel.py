@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy import sparse
@@ -71,9 +71,10 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
         L-BFGS for a linear model of at most 2,000,000 weights, and Adam otherwise.
     level_weights : array-like of float, shape (n_levels,), default=None
         Weight of the nodes of each level in the sum of losses, from the first; None means 1 each.
-    alpha : float, default=1e-5
-        Strength of the penalty, 0 or more. With weights of 1 it is ``1 / (n_samples * C)`` of
-        ``LogisticRegression``. Intercepts are not penalised.
+    alpha : float or "auto", default="auto"
+        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5; for a linear model with L-BFGS and
+        dense X it is 0.01 times the mean square of the features. With weights of 1, alpha is
+        ``1 / (n_samples * C)`` of ``LogisticRegression``. Intercepts are not penalised.
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of hidden layers that all nodes share. Empty for a linear model.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
@@ -193,7 +194,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
         loss: str | SetLoss = "max_constraint",
         solver: str | Solver = "auto",
         level_weights: Any = None,
-        alpha: float = 1e-5,
+        alpha: float | Literal["auto"] = "auto",
         hidden_layer_sizes: Any = (),
         activation: str = "relu",
         dropout: float = 0.0,
@@ -422,6 +423,7 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
         shares = weights / weights.sum()
         if by_frequencies:
             start_by(joints, columns.log_odds(closed, shares, weights.sum()))
+        training = training.scaled(sizes, X, shares)
         fitted = fit_all(joints, X, shares, set_loss, training, held_out)
         return JointSets.of_all(columns, fitted, observed)
 

@@ -146,7 +146,6 @@ class Training:
         cls,
         *,
         alpha: Any,
-        may_follow_scale: bool,
         hidden_layer_sizes: Any,
         activation: Any,
         dropout: Any,
@@ -156,8 +155,8 @@ class Training:
         solver: Any,
         verbose: Any,
     ) -> Self:
-        """Return the parameters, checked; `alpha` may be "auto" if it may follow the features."""
-        is_auto = may_follow_scale and isinstance(alpha, str) and alpha == "auto"
+        """Return the parameters, checked; `alpha` "auto" may follow the features."""
+        is_auto = isinstance(alpha, str) and alpha == "auto"
         if not is_auto:
             check_number("alpha", alpha, least=0)
         check_choice("activation", activation, ACTIVATIONS)
@@ -237,7 +236,7 @@ class Training:
         )
 
     def scaled(self, sizes: list[int], X: Any, shares: Floats) -> Self:
-        """Return the parameters with the penalty of L-BFGS for one path, given rows and their shares.
+        """Return the parameters with the penalty of L-BFGS, given rows and their shares.
 
         It follows the squares of dense features, so that their unit does not matter.
         """
