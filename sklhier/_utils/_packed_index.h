@@ -1,7 +1,7 @@
 /* Where each column of X lies among the columns of all nodes, so that a sparse row that asks all of them
  * need not search for its columns in each.
  */
-#define PACKED_INDEXED 4194304 /* most columns of all nodes that are put into an index: 32 MB */
+#define PACKED_INDEXED 4194304 /* most columns, of X and of all nodes, for which there is an index: 32 MB */
 
 typedef struct {
     int64_t *starts;          /* n_features + 2; NULL: there is no index */
@@ -22,7 +22,7 @@ static void packed_make_index(packed_index *index, const packed_paths *paths, in
     int64_t at, q, total = 0;
     for (at = 0; at < paths->n_nodes; at++)
         if (paths->nodes[at].columns) total += paths->nodes[at].n_columns;
-    if (total > PACKED_INDEXED || n_features > PACKED_INDEXED) return;
+    if (total + n_features > PACKED_INDEXED) return;
     index->starts = (int64_t *)calloc((size_t)n_features + 2, sizeof(int64_t));
     index->nodes = (int32_t *)packed_allocate(total, sizeof(int32_t));
     index->places = (int32_t *)packed_allocate(total, sizeof(int32_t));
