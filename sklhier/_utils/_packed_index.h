@@ -1,6 +1,11 @@
 /* Where each column of X lies among the columns of all nodes, so that a sparse row that asks all of them
  * need not search for its columns in each.
  */
+#ifndef SKLHIER_PACKED_INDEX_H
+#define SKLHIER_PACKED_INDEX_H
+
+#include "_packed_structs.h"
+
 #define PACKED_INDEXED 4194304 /* most columns, of X and of all nodes, for which there is an index: 32 MB */
 
 typedef struct {
@@ -82,3 +87,5 @@ static int packed_know(
         }
     return 0;
 }
+
+#endif
