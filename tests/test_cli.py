@@ -593,6 +593,23 @@ def test_outputs_are_checked_before_the_training(shop, tmp_path, capsys, monkeyp
     assert (status, "may not be written" in err) == (2, True)
 
 
+def test_a_run_that_is_stopped_while_it_tries_its_folder_leaves_nothing(
+    shop, tmp_path, capsys, monkeypatch
+):
+    touch = Path.touch
+
+    def stopped(path):
+        touch(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "touch", stopped)
+    out = tmp_path / "made"
+    out.mkdir()
+    arguments = ("train", shop, *SHOP, *SHOP_LEVELS, "--out", out / "m.joblib")
+    assert run(capsys, *arguments)[0] == 130
+    assert list(out.iterdir()) == []
+
+
 def test_without_skops(shop, tmp_path, capsys, monkeypatch):
     model = tmp_path / "m.skops"
     model.write_bytes(b"PK\x03\x04")

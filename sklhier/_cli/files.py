@@ -100,8 +100,10 @@ def _is_same(target: Path, other: Path) -> bool:
 def _check_folder(option: str, path: str, part: Path) -> None:
     """Raise a UsageError unless a file can be made beside another one."""
     try:
-        part.touch()
-        part.unlink()
+        try:
+            part.touch()
+        finally:  # also of a run that is stopped here
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
             f"{option} {path}: the folder cannot be written to ({error.strerror})."
