@@ -11,6 +11,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from sklhier import (
@@ -78,13 +80,23 @@ def test_an_estimator_alone_is_fitted_to_all_classes():
     assert_array_equal(own.predict_node_proba(X), pair.predict_node_proba(X))
 
 
+def bare(model):
+    return model
+
+
+def piped(model):
+    return make_pipeline(make_pipeline(StandardScaler(), model))
+
+
+@pytest.mark.parametrize("wrap", [bare, piped])
 @pytest.mark.parametrize("given", [None, TREE])
-def test_a_joint_model_is_that_model(given):
-    joint = clone(JOINT).set_params(taxonomy=given)
+def test_a_joint_model_is_that_model(given, wrap):
+    joint = wrap(clone(JOINT).set_params(taxonomy=given))
     pool = paths([joint, "per_parent"], weights=[1, 0]).fit(X, Y)
-    own = clone(JOINT).set_params(taxonomy=TREE).fit(X, Y)
-    assert_allclose(pool.predict_node_proba(X), own.predict_node_proba(X), atol=1e-6)
-    assert_array_equal(pool.predict(X), own.predict(X))
+    Z = X if wrap is bare else StandardScaler().fit_transform(X)
+    own = clone(JOINT).set_params(taxonomy=TREE).fit(Z, Y)
+    assert_allclose(pool.predict_node_proba(X), own.predict_node_proba(Z), atol=1e-6)
+    assert_array_equal(pool.predict(X), own.predict(Z))
 
 
 def test_a_joint_model_knows_labels_that_are_inner_nodes():
@@ -96,10 +108,14 @@ def test_a_joint_model_knows_labels_that_are_inner_nodes():
     assert_allclose(pool.predict_proba(X), own.predict_proba(X), atol=1e-6)
 
 
-def test_a_joint_model_of_label_sets_is_that_model():
-    pool = sets([JOINT_SETS, "per_parent"], weights=[1, 0], decoder="top_labels").fit(X, SETS)
-    own = clone(JOINT_SETS).set_params(taxonomy=TREE).fit(X, SETS)
-    assert_allclose(pool.predict_node_proba(X), own.predict_node_proba(X), atol=1e-5)
+@pytest.mark.parametrize("wrap", [bare, piped])
+def test_a_joint_model_of_label_sets_is_that_model(wrap):
+    members = [wrap(JOINT_SETS), "per_parent"]
+    pool = sets(members, weights=[1, 0], decoder="top_labels").fit(X, SETS)
+    own = clone(JOINT_SETS).set_params(taxonomy=TREE)
+    Z = X if wrap is bare else StandardScaler().fit_transform(X)
+    expected = own.fit(Z, SETS).predict_node_proba(Z)
+    assert_allclose(pool.predict_node_proba(X), expected, atol=1e-5)
 
 
 def test_members_without_an_error_share_alike():

@@ -947,8 +947,8 @@ def test_much_dense_work_takes_a_dozen_passes(shape, columns, params, solver):
     training = MultiHeadClassifier(**params)._training()
     sizes = training.sizes(shape[1], columns)
     dense = training.settled(sizes, np.full(shape, 0.5, dtype=np.float32))
-    is_scaled = solver.get_params().get("learning_rate") == "linear"
-    assert dense.alpha == (0.25e-5 if is_scaled else 1e-5)
+    assert dense.alpha == 1e-5
+    assert dense.penalised(sizes).alpha == (0.01 if isinstance(solver, LBFGS) else 1e-5)
     given = MultiHeadClassifier(alpha=1e-3, **params)._training()
     assert given.settled(sizes, np.ones(shape, dtype=np.float32)).alpha == 1e-3
     assert repr(dense.solver_for(sizes)) == repr(solver)
@@ -1118,24 +1118,57 @@ def test_the_linear_rate_is_for_any_unit_of_the_features():
     assert np.isfinite(joint(**params).fit(data * 0, y).coef_).all()
 
 
+# Columns of many units, far from 0.
+TABLE = X * 10.0 ** np.arange(-2, 4) + 5
+
+
 @BOTH
 @pytest.mark.parametrize("solver", ["auto", LONG], ids=repr)
-def test_the_penalty_of_all_dense_rows_follows_their_squares(make, solver):
+def test_dense_features_are_learnt_as_if_they_were_standardised(make, solver):
     y, params = labels_of(make), {"solver": solver, "alpha": "auto"}
     weights = np.arange(len(y)) % 3 + 1.0
-    one = make(**params).fit(X, y, sample_weight=weights)
-    alpha = 0.01 * np.average((X**2).mean(axis=1), weights=weights)
-    other = make(solver=solver, alpha=alpha).fit(X, y, sample_weight=weights)
-    assert_allclose(other.coef_, one.coef_, rtol=1e-5, atol=1e-8)
+    one = make(**params).fit(TABLE, y, sample_weight=weights)
+    scaler = StandardScaler().fit(TABLE, sample_weight=weights)
+    standard = scaler.transform(TABLE)
+    other = make(solver=solver, alpha=0.01).fit(standard, y, sample_weight=weights)
+    assert_allclose(one.coef_ * scaler.scale_[:, None], other.coef_, rtol=1e-6, atol=1e-9)
+    expected = other.predict_node_proba(standard)
+    assert_allclose(one.predict_node_proba(TABLE), expected, atol=1e-9)
     rows = np.repeat(np.arange(len(y)), weights.astype(int))[::-1]
-    repeated = make(**params).fit(X[rows], [y[row] for row in rows])
+    repeated = make(**params).fit(TABLE[rows], [y[row] for row in rows])
     assert_array_equal(repeated.coef_, one.coef_)
-    assert np.isfinite(make(**params).fit(X * 0, y).coef_).all()
+    again = one.set_params(warm_start=True).fit(TABLE, y, sample_weight=weights)
+    assert again.n_iter_ < 10  # it starts at the optimum
+    assert_allclose(again.predict_node_proba(TABLE), expected, atol=2e-3)
 
 
-def test_the_penalty_of_all_dense_rows_is_for_any_unit_of_the_features():
-    one, other = (joint(alpha="auto").fit(unit * X, Y) for unit in (1, 8))
-    assert_allclose(other.predict_proba(8 * X), one.predict_proba(X), atol=5e-3)
+@BOTH
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_constant_features_have_no_weight(make, dtype):
+    table = np.column_stack([X, np.full(len(X), 7.0)]).astype(dtype)
+    model = make(alpha="auto").fit(table, labels_of(make))
+    assert model.coef_.dtype == dtype
+    assert np.abs(model.coef_[-1]).max() < 1e-12  # means are rounded
+    assert np.abs(model.coef_[:-1]).min() > 1e-6
+
+
+def test_a_dozen_passes_are_for_features_of_any_unit(monkeypatch):
+    monkeypatch.setattr("sklhier._joint.model._MUCH_WORK", 0)
+    one = MultiHeadClassifier(TREE, random_state=0).fit(TABLE, Y)
+    assert one.n_iter_ == 12
+    assert one.score(TABLE, Y) > 0.8
+    other = MultiHeadClassifier(TREE, random_state=0).fit(X, Y)
+    assert_allclose(one.predict_proba(TABLE), other.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("params", [{"hidden_layer_sizes": 3}, {"solver": Adam(max_iter=3)}])
+def test_hidden_layers_and_batches_of_ones_own_take_features_as_they_are(params):
+    auto, given = (
+        MultiHeadClassifier(TREE, alpha=alpha, random_state=0, **params).fit(X, Y)
+        for alpha in ("auto", 1e-5)
+    )
+    assert_array_equal(auto.predict_proba(X), given.predict_proba(X))
 
 
 @BOTH

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 from sklearn.base import clone
 
 from sklhier._classifiers.local_parameters import LocalParameters, known_bases
-from sklhier._local.base_estimators import SmallNodes, check_classifier, knows_taxonomy
+from sklhier._local.base_estimators import SmallNodes, check_classifier, own_classifier
 from sklhier._local.model import LocalModel
 from sklhier._utils.validation import shown
 from sklhier._utils.warning import warn_caller
@@ -101,7 +101,7 @@ def learns_in_batches(model: LocalParameters) -> bool:
                 f"partial_fit sees samples in batches; {name}={shown(value)} needs all of them "
                 f"at once. Use fit, or {name}={without!r}."
             )
-    if any(map(knows_taxonomy, bases_of(model.strategy).values())):
+    if any(map(own_classifier, bases_of(model.strategy).values())):
         raise AttributeError(
             "partial_fit sees samples in batches; a joint model as a member of an ensemble needs all "
             "of them at once. Use fit, or leave it out."

@@ -100,11 +100,12 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         Weight of each level from the first, 0 or more; None means 1 each. ``"soft_labels"`` ignores
         them, ``"hxe"`` multiplies by them.
     alpha : float or "auto", default="auto"
-        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5, but for linear models:
+        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5, with two exceptions:
 
-        * with L-BFGS and dense X, 0.01 times the mean square of the features;
-        * where ``solver="auto"`` makes a dozen passes through dense X, 1e-5 times the mean square;
-        * where it makes a few through sparse X, 1e-6.
+        * A linear model learns dense X as if its features were standardised, with 0.01 for L-BFGS
+          and 1e-5 for the dozen passes; with a solver :class:`~sklhier.objectives.Adam` of your own
+          it takes them as they are. Fitted weights are for X as it is.
+        * It is 1e-6 where ``solver="auto"`` makes a few passes through sparse X.
 
         With weights of 1, alpha is ``1 / (n_samples * C)`` of ``LogisticRegression``. Intercepts are
         not penalised.
@@ -482,7 +483,6 @@ class MultiHeadClassifier(PathGuarantees, JointEstimator):
         shares = self._shares(nodes, weights, target)
         if by_frequencies:
             start_by(joints, columns.log_odds(nodes, shares, weights.sum()))
-        training = training.scaled(sizes, X, shares)
         fitted = fit_all(joints, X, shares, path_loss, training, held_out)
         return JointPaths.of_all(columns, fitted)
 

@@ -72,9 +72,11 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
     level_weights : array-like of float, shape (n_levels,), default=None
         Weight of the nodes of each level in the sum of losses, from the first; None means 1 each.
     alpha : float or "auto", default="auto"
-        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5; for a linear model with L-BFGS and
-        dense X it is 0.01 times the mean square of the features. With weights of 1, alpha is
-        ``1 / (n_samples * C)`` of ``LogisticRegression``. Intercepts are not penalised.
+        Strength of the penalty, 0 or more. ``"auto"`` is 1e-5. But a linear model learns dense X as
+        if its features were standardised, with 0.01 for L-BFGS; with a solver
+        :class:`~sklhier.objectives.Adam` of your own it takes them as they are. Fitted weights are
+        for X as it is. With weights of 1, alpha is ``1 / (n_samples * C)`` of
+        ``LogisticRegression``. Intercepts are not penalised.
     hidden_layer_sizes : int or sequence of int, default=()
         Widths of hidden layers that all nodes share. Empty for a linear model.
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
@@ -423,7 +425,6 @@ class MultiHeadMultiLabelClassifier(SetGuarantees, JointEstimator):
         shares = weights / weights.sum()
         if by_frequencies:
             start_by(joints, columns.log_odds(closed, shares, weights.sum()))
-        training = training.scaled(sizes, X, shares)
         fitted = fit_all(joints, X, shares, set_loss, training, held_out)
         return JointSets.of_all(columns, fitted, observed)
 

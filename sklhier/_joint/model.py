@@ -18,7 +18,8 @@ from sklhier._joint.deduplicate import deduplicate_rows
 from sklhier._joint.lbfgs import minimise_lbfgs
 from sklhier._joint.network import ACTIVATIONS, Network
 from sklhier._joint.rates import first_rates_of
-from sklhier._joint.samples import Samples, mean_square
+from sklhier._joint.samples import Samples
+from sklhier._joint.scaling import Scaling
 from sklhier._joint.solvers import AdamState, History, warn_unfinished
 from sklhier._utils.pickling import unchanged_draws
 from sklhier._utils.typing import Floats, Rows
@@ -56,7 +57,7 @@ _MOST_WEIGHTS = 2_000_000
 # many rows, of which there should be enough for some batches.
 _MUCH_WORK, _PASSES = 200_000_000, 12
 _ALPHA = 1e-5
-_LBFGS_ALPHA = 0.01  # of dense features whose mean square is 1
+_LBFGS_ALPHA = 0.01  # of dense features, which are standardised
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 64, 512, 6
 # The same for sparse features, where weights are too many for L-BFGS: the best mean accuracy on
 # held-out training rows of four sets of texts and of generated ones with many labels.
@@ -111,7 +112,7 @@ class Training:
     alpha : float
         Strength of the penalty.
     follows_scale : bool
-        Whether it may be taken for features whose mean square is 1.
+        Whether it is ours to choose: that of dense features is for standardised ones.
     hidden : tuple of int
         Widths of the hidden layers.
     activation : str
@@ -155,7 +156,7 @@ class Training:
         solver: Any,
         verbose: Any,
     ) -> Self:
-        """Return the parameters, checked; `alpha` "auto" may follow the features."""
+        """Return the parameters, checked."""
         is_auto = isinstance(alpha, str) and alpha == "auto"
         if not is_auto:
             check_number("alpha", alpha, least=0)
@@ -167,6 +168,7 @@ class Training:
         is_list = isinstance(sizes, Iterable) and not isinstance(sizes, str | bytes | Mapping)
         sizes = list(sizes) if is_list and np.ndim(sizes) else [sizes]
         hidden = tuple(check_integer("hidden_layer_sizes", size, least=1) for size in sizes)
+        solver = resolve_solver(solver)
         if dropout and not hidden:
             raise ValueError(
                 f"`dropout` must be 0 without hidden layers, got {dropout}. Set "
@@ -174,14 +176,14 @@ class Training:
             )
         return cls(
             _ALPHA if is_auto else float(alpha),
-            is_auto,
+            is_auto and not hidden and not isinstance(solver, Adam),
             hidden,
             activation,
             float(dropout),
             check_integer("n_estimators", n_estimators, least=1),
             intercept_init == "frequencies",
             n_jobs,
-            resolve_solver(solver),
+            solver,
             check_verbose(verbose),
         )
 
@@ -206,7 +208,7 @@ class Training:
             )
 
     def settled(self, sizes: list[int], X: Any) -> Self:
-        """Return the parameters with solver and penalty for one path, given the features.
+        """Return the parameters with the solver for one path, given the features.
 
         Where L-BFGS costs too much, a few passes in mini-batches are as good. For dense features the
         product of rows and weights says what a pass of it costs, for sparse ones weights count alone.
@@ -220,8 +222,7 @@ class Training:
             return self
         size = min(_LARGE_BATCH, max(_SMALL_BATCH, n_rows // _BATCHES))
         adam = Adam(learning_rate="linear", batch_size=size, max_iter=_PASSES)
-        alpha = self.alpha * mean_square(X) if self.follows_scale else self.alpha
-        return replace(self, solver=adam, alpha=alpha)
+        return replace(self, solver=adam)
 
     def _few_sparse_passes(self, n_rows: int) -> Self:
         size = min(_LARGE_SPARSE_BATCH, max(_SMALL_SPARSE_BATCH, n_rows // _SPARSE_BATCHES))
@@ -235,16 +236,10 @@ class Training:
             self, solver=adam, alpha=_SPARSE_ALPHA if self.follows_scale else self.alpha
         )
 
-    def scaled(self, sizes: list[int], X: Any, shares: Floats) -> Self:
-        """Return the parameters with the penalty of L-BFGS, given rows and their shares.
-
-        It follows the squares of dense features, so that their unit does not matter.
-        """
-        is_linear = isinstance(self.solver_for(sizes), LBFGS) and not self.hidden
-        if not (self.follows_scale and is_linear) or sparse.issparse(X):
-            return self
-        squares = np.einsum("ij,ij->i", X, X, dtype=np.float64)
-        return replace(self, alpha=_LBFGS_ALPHA * float(shares @ squares) / X.shape[1])
+    def penalised(self, sizes: list[int]) -> Self:
+        """Return the parameters with the penalty for standardised features."""
+        is_lbfgs = isinstance(self.solver_for(sizes), LBFGS)
+        return replace(self, alpha=_LBFGS_ALPHA) if is_lbfgs else self
 
     def solver_for(self, sizes: list[int]) -> Solver:
         """Return the solver for a network of such sizes."""
@@ -493,6 +488,12 @@ def fit_all(
 
     Parameters are those of :meth:`JointModel.fit`. Warns if a solver was stopped before the end.
     """
+    scaling = None
+    if training.follows_scale and not sparse.issparse(X):
+        training, scaling = training.penalised(joints[0].network.sizes), Scaling.of(X, weights)
+        X = scaling.features(X)
+        for joint in joints:
+            joint.network = scaling.to_learn(joint.network)
     names = _names(joints)
     # NumPy lets other threads work while it computes, and threads share X.
     fitted = Parallel(n_jobs=training.n_jobs, prefer="threads")(
@@ -503,6 +504,9 @@ def fit_all(
         if joint.history.unfinished:
             warn_unfinished(joint.history)
             break
+    if scaling is not None:
+        for joint in fitted:
+            joint.network = scaling.learnt(joint.network)
     return tuple(fitted)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from sklhier._local.base_params import BaseTraits, parameters_of
@@ -32,9 +33,9 @@ __all__ = [
     "SmallNodes",
     "check_classifier",
     "default_base",
-    "knows_taxonomy",
     "learns_jointly",
     "nested_params",
+    "own_classifier",
     "updated_mapping",
     "warn_of_thresholds",
 ]
@@ -299,9 +300,18 @@ class BaseEstimators:
         return self._traits[id(estimator)]
 
 
-def knows_taxonomy(estimator: Any) -> bool:
-    """Whether an estimator is a classifier of this package, with a taxonomy of its own."""
-    return hasattr(estimator, "predict_node_proba") and hasattr(estimator, "taxonomy")
+def own_classifier(estimator: Any) -> tuple[str, Any] | None:
+    """Return the classifier of this package that an estimator is, or that a Pipeline ends with.
+
+    Before it stands the prefix of the names of its parameters. None where there is no such
+    classifier: one with a taxonomy of its own.
+    """
+    prefix = ""
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    has_taxonomy = hasattr(estimator, "predict_node_proba") and hasattr(estimator, "taxonomy")
+    return (prefix, estimator) if has_taxonomy else None
 
 
 def learns_jointly(estimator: Any) -> bool:

@@ -16,8 +16,8 @@ from sklhier._local.base_estimators import (
     SMALL,
     BaseEstimators,
     Choice,
-    knows_taxonomy,
     learns_jointly,
+    own_classifier,
 )
 from sklhier._local.base_params import BaseTraits
 from sklhier._local.class_params import Labels, translated
@@ -242,9 +242,9 @@ class Jobs:
         }
         if of_classes:
             estimator.set_params(**of_classes)
-        is_member = choice.name.startswith(MEMBER)
-        if is_member and knows_taxonomy(estimator) and not problem.has_rest:
-            estimator.set_params(**self._of_joint(problem, estimator))
+        own = own_classifier(estimator) if choice.name.startswith(MEMBER) else None
+        if own is not None and not problem.has_rest:
+            estimator.set_params(**self._of_own(problem, *own))
         params = self.params[choice.name]
         rows = params.rows_at(problem)
         return Job(
@@ -260,12 +260,13 @@ class Jobs:
             goes_on=known is not None,
         )
 
-    def _of_joint(self, problem: LocalProblem, estimator: Any) -> dict[str, Any]:
-        """Return the taxonomy, and the labels that codes stand for, of a joint model."""
+    def _of_own(self, problem: LocalProblem, prefix: str, classifier: Any) -> dict[str, Any]:
+        """Return parameters of a classifier of this package: what it knows of nodes."""
         taxonomy = self.context.taxonomy
         names = [taxonomy.nodes[node] for node in problem.outcomes.tolist()]
-        given = estimator.taxonomy
-        return {"taxonomy": taxonomy if given is None else given, "classes": names}
+        given = classifier.taxonomy
+        known = {"taxonomy": taxonomy if given is None else given, "classes": names}
+        return {f"{prefix}{name}": value for name, value in known.items()}
 
     def weighted(self, weights: Floats | None) -> Self:
         """Return the jobs with other weights of the samples, where there were some."""

@@ -8,7 +8,7 @@ from typing import Any, Self
 from sklearn import get_config
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklhier._local.base_estimators import MEMBER, check_classifier, knows_taxonomy, learns_jointly
+from sklhier._local.base_estimators import MEMBER, check_classifier, learns_jointly, own_classifier
 from sklhier._local.keys import ModelKey
 from sklhier._local.problem import LocalProblem
 from sklhier._local.scores import Scores
@@ -84,9 +84,10 @@ class Member(Strategy, SetStrategy):
     def check_sets(self) -> None:
         """Raise an error for a strategy or a joint model that is not for label sets."""
         self._of_sets.check_sets()
-        if knows_taxonomy(self.estimator) and not learns_jointly(self.estimator):
+        own = own_classifier(self.estimator)
+        if own is not None and not learns_jointly(own[1]):
             raise IncompatiblePartsError.needs(
-                type(self.estimator).__name__,
+                type(own[1]).__name__,
                 "one path for each sample",
                 "there are label sets",
                 "Use MultiHeadMultiLabelClassifier.",
