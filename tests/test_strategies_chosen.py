@@ -19,7 +19,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy
+from sklhier import (
+    HierarchicalClassifier,
+    HierarchicalMultiLabelClassifier,
+    MultiHeadClassifier,
+    Taxonomy,
+)
 from sklhier._classifiers.choosing import _best as best_of
 from sklhier._classifiers.choosing import compared_rows, strata_of_sets
 from sklhier.datasets import make_hierarchical_classification
@@ -453,6 +458,53 @@ def test_one_pass_serves_all_candidates_and_readers():
             type(model.strategy_), "per_node"
         )
         assert found == FOLDS.n_splits * sum(once.values()) + once[kind]
+
+
+JOINT = MultiHeadClassifier(random_state=0)
+SINGLE = ["per_parent", "per_level", "flat", "per_node"]
+
+
+def auto_of(X, y=Y, kind=HierarchicalClassifier, **params):
+    """Fit the default candidates with the default base."""
+    return kind(**{"taxonomy": TREE, "strategy": "auto", "cv": FOLDS} | params).fit(X, y)
+
+
+def test_a_joint_model_is_among_the_candidates_for_dense_rows():
+    weights = np.arange(len(Y)) % 3
+    model = HierarchicalClassifier(taxonomy=TREE, strategy="auto", cv=FOLDS)
+    report = model.fit(X, Y, sample_weight=weights).selection_report_
+    pools = [Ensemble([*SINGLE, JOINT], weights="oof", pool=pool) for pool in ("linear", "log")]
+    given = clone(model).set_params(strategy=Auto([*SINGLE, JOINT, *pools]))
+    expected = given.fit(X, Y, sample_weight=weights).selection_report_
+    assert_array_equal(report, expected)
+    assert "MultiHeadClassifier(random_state=0)" in report["strategy"][4]
+    assert model.strategy == "auto"
+
+
+def test_a_joint_model_is_chosen_where_it_is_best():
+    scores = iter([0.1, 0.2, 0.3, 0.4, 0.9, 0.5, 0.6])
+    auto = Auto(scoring=lambda *_, **__: next(scores))
+    model = auto_of(X, strategy=auto)
+    assert repr(model.strategy_.members[0][1]) == repr(JOINT)
+    joint = clone(JOINT).set_params(taxonomy=TREE).fit(X, Y)
+    assert_allclose(model.predict_proba(X), joint.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"estimator": LogisticRegression()},
+        {"node_estimators": {"n1": LogisticRegression()}},
+        {"link": "softmax"},
+        {"strategy": Auto(SINGLE)},
+        {"X": sparse.csr_array(X)},
+        {"kind": HierarchicalMultiLabelClassifier, "y": SETS},
+    ],
+    ids=str,
+)
+def test_a_joint_model_is_no_candidate_elsewhere(given):
+    model = auto_of(**{"X": X} | given)
+    assert not any("MultiHead" in name for name in model.selection_report_["strategy"])
 
 
 def test_few_rows_are_enough_to_choose():

@@ -27,6 +27,7 @@ from sklhier._classifiers.calibrating import (
     refuse_calibrated,
     refuse_unscored,
 )
+from sklhier._classifiers.candidates import with_joint_model
 from sklhier._classifiers.choosing import refuse_choice
 from sklhier._classifiers.guarantees import PathGuarantees, check_reject
 from sklhier._classifiers.local_base import LocalClassifier
@@ -365,7 +366,8 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
         check_consistent_length(X, nodes)
         weights = checked_weights(sample_weight, len(nodes))
         # Copies of what predictions use: set_params does not change a fitted model.
-        strategy, decoder = clone(resolve_strategy(self.strategy)), resolve_decoder(self.decoder)
+        strategy = with_joint_model(clone(resolve_strategy(self.strategy)), self, X)
+        decoder = resolve_decoder(self.decoder)
         self._reading = Reading.of(self)
         if self.reject is not None:
             check_reject(self.reject)
@@ -400,6 +402,7 @@ class HierarchicalClassifier(PathGuarantees, LocalClassifier):
             seed,
             leaves_decide=leaves,
             reading=self._reading,
+            strategy=strategy,
             fixed=beside.fixed,
         )
         class_ids = target.format.class_ids

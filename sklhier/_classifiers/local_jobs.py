@@ -22,6 +22,8 @@ from sklhier._utils.typing import Floats
 from sklhier._utils.validation import check_n_jobs, check_verbose, prepare_features
 from sklhier.exceptions import IncompatiblePartsError
 from sklhier.staging import resolve_routing
+from sklhier.strategies import Strategy
+from sklhier.strategies._member import bases_of
 
 __all__ = ["drawn_seed", "jobs_of", "refuse_unweighted", "splitter_params"]
 
@@ -42,6 +44,7 @@ def jobs_of(
     *,
     leaves_decide: bool,
     reading: Reading,
+    strategy: Strategy | None = None,
     fixed: FixedRows | None = None,
 ) -> Jobs:
     """Return what makes jobs of local problems, the parts of a classifier checked.
@@ -66,6 +69,9 @@ def jobs_of(
         Whether there are models that decide about single leaves.
     reading : Reading
         How the outputs of models are read.
+    strategy : Strategy, default=None
+        The strategy in use, where it may have members that the parameters do not name; those get
+        weights alone.
     fixed : FixedRows, default=None
         The last rows of X, if they are no samples.
     """
@@ -99,6 +105,9 @@ def jobs_of(
     routed = _routed_params(model, method, labels.weights, fit_params)
     if fixed is not None:
         _refuse_uneven(model, routed, labels.weights, fixed)
+    if strategy is not None:
+        alone = {} if labels.weights is None else {"sample_weight": labels.weights}
+        routed = dict.fromkeys(bases_of(strategy), alone) | routed
     params = {name: read(given) for name, given in routed.items()}
     if any(given.sets for given in params.values()):
         _refuse_validation(model, method)

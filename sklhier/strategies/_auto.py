@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 from sklhier._probabilities.marginals import Marginals, Outcomes
 from sklhier._utils.memory_blocks import numbers_per_row
@@ -39,10 +39,13 @@ class Auto(Compound):
     ----------
     candidates : sequence of str, Strategy, (strategy, estimator) or estimator, default=None
         The strategies to compare; the first of equals wins. None means per parent, per level, flat,
-        per node, and ``"linear"`` and ``"log"`` pools of these four with learnt weights
-        (:class:`Ensemble`). A pair has its own base estimator, and an estimator alone is a joint
-        model or one classifier over all classes: each becomes an :class:`Ensemble` of one. Models
-        that several candidates share are fitted once.
+        per node, and ``"linear"`` and ``"log"`` pools of all these with learnt weights
+        (:class:`Ensemble`). For a classifier of one path with ``estimator=None`` and dense X there
+        is also a joint model, ``MultiHeadClassifier(random_state=0)``, often best for embeddings.
+
+        A pair has its own base estimator, and an estimator alone is a joint model or one classifier
+        over all classes: each becomes an :class:`Ensemble` of one. Models that several candidates
+        share are fitted once.
     scoring : "hierarchical_f1" or callable, default="hierarchical_f1"
         The score, larger is better: micro hierarchical F1, or
         ``scoring(y_true, y_pred, taxonomy=taxonomy)`` of names of nodes (lists of names with label
@@ -65,8 +68,9 @@ class Auto(Compound):
     Notes
     -----
     With the default candidates and five folds, ``fit`` takes about as long as four fits of each
-    of four strategies on ``min(n_samples, max_rows)`` rows, plus a fit of the chosen one on all. Flat
-    and per level are slow with thousands of classes: leave them out of `candidates` there.
+    of four strategies, and of the joint model, on ``min(n_samples, max_rows)`` rows, plus a fit of
+    the chosen one on all. Flat and per level are slow with thousands of classes: leave them out of
+    `candidates` there.
 
     Candidates use the decoder of the classifier. If the decoder is tuned itself, they use the best
     path instead; with label sets, thresholds tuned for each. If all rows are compared, calibration
@@ -124,11 +128,17 @@ class Auto(Compound):
         check_number("min_gain", self.min_gain, least=0)
 
     def _candidates(self) -> Sequence[Any]:
+        if self.candidates is None:
+            return _with_pools(_SINGLE)
+        alone = (str, Strategy, SetStrategy)
+        return [c if isinstance(c, alone) else Ensemble([c]) for c in self.candidates]
+
+    def with_default(self, estimator: Any) -> Self:
+        """Return the strategy with an estimator among the candidates, if these are the default."""
         if self.candidates is not None:
-            alone = (str, Strategy, SetStrategy)
-            return [c if isinstance(c, alone) else Ensemble([c]) for c in self.candidates]
-        pools = [Ensemble(_SINGLE, weights="oof", pool=pool) for pool in ("linear", "log")]
-        return [*_SINGLE, *pools]
+            return self
+        params = self.get_params(deep=False)
+        return type(self)(**params | {"candidates": _with_pools([*_SINGLE, estimator])})
 
     @property
     def needs_choice(self) -> bool:
@@ -173,6 +183,11 @@ class Auto(Compound):
     def columns_per_row(self, taxonomy: Taxonomy, outcomes: Outcomes, *, all_nodes: bool) -> int:  # noqa: ARG002
         """Return the numbers of the tables of all parts."""
         return len(self.parts()) * numbers_per_row("means", taxonomy.n_nodes)
+
+
+def _with_pools(single: Sequence[Any]) -> list[Any]:
+    """Return the default candidates: single ones, and both pools of them with learnt weights."""
+    return [*single, *(Ensemble(single, weights="oof", pool=pool) for pool in ("linear", "log"))]
 
 
 def _pooled(candidates: list[Any], parts_of: str) -> tuple[list[Any], list[Option]]:
