@@ -2,8 +2,9 @@
 
 Rows to learn from and to be scored on are those of :mod:`benchmarks.default_base`: three quarters of
 each training set and the fourth, or with ``--test`` the whole training set and the test set. At most
-``--rows`` rows are learnt from and ``--scored`` scored. The last two columns of strategies learn
-out-of-fold which strategy to take, or the weights of a pool of three. ``se`` is the standard error
+``--rows`` rows are learnt from and ``--scored`` scored. "auto" and "pool" learn out-of-fold which
+strategy to take, or the weights of a pool of three. "joint" is the default joint model, where X is
+dense. "sigmoid" is per parent with calibrated models, for label sets. ``se`` is the standard error
 of the whole path, or of F1 of sets, over the scored rows. Seconds are CPU seconds of the fit.
 """
 
@@ -20,7 +21,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from benchmarks import common, default_base
-from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier
+from sklhier import (
+    HierarchicalClassifier,
+    HierarchicalMultiLabelClassifier,
+    MultiHeadClassifier,
+    MultiHeadMultiLabelClassifier,
+)
 from sklhier.metrics import hierarchical_f1_score
 from sklhier.strategies import Ensemble
 
@@ -32,7 +38,7 @@ STRATEGIES: dict[str, Any] = {
     "auto": "auto",
     "pool": Ensemble(("per_parent", "per_level", "flat"), weights="oof", pool="log"),
 }
-REFERENCE = "flat LinearSVC"
+REFERENCE, JOINT, SIGMOID = "flat LinearSVC", "joint", "sigmoid"
 
 
 def _some(rows: np.ndarray, n_most: int) -> np.ndarray:
@@ -41,15 +47,23 @@ def _some(rows: np.ndarray, n_most: int) -> np.ndarray:
 
 
 def _models(task: default_base.Task, names: list[str]) -> Iterator[tuple[str, Any]]:
-    has_sets = not isinstance(task.y, np.ndarray)
-    kind = HierarchicalMultiLabelClassifier if has_sets else HierarchicalClassifier
-    params = {"classes": task.taxonomy.nodes[1:]} if has_sets else {}
+    has_sets, is_sparse = not isinstance(task.y, np.ndarray), sparse.issparse(task.X)
+    kind: Any = HierarchicalMultiLabelClassifier if has_sets else HierarchicalClassifier
+    joint: Any = MultiHeadMultiLabelClassifier if has_sets else MultiHeadClassifier
+    params = {"taxonomy": task.taxonomy}
+    if has_sets:
+        params |= {"classes": task.taxonomy.nodes[1:]}
+    own = {
+        REFERENCE: kind(LinearSVC(random_state=0), strategy="flat", **params)
+        if is_sparse
+        else None,
+        JOINT: None if is_sparse else joint(random_state=0, **params),
+        SIGMOID: kind(calibration="sigmoid", **params) if has_sets else None,
+    }
     for name in names:
-        if name == REFERENCE and not sparse.issparse(task.X):
-            continue
-        base = LinearSVC(random_state=0) if name == REFERENCE else None
-        strategy = STRATEGIES.get(name, "flat")
-        yield name, kind(base, taxonomy=task.taxonomy, strategy=strategy, **params)
+        model = own[name] if name in own else kind(strategy=STRATEGIES[name], **params)
+        if model is not None:
+            yield name, model
 
 
 def _quality(task: default_base.Task, predicted: Any) -> dict[str, float]:
@@ -89,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
         *default_base.TABLES,
         *(f"sets:{name}" for name in default_base.SETS),
     ]
-    strategies = [REFERENCE, *STRATEGIES]
+    strategies = [REFERENCE, *STRATEGIES, JOINT, SIGMOID]
     parser.add_argument("--data", nargs="+", default=names, choices=names, metavar="NAME")
     parser.add_argument(
         "--strategies", nargs="+", default=strategies, choices=strategies, metavar="NAME"
