@@ -9,7 +9,7 @@ decomposition. Each model is fitted once to the official training part. Seconds 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +35,19 @@ def _lsa(data: common.TextData, size: int) -> Vectors:
     return train, test
 
 
-def _static(data: common.TextData, size: int) -> Vectors:
+def static_vectors(texts: Iterable[str], size: int = _SIZE) -> np.ndarray:
+    """Return the means of word vectors of texts, of length 1."""
     import wordllama
 
     # By default it looks for its tokenizer in a folder that the wheel names otherwise.
     folder = Path(wordllama.__file__).parent
     model = wordllama.WordLlama.load(cache_dir=folder, trunc_dim=size, disable_download=True)
-    train, test = (
-        model.embed(list(texts), norm=True) for texts in (data.train_texts, data.test_texts)
-    )
-    return train, test
+    vectors: np.ndarray = model.embed(list(texts), norm=True)
+    return vectors
+
+
+def _static(data: common.TextData, size: int) -> Vectors:
+    return static_vectors(data.train_texts, size), static_vectors(data.test_texts, size)
 
 
 _KINDS: dict[str, Callable[[common.TextData, int], Vectors]] = {"static": _static, "LSA": _lsa}

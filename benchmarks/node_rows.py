@@ -4,12 +4,14 @@ The data sets have a name for nodes: ``onet_tools`` for all, ``onet_titles`` for
 learn from one half of the *training* set and are scored on the other half; ``--test`` learns from
 all of it and scores on the test set. Figures are accuracies at the leaf, for all rows and by the
 number of rows that their class has in training, and hierarchical F1; seconds are CPU seconds of the
-fit.
+fit. "joint" is the default joint model on static vectors, with names of leaves alone; it is left out
+where the package ``wordllama`` is not installed.
 """
 
 from __future__ import annotations
 
 import csv
+import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +21,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
 from benchmarks import common
-from sklhier import HierarchicalClassifier
+from benchmarks.embeddings import static_vectors
+from sklhier import HierarchicalClassifier, MultiHeadClassifier
 from sklhier.linear_model import ScaledLogisticRegression
 from sklhier.metrics import hierarchical_f1_score
+from sklhier.strategies import Ensemble
 
 NAMES = {
     "onet_tools": ("nodes.csv", "node", "name"),
@@ -59,38 +63,52 @@ def _rows(data: common.TextData, options: Any) -> Iterator[dict[str, Any]]:
     names = {node: name for node, name in _names(data).items() if node in data.taxonomy}
     if options.smoke:
         names = {node: name for node, name in names.items() if node in set(y_train[:50])}
+    counted = dict(zip(*np.unique(y_train, return_counts=True), strict=True))
+    counts = np.array([counted.get(label, 0) for label in y_test])
+
+    def row(base: str, model: Any, weight: Any, X_train: Any, X_test: Any) -> dict[str, Any]:
+        common.note(f"{data.name}, {base}, {model.strategy}: {weight}")
+        _, seconds = common.timed(lambda: model.fit(X_train, y_train))
+        answers = model.predict(X_test)
+        is_right = answers == y_test
+        return {
+            "data": data.name,
+            "base": base,
+            "strategy": model.strategy if isinstance(model.strategy, str) else "flat",
+            "weight": "no node rows" if weight is None else str(weight),
+            "used": float("nan") if weight is None else model.node_rows_weight_,
+            "leaf": float(is_right.mean()),
+            **{
+                title: _mean(is_right[(counts >= least) & (counts <= most)])
+                for title, least, most in _GROUPS
+            },
+            "hF": hierarchical_f1_score(y_test, answers, taxonomy=data.taxonomy),
+            "fit s": seconds,
+        }
+
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     vectorizer.fit([*texts, *names.values()])
-    X_train, X_test = vectorizer.transform(texts), vectorizer.transform(test_texts)
-    node_rows = vectorizer.transform(names.values()), list(names)
-    leaves = dict(zip(*np.unique(y_train, return_counts=True), strict=True))
-    counts = np.array([leaves.get(label, 0) for label in y_test])
+    parts = [vectorizer.transform(part) for part in (texts, test_texts, names.values())]
     for base in options.bases:
         for strategy in options.strategies:
             for weight in (None, *options.weights):
-                common.note(f"{data.name}, {base}, {strategy}: {weight}")
                 model = HierarchicalClassifier(
                     clone(BASES[base]), taxonomy=data.taxonomy, strategy=strategy, cv=3
                 )
                 if weight is not None:
-                    model.set_params(node_rows=node_rows, node_rows_weight=weight)
-                _, seconds = common.timed(lambda model=model: model.fit(X_train, y_train))
-                answers = model.predict(X_test)
-                is_right = answers == y_test
-                yield {
-                    "data": data.name,
-                    "base": base,
-                    "strategy": strategy,
-                    "weight": "no node rows" if weight is None else str(weight),
-                    "used": float("nan") if weight is None else model.node_rows_weight_,
-                    "leaf": float(is_right.mean()),
-                    **{
-                        title: _mean(is_right[(counts >= least) & (counts <= most)])
-                        for title, least, most in _GROUPS
-                    },
-                    "hF": hierarchical_f1_score(y_test, answers, taxonomy=data.taxonomy),
-                    "fit s": seconds,
-                }
+                    model.set_params(node_rows=(parts[2], list(names)), node_rows_weight=weight)
+                yield row(base, model, weight, *parts[:2])
+    if not importlib.util.find_spec("wordllama"):
+        common.note(f"{data.name}, joint: left out, it needs the package wordllama")
+        return
+    leaves = [node for node in names if node in set(data.taxonomy.leaves)]
+    parts = [static_vectors(part) for part in (texts, test_texts, [names[n] for n in leaves])]
+    for weight in (None, 1.0):
+        joint = Ensemble([MultiHeadClassifier(random_state=0)])
+        model = HierarchicalClassifier(taxonomy=data.taxonomy, strategy=joint)
+        if weight is not None:
+            model.set_params(node_rows=(parts[2], leaves))
+        yield row("joint", model, weight, *parts[:2])
 
 
 def _mean(values: np.ndarray) -> float:
