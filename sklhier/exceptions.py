@@ -287,6 +287,10 @@ class TargetError(_ShortError):
         )
 
 
+_FEW = 10  # rows: with so few a failure is likely to be about their number
+_FOR_FEW = "Use another estimator for nodes with few rows: pass `small_nodes=`."
+
+
 class LocalFitError(ValueError):
     """A base estimator failed to fit at one node.
 
@@ -316,10 +320,13 @@ class LocalFitError(ValueError):
         A TypeError stays one, for callers that catch it.
         """
         kind = cls._typed() if isinstance(original, TypeError) else cls
-        error = kind(
+        message = (
             f"{type(estimator).__name__} failed at {where[1]}, {cls._what} {n_rows} row(s): "
             f"{_told(original)}"
         )
+        if cls is LocalFitError and n_rows <= _FEW:
+            message += f"{'' if message.endswith('.') else '.'} {_FOR_FEW}"
+        error = kind(message)
         error.node, error.n_rows, error.original = where[0], n_rows, original
         return error
 
@@ -329,12 +336,8 @@ class LocalFitError(ValueError):
     ) -> Self:
         """An estimator that could be fitted at a node, but cannot predict for a row of it."""
         error = cls.at(original, estimator, where, n_rows)
-        error.args = (
-            (
-                f"{error}. It cannot predict one of these rows. Use another estimator for nodes with "
-                "few rows: pass `small_nodes=`."
-            ),
-        )
+        if not str(error).endswith(_FOR_FEW):
+            error.args = (f"{error}. It cannot predict one of these rows. {_FOR_FEW}",)
         return error
 
     @classmethod

@@ -592,6 +592,25 @@ def test_what_would_fail_at_predict_is_found_at_fit(wrap, n_jobs):
     assert used(found)["b"] == "GaussianNB: small_nodes"
 
 
+class NeedsTwelve(GaussianNB):
+    def fit(self, X, y, sample_weight=None):
+        if len(X) < 12:
+            raise ValueError("At least 12 rows.")
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize(("n_rows", "is_told"), [(10, True), (11, False)])
+def test_a_failure_with_few_rows_names_small_nodes(n_rows, is_told):
+    y = np.repeat(["x", "u", "v"], [30, n_rows - 1, 1])
+    X = np.random.default_rng(0).normal(size=(len(y), 2))
+    model = HierarchicalClassifier(NeedsTwelve(), taxonomy=SMALL)
+    with pytest.raises(LocalFitError, match=f"node 'b', fitted on {n_rows} row") as caught:
+        model.fit(X, y)
+    told = " Use another estimator for nodes with few rows: pass `small_nodes=`." * is_told
+    assert str(caught.value).endswith(f"At least 12 rows.{told}")
+    model.set_params(small_nodes=(20, GaussianNB())).fit(X, y)
+
+
 class Counts(GaussianNB):
     calls = 0
 
