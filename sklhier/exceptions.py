@@ -116,7 +116,18 @@ class _ShortError(ValueError):
 
 
 class TaxonomyError(_ShortError):
-    """A taxonomy cannot be built, or does not support a request."""
+    """A taxonomy cannot be built, or does not support a request.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.exceptions import TaxonomyError
+    >>> try:
+    ...     Taxonomy.from_dict({"pet": ["cat", "dog"]}).id("dgo")
+    ... except TaxonomyError as error:
+    ...     print(error)
+    The taxonomy has no node 'dgo'. Nearest names: 'dog'.
+    """
 
     @classmethod
     def empty(cls) -> Self:
@@ -188,7 +199,19 @@ class TaxonomyError(_ShortError):
 
 
 class TargetError(_ShortError):
-    """Labels that cannot be read, or that are not in the taxonomy."""
+    """Labels that cannot be read, or that are not in the taxonomy.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> from sklhier.exceptions import TargetError
+    >>> taxonomy = Taxonomy.from_dict({"pet": ["cat", "dog"]})
+    >>> try:
+    ...     HierarchicalClassifier(taxonomy=taxonomy).fit([[0], [1]], ["cat", "dgo"])
+    ... except TargetError as error:
+    ...     print(error)
+    1 label(s) are not in the taxonomy: 'dgo'. Nearest names: 'dog'.
+    """
 
     @classmethod
     def unknown(
@@ -303,6 +326,17 @@ class LocalFitError(ValueError):
     original : Exception
         The error of the base estimator (also ``__cause__``). An error that a worker cannot send is
         replaced by a RuntimeError with its type and text.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.exceptions import LocalFitError
+    >>> try:
+    ...     HierarchicalClassifier(KNeighborsClassifier(3)).fit([[0], [1]], ["cat", "dog"])
+    ... except LocalFitError as error:
+    ...     print(error)
+    KNeighborsClassifier failed at node <root>, fitted on 2 row(s): ValueError: ...
     """
 
     node: Hashable
@@ -408,7 +442,22 @@ def _received(
 
 
 class LocalPredictError(LocalFitError):
-    """A base estimator failed to predict at one node."""
+    """A base estimator failed to predict at one node.
+
+    It has the attributes of a :class:`LocalFitError`; `n_rows` is the number of rows to predict.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.exceptions import LocalPredictError
+    >>> model = HierarchicalClassifier(LogisticRegression()).fit([[0], [1]], ["cat", "dog"])
+    >>> try:
+    ...     model.predict([[float("nan")]])
+    ... except LocalPredictError as error:
+    ...     print(error)
+    LogisticRegression failed at node <root>, predicting 1 row(s): ValueError: Input X contains NaN...
+    """
 
     _what = "predicting"
 
@@ -440,7 +489,21 @@ _TYPED: dict[type[LocalFitError], Any] = {
 
 
 class IncompatiblePartsError(ValueError):
-    """Two parts cannot be combined: one lacks an ability that the other needs."""
+    """Two parts cannot be combined: one lacks an ability that the other needs.
+
+    Examples
+    --------
+    >>> from sklearn.svm import LinearSVC
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.exceptions import IncompatiblePartsError
+    >>> model = HierarchicalClassifier(LinearSVC(), decoder="threshold")
+    >>> try:
+    ...     model.fit([[0], [1]], ["cat", "dog"])
+    ... except IncompatiblePartsError as error:
+    ...     print(error)
+    Threshold() needs probabilities, but LinearSVC has no predict_proba. Use
+    calibration='temperature', or the decoder 'best_path' or 'top_down'.
+    """
 
     @classmethod
     def needs(cls, part: object, ability: str, other: str, remedy: str) -> Self:
@@ -449,11 +512,40 @@ class IncompatiblePartsError(ValueError):
 
 
 class VersionWarning(UserWarning):
-    """A model was loaded with other versions than it was saved with."""
+    """A model was loaded with other versions than it was saved with.
+
+    Examples
+    --------
+    Load nothing that other versions saved:
+
+    >>> import pickle
+    >>> import warnings
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.exceptions import VersionWarning
+    >>> saved = pickle.dumps(HierarchicalClassifier())
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", VersionWarning)
+    ...     model = pickle.loads(saved)
+    """
 
 
 class LeakageWarning(UserWarning):
-    """Models learn from outputs that are better than those available in prediction."""
+    """Models learn from outputs that are better than those available in prediction.
+
+    Also given for calibration rows that were in training.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> taxonomy = Taxonomy.from_dict({"pet": ["cat", "dog"], "car": None})
+    >>> model = HierarchicalClassifier(taxonomy=taxonomy, chain="true")
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     model = model.fit([[0], [1], [2]], ["cat", "dog", "car"])
+    >>> print(caught[0].category.__name__, caught[0].message)
+    LeakageWarning Chain(training='true') trains models on features that do not exist in ...
+    """
 
     @classmethod
     def of(cls, chain: object) -> Self:
@@ -466,7 +558,18 @@ class LeakageWarning(UserWarning):
 
 
 class TaxonomyWarning(UserWarning):
-    """A taxonomy was built, but perhaps not the intended one."""
+    """A taxonomy was built, but perhaps not the intended one.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklhier import Taxonomy
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     y, taxonomy = Taxonomy.from_paths(["all/cat", "all/dog"])
+    >>> print(caught[0].category.__name__, caught[0].message)
+    TaxonomyWarning All paths begin with 'all', which says nothing about a sample but ...
+    """
 
     @classmethod
     def constant_level(cls, step: Hashable) -> Self:
@@ -522,7 +625,18 @@ class TaxonomyWarning(UserWarning):
 
 
 class RareClassWarning(UserWarning):
-    """Some classes have only a few rows."""
+    """Some classes have only a few rows.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklhier.model_selection import check_rare_classes
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     rare = check_rare_classes(["cat"] * 9 + ["dog"])
+    >>> print(caught[0].category.__name__, caught[0].message)
+    RareClassWarning 1 of 2 labels have fewer than 5 rows: 'dog' (1). Merge them into ...
+    """
 
     @classmethod
     def in_one_fold(cls, names: Sequence[Hashable]) -> Self:

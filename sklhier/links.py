@@ -128,6 +128,21 @@ _REGISTRY = Registry("link", Link)  # type: ignore[type-abstract]
 def register(name: str) -> Callable[[type[Link]], type[Link]]:
     """Return a class decorator that lets a link be chosen by a name, with default parameters.
 
+    Parameters
+    ----------
+    name : str
+        A new name.
+
+    Returns
+    -------
+    decorator : callable
+        Takes the class and returns it.
+
+    Raises
+    ------
+    ValueError
+        If another class has the name.
+
     Examples
     --------
     >>> from sklhier.links import IdentityLink, register, resolve_link
@@ -142,6 +157,16 @@ def register(name: str) -> Callable[[type[Link]], type[Link]]:
 
 def resolve_link(link: str | Link) -> Link:
     """Return the link of that name, or the link itself, its parameters checked.
+
+    Parameters
+    ----------
+    link : str or Link
+        A registered name, or an object.
+
+    Returns
+    -------
+    link : Link
+        For a name a new object, with default parameters.
 
     Raises
     ------

@@ -306,6 +306,16 @@ _SOLVERS = {"lbfgs": LBFGS, "adam": Adam}
 def resolve_loss(loss: Any) -> PathLoss:
     """Return the loss of one path of that name, or the loss itself.
 
+    Parameters
+    ----------
+    loss : {"level", "hxe", "soft_labels"}, LevelLoss, HierarchicalCrossEntropy or SoftLabels
+        A name, or an object.
+
+    Returns
+    -------
+    loss : LevelLoss, HierarchicalCrossEntropy or SoftLabels
+        For a name a new object, with default parameters.
+
     Raises
     ------
     ValueError
@@ -324,6 +334,16 @@ def resolve_loss(loss: Any) -> PathLoss:
 def resolve_set_loss(loss: Any) -> SetLoss:
     """Return the loss of label sets of that name, or the loss itself.
 
+    Parameters
+    ----------
+    loss : {"max_constraint", "cross_entropy"}, MaxConstraintLoss or CrossEntropyLoss
+        A name, or an object.
+
+    Returns
+    -------
+    loss : MaxConstraintLoss or CrossEntropyLoss
+        For a name a new object.
+
     Raises
     ------
     ValueError
@@ -341,6 +361,16 @@ def resolve_set_loss(loss: Any) -> SetLoss:
 
 def resolve_solver(solver: Any) -> Solver | None:
     """Return the solver of that name, the solver itself, or None for ``"auto"``.
+
+    Parameters
+    ----------
+    solver : {"auto", "lbfgs", "adam"}, LBFGS or Adam
+        A name, or an object.
+
+    Returns
+    -------
+    solver : LBFGS, Adam or None
+        For a name a new object, with default parameters.
 
     Raises
     ------

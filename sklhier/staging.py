@@ -143,6 +143,16 @@ class Chain(BaseEstimator):
 def resolve_chain(chain: str | Chain | None) -> Chain | None:
     """Return the chain of that name, the chain itself, or None.
 
+    Parameters
+    ----------
+    chain : {"proba", "log_proba", "decision", "true"}, Chain or None
+        A name stands for that `output`; ``"true"`` for ``training="true"``.
+
+    Returns
+    -------
+    chain : Chain or None
+        For a name a new object, its other parameters at their defaults.
+
     Raises
     ------
     ValueError
@@ -233,6 +243,21 @@ _ROUTINGS = Registry("routing", Routing)  # type: ignore[type-abstract]
 def register(name: str) -> Callable[[type[Routing]], type[Routing]]:
     """Return a class decorator that lets a routing be chosen by a name, with default parameters.
 
+    Parameters
+    ----------
+    name : str
+        A new name.
+
+    Returns
+    -------
+    decorator : callable
+        Takes the class and returns it.
+
+    Raises
+    ------
+    ValueError
+        If another class has the name.
+
     Examples
     --------
     >>> from sklhier.staging import Predicted, register, resolve_routing
@@ -247,6 +272,16 @@ def register(name: str) -> Callable[[type[Routing]], type[Routing]]:
 
 def resolve_routing(routing: str | Routing) -> Routing:
     """Return the routing of that name, or the routing itself, its parameters checked.
+
+    Parameters
+    ----------
+    routing : str or Routing
+        A registered name, or an object.
+
+    Returns
+    -------
+    routing : Routing
+        For a name a new object, with default parameters.
 
     Raises
     ------

@@ -73,6 +73,40 @@ def test_completion_shows_public_names_alone(package):
     }
 
 
+def _section(text, name):
+    """Return a section of a docstring; None if there is none of that name."""
+    parts = re.split(r"^(\w[\w ]*)\n-+$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True)).get(name)
+
+
+def _lacks(public):
+    """Yield what the docstring of a public function or class lacks."""
+    text = inspect.getdoc(public) or ""
+    if inspect.isfunction(public):
+        signature = inspect.signature(public)
+        listed = _section(text, "Parameters") or ""
+        names = re.findall(r"^(\*{0,2}\w+(?:, \w+)*)(?: : .*)?$", listed, flags=re.MULTILINE)
+        described = set(re.findall(r"\w+", " ".join(names)))
+        yield from (f"the parameter {name}" for name in signature.parameters.keys() - described)
+        gives = signature.return_annotation != "None"
+        if gives and not (_section(text, "Returns") or _section(text, "Yields")):
+            yield "what it returns"
+    # Nothing can be made of an interface; it names the page that shows one, if it has no example.
+    is_interface = inspect.isabstract(public) and ":doc:" in text
+    if is_interface or getattr(public, "_is_protocol", False):
+        return
+    if not doctest.DocTestParser().get_examples(_section(text, "Examples") or ""):
+        yield "an example"
+
+
+@pytest.mark.parametrize("package", [*PUBLIC, ".taxonomy"])
+def test_docstrings_of_everything_public_are_complete(package):
+    module = importlib.import_module(f"sklhier{package}")
+    found = ((name, getattr(module, name)) for name in module.__all__)
+    lacking = {name: list(_lacks(public)) for name, public in found if callable(public)}
+    assert {name: what for name, what in lacking.items() if what} == {}
+
+
 @pytest.mark.few(6)
 @pytest.mark.parametrize(
     "page",

@@ -140,6 +140,18 @@ def predict_top_k(model: Any, X: Any, k: int = 5, *, allowed: Any = None) -> tup
         As :func:`predict_frame`.
     AttributeError
         If the classifier predicts sets of labels: use :func:`predict_frame` with `top_k`.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> import sklhier
+    >>> y, taxonomy = sklhier.Taxonomy.from_paths(["pet/cat", "pet/dog", "car"])
+    >>> model = make_pipeline(TfidfVectorizer(), sklhier.HierarchicalClassifier(taxonomy=taxonomy))
+    >>> model = model.fit(["cat food", "dog food", "car tyres"], y)
+    >>> labels, proba = sklhier.predict_top_k(model, ["new tyres for a dog"], k=2)
+    >>> labels, proba.round(1)
+    (array([['car', 'pet/dog']], dtype='<U7'), array([[0.7, 0.3]]))
     """
     found: tuple[Labels, Floats] = call_classifier(model, "predict_top_k", X, k=k, allowed=allowed)
     return found
@@ -168,6 +180,18 @@ def predict_levels(model: Any, X: Any, groups: Any = None, *, allowed: Any = Non
         As :func:`predict_frame`.
     AttributeError
         If the classifier predicts sets of labels.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> import sklhier
+    >>> y, taxonomy = sklhier.Taxonomy.from_paths(["pet/cat", "pet/dog", "car"])
+    >>> model = make_pipeline(TfidfVectorizer(), sklhier.HierarchicalClassifier(taxonomy=taxonomy))
+    >>> model = model.fit(["cat food", "dog food", "car tyres"], y)
+    >>> sklhier.predict_levels(model, ["food for my dog", "car for sale"])
+    array([['pet', 'dog'],
+           ['car', None]], dtype=object)
     """
     params = {"groups": groups, "allowed": allowed}
     levels: Objects = call_classifier(model, "predict_levels", X, **params)
@@ -198,6 +222,20 @@ def predict_set(model: Any, X: Any, **params: Any) -> Any:
         As :func:`predict_frame`.
     AttributeError
         If the classifier has no such method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> import sklhier
+    >>> from sklhier.datasets import make_hierarchical_classification
+    >>> X, y, taxonomy = make_hierarchical_classification(300, noise=2.0, random_state=0)
+    >>> classifier = sklhier.HierarchicalClassifier(taxonomy=taxonomy, decoder="conformal")
+    >>> model = make_pipeline(StandardScaler(), classifier).fit(X[:200], y[:200])
+    >>> sets = sklhier.predict_set(model, X[200:], confidence_level=0.9)
+    >>> bool(np.mean([label in found for label, found in zip(y[200:], sets)]) > 0.8)
+    True
     """
     return call_classifier(model, "predict_set", X, **params)
 
@@ -223,5 +261,18 @@ def decode(model: Any, node_proba: Any, decoder: Any = None, *, allowed: Any = N
     ------
     NotFittedError, ValueError
         As :func:`predict_frame`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> import sklhier
+    >>> y, taxonomy = sklhier.Taxonomy.from_paths(["a/x", "a/y", "b"])
+    >>> classifier = sklhier.HierarchicalClassifier(taxonomy=taxonomy)
+    >>> model = make_pipeline(StandardScaler(), classifier).fit(np.eye(3), y)
+    >>> node_proba = [[1.0, 0.9, 0.1, 0.5, 0.4]]  # of the root, a, b, a/x and a/y
+    >>> sklhier.decode(model, node_proba), sklhier.decode(model, node_proba, "threshold")
+    (array(['a/x'], dtype='<U3'), array(['a'], dtype=object))
     """
     return classifier_within(model).decode(node_proba, decoder, allowed=allowed)

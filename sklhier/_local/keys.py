@@ -16,12 +16,30 @@ __all__ = ["Kind", "ModelKey", "Seeds", "described", "level_of", "name_of"]
 
 
 class Kind(IntEnum):
-    """The kinds of decision of a local model."""
+    """The kinds of decision of a local model.
 
-    PARENT = 0  # which of the outcomes below a node
-    NODE = 1  # whether a sample belongs to a node
-    STOP = 2  # whether the label stops at a node or goes on
-    LEVEL = 3  # which node of a level
+    Attributes
+    ----------
+    PARENT
+        Which of the outcomes below a node.
+    NODE
+        Whether a sample belongs to a node.
+    STOP
+        Whether the label stops at a node or goes on.
+    LEVEL
+        Which node of a level.
+
+    Examples
+    --------
+    >>> from sklhier.strategies import Kind, ModelKey
+    >>> ModelKey(Kind.NODE, 7) < ModelKey(Kind.LEVEL, 1)  # keys sort by kind first
+    True
+    """
+
+    PARENT = 0
+    NODE = 1
+    STOP = 2
+    LEVEL = 3
 
 
 class ModelKey(NamedTuple):

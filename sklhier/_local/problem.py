@@ -32,6 +32,15 @@ class LocalProblem:
         belongs to it (0 or 1).
     weights : ndarray of float64, shape (n,), default=None
         What weights of the samples are multiplied by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier.strategies import Kind, LocalProblem, ModelKey
+    >>> outcomes, rows, codes = np.array([4, 5]), np.array([0, 2, 3]), np.array([0, 0, 1])
+    >>> problem = LocalProblem(ModelKey(Kind.PARENT, 1), outcomes, rows, codes)
+    >>> problem.counts  # samples of node 4 and of node 5
+    array([2, 1])
     """
 
     key: ModelKey

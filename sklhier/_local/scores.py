@@ -33,6 +33,14 @@ class Scores(Protocol):
     ----------
     n_rows : int
         Number of samples.
+
+    See Also
+    --------
+    LocalScores : Scores of fitted models.
+
+    Notes
+    -----
+    :doc:`/user_guide/extending` shows a strategy that reads scores.
     """
 
     n_rows: int
@@ -150,6 +158,20 @@ class LocalScores:
         Whether to look for models that see others, or that know a rest class.
     packed : PackedModels, default=None
         The same models, for compiled descents.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.strategies import Flat, Kind, ModelKey
+    >>> class Watched(Flat):
+    ...     def marginals(self, taxonomy, outcomes, scores):
+    ...         proba = scores.proba(ModelKey(Kind.PARENT, 0), outcomes.classes)
+    ...         print(type(scores).__name__, proba.shape)
+    ...         return super().marginals(taxonomy, outcomes, scores)
+    >>> model = HierarchicalClassifier(strategy=Watched()).fit([[0.0], [1.0]], ["owl", "eel"])
+    >>> model.predict([[0.1]])
+    LocalScores (1, 2)
+    array(['owl'], dtype='<U3')
     """
 
     def __init__(

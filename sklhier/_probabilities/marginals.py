@@ -50,6 +50,17 @@ class Outcomes:
     classes : ndarray of int32, shape (n_classes,)
         Ids of the nodes that occur as labels, in the order of the classes: of equally probable
         answers the first wins.
+
+    Examples
+    --------
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.strategies import Outcomes
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel"]})
+    >>> outcomes = Outcomes.of(taxonomy, taxonomy.ids(["bird", "owl", "eel"]), stops=True)
+    >>> [taxonomy.nodes[node] for node in outcomes.of_node(taxonomy.id("bird"))]
+    ['owl', 'bird']
+    >>> [taxonomy.nodes[node] for node in outcomes.answers]
+    ['bird', 'owl', 'eel']
     """
 
     offsets: Offsets
@@ -158,6 +169,18 @@ class Expansion:
         Outcomes; the pair's own node stands for stopping there.
     proba : ndarray of float64
         Their marginals: those of one segment sum to the marginal of the pair's node.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.strategies import DenseMarginals, Outcomes
+    >>> taxonomy = Taxonomy.flat(["owl", "wren"])
+    >>> outcomes = Outcomes.of(taxonomy, taxonomy.leaf_ids, stops=False)
+    >>> marginals = DenseMarginals(taxonomy, outcomes, np.array([[1.0, 0.3, 0.7]]))
+    >>> found = marginals.expand(np.array([0]), np.array([0]), np.ones(1))  # row 0, at the root
+    >>> found.nodes, found.proba
+    (array([1, 2], dtype=int32), array([0.3, 0.7]))
     """
 
     order: Rows
@@ -167,7 +190,14 @@ class Expansion:
 
 
 class Marginals(Protocol):
-    """The probability of every node for every row, computed on request."""
+    """The probability of every node for every row, computed on request.
+
+    See Also
+    --------
+    AnswerMarginals : Sums of the probabilities of answers.
+    DenseMarginals : A table of all nodes.
+    ProductMarginals : Products down the paths.
+    """
 
     taxonomy: Taxonomy
     outcomes: Outcomes
@@ -241,6 +271,17 @@ class DenseMarginals:
     stop_proba : ndarray of float64, shape (n_rows, n_nodes), default=None
         Probability that the answer ends at each node. By default the probability of
         the node less that of its children.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.strategies import DenseMarginals, Outcomes
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl"], "fish": None})
+    >>> outcomes = Outcomes.of(taxonomy, taxonomy.ids(["bird", "owl", "fish"]), stops=True)
+    >>> marginals = DenseMarginals(taxonomy, outcomes, np.array([[1.0, 0.75, 0.25, 0.5]]))
+    >>> marginals.answer_proba(taxonomy.ids(["bird", "owl"]))  # that it ends at each of them
+    array([[0.25, 0.5 ]])
     """
 
     is_lazy = False
@@ -319,6 +360,18 @@ class AnswerMarginals:
         Ids of the nodes at which answers may end.
     proba : ndarray of float64, shape (n_rows, n_answers)
         Their probabilities; rows sum to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.strategies import AnswerMarginals, Outcomes
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+    >>> answers = taxonomy.ids(["owl", "wren", "fish"])
+    >>> outcomes = Outcomes.of(taxonomy, answers, stops=True)
+    >>> marginals = AnswerMarginals(taxonomy, outcomes, answers, np.array([[0.5, 0.25, 0.25]]))
+    >>> marginals.dense().node_proba[:, taxonomy.ids(["bird"])]
+    array([[0.75]])
     """
 
     is_lazy = False

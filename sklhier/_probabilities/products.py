@@ -109,6 +109,18 @@ class ProductMarginals:
         after the other in a flat array. By default `decide` is called for each node.
     descents : Descents, default=None
         A faster way to the answers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.strategies import Outcomes, ProductMarginals
+    >>> taxonomy = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": None})
+    >>> outcomes = Outcomes.of(taxonomy, taxonomy.leaf_ids, stops=False)
+    >>> def evenly(node, members, rows):
+    ...     return np.full((1 if rows is None else len(rows), len(members)), 1 / len(members))
+    >>> ProductMarginals(taxonomy, outcomes, 1, evenly).dense().node_proba
+    array([[1.  , 0.5 , 0.5 , 0.25, 0.25]])
     """
 
     is_lazy = True

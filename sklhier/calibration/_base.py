@@ -60,7 +60,19 @@ class HeldOutAnswers:
 
 
 class Calibrator(BaseEstimator, ABC):
-    """A calibration, with its parameters; see :class:`AnswerCalibrator` and `ScoreCalibrator`."""
+    """A calibration, with its parameters.
+
+    See Also
+    --------
+    AnswerCalibrator : A calibration of the probabilities of answers.
+    ScoreCalibrator : A calibration of the scores of each model.
+
+    Examples
+    --------
+    >>> from sklhier.calibration import resolve_calibration
+    >>> [resolve_calibration(name).of_answers for name in ("temperature", "sigmoid")]
+    [True, False]
+    """
 
     @property
     def of_answers(self) -> bool:
@@ -229,6 +241,11 @@ def register(name: str) -> Callable[[type[Calibrator]], type[Calibrator]]:
     name : str
         A new name.
 
+    Returns
+    -------
+    decorator : callable
+        Takes the class and returns it.
+
     Raises
     ------
     ValueError
@@ -248,6 +265,16 @@ def register(name: str) -> Callable[[type[Calibrator]], type[Calibrator]]:
 
 def resolve_calibration(calibration: str | Calibrator) -> Calibrator:
     """Return the calibrator of that name, or the calibrator itself, its parameters checked.
+
+    Parameters
+    ----------
+    calibration : str or Calibrator
+        A registered name, or an object.
+
+    Returns
+    -------
+    calibration : Calibrator
+        For a name a new object, with default parameters.
 
     Raises
     ------

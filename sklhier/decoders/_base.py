@@ -36,6 +36,14 @@ class Decoder(BaseEstimator, ABC):
     gives : {"classes", "nodes", "any"}
         What an answer may be: a class, any node but the root, or also the root, for no answer. The
         dtype of predictions depends on it, and so not on the samples at hand.
+
+    See Also
+    --------
+    register : Lets a decoder be chosen by a name.
+
+    Notes
+    -----
+    :doc:`/user_guide/extending` shows decoders that are written this way.
     """
 
     needs_all_nodes: ClassVar[bool] = False

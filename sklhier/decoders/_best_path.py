@@ -39,6 +39,18 @@ def top_answers(marginals: Marginals, k: int) -> tuple[NodeIds, Floats]:
     -------
     nodes : ndarray of int32, shape (n_rows, k)
     proba : ndarray of float64, shape (n_rows, k)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklhier import Taxonomy
+    >>> from sklhier.decoders import top_answers
+    >>> from sklhier.strategies import DenseMarginals, Outcomes
+    >>> taxonomy = Taxonomy.flat(["eel", "owl", "wren"])
+    >>> outcomes = Outcomes.of(taxonomy, taxonomy.leaf_ids, stops=False)
+    >>> marginals = DenseMarginals(taxonomy, outcomes, np.array([[1.0, 0.2, 0.3, 0.5]]))
+    >>> top_answers(marginals, 2)
+    (array([[3, 2]], dtype=int32), array([[0.5, 0.3]]))
     """
     outcomes = marginals.outcomes
     if marginals.is_lazy and k < len(outcomes.answers):

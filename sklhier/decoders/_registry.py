@@ -23,6 +23,11 @@ def register(name: str) -> Callable[[type[Any]], type[Any]]:
     name : str
         A new name among decoders of the same interface, :class:`Decoder` or :class:`SetDecoder`.
 
+    Returns
+    -------
+    decorator : callable
+        Takes the class and returns it.
+
     Raises
     ------
     ValueError
@@ -43,6 +48,16 @@ def register(name: str) -> Callable[[type[Any]], type[Any]]:
 def resolve_decoder(decoder: str | Decoder) -> Decoder:
     """Return the decoder of that name, or the decoder itself, its parameters checked.
 
+    Parameters
+    ----------
+    decoder : str or Decoder
+        A registered name, or an object.
+
+    Returns
+    -------
+    decoder : Decoder
+        For a name a new object, with default parameters.
+
     Raises
     ------
     ValueError
@@ -59,6 +74,16 @@ def resolve_decoder(decoder: str | Decoder) -> Decoder:
 
 def resolve_set_decoder(decoder: str | SetDecoder) -> SetDecoder:
     """Return the decoder of that name, or the decoder itself, its parameters checked.
+
+    Parameters
+    ----------
+    decoder : str or SetDecoder
+        A registered name, or an object.
+
+    Returns
+    -------
+    decoder : SetDecoder
+        For a name a new object, with default parameters.
 
     Raises
     ------

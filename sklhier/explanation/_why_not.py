@@ -43,6 +43,18 @@ class WhyNot:
         Whether `foil` is then ahead of `chosen`.
     winner : node name
         The outcome with the highest score in that case.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import CountVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklhier import HierarchicalClassifier, Taxonomy
+    >>> from sklhier.explanation import why_not
+    >>> y, taxonomy = Taxonomy.from_paths(["pet/cat", "pet/dog", "car"])
+    >>> model = make_pipeline(CountVectorizer(), HierarchicalClassifier(taxonomy=taxonomy))
+    >>> model = model.fit(["cat purrs", "dog barks", "car tyres"], y)
+    >>> print(why_not(model, "my cat purrs and barks", "pet/dog"))
+    'pet/cat' is ahead of 'pet/dog' below 'pet' by ... Not without ...
     """
 
     parent: Hashable

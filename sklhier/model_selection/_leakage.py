@@ -45,6 +45,19 @@ class LeakageReport:
         Accuracy at each level on samples that the models were not fitted to, in [0, 1].
     n_samples, n_folds : int
         Number of samples, and of folds that left them out.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.datasets import make_hierarchical_classification
+    >>> from sklhier.model_selection import leakage_report
+    >>> X, y, taxonomy = make_hierarchical_classification(300, noise=3.0, random_state=0)
+    >>> tree = DecisionTreeClassifier(random_state=0)
+    >>> leakage_report(HierarchicalClassifier(tree, taxonomy=taxonomy), X, y)
+    Accuracy on 300 samples, out-of-fold with 5 folds
+             in-sample  out-of-fold  optimism
+    level 1      1.000 ...
     """
 
     levels: Rows

@@ -49,6 +49,20 @@ class HeldOut:
         The node of each sample's label.
     weights : ndarray of float64, shape (n,)
         Weights of the samples.
+
+    Examples
+    --------
+    >>> from sklhier import HierarchicalClassifier
+    >>> from sklhier.strategies import Flat
+    >>> class Watched(Flat):
+    ...     needs_tuning = True
+    ...
+    ...     def tuned(self, taxonomy, held_out):
+    ...         print(sum(len(part.nodes) for part in held_out()))
+    ...         return self
+    >>> X, y = [[0.0], [1.0], [0.1], [1.1]], ["owl", "eel", "owl", "eel"]
+    >>> model = HierarchicalClassifier(strategy=Watched(), cv=2).fit(X, y)
+    4
     """
 
     outcomes: Outcomes
@@ -66,6 +80,12 @@ class Option:
     strategy : Strategy or SetStrategy
     members : tuple of int
         Positions of its parts among the parts of the strategy that has the choice.
+
+    Examples
+    --------
+    >>> from sklhier.strategies import Flat
+    >>> Flat().options()  # itself, which is its only part
+    [Option(strategy=Flat(), members=(0,))]
     """
 
     strategy: Any
@@ -89,6 +109,15 @@ class Strategy(BaseEstimator, ABC):
         above it. Marginals are then products down the paths.
     takes_dags : bool
         Whether it can classify into a DAG where a sample has one label.
+
+    See Also
+    --------
+    register : Lets a strategy be chosen by a name.
+    SetStrategy : The same for label sets.
+
+    Notes
+    -----
+    :doc:`/user_guide/extending` shows a strategy that is written this way.
     """
 
     leaves_decide: ClassVar[bool] = False
@@ -202,6 +231,15 @@ class SetStrategy(BaseEstimator, ABC):
         multiplied down the paths; if not, they are about all samples.
     has_stages : bool
         Whether there are models above each other.
+
+    See Also
+    --------
+    register : Lets a strategy be chosen by a name.
+    Strategy : The same for one path.
+
+    Notes
+    -----
+    :doc:`/user_guide/extending` shows a strategy that is written this way.
     """
 
     is_conditional: ClassVar[bool] = True
@@ -288,6 +326,11 @@ def register(name: str) -> Callable[[type[Any]], type[Any]]:
     name : str
         A new name. A class that has both interfaces gets it for both.
 
+    Returns
+    -------
+    decorator : callable
+        Takes the class and returns it.
+
     Raises
     ------
     ValueError
@@ -308,6 +351,16 @@ def register(name: str) -> Callable[[type[Any]], type[Any]]:
 def resolve_strategy(strategy: str | Strategy) -> Strategy:
     """Return the strategy of that name, or the strategy itself, its parameters checked.
 
+    Parameters
+    ----------
+    strategy : str or Strategy
+        A registered name, or an object.
+
+    Returns
+    -------
+    strategy : Strategy
+        For a name a new object, with default parameters.
+
     Raises
     ------
     ValueError
@@ -324,6 +377,16 @@ def resolve_strategy(strategy: str | Strategy) -> Strategy:
 
 def resolve_set_strategy(strategy: str | SetStrategy) -> SetStrategy:
     """Return the strategy of that name for label sets, or the strategy itself.
+
+    Parameters
+    ----------
+    strategy : str or SetStrategy
+        A registered name, or an object.
+
+    Returns
+    -------
+    strategy : SetStrategy
+        For a name a new object, with default parameters.
 
     Raises
     ------
