@@ -144,6 +144,20 @@ _TABLES: dict[str, tuple[str, str, str, dict[str, Column]]] = {
             "predict time, ratio": ratio("best_path ratio"),
         },
     ),
+    "text_features": (
+        "text_features",
+        "features",
+        "TF-IDF features of texts: per cent of held-out training rows; CPU seconds",
+        {
+            "data": "data",
+            "letters in a text": lambda row: f"{row['characters']:.0f}",
+            "features": "features",
+            "level 1": per_cent("level 1"),
+            "leaf": per_cent("leaf"),
+            "hF": per_cent("hF"),
+            "fit s": "fit s",
+        },
+    ),
     "embeddings": (
         "embeddings",
         "models",

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from sklhier import HierarchicalClassifier, Taxonomy
 from sklhier._cli import files, models, options, report, walks
@@ -27,6 +27,7 @@ from sklhier._cli.columns import Columns, number_of
 from sklhier._cli.pictures import picture
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import Threshold
+from sklhier.linear_model import ScaledLinearClassifier, ScaledLogisticRegression
 from sklhier.metrics import hierarchical_classification_report
 
 SHOP = ("--text", "name", "--numeric", "price", "--categorical", "kind")
@@ -146,6 +147,43 @@ def test_every_base_is_saved_and_loaded(shop, tmp_path, capsys, estimator):
     assert ("no probabilities" in err) == (not has_proba)
     _, rows = shop_rows()
     assert [r["predicted_sous-rayon"] for r in records(out)] == [row[-1] for row in rows]
+
+
+@pytest.mark.parametrize("more", [(), ("--numeric", "size")])
+@pytest.mark.parametrize(("length", "has_pieces"), [(150, True), (151, False)])
+def test_short_texts_have_pieces_of_words(tmp_path, capsys, length, has_pieces, more):
+    """On average, over all texts, whatever the longest of them."""
+    path = tmp_path / "texts.csv"
+    rows = [f"x/a,{'owl ' * 50:.{length - 51}}.,1", f"y/b,{'eel ' * 60:.{length + 49}}.,2"] * 5
+    path.write_text("\n".join(["label,text,size", *rows]), "utf-8")
+    args = (path, "--text", "text", "--label", "label", *more, "--test", "0.4")
+    status, out, err = run(capsys, "train", *args, "--out", tmp_path / "m.joblib")
+    assert (status, err) == (0, "")
+    words = "words, pairs and pieces of words" if has_pieces else "words and pairs of words"
+    assert f"Features, {words}{', columns' if more else ''}: " in out
+    first = joblib.load(tmp_path / "m.joblib")[0]
+    vectorizer = first.named_transformers_["text"] if more else first
+    assert isinstance(vectorizer, FeatureUnion) == has_pieces
+    status, out, _ = run(
+        capsys, "predict", path, "--model", tmp_path / "m.joblib", "--allow-pickle"
+    )
+    assert status == 0
+    assert [row["predicted_path"] for row in records(out)] == ["x/a", "y/b"] * 5
+
+
+def test_columns_alone_are_no_words(shop, capsys):
+    columns = ("--numeric", "price", "--categorical", "kind")
+    _, out, _ = run(capsys, "train", shop, *columns, *SHOP_LEVELS)
+    assert "Features, columns: " in out
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("linear", ScaledLinearClassifier), ("logistic", ScaledLogisticRegression)]
+)
+def test_linear_bases_by_name(table, tmp_path, capsys, name, kind):
+    path = tmp_path / "m.joblib"
+    trained(capsys, table, path, *TEXT_COLUMNS, "--estimator", name)
+    assert {type(m) for m in joblib.load(path)[-1].estimators_.values()} == {kind}
 
 
 @pytest.mark.few(5)

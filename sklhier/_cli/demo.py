@@ -45,7 +45,7 @@ def run(options: Namespace) -> None:
     say("Gathering docstrings ...")
     bunch = load_docstrings()
     corpus = Corpus(bunch.data, Labelled(bunch.target, bunch.taxonomy))
-    model = new_model(options, Columns(text=("text",)), bunch.taxonomy)
+    model = new_model(options, Columns(text=("text",)), bunch.taxonomy, bunch.data)
     say(
         "Docstrings of numpy, scipy, scikit-learn and networkx: "
         f"{len(corpus):,} texts, {corpus.extent}"

@@ -209,7 +209,7 @@ def _delimiter(text: str) -> str:
 
 def _learning(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("learning")
-    group.add_argument("--estimator", choices=sorted(ESTIMATORS), default="logistic")
+    group.add_argument("--estimator", choices=sorted(ESTIMATORS), default="linear")
     group.add_argument("--strategy", choices=STRATEGIES, default="per_parent")
     names = ", ".join(dict.fromkeys([*DECODERS, *SET_DECODERS]))
     group.add_argument("--decoder", metavar="NAME", help=names)

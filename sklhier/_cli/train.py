@@ -38,7 +38,7 @@ def run(options: Namespace) -> None:
     tests = None if test_file is None else _read(options, test_file, reader)
     corpus = _corpus(options, columns, [samples] if tests is None else [samples, tests], taxonomy)
     rows = np.arange(len(corpus))
-    model = new_model(options, columns, corpus.labels.taxonomy)
+    model = new_model(options, columns, corpus.labels.taxonomy, corpus.X)
     say(f"{options.file}: {counted(len(samples), 'row')}, {corpus.extent}")
     if tests is not None:
         parts: Sequence[Any] = [rows[: len(samples)], rows[len(samples) :]]

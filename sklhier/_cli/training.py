@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklhier import Taxonomy, metrics
 from sklhier._cli.console import CommandError, counted, say, seconds_since
 from sklhier._cli.labels import Labelled
-from sklhier._cli.models import classifier_of
+from sklhier._cli.models import classifier_of, told_features
 
 __all__ = ["Corpus", "compare", "fitted", "measures", "split"]
 
@@ -99,7 +99,8 @@ def compare(
     features, classifier = clone(model[:-1]), classifier_of(model)
     started = time.perf_counter()
     X_train, X_test = features.fit_transform(train), features.transform(test)
-    say(f"Features, words and pairs of words: {X_train.shape[1]:,} ({seconds_since(started)})")
+    width = f"{X_train.shape[1]:,}"
+    say(f"Features, {told_features(model)}: {width} ({seconds_since(started)})")
     columns: dict[str, dict[str, str]] = {}
     strategies: dict[str, Any] = {"hierarchical": classifier.strategy}
     if with_flat and classifier.strategy != "flat":
