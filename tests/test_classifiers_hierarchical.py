@@ -654,6 +654,10 @@ def test_a_base_that_fails_to_predict_names_its_node(on, match):
     model = HierarchicalClassifier(Fails(on=on), taxonomy=RAGGED).fit(X, y)
     with pytest.raises(LocalPredictError, match=f"at node 'R', predicting 200 row.*{match}"):
         model.predict(X)
+    if on != "predict many":
+        with pytest.raises(LocalPredictError, match="predicting 3 row") as caught:
+            model.predict(X[:3])
+        assert "small_nodes" not in str(caught.value)  # that is about rows of fit
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
