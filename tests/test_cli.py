@@ -27,7 +27,6 @@ from sklhier._cli.columns import Columns, number_of
 from sklhier._cli.pictures import picture
 from sklhier.datasets import make_hierarchical_classification
 from sklhier.decoders import Threshold
-from sklhier.linear_model import ScaledLinearClassifier, ScaledLogisticRegression
 from sklhier.metrics import hierarchical_classification_report
 
 SHOP = ("--text", "name", "--numeric", "price", "--categorical", "kind")
@@ -175,15 +174,6 @@ def test_columns_alone_are_no_words(shop, capsys):
     columns = ("--numeric", "price", "--categorical", "kind")
     _, out, _ = run(capsys, "train", shop, *columns, *SHOP_LEVELS)
     assert "Features, columns: " in out
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"), [("linear", ScaledLinearClassifier), ("logistic", ScaledLogisticRegression)]
-)
-def test_linear_bases_by_name(table, tmp_path, capsys, name, kind):
-    path = tmp_path / "m.joblib"
-    trained(capsys, table, path, *TEXT_COLUMNS, "--estimator", name)
-    assert {type(m) for m in joblib.load(path)[-1].estimators_.values()} == {kind}
 
 
 @pytest.mark.few(5)
@@ -424,7 +414,8 @@ def test_questions_need_a_model_of_texts(shop_model, capsys):
 def test_reports_agree(shop, shop_model, tmp_path, capsys):
     arguments = ("report", shop, "--model", shop_model)
     status, out, err = run(capsys, *arguments)
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert "about 90 rows of 90 are among those that the model was fitted to" in err
     assert re.search(r"accuracy at level 2 +1\.000", out)
     assert re.search(r"^  Savon +1\.000", out, flags=re.MULTILINE)
     status, out, _ = run(capsys, *arguments, "--form", "json")
@@ -438,6 +429,27 @@ def test_reports_agree(shop, shop_model, tmp_path, capsys):
     assert [r["name"] for r in rows if r["kind"] == "node"] == ["Hygiène", "Épicerie"]
     assert [r["accuracy"] for r in rows if r["kind"] == "level"] == ["1", "1"]
     assert next(r for r in rows if r["name"] == "micro")["support"] == "180"
+
+
+@pytest.mark.parametrize("columns", [("--text", "name"), SHOP])
+def test_a_report_tells_rows_of_the_fit(shop, tmp_path, capsys, columns):
+    """Where they are more than a twentieth: short texts come again."""
+    model = trained(capsys, shop, tmp_path / "m.joblib", *columns, *SHOP_LEVELS)
+    header, rows = shop_rows()
+    new = [[*row[:1], f"{row[1]} nouveau", *row[2:]] for row in rows[:19]]
+    for n_known in (0, 1, 2):
+        path = tmp_path / "t.csv"
+        table = [header, *new, *rows[:n_known]]
+        path.write_text("\n".join(",".join(row) for row in table), "utf-8")
+        status, _, err = run(capsys, "report", path, "--model", model, "--allow-pickle")
+        assert status == 0
+        told = f"about {n_known} rows of 21 are among those that the model was fitted to"
+        assert (told in err) == (n_known == 2)
+        assert bool(err) == (n_known == 2)
+    other = joblib.load(model)
+    del other.command_rows_  # as of earlier versions
+    joblib.dump(other, model)
+    assert run(capsys, "report", path, "--model", model, "--allow-pickle")[2] == ""
 
 
 def test_csv_reports_show_titles_and_stops():

@@ -47,7 +47,7 @@ FORBIDDEN = {
     "datasets": {"_targets", "_probabilities"},
     "displays": {"_local", "_joint", "_probabilities", "decoders"},
 }
-MOST_PARTS, MOST_ARROWS, MOST_PRIVATE_FILES = 27, 97, 6
+MOST_PARTS, MOST_ARROWS, MOST_PRIVATE_FILES = 27, 98, 6
 
 
 @cache

@@ -26,7 +26,7 @@ from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Ta
 from sklhier._cli.columns import Columns
 from sklhier._cli.console import CommandError, UsageError, listed
 from sklhier._cli.files import replacing
-from sklhier.linear_model import ScaledLogisticRegression
+from sklhier._utils.digests import kept_digests, n_known
 from sklhier.persistence import trusted_types
 from sklhier.strategies import PerParent
 
@@ -39,8 +39,10 @@ __all__ = [
     "classifier_of",
     "columns_of",
     "gives_sets",
+    "keep_rows",
     "load",
     "missing_columns",
+    "n_kept",
     "new_model",
     "save",
     "told_features",
@@ -49,7 +51,6 @@ __all__ = [
 ESTIMATORS: dict[str, Callable[[int], Any]] = {
     "sgd": lambda seed: SGDClassifier(loss="log_loss", alpha=1e-5, random_state=seed),
     "linear": lambda _: None,  # the default of the classifiers
-    "logistic": lambda _: ScaledLogisticRegression(),
     "linear_svc": lambda seed: LinearSVC(random_state=seed),
     "forest": lambda seed: RandomForestClassifier(random_state=seed),
     "extra_trees": lambda seed: ExtraTreesClassifier(random_state=seed),
@@ -69,7 +70,8 @@ _NO_MODEL = (
     AssertionError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError, struct.error,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-_SAVED_AS = "command_"  # the attribute of the Pipeline that names the columns of the table
+# Attributes of the Pipeline: the columns of the table, and digests of its rows.
+_SAVED_AS, _ROWS = "command_", "command_rows_"
 
 
 def new_model(options: Namespace, columns: Columns, taxonomy: Taxonomy, X: Any) -> Pipeline:
@@ -148,6 +150,20 @@ def columns_of(model: Pipeline) -> Columns | None:
     """Return the columns that a model was trained on; None if the command did not save it."""
     saved = getattr(model, _SAVED_AS, None)
     return None if saved is None else Columns.from_saved(saved)
+
+
+def keep_rows(model: Pipeline, X: Any) -> None:
+    """Let a model know again the rows that it was fitted to."""
+    setattr(model, _ROWS, kept_digests(_as_texts(X)))
+
+
+def n_kept(model: Pipeline, X: Any) -> int:
+    """Return about how many rows a model was fitted to; 0 if the command did not save it."""
+    return n_known(_as_texts(X), getattr(model, _ROWS, None))
+
+
+def _as_texts(X: Any) -> list[str]:
+    return X if isinstance(X, list) else ["\x1f".join(map(str, row)) for row in X.tolist()]
 
 
 def gives_sets(model: Any) -> bool:

@@ -22,12 +22,14 @@ from sklhier._cli.console import (
 )
 from sklhier._cli.files import check_output, replacing
 from sklhier._cli.labels import with_taxonomy
-from sklhier._cli.models import classifier_of, gives_sets, load
+from sklhier._cli.models import classifier_of, gives_sets, load, n_kept
 from sklhier._cli.predict import columns_in, source_of
 from sklhier._cli.training import measures
 from sklhier._cli.walks import Walker
 
 __all__ = ["run"]
+
+_FEW = 0.05  # short texts come again
 
 _FIELDS = (
     "kind",
@@ -53,6 +55,12 @@ def run(options: Namespace) -> None:
     model = load(options)
     taxonomy: Taxonomy = classifier_of(model).taxonomy_
     true, X = _labelled(options, model)
+    n_seen = n_kept(model, X)
+    if n_seen > _FEW * len(X):
+        note(
+            f"about {counted(n_seen, 'row')} of {len(X):,} are among those that the model was fitted "
+            "to, so the figures are too good. Test on other rows, as train --test does."
+        )
     predicted = model.predict(X)
     if not gives_sets(model) and np.ndim(predicted) != 1:
         predicted = taxonomy.node_names[Walker(taxonomy).nodes(model.predict_levels(X))]

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklhier import Taxonomy, metrics
 from sklhier._cli.console import CommandError, counted, say, seconds_since
 from sklhier._cli.labels import Labelled
-from sklhier._cli.models import classifier_of, told_features
+from sklhier._cli.models import classifier_of, keep_rows, told_features
 
 __all__ = ["Corpus", "compare", "fitted", "measures", "split"]
 
@@ -165,4 +165,5 @@ def fitted(corpus: Corpus, model: Pipeline) -> Pipeline:
     model.fit(corpus.X, corpus.labels.y)
     say(f"\nLearnt from all {len(corpus):,} rows in {seconds_since(started)}.")
     classifier_of(model).set_params(verbose=0)  # a saved model is silent
+    keep_rows(model, corpus.X)
     return model
