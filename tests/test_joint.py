@@ -19,6 +19,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import approx_fprime
 from scipy.special import expit
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -54,6 +55,7 @@ from sklhier._joint.path_loss import (
 )
 from sklhier._joint.rates import Rates, Schedule, first_rates_of
 from sklhier._joint.samples import Samples
+from sklhier._joint.scaling import Scaling
 from sklhier._joint.set_loss import MaxConstraint, node_loss
 from sklhier._joint.solvers import AdamState
 from sklhier._utils.kernels import compiled_steps
@@ -1140,6 +1142,14 @@ def test_dense_features_are_learnt_as_if_they_were_standardised(make, solver):
     again = one.set_params(warm_start=True).fit(TABLE, y, sample_weight=weights)
     assert again.n_iter_ < 10  # it starts at the optimum
     assert_allclose(again.predict_node_proba(TABLE), expected, atol=2e-3)
+
+
+def test_standardised_rows_are_an_array_whatever_transformers_give():
+    weights = np.full(len(X), 1 / len(X))
+    with config_context(transform_output="pandas"):
+        found = Scaling.of(TABLE.astype(np.float32), weights).features(TABLE.astype(np.float32))
+    assert type(found) is np.ndarray
+    assert found.dtype == np.float32
 
 
 @BOTH

@@ -28,7 +28,10 @@ class Scaling:
     @classmethod
     def of(cls, X: Any, shares: Floats) -> Self:
         """Return those of dense rows, weighted by their shares in the loss."""
-        return cls(StandardScaler().fit(X, sample_weight=shares))
+        scaler = StandardScaler().set_output(
+            transform="default"
+        )  # whatever the configuration says
+        return cls(scaler.fit(X, sample_weight=shares))
 
     def features(self, X: Any) -> Any:
         """Return a standardised copy of rows."""
