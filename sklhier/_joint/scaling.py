@@ -28,9 +28,8 @@ class Scaling:
     @classmethod
     def of(cls, X: Any, shares: Floats) -> Self:
         """Return those of dense rows, weighted by their shares in the loss."""
-        scaler = StandardScaler().set_output(
-            transform="default"
-        )  # whatever the configuration says
+        # An array, whatever the configuration says.
+        scaler = StandardScaler().set_output(transform="default")
         return cls(scaler.fit(X, sample_weight=shares))
 
     def features(self, X: Any) -> Any:
