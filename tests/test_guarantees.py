@@ -641,6 +641,23 @@ def test_losses_at_all_thresholds(taxonomy, risk):
     assert (steps <= 0).all() if risk == "fdr" else (steps >= 0).all()
 
 
+@pytest.mark.parametrize("method", ["crc", "ltt"])
+def test_rows_of_weight_0_are_no_rows(method):
+    few, _ = some_sets(TREE, 1, n_rows=40)
+    table, closed = few.marginals.node_proba, few.closed
+    more = HeldOutSets(
+        SetMarginals(TREE, *[np.concatenate([table, table[::-1]])] * 2),
+        sparse.csr_array(sparse.vstack([closed, closed])),
+        np.repeat([1.0, 0.0], 40),
+    )
+    one, other = (
+        RiskControl("fnr", 0.4, method).calibrated([part], "calibration").calibration_
+        for part in (few, more)
+    )
+    assert one == other
+    assert one.n_rows == 40
+
+
 def as_function(risk):
     def loss(true, answered):
         both = true.multiply(answered).sum(axis=1)

@@ -366,7 +366,9 @@ class _Curve:
         self.rises = self._falls = False
 
     def add(self, losses: Floats, weights: Floats) -> None:
-        """Count the rows of a block."""
+        """Count the rows of a block, but for those of weight 0."""
+        counts = weights > 0
+        losses, weights = losses[counts], weights[counts]
         self._sums += weights @ losses
         self._weight += float(weights.sum())
         self._squares += float(weights @ weights)
