@@ -370,8 +370,8 @@ class LocalFitError(ValueError):
     ) -> Self:
         """An estimator that could be fitted at a node, but cannot predict for a row of it."""
         error = cls.at(original, estimator, where, n_rows)
-        if not str(error).endswith(_FOR_FEW):
-            error.args = (f"{error}. It cannot predict one of these rows. {_FOR_FEW}",)
+        told = str(error).removesuffix(f" {_FOR_FEW}").removesuffix(".")
+        error.args = (f"{told}. It cannot predict one of these rows. {_FOR_FEW}",)
         return error
 
     @classmethod

@@ -88,6 +88,13 @@ def piped(model):
     return make_pipeline(make_pipeline(StandardScaler(), model))
 
 
+def test_a_search_of_a_joint_model_gives_it_the_taxonomy():
+    search = GridSearchCV(piped(JOINT), {}, cv=KFold(3))
+    pool = paths([search, "per_parent"], weights=[1, 0]).fit(X, Y)
+    plain = paths([piped(JOINT), "per_parent"], weights=[1, 0]).fit(X, Y)
+    assert_allclose(pool.predict_node_proba(X), plain.predict_node_proba(X), atol=1e-12)
+
+
 @pytest.mark.parametrize("wrap", [bare, piped])
 @pytest.mark.parametrize("given", [None, TREE])
 def test_a_joint_model_is_that_model(given, wrap):

@@ -592,6 +592,18 @@ def test_what_would_fail_at_predict_is_found_at_fit(wrap, n_jobs):
     assert used(found)["b"] == "GaussianNB: small_nodes"
 
 
+@pytest.mark.parametrize("n_rows", [8, 16])
+def test_what_would_fail_at_predict_is_told_with_few_rows_as_well(n_rows):
+    y = np.repeat(["x", "u", "v"], [30, n_rows - 1, 1])
+    model = HierarchicalClassifier(KNeighborsClassifier(n_rows + 1), taxonomy=SMALL)
+    with pytest.raises(LocalFitError, match=f"fitted on {n_rows} row") as caught:
+        model.fit(np.random.default_rng(0).normal(size=(len(y), 2)), y)
+    told = str(caught.value)
+    assert told.count(". It cannot predict one of these rows. Use another estimator") == 1
+    assert told.count("small_nodes") == 1
+    assert ".." not in told
+
+
 class NeedsTwelve(GaussianNB):
     def fit(self, X, y, sample_weight=None):
         if len(X) < 12:

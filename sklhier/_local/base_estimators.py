@@ -11,13 +11,13 @@ import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from sklhier._local.base_params import BaseTraits, parameters_of
 from sklhier._local.class_params import names_classes
 from sklhier._local.keys import Kind, ModelKey, described, level_of
 from sklhier._local.problem import LocalProblem
+from sklhier._utils.pipelines import route_to_classifier
 from sklhier._utils.typing import Rows
 from sklhier._utils.validation import check_instance
 from sklhier._utils.warning import warn_caller
@@ -301,17 +301,15 @@ class BaseEstimators:
 
 
 def own_classifier(estimator: Any) -> tuple[str, Any] | None:
-    """Return the classifier of this package that an estimator is, or that a Pipeline ends with.
+    """Return the classifier of this package that an estimator is, or that a Pipeline or search holds.
 
     Before it stands the prefix of the names of its parameters. None where there is no such
     classifier: one with a taxonomy of its own.
     """
-    prefix = ""
-    while isinstance(estimator, Pipeline):
-        name, estimator = estimator.steps[-1]
-        prefix += f"{name}__"
-    has_taxonomy = hasattr(estimator, "predict_node_proba") and hasattr(estimator, "taxonomy")
-    return (prefix, estimator) if has_taxonomy else None
+    route = route_to_classifier(estimator)
+    own = route.classifier
+    has_taxonomy = hasattr(own, "predict_node_proba") and hasattr(own, "taxonomy")
+    return (route.prefix, own) if has_taxonomy else None
 
 
 def learns_jointly(estimator: Any) -> bool:

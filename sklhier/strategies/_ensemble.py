@@ -49,8 +49,8 @@ class Ensemble(Compound):
         strategy's models use this base estimator instead of the classifier's, and the classifier's
         `node_estimators`. An estimator alone is one classifier over all classes, like a pair with
         ``"flat"``. It may be a joint model (:class:`~sklhier.MultiHeadClassifier`, with label sets
-        :class:`~sklhier.MultiHeadMultiLabelClassifier`), or a Pipeline that ends with one; the model
-        gets the taxonomy.
+        :class:`~sklhier.MultiHeadMultiLabelClassifier`), or a Pipeline or search that ends with one;
+        the model gets the taxonomy.
     weights : array-like of shape (n_members,) or "oof", default=None
         Weights of the members, 0 or more; None for equal weights. ``"oof"`` learns them from
         out-of-fold predictions, for one more fit of every model in each fold (see ``cv`` of the
