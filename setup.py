@@ -18,7 +18,7 @@ def _extensions() -> list[Extension]:
     on_windows = sys.platform == "win32"
     parts = {
         "_blocks": ("", "_types", "_lanes", "_solver"),
-        "_packed": ("", "_structs", "_index", "_scores", "_dense"),
+        "_packed": ("", "_structs", "_index", "_links", "_scores", "_dense"),
         "_steps": ("", "_types", "_strips"),
     }
     # Predictions are the same numbers as in pure Python: no fused operations, which round once.

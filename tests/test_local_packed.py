@@ -16,7 +16,9 @@ from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Ta
 from sklhier._local import packed
 from sklhier._local.packed import PackedModels, PackedPaths
 from sklhier._local.single_weights import SingleWeights
+from sklhier._probabilities.calibrated import OneVsRestLink, PowerLink
 from sklhier._utils.kernels import compiled_predictions
+from sklhier.calibration import Sigmoid, Temperature, VennAbers
 from sklhier.decoders import SetThreshold, TopLabels
 from sklhier.exceptions import LocalPredictError
 from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
@@ -109,6 +111,45 @@ def test_answers_are_those_of_pure_python(base, stop, way, monkeypatch):
     model = HierarchicalClassifier(BASES[base], taxonomy=TREE, strategy=PerParent(stop)).fit(X, y)
     for rows in (X, X[[7]]):
         assert agree(model, rows, monkeypatch) == {"top_down", "best"}
+
+
+CALIBRATIONS = {
+    "sigmoid": Sigmoid(min_rows=1),
+    "temperature": Temperature(by="node", min_rows=1),
+    "both": Sigmoid(min_rows=100),  # models with fewer rows share a temperature
+}
+
+
+@pytest.mark.parametrize("stop", ["ignore", "learn"])
+@pytest.mark.parametrize("calibration", CALIBRATIONS)
+@pytest.mark.parametrize("base", ["default", "svc", "block logistic", "logistic", "sgd log_loss"])
+def test_calibrated_answers_are_those_of_pure_python(base, calibration, stop, way, monkeypatch):
+    X, y = data(n_rows=150)
+    model = HierarchicalClassifier(
+        BASES[base],
+        taxonomy=TREE,
+        strategy=PerParent(stop),
+        calibration=CALIBRATIONS[calibration],
+        cv=3,
+    )
+    for rows in (X, X.toarray()):
+        model.fit(rows, y)
+        assert agree(model, rows, monkeypatch, rtol=1e-9) == {"top_down", "best"}
+        assert agree(model, rows[[7]], monkeypatch, rtol=1e-9) == {"top_down", "best"}
+
+
+def test_other_calibrators_are_left_to_pure_python(monkeypatch):
+    X, y = data(n_rows=150)
+
+    class Halved(Sigmoid):
+        def predict(self, scores):
+            return super().predict(scores) / 2
+
+    svc = LinearSVC(random_state=0)
+    for calibration in (Halved(min_rows=1), VennAbers(min_rows=1)):
+        model = HierarchicalClassifier(svc, taxonomy=TREE, calibration=calibration, cv=3)
+        model.fit(X, y)
+        assert not agree(model, X, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -304,12 +345,17 @@ def sets(n_rows=50, seed=0):
 
 @pytest.mark.parametrize("decoder", [TopLabels(1), TopLabels(4), SetThreshold(0.3)], ids=repr)
 @pytest.mark.parametrize("min_weight", [None, 0.0, 0.2])  # the last leaves siblings other columns
+@pytest.mark.parametrize("calibration", [None, "temperature", Sigmoid(min_rows=20)], ids=repr)
 @pytest.mark.parametrize(
     "base", ["default", "svc", "block svc single", "block logistic", "sgd log_loss"]
 )
-def test_label_sets_are_those_of_pure_python(base, min_weight, decoder, way, monkeypatch):
+def test_label_sets_are_those_of_pure_python(
+    base, calibration, min_weight, decoder, way, monkeypatch
+):
     X, y = sets()
-    model = HierarchicalMultiLabelClassifier(BASES[base], taxonomy=TREE, decoder=decoder)
+    model = HierarchicalMultiLabelClassifier(
+        BASES[base], taxonomy=TREE, decoder=decoder, calibration=calibration, cv=3
+    )
     model.fit(X, y)
     if min_weight is not None:
         model.compress(min_weight=min_weight)
@@ -403,15 +449,25 @@ def test_searches_find_whatever_counts(dtype, seed, n_nodes, k):
         intercepts = rng.normal(size=len(members)).astype(dtype).astype(float)
         link = rng.choice([*OF_SCORES, "SIGMOIDS"])
         about = intercepts, getattr(kernels, link), 2.0, certain
+        lines = calibrators(rng, len(members), may_be_power=False) if link != "HINGE" else None
+        if lines is not None:
+            slopes, offsets = np.array([[c.slope_, c.intercept_] for c in lines]).T.copy()
+            link = "MARGINS" if link in OF_SCORES else link
+            about = intercepts, getattr(kernels, link), 2.0, certain, slopes, offsets
         stored(paths, node, columns.astype(np.int32), weights, about, rng)
-        for child, own, intercept, is_certain in zip(
-            members, weights.T, intercepts, certain, strict=True
+        for place, (child, own, intercept, is_certain) in enumerate(
+            zip(members, weights.T, intercepts, certain, strict=True)
         ):
             share = np.ones(9)
             if not is_certain:
                 scores = (X[:, columns] @ own + dtype(intercept)).astype(float)
                 share = expit(2 * scores)
-                if link in OF_SCORES:
+                if lines is not None:
+                    is_margin = link in OF_SCORES
+                    pair = [-2 * scores, 2 * scores] if is_margin else [1 - share, share]
+                    of_link = calibrated([lines[place]], is_margin)
+                    share = of_link.proba(np.column_stack(pair))[:, 1]
+                elif link in OF_SCORES:
                     share = OF_SCORES[link].proba(np.column_stack([-scores, scores]))[:, 1]
             expected[:, child] = share * expected[:, node]
     least = rng.uniform(size=n_nodes)
@@ -540,6 +596,23 @@ def stored(paths, node, columns, weights, about, rng):
 OF_SCORES = {"MARGINS": SoftmaxLink(2.0), "LOGISTIC": LogisticLink(2.0), "HINGE": HingeLink(2.0)}
 
 
+def calibrators(rng, n, *, may_be_power=True):
+    """Return calibrators of `n` scores, a power in place of them, or None."""
+    if rng.random() < 0.5:
+        return None
+    if may_be_power and rng.random() < 0.5:
+        return rng.choice([0.1, 1.7])
+    lines = [Sigmoid() for _ in range(n)]
+    for line in lines:
+        line.slope_, line.intercept_ = rng.uniform(0, 2), rng.normal()
+    return lines
+
+
+def calibrated(lines, is_margin):
+    method = "decision_function" if is_margin else "predict_proba"
+    return OneVsRestLink(lines, method) if isinstance(lines, list) else PowerLink(lines, method)
+
+
 def random_tree(rng, n_nodes):
     """Return outcomes of the nodes of a tree; some may stop above the leaves."""
     parents = [-1] + [int(rng.integers(max(0, i - 4), i)) for i in range(1, n_nodes)]
@@ -632,8 +705,14 @@ def test_descents_find_what_a_full_search_finds(dtype, is_dense, seed, n_nodes, 
         link = rng.choice([*OF_SCORES, "SOFTMAX", "SIGMOIDS", "LOG_SIGMOIDS"])
         if n == 2 and link not in OF_SCORES:
             link = "SIGMOIDS"
-        of_link = getattr(kernels, link)
-        about = intercepts, of_link, 2.0
+        lines = calibrators(rng, n_scores)
+        if lines is not None and link in OF_SCORES:
+            link = "MARGINS"
+        about = intercepts, getattr(kernels, link), 2.0, None
+        if isinstance(lines, list):
+            about += tuple(np.array([[c.slope_, c.intercept_] for c in lines]).T.copy())
+        elif lines is not None:
+            about += (np.array([lines]),)
         if is_dense:
             table = np.zeros((n_scores, n_features), dtype=dtype)
             table[:, columns] = weights.T
@@ -644,7 +723,8 @@ def test_descents_find_what_a_full_search_finds(dtype, is_dense, seed, n_nodes, 
         if n == 2:
             scores = np.hstack([-scores, scores])
         if link in OF_SCORES:
-            shares[-1] = OF_SCORES[link].proba(scores)
+            of_link = OF_SCORES[link] if lines is None else calibrated(lines, is_margin=True)
+            shares[-1] = of_link.proba(scores if lines is None else 2.0 * scores)
             continue
         scores *= 2.0
         if link == "LOG_SIGMOIDS":
@@ -656,6 +736,8 @@ def test_descents_find_what_a_full_search_finds(dtype, is_dense, seed, n_nodes, 
         else:
             proba = expit(scores)
         shares[-1] = proba / proba.sum(axis=1, keepdims=True)
+        if lines is not None:
+            shares[-1] = calibrated(lines, is_margin=False).proba(shares[-1])
     ends = np.empty(9, dtype=np.int32)
     assert paths.descend(*rows, ends)
     tolerance = {"rtol": 1e-9, "atol": 1e-300}
@@ -698,6 +780,12 @@ def test_paths_refuse_what_does_not_fit():
     for weights in (np.ones((5, 2)), np.ones((0, 3)), np.ones((5, 3), dtype=np.float32)):
         with pytest.raises(ValueError, match=r"scores for 3 intercepts|Weights must"):
             paths.set(0, None, weights, np.zeros(3), kernels.MARGINS, 1.0)
+    about = None, np.ones((5, 3)), np.zeros(3), kernels.SIGMOIDS, 1.0
+    for calibration in [(None, np.ones(2)), (None, np.ones(2), np.ones(2)), (None, None, np.ones(3))]:
+        with pytest.raises(ValueError, match=r"calibrators for 3 scores"):
+            paths.set(0, *about, *calibration)
+    with pytest.raises(ValueError, match="no common power"):
+        paths.set(0, *about, np.zeros(3, dtype=np.uint8), np.ones(1))
     paths.set(0, None, np.ones((5, 3)), np.zeros(3), kernels.MARGINS, 1.0)
     row = np.ones(1, dtype=np.float32), np.zeros(1, dtype=np.int32), np.arange(2)
     with pytest.raises(ValueError, match="type of the weights"):

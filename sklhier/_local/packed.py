@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -21,10 +21,12 @@ from sklhier._local.keys import Kind, ModelKey
 from sklhier._local.model import LocalModel, Models
 from sklhier._local.single_weights import SingleWeights
 from sklhier._local.sparse_rows import SparseRows
+from sklhier._probabilities.calibrated import OneVsRestLink, PowerLink
 from sklhier._probabilities.marginals import Outcomes
 from sklhier._probabilities.set_search import Wanted
 from sklhier._utils.kernels import compiled_predictions
 from sklhier._utils.typing import Floats, NodeIds, Rows
+from sklhier.calibration import BinaryTemperature, ScoreCalibrator, Sigmoid
 from sklhier.links import HingeLink, IdentityLink, LogisticLink, SoftmaxLink
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
@@ -178,12 +180,14 @@ def _pack(models: Models, outcomes: Outcomes, kernels: Any, dense: Any) -> _Pack
     room = _UNPACKED
     for node, model in zip(inner, known, strict=True):
         members = outcomes.of_node(node)
-        link = _link(model, kernels)
+        link, calibrators = _link(model, kernels), _calibrators(model)
         n_scores = 1 if len(members) == 2 else len(members)
-        if link is None or not np.array_equal(model.outcomes, members):
+        if link is None or calibrators is None or not np.array_equal(model.outcomes, members):
             return None
+        if calibrators.offsets is not None and len(calibrators.offsets) != n_scores:
+            return None  # two outcomes of more that a model of all rows has
         intercepts = np.zeros(n_scores) + model.estimator.intercept_
-        about = (intercepts.astype(np.float64, copy=False), *link)
+        about = (intercepts.astype(np.float64, copy=False), *link, None, *calibrators)
         if dense is not None:
             if not _store_dense(paths, node, [model], form, about):
                 return None
@@ -287,12 +291,15 @@ def _about(siblings: Sequence[LocalModel | None], kernels: Any) -> tuple[Any, ..
     link = links.pop()
     if links or link is None or any(len(model.outcomes) != 2 for model in known):
         return None
+    calibrators = _calibrators_of_siblings(siblings)
+    if calibrators is None:
+        return None
     intercepts = [
         0.0 if model is None else float(np.ravel(model.estimator.intercept_)[0])
         for model in siblings
     ]
     certain = np.array([model is None for model in siblings], dtype=np.uint8)
-    return np.array(intercepts), *link, certain
+    return np.array(intercepts), *link, certain, *calibrators
 
 
 def _side_by_side(
@@ -383,16 +390,20 @@ def _is_plain_for_dense(model: LocalModel) -> bool:
 
 
 def _link(model: LocalModel, kernels: Any) -> tuple[int, float] | None:
-    """Return how scores become shares, and a number for that; None if it is not known."""
+    """Return how scores become shares, and a number for that; None if it is not known.
+
+    Those of a calibrated model are what its calibrators read.
+    """
     inverse = linear_predict.link_of(model.estimator, model.method)
     if inverse is None:
         return None
     name, factor = linear_predict.compiled_link(inverse, len(model.outcomes))
-    if name != "MARGINS":
-        return (getattr(kernels, name), factor) if type(model.link) is IdentityLink else None
-    for kind, (name, parameter) in _LINKS.items():
-        if type(model.link) is kind:
-            return getattr(kernels, name), float(getattr(model.link, parameter))
+    kind = type(model.link)
+    if kind in (OneVsRestLink, PowerLink) or (kind is IdentityLink and name != "MARGINS"):
+        return getattr(kernels, name), factor
+    if name == "MARGINS" and kind in _LINKS:
+        name, parameter = _LINKS[kind]
+        return getattr(kernels, name), float(getattr(model.link, parameter))
     return None
 
 
@@ -402,3 +413,50 @@ _LINKS: dict[type, tuple[str, str]] = {
     SoftmaxLink: ("MARGINS", "sharpness"),
     HingeLink: ("HINGE", "power"),
 }
+
+
+class _Calibrators(NamedTuple):
+    """Slopes and offsets of logistic functions, a power in place of the slopes, or nothing."""
+
+    slopes: Floats | None = None
+    offsets: Floats | None = None
+
+
+def _calibrators(model: LocalModel) -> _Calibrators | None:
+    """Return what a model is calibrated by; None if it is of another kind."""
+    link = model.link
+    if isinstance(link, PowerLink):
+        return _Calibrators(np.array([link.power]))
+    if not isinstance(link, OneVsRestLink):
+        return _Calibrators()
+    lines = [_line(calibrator) for calibrator in link.calibrators]
+    if None in lines:
+        return None
+    slopes, offsets = np.array(lines, dtype=np.float64).T.copy()
+    return _Calibrators(slopes, offsets)
+
+
+def _line(calibrator: ScoreCalibrator) -> tuple[float, float] | None:
+    """Return slope and offset of a logistic function of the score; None for other functions."""
+    if type(calibrator) is Sigmoid:
+        return calibrator.slope_, calibrator.intercept_
+    if type(calibrator) is BinaryTemperature:
+        return calibrator.slope, 0.0
+    return None
+
+
+def _calibrators_of_siblings(siblings: Sequence[LocalModel | None]) -> _Calibrators | None:
+    """Return what binary models are calibrated by, side by side; None if they do not go together."""
+    slopes, offsets, n_plain = np.ones(len(siblings)), np.zeros(len(siblings)), 0
+    for place, model in enumerate(siblings):
+        own = _Calibrators() if model is None else _calibrators(model)
+        if own is None or (own.slopes is not None and own.offsets is None):
+            return None
+        if own.slopes is not None and own.offsets is not None:
+            slopes[place], offsets[place] = own.slopes[0], own.offsets[0]
+        elif model is not None:
+            n_plain += 1
+    if not n_plain:
+        return _Calibrators(slopes, offsets)
+    n_known = sum(model is not None for model in siblings)
+    return _Calibrators() if n_plain == n_known else None

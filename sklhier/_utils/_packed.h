@@ -11,6 +11,7 @@
 
 #include "_packed_structs.h"
 #include "_packed_index.h"
+#include "_packed_links.h"
 
 /* -- rows of X and columns of a node ------------------------------------------------------ */
 
@@ -27,7 +28,7 @@ static int packed_open_room(packed_room *room, const packed_rows *x, int32_t wid
     room->values = packed_allocate(longest, sizeof(double));
     /* Scores come in groups of up to 48. */
     room->sums = packed_allocate((int64_t)widest + 64, sizeof(double));
-    room->stride = (int64_t)widest + 64;
+    room->stride = 2 * (int64_t)widest + 64; /* what calibration needs comes after the scores */
     room->scores = (double *)packed_allocate(
         room->stride, (x->indptr ? 1 : PACKED_TOGETHER) * sizeof(double));
     return room->positions && room->values && room->sums && room->scores ? 0 : PACKED_NO_MEMORY;
@@ -188,122 +189,6 @@ static int packed_products(
     }
     packed_close_room(&room);
     return failed;
-}
-
-/* -- from scores to outcomes --------------------------------------------------------------- */
-
-PACKED_INLINE double packed_sigmoid(double score) { return 1 / (1 + exp(-score)); }
-
-PACKED_INLINE double packed_log_sigmoid(double score) {
-    return score < 0 ? score - log1p(exp(score)) : -log1p(exp(-score));
-}
-
-static void packed_softmax(double *s, int32_t n) {
-    double most = s[0], total = 0;
-    int32_t j;
-    for (j = 1; j < n; j++) most = s[j] > most ? s[j] : most;
-    for (j = 0; j < n; j++) total += s[j] = exp(s[j] - most);
-    for (j = 0; j < n; j++) s[j] /= total;
-}
-
-/* Divide sigmoids, which are the weights of two links, by their sum; return whether they are large
- * enough for that. This takes a third of the time of logarithms. */
-static int packed_weigh_sigmoids(const packed_node *node, double *s, int32_t n) {
-    double most = -INFINITY, far = 0, total = 0;
-    int32_t j;
-    for (j = 0; j < n; j++) {
-        if (!(fabs(s[j]) <= far)) far = fabs(s[j]);
-        if (s[j] > most) most = s[j];
-    }
-    if (!(most > -30 && far < 1e4)) return 0; /* NaN, too */
-    for (j = 0; j < n; j++) {
-        const double e = exp(-fabs(s[j])), tie = PACKED_TIE * s[j];
-        const double sigmoid = (s[j] < 0 ? e : 1) / (1 + e);
-        s[j] = node->link == PACKED_LOGISTIC ? sigmoid * (1 + tie + tie * tie / 2) : sigmoid;
-        total += s[j];
-    }
-    for (j = 0; j < n; j++) s[j] /= total;
-    return 1;
-}
-
-/* Turn scores of outcomes, one each, into logarithms of weights. */
-static void packed_weigh(const packed_node *node, double *s, int32_t n) {
-    int32_t j;
-    if (node->link == PACKED_LOG_SIGMOIDS) {
-        for (j = 0; j < n; j++) s[j] = packed_log_sigmoid(s[j]);
-    } else if (node->link == PACKED_LOGISTIC) {
-        for (j = 0; j < n; j++) s[j] = packed_log_sigmoid(s[j]) + PACKED_TIE * s[j];
-    } else if (node->link == PACKED_HINGE) {
-        for (j = 0; j < n; j++)
-            s[j] = PACKED_TIE * s[j] - (s[j] < 1 ? pow(1 - s[j], node->sharpness) : 0);
-    }
-}
-
-/* Whether one score stands for both of two outcomes, as its negative does. */
-PACKED_INLINE int packed_is_mirrored(const packed_node *node) {
-    return node->link == PACKED_MARGINS || node->link == PACKED_LOGISTIC || node->link == PACKED_HINGE;
-}
-
-/* Turn scores into the share of each outcome, in place. */
-static int packed_shares(const packed_node *node, double *s, int32_t n) {
-    double total = 0;
-    int32_t j;
-    if (node->link != PACKED_HINGE)
-        for (j = 0; j < node->n_scores; j++) s[j] *= node->sharpness;
-    if (node->n_scores == 1 && !packed_is_mirrored(node)) {
-        s[1] = packed_sigmoid(s[0]);
-        s[0] = 1 - s[1];
-        if (node->link != PACKED_SIGMOIDS) packed_softmax(s, n);
-    } else if (node->link == PACKED_SIGMOIDS) {
-        for (j = 0; j < n; j++) s[j] = packed_sigmoid(s[j]);
-    } else {
-        if (node->n_scores == 1) {
-            s[1] = s[0];
-            s[0] = -s[0];
-        }
-        if ((node->link != PACKED_LOGISTIC && node->link != PACKED_LOG_SIGMOIDS)
-            || !packed_weigh_sigmoids(node, s, n)) {
-            packed_weigh(node, s, n);
-            packed_softmax(s, n);
-        }
-    }
-    for (j = 0; j < n; j++) total += s[j];
-    for (j = 0; j < n; j++) s[j] /= total;
-    for (j = 0; j < n; j++)
-        if (!isfinite(s[j])) return PACKED_NOT_FINITE;
-    return 0;
-}
-
-/* Whether the larger of two scores, the larger by `gap`, has the larger share by more than rounding. */
-static int packed_is_clear(const packed_node *node, double most, double gap) {
-    const double by = node->sharpness;
-    if (node->link == PACKED_MARGINS) return by * gap > 1e-12 * (1 + by * 1e6);
-    if (node->link == PACKED_SOFTMAX) return gap > 1e-6;
-    return node->link != PACKED_HINGE && by * fabs(most) < 15 && by * gap > 1e-5;
-}
-
-/* The first outcome with the largest share, or PACKED_NOT_FINITE. Shares need not be known where scores
- * differ clearly. */
-static int32_t packed_first_best(const packed_node *node, double *s, int32_t n) {
-    int32_t j, best = 0;
-    double second = -INFINITY;
-    if (node->n_scores == 1) {
-        const double by = node->link == PACKED_HINGE ? 1 : node->sharpness;
-        if (by * fabs(s[0]) > 1e-9 && fabs(s[0]) < 1e6) return s[0] > 0;
-    } else {
-        for (j = 0; j < n; j++) {
-            if (!(fabs(s[j]) < 1e6)) goto shares; /* NaN, too */
-            if (s[j] > s[best]) best = j;
-        }
-        for (j = 0; j < n; j++)
-            if (j != best && s[j] > second) second = s[j];
-        if (packed_is_clear(node, s[best], s[best] - second)) return best;
-    }
-shares:
-    if (packed_shares(node, s, n)) return PACKED_NOT_FINITE;
-    for (best = 0, j = 1; j < n; j++)
-        if (s[j] > s[best]) best = j;
-    return best;
 }
 
 /* -- rows on their way down ---------------------------------------------------------------- */
@@ -760,33 +645,6 @@ static int packed_all(
 }
 
 /* -- label sets: nodes that are decided by themselves -------------------------------------- */
-
-/* What packed_shares would give the second of two outcomes, by one exponential function. */
-PACKED_INLINE double packed_membership(const packed_node *node, double score) {
-    double s = score, e;
-    if (node->link == PACKED_HINGE) {
-        double pair[2] = {-score, score};
-        packed_weigh(node, pair, 2);
-        s = pair[1] - pair[0];
-    } else {
-        s *= node->sharpness;
-        if (node->link == PACKED_MARGINS) s *= 2;
-        if (node->link == PACKED_LOGISTIC) s *= 1 + 2 * PACKED_TIE;
-    }
-    e = exp(-fabs(s));
-    return isfinite(s) ? (s < 0 ? e : 1) / (1 + e) : s - s; /* NaN */
-}
-
-/* Turn the scores of siblings into the share of each of them in what their parent has. */
-static int packed_memberships(const packed_node *node, double *s, int32_t n) {
-    int32_t j, failed = 0;
-    for (j = 0; j < n; j++) {
-        if (node->certain[j]) s[j] = 1;
-        else s[j] = packed_membership(node, s[j]);
-        failed |= !isfinite(s[j]);
-    }
-    return failed ? PACKED_NOT_FINITE : 0;
-}
 
 /* Write the probabilities of nodes below those that are probable enough. With k that is as probable as
  * the k-th leaf, else `least` of the node. Ranks of leaves are 0 or more, of others -1. The k best leaves

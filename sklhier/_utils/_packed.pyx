@@ -24,6 +24,8 @@ cdef extern from "_packed.h" nogil:
         int32_t n_scores
         int32_t link
         double sharpness
+        const double *slopes
+        const double *offsets
         int32_t rounds
 
     ctypedef struct packed_paths:
@@ -246,6 +248,8 @@ cdef class Paths:
         int32_t link,
         double sharpness,
         const uint8_t[::1] certain,
+        const double[::1] slopes,
+        const double[::1] offsets,
     ) except NULL:
         """Store how a node makes shares of scores, and return it."""
         cdef packed_node *node = &self._nodes[number]
@@ -255,13 +259,21 @@ cdef class Paths:
         self._is_indexed = False
         if intercepts.shape[0] != n_scores or (certain is not None and certain.shape[0] != n):
             raise ValueError(f"Got {intercepts.shape[0]} scores for {n} outcomes.")
+        if slopes is not None and slopes.shape[0] != (1 if offsets is None else n_scores):
+            raise ValueError(f"Got {slopes.shape[0]} calibrators for {n_scores} scores.")
+        if offsets is not None and (slopes is None or offsets.shape[0] != n_scores):
+            raise ValueError(f"Got {offsets.shape[0]} offsets of calibrators for {n_scores} scores.")
+        if certain is not None and slopes is not None and offsets is None:
+            raise ValueError("Outcomes that are decided by themselves have no common power.")
         node.intercepts = &intercepts[0]
         node.n_scores = n_scores
         node.link = link
         node.sharpness = sharpness
         node.certain = &certain[0] if certain is not None else NULL
         node.rounds = 0
-        self._kept.append((intercepts, certain))
+        node.slopes = &slopes[0] if slopes is not None else NULL
+        node.offsets = &offsets[0] if offsets is not None else NULL
+        self._kept.append((intercepts, certain, slopes, offsets))
         return node
 
     cdef packed_rows _rows(
@@ -286,6 +298,8 @@ cdef class Paths:
         int32_t link,
         double sharpness,
         const uint8_t[::1] certain=None,
+        const double[::1] slopes=None,
+        const double[::1] offsets=None,
     ):
         """Store the model of a node; the arrays are kept, not copied.
 
@@ -303,6 +317,10 @@ cdef class Paths:
             What scores are multiplied by; for ``HINGE`` the power of the loss.
         certain : memoryview of uint8, shape (n_outcomes,), default=None
             If given, each outcome is decided by itself, by one score; 1: it is always right.
+        slopes, offsets : memoryview of float64, shape (n_scores,), default=None
+            What calibrates the outcomes: a logistic function of the log-odds of each share, or of the
+            margin for ``MARGINS``. One slope without offsets: the power of all shares, or what
+            margins are multiplied by.
         """
         cdef packed_node *node
         cdef bint is_double = floating is double
@@ -310,7 +328,7 @@ cdef class Paths:
             raise ValueError("Weights must have the type of the others, and columns.")
         if weights.shape[1] != intercepts.shape[0]:
             raise ValueError(f"Got {weights.shape[1]} scores for {intercepts.shape[0]} intercepts.")
-        node = self._opened(number, intercepts, link, sharpness, certain)
+        node = self._opened(number, intercepts, link, sharpness, certain, slopes, offsets)
         node.columns = &columns[0] if columns is not None else NULL
         node.n_columns = weights.shape[0]
         node.weights = &weights[0, 0]
@@ -326,6 +344,8 @@ cdef class Paths:
         int32_t link,
         double sharpness,
         const uint8_t[::1] certain=None,
+        const double[::1] slopes=None,
+        const double[::1] offsets=None,
     ):
         """Store the model of a node for dense rows.
 
@@ -334,7 +354,7 @@ cdef class Paths:
         weights : memoryview, shape (n_scores, n_features)
         rounds : bool
             Whether scores have the precision of the weights, or that of double precision.
-        number, intercepts, link, sharpness, certain
+        number, intercepts, link, sharpness, certain, slopes, offsets
             As in :meth:`set`.
         """
         cdef packed_node *node
@@ -343,7 +363,7 @@ cdef class Paths:
             raise ValueError("Weights must have the type of the others.")
         if weights.shape[1] != self._n_features or weights.shape[0] != intercepts.shape[0]:
             raise ValueError(f"Weights have {weights.shape[0]} rows of {weights.shape[1]} numbers.")
-        node = self._opened(number, intercepts, link, sharpness, certain)
+        node = self._opened(number, intercepts, link, sharpness, certain, slopes, offsets)
         node.columns = NULL
         node.n_columns = weights.shape[1]
         node.weights = &weights[0, 0]
@@ -362,6 +382,8 @@ cdef class Paths:
         int32_t link,
         double sharpness,
         const uint8_t[::1] certain=None,
+        const double[::1] slopes=None,
+        const double[::1] offsets=None,
     ):
         """Store the model of a node by the weights that are not 0.
 
@@ -373,7 +395,7 @@ cdef class Paths:
             The score that each belongs to.
         starts : memoryview of int32, shape (n_columns + 1,)
             Where the weights of each column begin.
-        number, columns, intercepts, link, sharpness, certain
+        number, columns, intercepts, link, sharpness, certain, slopes, offsets
             As in :meth:`set`.
         """
         cdef packed_node *node
@@ -382,7 +404,7 @@ cdef class Paths:
             raise ValueError("Weights must have the type of the others, and columns.")
         if classes.shape[0] != values.shape[0] or starts[starts.shape[0] - 1] != values.shape[0]:
             raise ValueError(f"Got {classes.shape[0]} classes for {values.shape[0]} weights.")
-        node = self._opened(number, intercepts, link, sharpness, certain)
+        node = self._opened(number, intercepts, link, sharpness, certain, slopes, offsets)
         node.columns = &columns[0] if columns is not None else NULL
         node.n_columns = starts.shape[0] - 1
         node.weights = &values[0]

@@ -32,7 +32,8 @@ enum {
     PACKED_MARGINS, PACKED_SOFTMAX, PACKED_SIGMOIDS, PACKED_LOG_SIGMOIDS, PACKED_LOGISTIC, PACKED_HINGE
 };
 
-#define PACKED_TIE 1e-9 /* as in links.py */
+#define PACKED_TIE 1e-9 /* as in links.py and calibrated.py */
+#define PACKED_LEAST_ODDS 1e-5 /* as in calibrated.py */
 #define PACKED_TOGETHER 16 /* dense rows: weights are read once for so many of them */
 #define PACKED_BYTES 131072 /* of dense rows that search together, beside what they need for it */
 #define PACKED_SHARE 3     /* of all outcomes: dense rows that ask a third in searches ask the rest in order */
@@ -52,6 +53,8 @@ typedef struct {
     int32_t n_scores;         /* one for two outcomes */
     int32_t link;
     double sharpness;         /* what scores are multiplied by; of the hinge link its power */
+    const double *slopes;     /* n_scores, by which log-odds of outcomes, or margins, are multiplied; or one */
+    const double *offsets;    /* power of their shares, with offsets NULL. NULL: nothing is calibrated */
     int32_t rounds;           /* of dense rows: whether scores are rounded to the type of X */
 } packed_node;
 

@@ -302,5 +302,11 @@ class BinaryTemperature(ScoreCalibrator):
         -------
         proba : ndarray of float64, shape (n_rows,)
         """
-        proba: Floats = expit(getattr(self, "inverse_temperature_", self.power) * scores)
+        proba: Floats = expit(self.slope * scores)
         return proba
+
+    @property
+    def slope(self) -> float:
+        """What scores are multiplied by: the fitted power, `power` before ``fit``."""
+        power: float = getattr(self, "inverse_temperature_", self.power)
+        return power
