@@ -53,7 +53,7 @@ from sklhier.decoders import SetThreshold, Threshold
 from sklhier.exceptions import IncompatiblePartsError, RareClassWarning
 from sklhier.links import LogisticLink, SoftmaxLink
 from sklhier.persistence import trusted_types
-from sklhier.strategies import Ensemble, PerLevel, PerNode, PerParent
+from sklhier.strategies import Auto, Ensemble, PerLevel, PerNode, PerParent
 
 X, Y, TREE = make_hierarchical_classification(
     180, 5, branching=(3, 2), class_sep=0.7, random_state=0
@@ -1147,3 +1147,109 @@ def test_parameters_within_can_be_searched():
 def test_the_same_whatever_the_number_of_jobs():
     tables = [classifier(Sigmoid(5), n_jobs=n).fit(X, Y).predict_proba(X) for n in (None, 2)]
     assert_array_equal(*tables)
+
+
+# -- label sets calibrate by themselves ---------------------------------------------------
+
+
+def by_default(base=None, **params):
+    return HierarchicalMultiLabelClassifier(base, taxonomy=TREE, cv=KFold(3), **params)
+
+
+class OnlyClasses(ClassifierMixin, BaseEstimator):
+    """Predicts the majority, and nothing else."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.n_features_in_ = X.shape[1]
+        self._most = self.classes_[np.argmax(np.bincount(np.searchsorted(self.classes_, y)))]
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self._most)
+
+
+@pytest.mark.parametrize("base", [None, GaussianNB(), LinearSVC(random_state=0)])
+def test_label_sets_are_calibrated_where_a_threshold_is_learnt(base):
+    one, other = (
+        by_default(base).fit(X, SETS),
+        by_default(base, calibration="sigmoid").fit(X, SETS),
+    )
+    assert one.calibration == "auto"
+    assert_array_equal(one.predict_node_proba(X), other.predict_node_proba(X))
+    assert one.decoder_.tau == other.decoder_.tau
+    records = one.calibration_report_
+    assert records.tolist() == other.calibration_report_.tolist()
+    assert {record["method"] for record in records} == {"Sigmoid()"}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"decoder": SetThreshold(0.4)},
+        {"decoder": "top_labels"},
+        {"decoder": "expected_f1"},
+        {"link": "identity"},
+        {"node_estimators": lambda node, n_rows: GaussianNB()},
+        {"base": OnlyClasses()},
+        {"node_estimators": {TREE.nodes[1]: OnlyClasses()}},
+    ],
+    ids=["threshold", "top", "expected", "link", "callable", "classes", "classes below"],
+)
+def test_label_sets_are_not_calibrated_elsewhere(params):
+    params = {"base": GaussianNB()} | params
+    one, other = by_default(**params), by_default(**params, calibration=None)
+    one.fit(X, SETS)
+    assert [*one.predict(X)] == [*other.fit(X, SETS).predict(X)]
+    assert not hasattr(one, "calibration_report_")
+    assert hasattr(one, "predict_proba") == hasattr(other, "predict_proba")
+
+
+def test_nobody_is_warned_of_calibration_that_was_not_asked_for():
+    rare = [[*labels] for labels in SETS]
+    seen = np.arange(len(X)) < len(X) // 3  # a label of one fold alone
+    for row, labels in enumerate(rare):
+        rare[row] = [TREE.leaves[0]] if seen[row] else [b for b in labels if b != TREE.leaves[0]]
+    with pytest.warns(RareClassWarning, match="Calibration drops"):
+        asked = by_default(GaussianNB(), calibration="sigmoid").fit(X, rare)
+    model = by_default(GaussianNB()).fit(X, rare)  # warnings are errors
+    assert model.calibration_report_["n_dropped"].sum() > 0
+    assert_array_equal(model.predict_node_proba(X), asked.predict_node_proba(X))
+
+
+def test_batches_need_a_threshold_and_no_calibration():
+    model = by_default(SGDClassifier(loss="log_loss", random_state=0), decoder=SetThreshold(0.4))
+    model.partial_fit(X, SETS).partial_fit(X, SETS)
+    assert not hasattr(model, "calibration_report_")
+    assert hasattr(by_default(SGDClassifier()), "partial_fit")
+    with pytest.raises(IncompatiblePartsError, match="a threshold that is a number"):
+        by_default(SGDClassifier()).partial_fit(X, SETS)
+    fitted = by_default(SGDClassifier(random_state=0)).fit(X, SETS)
+    with pytest.raises(ValueError, match="follow a fit with calibration"):
+        fitted.set_params(decoder=SetThreshold(0.4)).partial_fit(X, SETS)
+
+
+class Constant(ScoreCalibrator):
+    """The share of the class, whatever the score."""
+
+    def __init__(self, min_rows=1):
+        self.min_rows = min_rows
+
+    def fit(self, scores, y, sample_weight=None):
+        self.share_ = float(np.mean(y))
+        return self
+
+    def predict(self, scores):
+        return np.full(len(scores), self.share_)
+
+
+def test_label_sets_compare_calibrated_members():
+    members = [("flat", GaussianNB()), ("flat", GaussianNB(var_smoothing=5.0))]
+    scores = {}
+    for calibration in (None, Constant()):
+        model = by_default(strategy=Auto(members), calibration=calibration).fit(X, SETS)
+        scores[calibration is None] = set(model.selection_report_["score"])
+    assert not scores[True] & scores[False]
+    several = Ensemble(members, weights="oof", pool="log")
+    weights = by_default(strategy=several, calibration=Constant()).fit(X, SETS).strategy_.weights
+    assert weights[0] == pytest.approx(weights[1], rel=0.01)

@@ -603,7 +603,8 @@ def out_of_fold(fitted, X, y, folds):
 def test_thresholds_are_the_best_out_of_fold(scope, weighted):
     X, y = data(n_rows=150)
     folds = list(KFold(3).split(X))
-    fitted = model(base=GaussianNB(), cv=KFold(3), decoder=SetThreshold(scope=scope, shrinkage=0))
+    decoder = SetThreshold(scope=scope, shrinkage=0)
+    fitted = model(base=GaussianNB(), cv=KFold(3), decoder=decoder, calibration=None)
     weights = (1.0 + np.arange(150) % 2) / 1e4 if weighted else None  # the scale means nothing
     if weighted:
         fitted.set_params(estimator=GaussianNB())

@@ -92,7 +92,12 @@ def test_all_kinds(kind):
         assert fitted["seconds"] == pytest.approx(model.fit_report_["seconds"].sum())
         assert sections["settings"]["strategy"] == repr(model.strategy_)
     assert sections["settings"]["decoder"] == repr(model.decoder_)
-    assert sections["calibration"] == sections["guarantees"] == {}
+    if kind == "sets":
+        assert sections["calibration"]["calibration"] == "auto"
+        assert sections["calibration"]["methods"] == {"Sigmoid()": 8}
+    else:
+        assert sections["calibration"] == {}
+    assert sections["guarantees"] == {}
     assert json.loads(json.dumps(summary.to_dict())) == {"model": summary.model, **sections}
     again = pickle.loads(pickle.dumps(model)).summary(min_count=1000)
     assert again.to_dict() == summary.to_dict()

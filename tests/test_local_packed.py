@@ -781,7 +781,11 @@ def test_paths_refuse_what_does_not_fit():
         with pytest.raises(ValueError, match=r"scores for 3 intercepts|Weights must"):
             paths.set(0, None, weights, np.zeros(3), kernels.MARGINS, 1.0)
     about = None, np.ones((5, 3)), np.zeros(3), kernels.SIGMOIDS, 1.0
-    for calibration in [(None, np.ones(2)), (None, np.ones(2), np.ones(2)), (None, None, np.ones(3))]:
+    for calibration in [
+        (None, np.ones(2)),
+        (None, np.ones(2), np.ones(2)),
+        (None, None, np.ones(3)),
+    ]:
         with pytest.raises(ValueError, match=r"calibrators for 3 scores"):
             paths.set(0, *about, *calibration)
     with pytest.raises(ValueError, match="no common power"):

@@ -304,7 +304,8 @@ def test_weights_are_learnt_from_rows_that_models_have_not_seen(pool):
 @pytest.mark.few(1)
 @pytest.mark.parametrize("pool", ["linear", "log"])
 def test_label_sets_learn_weights_too(pool):
-    model = fitted_sets(Ensemble(["per_parent", "flat"], weights="oof", pool=pool))
+    ensemble = Ensemble(["per_parent", "flat"], weights="oof", pool=pool)
+    model = fitted_sets(ensemble, calibration=None)
     learner = learner_of(pool, 2, excludes=False, n_numbers=0)
     for train, test in FOLDS.split(X):
         parts = [

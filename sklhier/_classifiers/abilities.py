@@ -23,6 +23,7 @@ __all__ = [
     "Reading",
     "check_bases",
     "has_scores_alone",
+    "lack_of_scores",
     "learns_in_batches",
     "refuse_chain",
     "refuse_mismatch",
@@ -53,8 +54,8 @@ class Reading:
     def of(cls, model: LocalParameters) -> Self:
         """Return how parameters say it; `model` does not share the link."""
         link = None if model.link is None else clone(resolve_link(model.link))
-        if model.calibration is not None:
-            return cls(link, _unscored(model, link), is_calibrated=True)
+        if model._asked_calibration() is not None:
+            return cls(link, lack_of_scores(model, link), is_calibrated=True)
         if link is not None and not link.gives_probabilities:
             return cls(link, f"link={link!r} gives weights, which are no probabilities.")
         try:
@@ -64,7 +65,7 @@ class Reading:
         return cls(link, None)
 
 
-def _unscored(model: LocalParameters, link: Link | None) -> str | None:
+def lack_of_scores(model: LocalParameters, link: Link | None) -> str | None:
     """Return why there is nothing to calibrate, or None."""
     methods = ["predict_proba", "decision_function"] if link is None else [link.response_method]
     for base in known_bases(model).values():
@@ -89,9 +90,11 @@ def learns_in_batches(model: LocalParameters) -> bool:
     """Whether a classifier can learn from batches; raise an AttributeError if not."""
     # Held-out outputs need folds of all samples; label sets have no routing.
     routing = getattr(model, "routing", "filter")
+    given = model.calibration
+    is_calibrated = given is not None and not (isinstance(given, str) and given == "auto")
     for name, value, is_staged, without in (
         ("small_nodes", model.small_nodes, model.small_nodes is not None, None),
-        ("calibration", model.calibration, model.calibration is not None, None),
+        ("calibration", given, is_calibrated, None),
         ("chain", model.chain, model.chain is not None, None),
         ("node_rows", model.node_rows, model.node_rows is not None, None),
         ("routing", routing, resolve_routing(routing).needs_held_out, "filter"),
@@ -170,7 +173,7 @@ def refuse_mismatch(decoder: _MayNeedProbabilities, model: LocalParameters, othe
     others : str
         Decoders that do without, for the message.
     """
-    if decoder.needs_probabilities and model.calibration is None:
+    if decoder.needs_probabilities and model._asked_calibration() is None:
         link = None if model.link is None else resolve_link(model.link)
         _refuse_lack(decoder, (_lack_of(b, link) for b in known_bases(model).values()), others)
 

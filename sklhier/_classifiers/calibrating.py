@@ -333,18 +333,30 @@ def choose_sets(
     trainer: SetTrainer,
     strategy: SetStrategy,
     decoder: SetDecoder,
+    calibration: Calibrator | None,
     rows: Rows,
     split: Callable[[Rows], Splits],
     consistency: str,
+    *,
+    is_asked: bool,
 ) -> ChosenSets:
-    """Return what is fitted: the strategy itself, or the best of those that it stands for."""
+    """Return what is fitted: the strategy itself, or the best of those that it stands for.
+
+    What is compared and weighed is calibrated, if calibration is asked for.
+    """
     if not strategy.needs_choice:
         return ChosenSets(strategy)
     samples = trainer.samples_of(rows)
     compared = compared_rows(strategy, samples, strata_of_sets(trainer.closed[samples]))
     used = np.concatenate([compared, rows[len(samples) :]])
     held_out = _pass_of_sets(trainer, strategy, used, split, keep=True)
-    choice = chosen_sets(trainer, strategy, held_out, decoder, len(compared), consistency)
+    compared_pass = held_out
+    if calibration is not None:
+        parts = enumerate(strategy.set_parts())
+        gathered = (trainer.held_out_outputs(held_out, part, i) for i, part in parts)
+        links = [fit_nodes(calibration, own, is_asked=is_asked)[0] for own in gathered]
+        compared_pass = held_out.changed(_read_by(links))
+    choice = chosen_sets(trainer, strategy, compared_pass, decoder, len(compared), consistency)
     found = ChosenSets(choice.strategy, choice.report, held_out.of_members(choice.members))
     return found if len(compared) == len(samples) else replace(found, held_out=None)
 
@@ -375,10 +387,13 @@ def learnt_sets(
     consistency: str,
     models: list[Models],
     held_out: HeldOutPass[Models] | None = None,
+    *,
+    is_asked: bool,
 ) -> Learnt:
     """Return calibration and decoder with what held-out samples tell, from one pass.
 
-    `models` are those of all rows, `held_out` is a pass of them if there was one already.
+    `models` are those of all rows, `held_out` is a pass of them if there was one already. Calibration
+    that nobody has asked for warns of nothing.
     """
     parts = strategy.set_parts()
     n_readers = (calibration is not None) + decoder.needs_tuning
@@ -390,10 +405,10 @@ def learnt_sets(
         held_out = _pass_of_sets(trainer, strategy, rows, split, keep=n_readers > 1)
     links = reports = None
     if calibration is not None:
-        fits = [
-            fit_nodes(calibration, trainer.held_out_outputs(held_out, part, i, models[i]))
-            for i, part in enumerate(parts)
+        gathered_parts = [
+            trainer.held_out_outputs(held_out, part, i, models[i]) for i, part in enumerate(parts)
         ]
+        fits = [fit_nodes(calibration, own, is_asked=is_asked) for own in gathered_parts]
         links, reports = [fit[0] for fit in fits], [fit[1] for fit in fits]
         held_out = held_out.changed(_read_by(links))
     marginals = partial(trainer.held_out_marginals, held_out, strategy, consistency)

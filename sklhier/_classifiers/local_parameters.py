@@ -45,6 +45,10 @@ class LocalParameters(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     verbose: int
     random_state: Any
 
+    def _asked_calibration(self) -> Any:
+        """Return the calibration that the parameters ask for; None for none."""
+        return self.calibration
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, with ``deep`` also those of the estimators within."""
         params = super().get_params(deep=deep)

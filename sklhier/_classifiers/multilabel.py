@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length
 from sklhier._classifiers.abilities import (
     Reading,
     check_bases,
+    lack_of_scores,
     learns_in_batches,
     refuse_chain,
     refuse_mismatch,
@@ -65,7 +66,7 @@ from sklhier._utils.validation import (
     used_rows,
 )
 from sklhier.calibration import Calibrator
-from sklhier.decoders import SetDecoder
+from sklhier.decoders import SetDecoder, resolve_set_decoder
 from sklhier.links import Link
 from sklhier.staging import Chain, Filter, resolve_chain
 from sklhier.strategies import Memberships, SetStrategy, resolve_set_strategy
@@ -114,10 +115,13 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
     link : str or Link, default=None
         Conversion of a local model's outputs to probabilities, as in
         :class:`~sklhier.HierarchicalClassifier`.
-    calibration : {"temperature", "sigmoid", "isotonic", "venn_abers"} or Calibrator, default=None
+    calibration : str or Calibrator or None, default="auto"
         Calibration of the probability of each node by out-of-fold predictions, before probabilities
-        are made consistent. Base estimators with decision scores only get probabilities this way.
-        Objects of :mod:`sklhier.calibration` have parameters. Not for ``partial_fit``.
+        are made consistent: ``"temperature"``, ``"sigmoid"``, ``"isotonic"``, ``"venn_abers"``, or an
+        object of :mod:`sklhier.calibration`. Base estimators with decision scores only get
+        probabilities this way. ``"auto"`` is ``"sigmoid"`` where `decoder` learns from out-of-fold
+        predictions, as the default one does, so that they are at hand; else, and with a `link`, with
+        a callable for `node_estimators` or with base estimators that have classes alone, None.
     cv : int, splitter or iterable, default=None
         Folds of all out-of-fold predictions (for `calibration`, thresholds, weights of ensembles,
         the choice of ``"auto"``, and `chain`). An integer is a number of folds of
@@ -182,7 +186,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
     fit_report_ : structured ndarray
         A record for each local problem, as in :class:`~sklhier.HierarchicalClassifier`.
     calibration_report_ : structured ndarray
-        With `calibration`, a record for each node, as in :class:`~sklhier.HierarchicalClassifier`.
+        With calibration, a record for each node, as in :class:`~sklhier.HierarchicalClassifier`.
     compression_report_ : structured ndarray
         After :meth:`compress`, a record for each local model, as in
         :class:`~sklhier.HierarchicalClassifier`.
@@ -239,7 +243,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
         chain: str | Chain | None = None,
         consistency: str = "max",
         link: str | Link | None = None,
-        calibration: str | Calibrator | None = None,
+        calibration: str | Calibrator | None = "auto",
         cv: Any = None,
         node_estimators: Mapping[Hashable, Any] | Callable[..., Any] | None = None,
         small_nodes: Any = None,
@@ -274,6 +278,17 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
         return tags
+
+    @property
+    def _calibrates_by_itself(self) -> bool:
+        return isinstance(self.calibration, str) and self.calibration == "auto"
+
+    def _asked_calibration(self) -> Any:
+        if not self._calibrates_by_itself:
+            return self.calibration
+        is_known = self.link is None and not callable(self.node_estimators)
+        learns = resolve_set_decoder(self.decoder).needs_tuning
+        return "sigmoid" if learns and is_known and lack_of_scores(self, None) is None else None
 
     # -- fitting --------------------------------------------------------------------------
 
@@ -324,7 +339,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
         check_consistent_length(X, closed)
         weights = checked_weights(sample_weight, closed.shape[0])
         strategy, decoder = self._parts(target)
-        calibration = calibration_of_sets(self.calibration, taxonomy)
+        calibration = calibration_of_sets(self._asked_calibration(), taxonomy)
         split = target.splitter(self.cv, closed, splitter_params(self, weights, fit_params))
         chain = resolve_chain(self.chain)
         if chain is not None:
@@ -361,7 +376,16 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
                 trainer, strategy, decoder, rows, split, beside.weighted, self.consistency
             )
             trainer = trainer.weighted(beside.weighted(self._rows_weight))
-        chosen = choose_sets(trainer, strategy, decoder, rows, split, self.consistency)
+        chosen = choose_sets(
+            trainer,
+            strategy,
+            decoder,
+            calibration,
+            rows,
+            split,
+            self.consistency,
+            is_asked=not self._calibrates_by_itself,
+        )
         strategy, self._selection = chosen.strategy, chosen.selection
         models, self._reports = trainer.train_parts(strategy, rows)
         # Only now is it known what a callable has chosen.
@@ -382,6 +406,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
             self.consistency,
             models,
             chosen.held_out,
+            is_asked=not self._calibrates_by_itself,
         )
         models, decoder = learnt.linked(models), learnt.decoder
         self._calibration_reports = learnt.reports

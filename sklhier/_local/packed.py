@@ -26,7 +26,6 @@ from sklhier._probabilities.marginals import Outcomes
 from sklhier._probabilities.set_search import Wanted
 from sklhier._utils.kernels import compiled_predictions
 from sklhier._utils.typing import Floats, NodeIds, Rows
-from sklhier.calibration import BinaryTemperature, ScoreCalibrator, Sigmoid
 from sklhier.links import HingeLink, IdentityLink, LogisticLink, SoftmaxLink
 from sklhier.taxonomy import Taxonomy
 from sklhier.taxonomy import _graph as ops
@@ -429,20 +428,8 @@ def _calibrators(model: LocalModel) -> _Calibrators | None:
         return _Calibrators(np.array([link.power]))
     if not isinstance(link, OneVsRestLink):
         return _Calibrators()
-    lines = [_line(calibrator) for calibrator in link.calibrators]
-    if None in lines:
-        return None
-    slopes, offsets = np.array(lines, dtype=np.float64).T.copy()
-    return _Calibrators(slopes, offsets)
-
-
-def _line(calibrator: ScoreCalibrator) -> tuple[float, float] | None:
-    """Return slope and offset of a logistic function of the score; None for other functions."""
-    if type(calibrator) is Sigmoid:
-        return calibrator.slope_, calibrator.intercept_
-    if type(calibrator) is BinaryTemperature:
-        return calibrator.slope, 0.0
-    return None
+    lines = link.lines()
+    return None if lines is None else _Calibrators(*lines)
 
 
 def _calibrators_of_siblings(siblings: Sequence[LocalModel | None]) -> _Calibrators | None:

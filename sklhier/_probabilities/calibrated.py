@@ -16,7 +16,7 @@ from sklhier._probabilities.marginals import (
 )
 from sklhier._utils.rows import softmax
 from sklhier._utils.typing import Floats, NodeIds, Rows
-from sklhier.calibration import AnswerCalibrator, ScoreCalibrator
+from sklhier.calibration import AnswerCalibrator, BinaryTemperature, ScoreCalibrator, Sigmoid
 from sklhier.calibration._power import logarithms
 from sklhier.links import Link
 from sklhier.taxonomy import Taxonomy
@@ -148,6 +148,20 @@ class OneVsRestLink(Link):
     ) -> None:
         self.calibrators = calibrators
         self.response_method = response_method  # type: ignore[misc]
+
+    def lines(self) -> tuple[Floats, Floats] | None:
+        """Return slopes and offsets of calibrators that are logistic functions; None for others."""
+        slopes, offsets = [], []
+        for calibrator in self.calibrators:
+            if type(calibrator) is Sigmoid:
+                slope, offset = calibrator.slope_, calibrator.intercept_
+            elif type(calibrator) is BinaryTemperature:
+                slope, offset = calibrator.slope, 0.0
+            else:
+                return None
+            slopes.append(slope)
+            offsets.append(offset)
+        return np.array(slopes, dtype=np.float64), np.array(offsets, dtype=np.float64)
 
     def membership(self, outputs: Floats) -> Floats:
         """Return the calibrated probability of each outcome, which do not exclude each other."""

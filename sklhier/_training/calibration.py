@@ -404,17 +404,22 @@ def _uncalibrated_node(method: str) -> BinaryTemperature:
 
 
 def fit_nodes(
-    calibrator: Calibrator, gathered: Mapping[ModelKey, Gathered]
+    calibrator: Calibrator, gathered: Mapping[ModelKey, Gathered], *, is_asked: bool = True
 ) -> tuple[CalibratedNodes, CalibrationReport]:
-    """Return calibrators of nodes by themselves, fitted to held-out rows of binary outputs."""
-    _refuse_nothing(gathered)
+    """Return calibrators of nodes by themselves, fitted to held-out rows of binary outputs.
+
+    Where calibration `is_asked` for, lost rows are told.
+    """
+    if is_asked:
+        _refuse_nothing(gathered)
     least: int = calibrator.min_rows
     own_map: Any = calibrator
     if isinstance(calibrator, Temperature):
         own_map = BinaryTemperature(least)
     few = [g for g in gathered.values() if g.n_rows < least]
     shared: dict[str, ScoreCalibrator] = {}
-    for method in dict.fromkeys(g.method for g in gathered.values() if g.method):
+    methods = dict.fromkeys(g.method for g in gathered.values() if g.method)
+    for method in methods if few or len(methods) > 1 else ():  # else nothing reads them
         parts = [g for g in few if g.method == method]
         if sum(g.n_rows for g in parts) < least:
             parts = [g for g in gathered.values() if g.method == method]
@@ -438,8 +443,8 @@ def fit_nodes(
         after = np.where(is_yes, proba, 1 - proba)
         losses = _mean_loss(own.table[3], weights), _mean_loss(after, weights)
         entries.append((key, own.n_rows, own.n_dropped, name, *losses))
-    methods = {key.number: own.method for key, own in gathered.items() if own.n_rows}
-    return CalibratedNodes(maps, methods, shared), CalibrationReport.of(entries)
+    read_by = {key.number: own.method for key, own in gathered.items() if own.n_rows}
+    return CalibratedNodes(maps, read_by, shared), CalibrationReport.of(entries)
 
 
 def _binary(gathered: Gathered) -> tuple[Floats, Bools, Floats]:

@@ -476,10 +476,19 @@ class SetTrainer(_Trainer):
         return [models for models, _ in fits], [report for _, report in fits]
 
     def held_out_outputs(
-        self, held_out: HeldOutPass[Models], strategy: SetStrategy, member: int, models: Models
+        self,
+        held_out: HeldOutPass[Models],
+        strategy: SetStrategy,
+        member: int,
+        models: Models | None = None,
     ) -> dict[ModelKey, Gathered]:
-        """Return the held-out outputs for each node that `models` of all rows decide about."""
-        decided = {n for model in models.values() for n in model.outcomes.tolist() if n > 0}
+        """Return the held-out outputs for each node that `models` of all rows decide about.
+
+        Without `models` for each node that models of folds do.
+        """
+        decided = set(range(1, self.taxonomy.n_nodes))
+        if models is not None:
+            decided = {n for model in models.values() for n in model.outcomes.tolist() if n > 0}
         gathered: dict[ModelKey, Gathered] = {}
         for fold in held_out.folds():
             if not fold.left_out.size:

@@ -76,11 +76,10 @@ class Ensemble(Compound):
     that a single member's 0 is no veto. If labels are inner nodes, weights are learnt from
     the rows whose label is a possible answer.
 
-    Where models are calibrated one by one (``calibration`` of the classifier) and a sample has one
-    path, calibrated members are weighted; with label sets weights are learnt before calibration. A
-    ``"log"`` pool depends less on how well members are calibrated: the exponents make up for it. In
-    a ``"linear"`` pool a member that is not confident enough, such as decision scores without
-    `calibration`, may get less weight than it deserves.
+    Where models are calibrated one by one (``calibration`` of the classifier), weights are those of
+    calibrated members. A ``"log"`` pool depends less on how well members are calibrated: the
+    exponents make up for it. In a ``"linear"`` pool a member that is not confident enough, such as
+    decision scores without `calibration`, may get less weight than it deserves.
 
     References
     ----------
