@@ -500,6 +500,37 @@ def _defaults(results: dict[str, Any]) -> list[str]:
     ]
 
 
+# -- calibration of label sets ------------------------------------------------------------
+
+
+def _set_calibration(results: dict[str, Any]) -> list[str]:
+    """Return a table for each measure: a row for each data set, with and without calibration."""
+    rows = results["models"]
+    bases = list(dict.fromkeys(row["base"] for row in rows))
+    found = {(row["data"], row["base"], row["calibration"]): row for row in rows}
+    tables = []
+    for measure, title in (
+        ("hF", "Hierarchical F1"),
+        ("macro hF", "Hierarchical F1, mean over nodes"),
+        ("AU(PRC)", "Area under the precision-recall curve"),
+    ):
+        lines = []
+        for data in dict.fromkeys(row["data"] for row in rows):
+            cells = []
+            for base in bases:
+                pair = [found.get((data, base, way)) for way in ("none", "sigmoid")]
+                values = [None if row is None else row[measure] for row in pair]
+                cells.append(
+                    " → ".join("-" if v is None else f"{100 * v:.1f}" for v in values)
+                    if any(values)
+                    else "-"
+                )
+            lines.append([data, *cells])
+        title = f'{title} of held-out training rows, %: not calibrated → ``"sigmoid"``'
+        tables += list_table(title, ["data", *bases], lines)
+    return tables
+
+
 # -- networks -----------------------------------------------------------------------------
 
 
@@ -562,6 +593,7 @@ def _kernel_predictions(results: dict[str, Any]) -> list[str]:
 def texts() -> dict[Path, str]:
     """Return what belongs into each file."""
     written = {"peers": _peers, "guarantees": _guarantees, "calibration": _calibration}
+    written["set_calibration"] = _set_calibration
     pages = {page: lines(_results(page)) for page, lines in written.items()}
     pages["defaults"] = _defaults(_results("defaults_test"))
     pages["networks"] = _networks(_results("networks"))

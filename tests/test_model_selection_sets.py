@@ -179,7 +179,7 @@ def test_thresholds_are_tuned_on_the_other_folds(weighted):
     weights = np.linspace(0.5, 2, len(SETS)) if weighted else None
     folds = list(KFold(3).split(X))
     found = tune_decoder(
-        model(decoder="threshold"), X, SETS, ["threshold", SetThreshold(0.99)],
+        model(decoder="threshold", calibration=None), X, SETS, ["threshold", SetThreshold(0.99)],
         cv=folds, sample_weight=weights,
     )  # fmt: skip
     answers, tables = cross_fitted(model(), X, SETS, folds, weights)
@@ -213,7 +213,8 @@ class Counting(GaussianNB):
 
 def test_no_model_is_fitted_to_tune_thresholds():
     Counting.n_fits = 0
-    estimator = model(decoder="threshold", cv=3).set_params(estimator=Counting(), strategy="flat")
+    estimator = model(decoder="threshold", cv=3, calibration=None, strategy="flat")
+    estimator.set_params(estimator=Counting())
     estimator.fit(X, SETS)
     for_tuning = Counting.n_fits
     Counting.n_fits = 0
@@ -225,6 +226,20 @@ def test_no_model_is_fitted_to_tune_thresholds():
     found = tune_decoder(estimator, X, SETS, scopes, cv=3)
     assert Counting.n_fits <= (3 + 1) * once
     assert set(found.tuned_decoders_) == set(found.results_["decoder"])
+
+
+def test_models_stay_calibrated_while_decoders_are_tuned():
+    own = {"estimator": LinearSVC(random_state=0), "decoder": "threshold", "cv": 3}
+    decoders = ["threshold", "expected_f1", SetThreshold(0.3)]
+    found = tune_decoder(model().set_params(**own), X, SETS, decoders, cv=3)
+    asked = model().set_params(**own, calibration="sigmoid")
+    expected = tune_decoder(asked, X, SETS, decoders, cv=3)
+    for name, values in expected.results_.items():
+        assert_array_equal(found.results_[name], values)
+    assert found.best_estimator_.calibration == "sigmoid"
+    assert found.best_estimator_.predict(X) == expected.best_estimator_.predict(X)
+    with pytest.raises(IncompatiblePartsError, match="probabilities"):
+        tune_decoder(asked.set_params(calibration=None), X, SETS, decoders, cv=3)
 
 
 @pytest.mark.more

@@ -160,7 +160,8 @@ def tune_decoder(
     A decoder with parameters to tune, such as ``Threshold("oof", scope="level")``, is tuned on the
     held-out rows of the *other* folds before it decodes those of a fold, so that no label
     influences its own score; this needs no extra fit. Its final thresholds come from the held-out
-    rows of all folds.
+    rows of all folds. Label sets are calibrated as with the classifier's own decoder, whatever the
+    others learn (``calibration="auto"``); `best_estimator_` says how.
 
     Parameters
     ----------
@@ -353,13 +354,18 @@ def _for_folds(estimator: Any, route: Route, data: Data, chosen: _Chosen) -> Any
 
 
 def without_tuning(estimator: Any, route: Route, data: Data) -> Any:
-    """Set a decoder that costs nothing in `fit`, unless a search within chooses by its answers."""
+    """Set a decoder that costs nothing in `fit`, unless a search within chooses by its answers.
+
+    Label sets stay calibrated if they are so by the decoder that they have.
+    """
     sets = isinstance(data, LabelSetData)
     own = (resolve_set_decoder if sets else resolve_decoder)(route.classifier.decoder)
     if not own.needs_tuning or "estimator__" in route.prefix:
         return estimator
-    plain = SetThreshold(0.5) if sets else "best_path"
-    return estimator.set_params(**{f"{route.prefix}decoder": plain})
+    params = {"decoder": SetThreshold(0.5) if sets else "best_path"}
+    if getattr(route.classifier, "_calibrates_by_itself", False):
+        params["calibration"] = route.classifier._asked_calibration()
+    return estimator.set_params(**{f"{route.prefix}{name}": p for name, p in params.items()})
 
 
 def _read_metrics(
