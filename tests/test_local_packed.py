@@ -773,6 +773,19 @@ def test_descents_find_what_a_full_search_finds(dtype, is_dense, seed, n_nodes, 
                 assert ends[row] == greedy
 
 
+@pytest.mark.parametrize("scores", [[0, -2000, -1], [0, -744.4, -2000], [0, -2000, -2000]])
+def test_shares_of_zero_have_a_power(scores):
+    kernels, power = compiled_predictions(), 0.01
+    outcomes = np.arange(1, 4, dtype=np.int32)
+    paths = kernels.Paths(np.array([0, 3, 3, 3, 3]), outcomes, np.arange(4), True, 1)
+    about = np.array(scores, dtype=float), kernels.SOFTMAX, 1.0, None, np.array([power])
+    paths.set(0, None, np.zeros((1, 3)), *about)
+    table = np.zeros((1, 4))
+    assert paths.all(np.ones(1), np.zeros(1, dtype=np.int32), np.arange(2), table, None)
+    expected = PowerLink(power).proba(softmax(np.array([scores], dtype=float), axis=1))
+    assert_allclose(table[:, 1:], expected, rtol=1e-12)
+
+
 def test_paths_refuse_what_does_not_fit():
     kernels = compiled_predictions()
     offsets, outcomes = np.array([0, 3, 3, 3, 3]), np.arange(1, 4, dtype=np.int32)
