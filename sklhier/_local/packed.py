@@ -434,16 +434,13 @@ def _calibrators(model: LocalModel) -> _Calibrators | None:
 
 def _calibrators_of_siblings(siblings: Sequence[LocalModel | None]) -> _Calibrators | None:
     """Return what binary models are calibrated by, side by side; None if they do not go together."""
-    slopes, offsets, n_plain = np.ones(len(siblings)), np.zeros(len(siblings)), 0
-    for place, model in enumerate(siblings):
-        own = _Calibrators() if model is None else _calibrators(model)
-        if own is None or (own.slopes is not None and own.offsets is None):
+    found = [_calibrators(model) for model in siblings if model is not None]
+    if all(own is not None and own.slopes is None for own in found):
+        return _Calibrators()
+    slopes, offsets = np.ones(len(siblings)), np.zeros(len(siblings))
+    places = [place for place, model in enumerate(siblings) if model is not None]
+    for place, own in zip(places, found, strict=True):
+        if own is None or own.slopes is None or own.offsets is None:
             return None
-        if own.slopes is not None and own.offsets is not None:
-            slopes[place], offsets[place] = own.slopes[0], own.offsets[0]
-        elif model is not None:
-            n_plain += 1
-    if not n_plain:
-        return _Calibrators(slopes, offsets)
-    n_known = sum(model is not None for model in siblings)
-    return _Calibrators() if n_plain == n_known else None
+        slopes[place], offsets[place] = own.slopes[0], own.offsets[0]
+    return _Calibrators(slopes, offsets)

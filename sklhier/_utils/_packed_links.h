@@ -113,6 +113,7 @@ static void packed_temper(const packed_node *node, double *s, int32_t n) {
 
 /* Turn scores into the share of each outcome, in place. A calibrated node has room for n more. */
 static int packed_shares(const packed_node *node, double *s, int32_t n) {
+    const int is_raw = node->slopes && node->link == PACKED_MARGINS; /* calibrated as it is */
     int32_t j;
     if (node->link != PACKED_HINGE)
         for (j = 0; j < node->n_scores; j++) s[j] *= node->sharpness;
@@ -127,16 +128,14 @@ static int packed_shares(const packed_node *node, double *s, int32_t n) {
             s[1] = s[0];
             s[0] = -s[0];
         }
-        if (node->slopes && node->link == PACKED_MARGINS) {
-            /* they are calibrated as they are */
-        } else if ((node->link != PACKED_LOGISTIC && node->link != PACKED_LOG_SIGMOIDS)
-                   || !packed_weigh_sigmoids(node, s, n)) {
+        if (!is_raw && ((node->link != PACKED_LOGISTIC && node->link != PACKED_LOG_SIGMOIDS)
+                        || !packed_weigh_sigmoids(node, s, n))) {
             packed_weigh(node, s, n);
             packed_softmax(s, n);
         }
     }
     if (node->slopes) {
-        if (node->link != PACKED_MARGINS && !packed_divide(s, n)) return PACKED_NOT_FINITE;
+        if (!is_raw && !packed_divide(s, n)) return PACKED_NOT_FINITE;
         if (node->offsets) packed_calibrate(node, node->slopes, node->offsets, s, n, s + n);
         else packed_temper(node, s, n);
     }
