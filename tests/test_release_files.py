@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from sklhier import __version__
 
@@ -70,12 +72,26 @@ def _build_requires():
 
 
 def test_the_lowest_set_is_made_of_the_lowest_releases():
-    lowest = dict(
-        line.split("==") for line in _text(".ci/lowest.txt").splitlines() if "==" in line
-    )
-    for name, floor in FLOORS.items():
-        # 1.26 is 1.26.4: the last patch of the lowest release.
-        assert f"{lowest[name]}.".startswith(f"{floor}."), name
+    lines = [line for line in _text(".ci/lowest.txt").splitlines() if not line.startswith("#")]
+    pins = [Requirement(line) for line in lines]
+    before = None
+    for version in _supported():
+        applying = [
+            pin
+            for pin in pins
+            if pin.marker is None or pin.marker.evaluate({"python_version": version})
+        ]
+        names = [pin.name for pin in applying]
+        assert len(names) == len(set(names)), version
+        own = {pin.name: Version(str(pin.specifier).removeprefix("==")) for pin in applying}
+        if before is None:
+            for name, floor in FLOORS.items():
+                # 1.26 is 1.26.4: the last patch of the lowest release.
+                assert f"{own[name]}.".startswith(f"{floor}."), name
+        else:
+            assert own.keys() == before.keys()
+            assert all(own[name] >= before[name] for name in own), version
+        before = own
 
 
 def test_supported_versions_of_python_are_those_that_are_tested_and_built():
