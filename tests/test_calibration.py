@@ -1214,6 +1214,7 @@ def test_nobody_is_warned_of_calibration_that_was_not_asked_for():
         asked = by_default(GaussianNB(), calibration="sigmoid").fit(X, rare)
     model = by_default(GaussianNB()).fit(X, rare)  # warnings are errors
     assert model.calibration_report_["n_dropped"].sum() > 0
+    by_default(GaussianNB(), strategy=Ensemble(["flat", "per_node"], weights="oof")).fit(X, rare)
     assert_array_equal(model.predict_node_proba(X), asked.predict_node_proba(X))
 
 
