@@ -1,6 +1,7 @@
 """Compiled descents through linear models: the answers of pure Python, probabilities to rounding."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from sklhier.calibration import Sigmoid, Temperature, VennAbers
 from sklhier.decoders import SetThreshold, TopLabels
 from sklhier.exceptions import LocalPredictError
 from sklhier.linear_model import BlockLinearSVC, BlockLogisticRegression
-from sklhier.links import HingeLink, LogisticLink, SoftmaxLink
+from sklhier.links import HingeLink, IdentityLink, LogisticLink, SoftmaxLink
 from sklhier.strategies import Ensemble, Kind, ModelKey, PerParent
 
 pytestmark = pytest.mark.skipif(
@@ -150,6 +151,40 @@ def test_other_calibrators_are_left_to_pure_python(monkeypatch):
         model = HierarchicalClassifier(svc, taxonomy=TREE, calibration=calibration, cv=3)
         model.fit(X, y)
         assert not agree(model, X, monkeypatch)
+
+
+def test_two_outcomes_with_a_calibrator_each_are_left_to_pure_python(monkeypatch):
+    X, y = data(n_rows=150)
+    model = HierarchicalClassifier(BASES["svc"], taxonomy=TREE, calibration="sigmoid", cv=3)
+    model.fit(X, y)
+    (models,) = model._model.models
+    key = ModelKey(Kind.PARENT, TREE.nodes.index("B1"))
+    # As of a fold that lacks a third class.
+    lines = Sigmoid(), Sigmoid()
+    for line, slope in zip(lines, (1.0, 2.0), strict=True):
+        line.slope_, line.intercept_ = slope, 0.1
+    models[key] = replace(models[key], link=OneVsRestLink(lines, "decision_function"))
+    assert not agree(model, X, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("base", "link"),
+    [("svc", PowerLink(2.0, "decision_function")), ("block logistic", IdentityLink())],
+)
+def test_siblings_that_are_calibrated_in_another_way_are_left_to_pure_python(
+    base, link, monkeypatch
+):
+    X, y = sets()
+    model = HierarchicalMultiLabelClassifier(
+        BASES[base], taxonomy=TREE, decoder=SetThreshold(0.3), calibration="sigmoid", cv=3
+    ).fit(X, y)
+    key = ModelKey(Kind.NODE, TREE.nodes.index("a2"))
+    models = model._model.models[0]
+    models[key] = replace(models[key], link=link)
+    found = model.predict(X)
+    with monkeypatch.context() as patch:
+        patch.setenv("SKLHIER_KERNELS", "0")
+        assert found == model.predict(X)
 
 
 @pytest.mark.parametrize(
