@@ -541,7 +541,9 @@ def _networks(results: dict[str, Any]) -> list[str]:
     lines = []
     for data, rows in found.items():
         first, several = rows[0], rows[1]
-        areas = [f"{row['AU(PRC)']:.3f} ± {row['deviation']:.3f}" for row in rows]
+        areas = [f"{row['AU(PRC)']:.3f}" for row in rows]
+        if first["seeds"] > 1:
+            areas = [f"{row['AU(PRC)']:.3f} ± {row['deviation']:.3f}" for row in rows]
         published = [f"{first[name]:.3f}" for name in ("C-HMCNN(h)", "Clus-HMC-Ens")]
         lines.append([data, *areas, *published, str(first["seeds"]), two(several["fit s"])])
     head = ["data", "one network", "five networks", "trees", "networks and trees"]
