@@ -51,6 +51,8 @@ class Paths:
         link: int,
         sharpness: float,
         certain: npt.NDArray[np.uint8] | None = None,
+        slopes: npt.NDArray[np.float64] | None = None,
+        offsets: npt.NDArray[np.float64] | None = None,
     ) -> None: ...
     def set_dense(
         self,
@@ -61,6 +63,8 @@ class Paths:
         link: int,
         sharpness: float,
         certain: npt.NDArray[np.uint8] | None = None,
+        slopes: npt.NDArray[np.float64] | None = None,
+        offsets: npt.NDArray[np.float64] | None = None,
     ) -> None: ...
     def set_single(
         self,
@@ -73,6 +77,8 @@ class Paths:
         link: int,
         sharpness: float,
         certain: npt.NDArray[np.uint8] | None = None,
+        slopes: npt.NDArray[np.float64] | None = None,
+        offsets: npt.NDArray[np.float64] | None = None,
     ) -> None: ...
     def search(
         self,
