@@ -232,9 +232,9 @@ def _keep_quotes_of_types(app, doctree):
 
 
 def _keep_figures_together(app, doctree):
-    """Break no line within ``1.4 (1.2 to 1.5)`` or ``84.9 / 34.4`` in a cell of a table."""
+    """Break no line within ``1.4 (1.2 to 1.5)``, ``84.9 / 34.4`` or ``1 → 2`` in cells of tables."""
     for cell in doctree.findall(nodes.entry):
-        if re.fullmatch(r"(?:to|once|[\d.,()/+\s\u2013\u2212-])+", cell.astext()):
+        if re.fullmatch(r"(?:to|once|[\d.,()/+\s\u2013\u2212\u2192-])+", cell.astext()):
             for text in list(cell.findall(nodes.Text)):
                 text.parent.replace(text, nodes.Text(text.replace(" ", "\N{NO-BREAK SPACE}")))
 
@@ -254,7 +254,16 @@ def _drop_sources_from_lists(app, doctree):
                 line.remove(sign)
 
 
+# -- fields of named tuples ---------------------------------------------------------------
+
+
+def _leave_fields_to_docstrings(app, what, name, obj, skip, options):
+    """Leave out "Alias for field number 0": docstrings say what the fields of named tuples hold."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", _leave_fields_to_docstrings)
     app.connect("doctree-read", _drop_empty_bases)
     app.connect("doctree-read", _drop_sources_from_lists)
     app.connect("doctree-read", _keep_quotes_of_types)

@@ -337,8 +337,6 @@ def choose_sets(
     rows: Rows,
     split: Callable[[Rows], Splits],
     consistency: str,
-    *,
-    is_asked: bool,
 ) -> ChosenSets:
     """Return what is fitted: the strategy itself, or the best of those that it stands for.
 
@@ -354,7 +352,8 @@ def choose_sets(
     if calibration is not None:
         parts = enumerate(strategy.set_parts())
         gathered = (trainer.held_out_outputs(held_out, part, i) for i, part in parts)
-        links = [fit_nodes(calibration, own, is_asked=is_asked)[0] for own in gathered]
+        # What is lost is told when the chosen one is calibrated.
+        links = [fit_nodes(calibration, own, is_asked=False)[0] for own in gathered]
         compared_pass = held_out.changed(_read_by(links))
     choice = chosen_sets(trainer, strategy, compared_pass, decoder, len(compared), consistency)
     found = ChosenSets(choice.strategy, choice.report, held_out.of_members(choice.members))

@@ -377,14 +377,7 @@ class HierarchicalMultiLabelClassifier(SetGuarantees, LocalClassifier):
             )
             trainer = trainer.weighted(beside.weighted(self._rows_weight))
         chosen = choose_sets(
-            trainer,
-            strategy,
-            decoder,
-            calibration,
-            rows,
-            split,
-            self.consistency,
-            is_asked=not self._calibrates_by_itself,
+            trainer, strategy, decoder, calibration, rows, split, self.consistency
         )
         strategy, self._selection = chosen.strategy, chosen.selection
         models, self._reports = trainer.train_parts(strategy, rows)
