@@ -520,11 +520,8 @@ def _set_calibration(results: dict[str, Any]) -> list[str]:
             for base in bases:
                 pair = [found.get((data, base, way)) for way in ("none", "sigmoid")]
                 values = [None if row is None else row[measure] for row in pair]
-                cells.append(
-                    " → ".join("-" if v is None else f"{100 * v:.1f}" for v in values)
-                    if any(values)
-                    else "-"
-                )
+                shown = ["\N{EN DASH}" if value is None else f"{100 * value:.1f}" for value in values]
+                cells.append(" → ".join(shown) if any(values) else "")
             lines.append([data, *cells])
         title = f'{title} of held-out training rows, %: not calibrated → ``"sigmoid"``'
         tables += list_table(title, ["data", *bases], lines)
