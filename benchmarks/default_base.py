@@ -178,7 +178,8 @@ def _row(task: Task, base: Any) -> dict[str, Any]:
     model = kind(base, taxonomy=task.taxonomy)
     y_train, y_test = task.y[task.train], task.y[task.test]
     names = {"classes": task.taxonomy.nodes[1:]} if has_sets else {}
-    model.set_params(**names)
+    if has_sets:
+        model.set_params(calibration=None, **names)  # what bases give by themselves
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         _, seconds = common.timed(lambda: model.fit(task.X[task.train], y_train))

@@ -520,7 +520,9 @@ def _set_calibration(results: dict[str, Any]) -> list[str]:
             for base in bases:
                 pair = [found.get((data, base, way)) for way in ("none", "sigmoid")]
                 values = [None if row is None else row[measure] for row in pair]
-                shown = ["\N{EN DASH}" if value is None else f"{100 * value:.1f}" for value in values]
+                shown = [
+                    "\N{EN DASH}" if value is None else f"{100 * value:.1f}" for value in values
+                ]
                 cells.append(" → ".join(shown) if any(values) else "")
             lines.append([data, *cells])
         title = f'{title} of held-out training rows, %: not calibrated → ``"sigmoid"``'

@@ -111,7 +111,9 @@ def _set_models(taxonomy: Taxonomy) -> dict[str, Callable[[], Any]]:
     base = common.sgd_log_loss()
 
     def local(params: dict[str, Any]) -> Callable[[], Any]:
-        return lambda: HierarchicalMultiLabelClassifier(base, taxonomy=taxonomy, **params)
+        return lambda: HierarchicalMultiLabelClassifier(
+            base, taxonomy=taxonomy, calibration=None, **params
+        )
 
     # Several labels have no routing: each child is a question of its own.
     models = {name: local(p) for name, p in _stages().items() if "routing" not in p}
