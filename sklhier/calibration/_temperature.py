@@ -307,6 +307,6 @@ class BinaryTemperature(ScoreCalibrator):
 
     @property
     def slope(self) -> float:
-        """What scores are multiplied by: the fitted power, `power` before ``fit``."""
+        """Factor of the scores: the fitted power, before ``fit`` the given one."""
         power: float = getattr(self, "inverse_temperature_", self.power)
         return power
