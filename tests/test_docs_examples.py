@@ -107,6 +107,12 @@ def test_docstrings_of_everything_public_are_complete(package):
     assert {name: what for name, what in lacking.items() if what} == {}
 
 
+def test_sections_of_docstrings_have_titles_of_their_own():
+    sources = {path: path.read_text(encoding="utf-8") for path in ROOT.glob("sklhier/**/*.py")}
+    joined = r"^ *\w+ -{3,}"  # a title and its underline on one line are text
+    assert [path for path, text in sources.items() if re.search(joined, text, re.MULTILINE)] == []
+
+
 @pytest.mark.few(6)
 @pytest.mark.parametrize(
     "page",

@@ -106,7 +106,9 @@ class Compressible:
         ValueError
             For an invalid dtype, and for a weight that is negative or not finite.
 
-        Notes ----- ``compression_report_`` shows the change of each model; ``estimators_`` returns
+        Notes
+        -----
+        ``compression_report_`` shows the change of each model; ``estimators_`` returns
         them in full width with the remaining weights. Compressed models cannot learn further:
         ``partial_fit`` is refused, ``fit`` starts again.
 

@@ -123,7 +123,9 @@ class PathTables(PathPredictor):
             For an invalid table (the message names the row and the nodes), and for a sample without
             an allowed answer.
 
-        Notes ----- The probability of a stop at a node is that of the node minus the sum of its
+        Notes
+        -----
+        The probability of a stop at a node is that of the node minus the sum of its
         children's. So rounding may break ties between a stop and other answers.
         """
         check_is_fitted(self, "taxonomy_")

@@ -309,7 +309,9 @@ class FromLabels(Constructible):
             For fewer than three classes, `n_groups` outside its range, an invalid `method`, and an
             X that is not numeric or has the wrong length.
 
-        Notes ----- The tree is learnt from labels. For honest scores, induce it from the training
+        Notes
+        -----
+        The tree is learnt from labels. For honest scores, induce it from the training
         rows of each fold only.
 
         References
