@@ -24,7 +24,7 @@ from sklearn.linear_model import (
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
-from sklhier._local.single_weights import SingleWeights, as_table, packed
+from sklhier._local.single_weights import SingleWeights, are_few, as_table
 from sklhier._utils import compat
 from sklhier._utils.pipelines import last_step_replaced
 from sklhier._utils.rows import is_csr
@@ -366,8 +366,8 @@ def compressed(
         if subset is None:
             subset = ColumnSubset(None, weights.shape[-1], {})
         is_low = (np.abs(weights) < min_weight) & (weights != 0)
-        n_dropped = int(is_low.sum())
-        weights[is_low] = 0
+        n_dropped = int(np.count_nonzero(is_low))
+        np.putmask(weights.T, is_low.T, 0)  # in the order in which they are stored
         weights, subset = _smallest(weights, subset)
         smaller.n_features_in_ = weights.shape[-1]
     for name in _COEFFICIENTS[1:]:  # from which partial_fit goes on
@@ -378,23 +378,26 @@ def compressed(
 
 def _smallest(weights: Floats, subset: ColumnSubset) -> tuple[Any, ColumnSubset]:
     """Return weights in the form that takes least space: all columns or some, single ones or not."""
-    narrow, own = _without_zeros(weights, subset)
-    found = packed(narrow)
-    if subset.columns is None:  # the numbers of columns take space as well
-        whole = packed(weights)
-        if whole.nbytes <= found.nbytes + own.columns.nbytes:
-            return whole, subset
-    return found, own
-
-
-def _without_zeros(weights: Floats, subset: ColumnSubset) -> tuple[Floats, ColumnSubset]:
-    """Return weights without columns that are 0."""
-    is_used = np.asarray(np.atleast_2d(weights).any(axis=0))
+    single = None
+    if are_few(int(np.count_nonzero(weights)), weights.shape):
+        single = SingleWeights.of(weights)
+        is_used = single.counts > 0
+    else:
+        is_used = np.asarray(np.atleast_2d(weights).any(axis=0))
     is_used[0] |= not is_used.any()  # scikit-learn refuses a table without columns
     columns = np.flatnonzero(is_used).astype(np.int32)
+    shape = *weights.shape[:-1], len(columns)
+    found: Any
+    if single is not None and are_few(len(single.values), shape):
+        found = replace(single, counts=single.counts[is_used])
+    else:
+        found = np.asfortranarray(weights[..., is_used])
     if subset.columns is not None:
-        columns = subset.columns[is_used]
-    return np.asfortranarray(weights[..., is_used]), replace(subset, columns=columns)
+        return found, replace(subset, columns=subset.columns[is_used])
+    whole = weights if single is None else single
+    if whole.nbytes <= found.nbytes + columns.nbytes:  # the numbers of columns take space as well
+        return whole, subset
+    return found, replace(subset, columns=columns)
 
 
 def n_columns_of(estimator: Any) -> int:

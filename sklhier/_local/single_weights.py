@@ -12,7 +12,7 @@ from sklhier._utils.frozen import frozen_property
 from sklhier._utils.typing import Numbers, Offsets
 from sklhier.taxonomy import _graph as ops
 
-__all__ = ["SingleWeights", "as_table", "packed"]
+__all__ = ["SingleWeights", "are_few", "as_table"]
 
 _CELLS = 2**20  # of the scores that one product makes
 _TABLE = (
@@ -48,9 +48,12 @@ class SingleWeights:
     @classmethod
     def of(cls, table: Numbers) -> Self:
         """Return the weights of a table of shape (n_rows, n_columns)."""
-        columns, rows = np.nonzero(table.T)
-        counts = np.bincount(columns, minlength=table.shape[1])
-        return cls.by_column(table.T[columns, rows], rows, counts, len(table))
+        n_rows, n_columns = table.shape
+        by_column = table.T.reshape(-1)
+        places = np.flatnonzero(by_column != 0)
+        columns, rows = np.divmod(places, n_rows)
+        counts = np.bincount(columns, minlength=n_columns)
+        return cls.by_column(by_column[places], rows, counts, n_rows)
 
     @classmethod
     def by_column(cls, values: Numbers, classes: Any, counts: Any, n_rows: int) -> Self:
@@ -135,11 +138,9 @@ def _narrow(numbers: Any) -> Any:
     return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
 
 
-def packed(table: Numbers) -> Any:
-    """Return a table of weights, or single ones if less than half of them differ from 0."""
-    if table.ndim < 2 or len(table) < 2 or 2 * np.count_nonzero(table) >= table.size:
-        return table
-    return SingleWeights.of(table)
+def are_few(n_weights: int, shape: tuple[int, ...]) -> bool:
+    """Whether less than half of a table of several rows differs from 0."""
+    return len(shape) == 2 and shape[0] > 1 and 2 * n_weights < shape[0] * shape[1]
 
 
 def as_table(weights: Any) -> Any:

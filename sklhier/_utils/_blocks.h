@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define BLOCKS_MOST_LANES 16
+#define BLOCKS_LINE 64           /* bytes that a CPU fetches at once */
+#define BLOCKS_NEAR (1 << 21)    /* bytes that the caches of a core hold, or nearly */
 
 typedef struct {
     const void *data;       /* entries of X, row by row */
@@ -78,9 +80,16 @@ BLOCKS_INLINE uint64_t blocks_state_of(uint64_t seed) {
     return x ? x : UINT64_C(0x9E3779B97F4A7C15);
 }
 
+/* Memory for so many parts, and for blocks_aligned. */
 static void *blocks_allocate(int64_t count, size_t size) {
-    if (count > (int64_t)(PTRDIFF_MAX / (int64_t)size)) return NULL;
-    return malloc((size_t)count * size + 1);
+    if (count > (int64_t)((PTRDIFF_MAX - BLOCKS_LINE) / (int64_t)size)) return NULL;
+    return malloc((size_t)count * size + BLOCKS_LINE);
+}
+
+/* The first place in it at which a line of the cache begins; NULL of NULL. */
+static void *blocks_aligned(void *memory) {
+    uintptr_t address = (uintptr_t)memory;
+    return (void *)(address + (BLOCKS_LINE - address % BLOCKS_LINE) % BLOCKS_LINE);
 }
 
 /* Natural logarithm of positive normal numbers, in a form that compilers turn into vectors. The rational
@@ -129,7 +138,7 @@ BLOCKS_INLINE double blocks_log_double(double x) {
 }
 
 /* Columns that occur in some rows of a CSR matrix. `numbers` holds -1 for each column of X, and does so
- * again once they are written. */
+ * again once they are written. No branches: whether a column is new cannot be foreseen. */
 static int64_t blocks_count_columns(
     const int32_t *indices, const int64_t *indptr, const int64_t *rows, int64_t n,
     int32_t *numbers, int32_t *columns, int64_t *starts
@@ -139,10 +148,9 @@ static int64_t blocks_count_columns(
         starts[i] = at;
         for (q = indptr[rows[i]]; q < indptr[rows[i] + 1]; q++) {
             const int32_t column = indices[q];
-            if (numbers[column] < 0) {
-                numbers[column] = 0;
-                columns[n_columns++] = column;
-            }
+            columns[n_columns] = column; /* beyond the last one if all have occurred */
+            n_columns += numbers[column] < 0;
+            numbers[column] = 0;
         }
         at += indptr[rows[i] + 1] - indptr[rows[i]];
     }
@@ -163,8 +171,10 @@ static void blocks_number_columns(
     if (20 * n_columns < n_features) {
         qsort(columns, (size_t)n_columns, sizeof(int32_t), blocks_ascending);
     } else {
-        for (q = 0; q < n_features; q++)
-            if (numbers[q] >= 0) columns[at++] = (int32_t)q;
+        for (q = 0; q < n_features; q++) {
+            columns[at] = (int32_t)q;
+            at += numbers[q] >= 0;
+        }
     }
     for (q = 0; q < n_columns; q++) numbers[columns[q]] = (int32_t)q;
     for (at = 0, i = 0; i < n; i++)

@@ -69,8 +69,8 @@ def count_columns(
         The rows.
     numbers : memoryview of int32, shape (n_features,)
         -1 for each column; :func:`number_columns` has to follow, which sets them back.
-    columns : memoryview of int32, shape (n_features,)
-        The columns are written here.
+    columns : memoryview of int32, shape (n_features + 1,)
+        The columns are written here, and a number more.
     starts : memoryview of int64, shape (n + 1,)
         Becomes where each row begins if they stand one after the other.
     """

@@ -19,13 +19,30 @@ TARGET BLOCKS_INLINE int64_t NAME(row)(
     return p->indptr[row + 1] - begin;
 }
 
-TARGET BLOCKS_INLINE void NAME(prefetch)(const blocks_problem *p, int64_t i) {
+/* Fetch the rows to come: what the next but one begins with, and with far weights those of the next. */
+TARGET BLOCKS_INLINE void NAME(prefetch)(
+    const blocks_problem *p, const int32_t *order, int64_t n_left, const REAL *alphas, int n_alphas,
+    int is_far
+) {
     const REAL *x;
     const int32_t *columns;
-    (void)NAME(row)(p, i, &x, &columns);
-    BLOCKS_PREFETCH(x);
-    if (columns) BLOCKS_PREFETCH(columns);
-    (void)x;
+    int64_t q, n;
+    if (n_left > 2) {
+        (void)NAME(row)(p, order[2], &x, &columns);
+        BLOCKS_PREFETCH(x);
+        if (columns) BLOCKS_PREFETCH(columns);
+        BLOCKS_PREFETCH(alphas + (int64_t)order[2] * n_alphas);
+    }
+    if (is_far && n_left > 1) {
+        n = NAME(row)(p, order[1], &x, &columns);
+        for (q = 0; q < n; q++)
+            BLOCKS_PREFETCH((const REAL *)p->weights + (int64_t)columns[q] * LANES);
+    }
+}
+
+/* Whether weights of sparse rows, read in no order, are more than the cache of a core holds. */
+TARGET BLOCKS_INLINE int NAME(is_far)(const blocks_problem *p) {
+    return p->indptr && p->n_features > BLOCKS_NEAR / (LANES * (int64_t)sizeof(REAL));
 }
 
 /* Scores of a row: products with the weights of all lanes. */
@@ -34,24 +51,27 @@ TARGET BLOCKS_INLINE void NAME(dot)(
     const REAL *BLOCKS_RESTRICT weights, const REAL *BLOCKS_RESTRICT intercepts, REAL bias,
     REAL *BLOCKS_RESTRICT scores
 ) {
-    REAL sums[LANES];
+    /* Two sums in turns: an addition waits for the one before it in the same sum. */
+    REAL sums[LANES], others[LANES];
     int64_t q;
     int l;
-    for (l = 0; l < LANES; l++) sums[l] = bias * intercepts[l];
-    if (columns) {
-        for (q = 0; q < n; q++) {
-            const REAL value = x[q];
-            const REAL *BLOCKS_RESTRICT own = weights + (int64_t)columns[q] * LANES;
-            for (l = 0; l < LANES; l++) sums[l] += value * own[l];
-        }
-    } else {
-        for (q = 0; q < n; q++) {
-            const REAL value = x[q];
-            const REAL *BLOCKS_RESTRICT own = weights + q * LANES;
-            for (l = 0; l < LANES; l++) sums[l] += value * own[l];
-        }
+    for (l = 0; l < LANES; l++) {
+        sums[l] = bias * intercepts[l];
+        others[l] = 0;
     }
-    for (l = 0; l < LANES; l++) scores[l] = sums[l];
+    for (q = 0; q + 1 < n; q += 2) {
+        const REAL value = x[q], next = x[q + 1];
+        const REAL *BLOCKS_RESTRICT own = weights + (columns ? columns[q] : q) * LANES;
+        const REAL *BLOCKS_RESTRICT beside = weights + (columns ? columns[q + 1] : q + 1) * LANES;
+        for (l = 0; l < LANES; l++) sums[l] += value * own[l];
+        for (l = 0; l < LANES; l++) others[l] += next * beside[l];
+    }
+    if (q < n) {
+        const REAL value = x[q];
+        const REAL *BLOCKS_RESTRICT own = weights + (columns ? columns[q] : q) * LANES;
+        for (l = 0; l < LANES; l++) sums[l] += value * own[l];
+    }
+    for (l = 0; l < LANES; l++) scores[l] = sums[l] + others[l];
 }
 
 /* Add a multiple of a row to the weights of each lane. */
@@ -94,9 +114,11 @@ TARGET static int NAME(hinge)(const blocks_problem *p) {
     const int64_t n = p->n;
     REAL *weights = (REAL *)p->weights, *intercepts = (REAL *)p->intercepts;
     const REAL bias = (REAL)p->bias, tol = (REAL)p->tol;
-    REAL *alphas = (REAL *)blocks_allocate(n, LANES * sizeof(REAL));
+    void *of_alphas = blocks_allocate(n, LANES * sizeof(REAL));
+    REAL *alphas = (REAL *)blocks_aligned(of_alphas);
     REAL *lengths = (REAL *)blocks_allocate(n, sizeof(REAL));
     int32_t *order = (int32_t *)blocks_allocate(n, sizeof(int32_t));
+    const int is_far = NAME(is_far)(p);
     uint64_t state = blocks_state_of(p->seed);
     REAL highest_old[LANES], highest[LANES], lowest[LANES], steps[LANES], scores[LANES];
     INTEGER going[LANES], shrunk[LANES], bit[LANES];
@@ -106,8 +128,8 @@ TARGET static int NAME(hinge)(const blocks_problem *p) {
     const REAL *x;
     const int32_t *columns;
 
-    if (!alphas || !lengths || !order) {
-        free(alphas);
+    if (!of_alphas || !lengths || !order) {
+        free(of_alphas);
         free(lengths);
         free(order);
         return -1;
@@ -137,10 +159,7 @@ TARGET static int NAME(hinge)(const blocks_problem *p) {
             INTEGER positive, left = 0, moved = 0;
             REAL penalty[2], inverse[2];
             i = order[s];
-            if (s + 1 < active) {
-                NAME(prefetch)(p, order[s + 1]);
-                BLOCKS_PREFETCH(alphas + (int64_t)order[s + 1] * LANES);
-            }
+            NAME(prefetch)(p, order + s, active - s, alphas, LANES, is_far);
             size = NAME(row)(p, i, &x, &columns);
             own = alphas + i * LANES;
             positive = (INTEGER)p->positive[i];
@@ -204,7 +223,7 @@ TARGET static int NAME(hinge)(const blocks_problem *p) {
             }
         }
     }
-    free(alphas);
+    free(of_alphas);
     free(lengths);
     free(order);
     return 0;
@@ -216,9 +235,11 @@ TARGET static int NAME(logistic)(const blocks_problem *p) {
     const int64_t n = p->n;
     REAL *weights = (REAL *)p->weights, *intercepts = (REAL *)p->intercepts;
     const REAL bias = (REAL)p->bias, tol = (REAL)p->tol;
-    REAL *alphas = (REAL *)blocks_allocate(n, 2 * LANES * sizeof(REAL));
+    void *of_alphas = blocks_allocate(n, 2 * LANES * sizeof(REAL));
+    REAL *alphas = (REAL *)blocks_aligned(of_alphas);
     REAL *lengths = (REAL *)blocks_allocate(n, sizeof(REAL));
     int32_t *order = (int32_t *)blocks_allocate(n, sizeof(int32_t));
+    const int is_far = NAME(is_far)(p);
     uint64_t state = blocks_state_of(p->seed);
     const REAL finest = (REAL)(p->tol < 1e-8 ? p->tol : 1e-8);
     REAL precision[LANES], highest[LANES], steps[LANES], scores[LANES];
@@ -230,8 +251,8 @@ TARGET static int NAME(logistic)(const blocks_problem *p) {
     const REAL *x;
     const int32_t *columns;
 
-    if (!alphas || !lengths || !order) {
-        free(alphas);
+    if (!of_alphas || !lengths || !order) {
+        free(of_alphas);
         free(lengths);
         free(order);
         return -1;
@@ -268,10 +289,7 @@ TARGET static int NAME(logistic)(const blocks_problem *p) {
             INTEGER positive, any = 0, moved = 0;
             REAL length, cost[2];
             i = order[s];
-            if (s + 1 < n) {
-                NAME(prefetch)(p, order[s + 1]);
-                BLOCKS_PREFETCH(alphas + 2 * (int64_t)order[s + 1] * LANES);
-            }
+            NAME(prefetch)(p, order + s, n - s, alphas, 2 * LANES, is_far);
             size = NAME(row)(p, i, &x, &columns);
             own = alphas + 2 * i * LANES;
             positive = (INTEGER)p->positive[i];
@@ -347,7 +365,7 @@ TARGET static int NAME(logistic)(const blocks_problem *p) {
             }
         }
     }
-    free(alphas);
+    free(of_alphas);
     free(lengths);
     free(order);
     return 0;

@@ -121,7 +121,7 @@ class Columns:
         n_features = table.X.shape[1]
         self._table = table
         self._numbers = np.full(n_features, -1, dtype=np.int32)
-        self._columns = np.empty(n_features, dtype=np.int32)
+        self._columns = np.empty(n_features + 1, dtype=np.int32)  # one more is written to
         self._local = np.empty(0, dtype=np.int32)
 
     def used_by(self, rows: Rows) -> UsedColumns:
@@ -240,11 +240,20 @@ def solve(problems: Problems, solver: Solver, n_jobs: int | None) -> Solution:
     )
 
 
+def _aligned_zeros(shape: tuple[int, int], dtype: np.dtype[Any]) -> Any:
+    """Return zeros that begin where a line of the cache begins, so that no row takes two of them."""
+    n_bytes = shape[0] * shape[1] * dtype.itemsize
+    memory = np.zeros(n_bytes + _LINE, dtype=np.uint8)
+    start = -memory.ctypes.data % _LINE
+    return memory[start : start + n_bytes].view(dtype).reshape(shape)
+
+
 def _solve_block(problems: Problems, solver: Solver, costs: Floats, block: range) -> Any:
     """Return the weights, intercepts and passes of some classes."""
     kernels: Any = compiled()
     table, used = problems.table, problems.used
-    weights = np.zeros((problems.n_columns, kernels.width_of(len(block))), dtype=table.data.dtype)
+    shape = problems.n_columns, kernels.width_of(len(block))
+    weights = _aligned_zeros(shape, table.data.dtype)
     intercepts = np.zeros(weights.shape[1], dtype=weights.dtype)
     n_iter = np.zeros(len(block), dtype=np.int32)
     kernels.solve(
