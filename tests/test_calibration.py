@@ -490,6 +490,8 @@ def test_models_with_few_rows_share_a_temperature():
     assert len(powers) == 1
     few = classifier(Sigmoid(min_rows=1000)).fit(X, Y)
     assert set(few.calibration_report_["method"]) == {"shared temperature"}
+    # Without the root, for which the other three have rows enough in the first classifier.
+    assert powers != {local.link.power for local in few._model.models[0].values()}
 
 
 @pytest.mark.few(2)

@@ -9,7 +9,7 @@ import pytest
 import reference
 from conftest import TAXONOMIES
 from generators import features, labelled_trees, one_in, trees
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -59,6 +59,11 @@ def distributions(draw, *, stops, max_nodes=14):
     proba = np.zeros((n_rows, tree.n_nodes))
     proba[:, answers] = weights / weights.sum(axis=1, keepdims=True)
     return tree, outcomes, proba
+
+
+PAIR = Taxonomy.from_dict({"a": [], "b": []})
+# Of the second row both nodes together are the best set, though "a" is sure enough in the first.
+TWO_ROWS = np.array([[0, 0.99, 0.01], [0, 0.4, 0.6]])
 
 
 def marginals_of(tree, outcomes, proba):
@@ -189,6 +194,22 @@ def test_hierarchical_f_tries_every_answer(case, beta):
             best = max(value(reference.up(tree, node)) for node in allowed)
             got = value(reference.up(tree, int(paths[answer][row])))
             assert got == pytest.approx(best, abs=1e-9)
+
+
+@given(ANY, st.sampled_from([0.5, 1.0]))
+@example((PAIR, Outcomes.of(PAIR, np.array([1, 2], dtype=np.int32), stops=False), TWO_ROWS), 1.0)
+def test_answers_of_a_row_do_not_depend_on_the_others(case, beta):
+    tree, outcomes, proba = case
+    decoders = [TopDown(), BestPath(), Beam(2), LevelWeighted(), Climbing(), Threshold(0.4)]
+    for decoder in [*decoders, *(HierarchicalF(beta, answer) for answer in ("node", "leaf"))]:
+        together = decoder.decode(marginals_of(tree, outcomes, proba)[0])
+        for row, found in enumerate(together):
+            assert decoder.decode(marginals_of(tree, outcomes, proba[[row]])[0])[0] == found
+    decoder = HierarchicalF(beta, "set")
+    together = decoder.decode_sets(marginals_of(tree, outcomes, proba)[0])
+    for row in range(len(proba)):
+        alone = decoder.decode_sets(marginals_of(tree, outcomes, proba[[row]])[0])
+        assert_array_equal(alone.toarray(), together[[row]].toarray())
 
 
 @given(ANY, st.integers(0, 1000))

@@ -1,5 +1,7 @@
 """The pages of the documentation and the example scripts run as they stand."""
 
+import ast
+import contextlib
 import doctest
 import importlib
 import inspect
@@ -111,6 +113,42 @@ def test_sections_of_docstrings_have_titles_of_their_own():
     sources = {path: path.read_text(encoding="utf-8") for path in ROOT.glob("sklhier/**/*.py")}
     joined = r"^ *\w+ -{3,}"  # a title and its underline on one line are text
     assert [path for path, text in sources.items() if re.search(joined, text, re.MULTILINE)] == []
+
+
+def _stated(text):
+    """Yield the parameters of a docstring for which it states a default that is a literal."""
+    for names, default in re.findall(
+        r"^(\w+(?:, \w+)*) : .*\bdefault=(.+)$", _section(text, "Parameters") or "", re.MULTILINE
+    ):
+        with contextlib.suppress(ValueError, SyntaxError):
+            value, names = ast.literal_eval(default), names.split(", ")
+            values = value if isinstance(value, tuple) and len(names) > 1 else [value] * len(names)
+            yield from zip(names, values, strict=True)
+
+
+def _other_defaults(public):
+    """Yield the parameters whose default is another than the docstring states, and how many do."""
+    methods = inspect.getmembers(public, inspect.isroutine) if inspect.isclass(public) else ()
+    for name, able in [("", public), *methods]:
+        if name.startswith("_") or not hasattr(able, "__module__"):
+            continue
+        with contextlib.suppress(ValueError, TypeError):  # built in, or a property
+            parameters = inspect.signature(able).parameters
+            for parameter, value in _stated(inspect.getdoc(able) or ""):
+                found = parameters[parameter].default if parameter in parameters else value
+                yield f"{name}({parameter}={found!r})", found == value
+
+
+@pytest.mark.parametrize("package", [*PUBLIC, ".taxonomy"])
+def test_defaults_are_those_that_docstrings_state(package):
+    module = importlib.import_module(f"sklhier{package}")
+    found = {
+        f"{name}.{what}": is_same
+        for name in module.__all__
+        if callable(public := getattr(module, name))
+        for what, is_same in _other_defaults(public)
+    }
+    assert [what for what, is_same in found.items() if not is_same] == []
 
 
 @pytest.mark.few(6)

@@ -864,6 +864,17 @@ def test_groups_of_the_folds():
         one_group.fit(X, Y, groups=np.zeros(len(Y)))
 
 
+def test_first_intercepts_below_parents_of_different_sizes():
+    tree = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray", "cod"]})
+    counts = {"cod": 5, "eel": 30, "owl": 10, "ray": 2, "wren": 3}
+    y = np.repeat(list(counts), list(counts.values()))
+    model = MultiHeadClassifier(
+        taxonomy=tree, intercept_init="frequencies", solver=LBFGS(tol=1e9)
+    ).fit(np.zeros((len(y), 2)), y)
+    expected = np.array(list(counts.values())) + 0.5
+    assert_allclose(model.predict_proba([[0, 0]])[0], expected / expected.sum())
+
+
 def test_first_intercepts_are_those_of_frequencies():
     weights = np.random.RandomState(0).randint(1, 4, len(Y))
     # Features that say nothing, and no step worth mentioning.

@@ -555,6 +555,15 @@ def test_losses_by_sets(case, seed):
     assert h_loss(true, predicted, **kwargs) <= hmc_loss(true, predicted, **kwargs) + 1e-12
 
 
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+@pytest.mark.parametrize("price", [-0.1, np.nan, np.inf])
+def test_prices_of_the_hmc_loss_are_numbers_of_0_or_more(name, price):
+    tree = Taxonomy.from_dict({"a": ["x", "y"]})
+    with pytest.raises(ValueError, match=f"`{name}` must be a finite number of 0 or more, got"):
+        hmc_loss([["x"]], [["y"]], taxonomy=tree, **{name: price})
+    assert hmc_loss([["x"]], [["y"]], taxonomy=tree, **{name: 0}) == 1
+
+
 @given(scored_sets())
 def test_information_contrast_by_the_recursion(case):
     tree, true, predicted = case

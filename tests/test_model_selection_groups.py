@@ -196,6 +196,24 @@ def test_tools_hand_groups_on(monkeypatch):
     assert set(Recording.seen) == {24}
 
 
+class NeedsGroups(KFold):
+    """A splitter that says what it needs only when it is asked for folds."""
+
+    def split(self, X, y=None, groups=None):
+        if groups is None:
+            raise self.error("there must be groups")
+        return super().split(X, y)
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError])
+def test_groups_that_a_splitter_misses_when_it_splits(kind):
+    cv = NeedsGroups(2)
+    cv.error = kind
+    model = HierarchicalClassifier(GaussianNB(), taxonomy=BIRDS, chain="proba", cv=cv)
+    with pytest.raises(ValueError, match="groups that it needs, got none for NeedsGroups"):
+        model.fit(X_GROUPED, Y_GROUPED)
+
+
 @pytest.mark.parametrize("cv", [GroupKFold(2), HierarchicalStratifiedGroupKFold(2)])
 def test_groups_that_are_missing(cv):
     model = HierarchicalClassifier(GaussianNB(), taxonomy=BIRDS, chain="proba", cv=cv)

@@ -424,6 +424,15 @@ def test_rows_of_bits_come_back_as_an_array():
     assert_array_equal(fitted.predict(X), y)
 
 
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+def test_frames_with_empty_cells_come_back_with_empty_cells(package):
+    frames = pytest.importorskip(package)
+    paths = {"top": ["b", "b", "f", "f", "g"], "low": ["o", "w", "r", "e", ""]}
+    found = HierarchicalClassifier().fit(np.eye(5), frames.DataFrame(paths)).predict(np.eye(5))
+    assert isinstance(found, frames.DataFrame)
+    assert {name: list(found[name]) for name in found.columns} == paths
+
+
 @pytest.mark.parametrize("padding", ["", None, np.nan])
 def test_lists_of_one_label_have_no_padding(padding):
     model = HierarchicalMultiLabelClassifier(
