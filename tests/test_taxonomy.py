@@ -152,11 +152,11 @@ def test_steps_that_print_alike_are_refused_as_names_would_depend_on_other_rows(
     for rows in ([["a", step] for step in steps], [[step] for step in steps if step is not None]):
         with pytest.raises(TaxonomyError, match=r"Steps must print differently, got .*astype"):
             Taxonomy.from_levels(rows)
+    for top in "ab":
+        with pytest.raises(TaxonomyError, match=rf"\) below '{top}'\. Give all"):
+            Taxonomy.from_levels([["a", 2], ["b", 2], [top, 1], [top, "1"]])
     with pytest.raises(TaxonomyError, match=r"\) at the first level\. Give all"):
         Taxonomy.from_levels([[1], ["1"]])
-    # The first node below the root has the number 0.
-    with pytest.raises(TaxonomyError, match=r"\) below 'a'\. Give all"):
-        Taxonomy.from_levels([["a", 1], ["a", "1"]])
     apart = [[str(place), step] for place, step in enumerate(steps)]
     assert Taxonomy.from_levels(apart)[0][1] == f"1/{str(steps[1]).removesuffix('.0')}"
 
