@@ -15,7 +15,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from sklhier import HierarchicalMultiLabelClassifier, Taxonomy, metrics
+from sklhier import HierarchicalClassifier, HierarchicalMultiLabelClassifier, Taxonomy, metrics
 from sklhier.decoders import SetThreshold
 from sklhier.exceptions import TargetError
 from sklhier.metrics import (
@@ -149,6 +149,15 @@ def test_scores_of_a_models_own_answers():
     for name in ("f1", "average_precision"):
         scorer = make_hierarchical_scorer(name, missing="ignore")
         assert scorer(model, X, holey) == pytest.approx(1.0)
+
+
+def test_the_nearest_name_of_another_taxonomy_may_be_its_first():
+    own = Taxonomy.from_dict({"birds": ["owl", "wren"], "fish": ["eel", "ray"]})
+    wider = Taxonomy.from_dict({"bird": ["owl", "wren"], "fish": ["eel", "ray"]})
+    leaves = ["owl", "wren", "eel", "ray"]
+    model = HierarchicalClassifier(GaussianNB(), taxonomy=own).fit(np.eye(4), leaves)
+    with pytest.raises(TargetError, match=r"'birds'\. Nearest names: 'bird'\."):
+        make_hierarchical_scorer("brier", taxonomy=wider)(model, np.eye(4), leaves)
 
 
 # -- missing cells ------------------------------------------------------------------------

@@ -406,6 +406,7 @@ class ItemsAlone(list):
         (nx.DiGraph([("a", "b")]), "got DiGraph.*from_networkx"),
         (["ab"], "pair, got 'ab' at position 0"),
         ([("a", "b"), 5], "pair, got 5 at position 1"),
+        ([("a", "b"), np.array([["a"], ["c"]])], "pair, got array"),
         ([{"a", "b"}], "pair, got {"),
         ([{"parent": "a", "child": "b"}], "pair, got {'child'"),
         ([("a", "b", "c")], r"got \('a', 'b', 'c'\)"),
