@@ -206,6 +206,21 @@ def test_containers_with_the_same_entries_give_the_same_weights(kind):
 
 @needs_compiled
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_classes", [2, 3, 7, 20])
+def test_weights_that_no_cache_holds_are_the_same(kind, dtype, n_classes):
+    X, y = problem(n_classes)
+    places = np.linspace(0, 2**18, X.shape[1], dtype=int)  # 1 to 16 MB of weights in all
+    far = sparse.lil_array((len(X), places[-1] + 1))
+    far[:, places] = X
+    wanted = kind(random_state=0, dtype=dtype).fit(sparse.csr_array(X), y)
+    found = kind(random_state=0, dtype=dtype).fit(sparse.csr_array(far), y)
+    assert_array_equal(found.coef_[:, places], wanted.coef_)
+    assert_array_equal(found.intercept_, wanted.intercept_)
+
+
+@needs_compiled
+@pytest.mark.parametrize("kind", KINDS)
 def test_columns_and_rows_without_influence_leave_all_as_it_is(kind):
     X, y = problem(9)
     wanted = kind(random_state=0).fit(sparse.csr_array(X), y)
