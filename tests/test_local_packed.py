@@ -793,10 +793,18 @@ def test_descents_find_what_a_full_search_finds(dtype, is_dense, seed, n_nodes, 
         ending = [stops if below[node] else table for node in of_answers]
         told = [one[row, node] for one, node in zip(ending, of_answers, strict=True)]
         assert_allclose(told, list(of_answers.values()), **tolerance)
+    copies = sparse.vstack([X] * 10, format="csr")
+    of_copies = copies.data, copies.indices.astype(np.int32), copies.indptr.astype(np.int64)
     n_answers = len(reference(below, [s[0] for s in shares], rank)[1])
     for k in {1, max(1, n_answers // 2), n_answers}:
         nodes, proba = np.empty((9, k), dtype=np.int32), np.empty((9, k))
         assert paths.best(*rows, nodes, proba)
+        if not is_dense:
+            # Searches of many rows are finished node by node.
+            of_many = np.empty((90, k), dtype=np.int32), np.empty((90, k))
+            assert paths.best(*of_copies, *of_many)
+            for one, all_rows in zip((nodes, proba), of_many, strict=True):
+                assert_array_equal(np.tile(one, (10, 1)), all_rows)
         for row in range(9):
             greedy, found = reference(below, [s[row] for s in shares], rank)
             expected = np.array([-value for value, _, _ in found])

@@ -507,6 +507,90 @@ static int packed_rest_of_all(
     return failed;
 }
 
+/* Note that a row may ask a node, in the list of the node. */
+static int packed_note(packed_pool *by_node, int32_t at, int32_t row, double proba) {
+    if (packed_push(by_node, row, proba)) return PACKED_NO_MEMORY;
+    by_node->all[by_node->n - 1].next = by_node->first[at];
+    by_node->first[at] = (int32_t)(by_node->n - 1);
+    return 0;
+}
+
+/* Finish searches node by node: each is asked once, by all rows together that know no k answers as
+ * probable. That is more than the best-first order asks, but then a node is asked by a row or two at a
+ * time, and to fetch its weights again and again takes longer. A node comes after its parent. */
+static int packed_finish(
+    const packed_paths *paths, const packed_rows *x, packed_crowd *crowd, const packed_pool *pool,
+    int32_t k, int32_t *nodes, double *probas, double *above, packed_room *room
+) {
+    packed_pool by_node = {NULL, 0, 0, (int32_t *)packed_allocate(paths->n_nodes, sizeof(int32_t))};
+    int64_t i, stop;
+    int32_t at, j, place;
+    int failed = by_node.first ? 0 : PACKED_NO_MEMORY;
+    for (at = 0; at < paths->n_nodes && !failed; at++) by_node.first[at] = -1;
+    for (i = 0; i < crowd->n && !failed; i++) {
+        const int32_t row = crowd->rows[i];
+        failed = packed_note(&by_node, crowd->at[row], row, above[row]);
+        for (place = pool->first[row]; place >= 0 && !failed; place = pool->all[place].next)
+            failed = packed_note(&by_node, pool->all[place].node, row, pool->all[place].proba);
+    }
+    for (at = 0; at < paths->n_nodes && !failed; at++) {
+        const packed_node *node = paths->nodes + at;
+        const int32_t *outcomes = paths->outcomes + paths->offsets[at];
+        const int32_t n = (int32_t)(paths->offsets[at + 1] - paths->offsets[at]);
+        crowd->n = 0;
+        for (place = by_node.first[at]; place >= 0; place = by_node.all[place].next) {
+            const int32_t row = by_node.all[place].node;
+            if (by_node.all[place].proba < packed_least(probas[(int64_t)row * k + k - 1])) continue;
+            above[row] = by_node.all[place].proba;
+            crowd->at[row] = at;
+            crowd->rows[crowd->n++] = row;
+        }
+        if (!crowd->n) continue;
+        stop = packed_next_node(paths, x, crowd, 0, room);
+        for (i = 0; i < stop && !failed; i++) {
+            const int32_t row = crowd->rows[i];
+            double *best = probas + (int64_t)row * k;
+            double one = 1, *shares = &one;
+            if (node->weights) {
+                shares = packed_scores(paths, x, node, crowd->rows, 0, i, stop, room);
+                failed = packed_shares(node, shares, n);
+            }
+            for (j = 0; j < n && !failed; j++) {
+                const int32_t outcome = outcomes[j];
+                const double proba = above[row] * shares[j];
+                if (outcome == at || paths->offsets[outcome + 1] == paths->offsets[outcome])
+                    packed_offer(paths->rank, outcome, proba, k, nodes + (int64_t)row * k, best);
+                else if (proba >= packed_least(best[k - 1]))
+                    failed = packed_note(&by_node, outcome, row, proba);
+            }
+        }
+    }
+    free(by_node.all);
+    free(by_node.first);
+    return failed;
+}
+
+/* Finish the searches of sparse rows that know k answers, if they are some; the others go on. */
+static int packed_finish_known(
+    const packed_paths *paths, const packed_rows *x, packed_crowd *crowd, const packed_pool *pool,
+    int32_t k, int32_t *nodes, double *probas, double *above, packed_room *room
+) {
+    int64_t i, left = 0, n_known = 0;
+    int failed;
+    for (i = 0; i < crowd->n; i++) n_known += probas[(int64_t)crowd->rows[i] * k + k - 1] > -INFINITY;
+    if (n_known < PACKED_FEW) return 0;
+    for (n_known = i = 0; i < crowd->n; i++) {
+        const int32_t row = crowd->rows[i];
+        if (probas[(int64_t)row * k + k - 1] > -INFINITY) crowd->rows[n_known++] = row;
+        else crowd->spare[left++] = row;
+    }
+    crowd->n = n_known;
+    failed = packed_finish(paths, x, crowd, pool, k, nodes, probas, above, room);
+    memcpy(crowd->rows, crowd->spare, (size_t)left * sizeof(int32_t));
+    crowd->n = left;
+    return failed;
+}
+
 /* Write the k most probable answers of rows that are asked together, and their probabilities. With
  * `at_once` dense rows ask all nodes; return whether that would have paid. */
 static int packed_best_together(
@@ -518,6 +602,7 @@ static int packed_best_together(
     packed_pool pool = {NULL, 0, 0, NULL};
     double *above = (double *)packed_allocate(x->n_rows, sizeof(double));
     int64_t i, start, stop, left, n_asked = 0;
+    int32_t n_waves = 0;
     int failed = packed_open_room(&room, x, paths->widest, NULL);
     failed |= packed_gather(&crowd, x, paths->n_nodes);
     pool.first = (int32_t *)packed_allocate(x->n_rows, sizeof(int32_t));
@@ -560,6 +645,8 @@ static int packed_best_together(
         memcpy(crowd.rows, crowd.spare, (size_t)left * sizeof(int32_t));
         crowd.n = left;
         *at_once = packed_is_much(paths, x, n_asked);
+        if (!failed && x->indptr && ++n_waves % PACKED_WAVES == 0)
+            failed = packed_finish_known(paths, x, &crowd, &pool, k, nodes, probas, above, &room);
     }
     if (!failed && crowd.n) failed = packed_rest_of_all(paths, x, &crowd, k, nodes, probas, &room);
     free(pool.all);
