@@ -37,7 +37,7 @@ enum {
 #define PACKED_TOGETHER 16 /* dense rows: weights are read once for so many of them */
 #define PACKED_BYTES 131072 /* of dense rows that search together, beside what they need for it */
 #define PACKED_SHARE 3     /* of all outcomes: dense rows that ask a third in searches ask the rest in order */
-#define PACKED_FEW 16      /* sparse rows that ask all nodes through an index */
+#define PACKED_FEW 16      /* sparse rows: fewer use an index to ask all nodes, and search to the end */
 #define PACKED_WAVES 5     /* of searches, in which each row asks one node; then nodes are asked in order */
 #define PACKED_BLOCK 64    /* dense rows that stay in a cache while they ask all nodes */
 
